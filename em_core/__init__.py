@@ -1,0 +1,53 @@
+"""The EM algorithm, written to be read: an engine, and one module per model.
+
+>>> import numpy as np
+>>> from em_core import BinomialMixture, BinomialParams, fit
+>>> trace = fit(
+...     BinomialMixture(n_tosses=10),
+...     np.array([5, 9, 8, 4, 7]),
+...     BinomialParams(heads_prob=[0.6, 0.5], weights=[0.5, 0.5]),
+...     tol=0,
+...     max_iter=10,
+... )
+>>> trace.final.params.heads_prob.round(4)
+array([0.7967, 0.5197])
+"""
+
+from em_core.binomial_mixture import BinomialMixture, BinomialParams
+from em_core.engine import (
+    EStep,
+    Params,
+    Sample,
+    Status,
+    Step,
+    Trace,
+    best,
+    fit,
+    fit_restarts,
+    iterate,
+)
+from em_core.gaussian_mixture import GaussianMixture, GaussianParams
+from em_core.hard import HardEM
+from em_core.kmeans import KMeans, KMeansParams
+from em_core.numerics import match_components
+
+__all__ = [
+    "BinomialMixture",
+    "BinomialParams",
+    "EStep",
+    "GaussianMixture",
+    "GaussianParams",
+    "HardEM",
+    "KMeans",
+    "KMeansParams",
+    "Params",
+    "Sample",
+    "Status",
+    "Step",
+    "Trace",
+    "best",
+    "fit",
+    "fit_restarts",
+    "iterate",
+    "match_components",
+]

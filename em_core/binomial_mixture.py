@@ -1,0 +1,169 @@
+r"""Binomial mixture: the two coins, or as many as one likes.
+
+Each trial draws a coin k with probability :math:`\pi_k`, tosses it m times and notes the number of
+heads h. Which coin it was is not noted. The log-likelihood, binomial coefficients included, is
+
+.. math:: \ell = \sum_i \log \sum_k \pi_k \binom{m}{h_i} \theta_k^{h_i} (1 - \theta_k)^{m - h_i}
+
+(Do and Batzoglou, "What is the expectation maximization algorithm?", Nature Biotechnology
+26, 2008).
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import gammaln, xlog1py, xlogy
+
+from em_core.engine import EStep, Params, Sample
+from em_core.numerics import (
+    Array,
+    as_integer,
+    check_data,
+    check_range,
+    check_vector,
+    check_weights,
+    equal_weights,
+    posterior,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class BinomialParams(Params):
+    """Heads probability and mixing weight of each coin, both shape (K,)."""
+
+    heads_prob: Array
+    weights: Array
+
+
+class BinomialStatistics(NamedTuple):
+    """The table of the lesson: what the E-step attributes to each coin, each shape (K,).
+
+    Attributes
+    ----------
+    heads, tails : ndarray
+        Expected number of heads and of tails that the coin produced.
+    trials : ndarray
+        Expected number of trials that drew the coin.
+    """
+
+    heads: Array
+    tails: Array
+    trials: Array
+
+
+@dataclass(frozen=True)
+class BinomialMixture:
+    """A mixture of coins, for head counts (n,) out of ``n_tosses`` tosses each.
+
+    Parameters
+    ----------
+    n_tosses : int
+        Tosses per trial, the same in all trials.
+    estimate_weights : bool, default False
+        Whether the M-step updates the mixing weights, or leaves those of the initial guess.
+
+    Raises
+    ------
+    ValueError
+        If ``n_tosses`` is not a positive whole number.
+    """
+
+    n_tosses: int
+    estimate_weights: bool = False
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "n_tosses", as_integer("n_tosses", self.n_tosses, minimum=1))
+
+    def check(self, data: npt.NDArray[Any], params: BinomialParams) -> None:
+        """Raise ValueError unless data are head counts and params are probabilities."""
+        check_data(data, ndim=1)
+        fractional = np.flatnonzero(data != np.floor(data))
+        if len(fractional):
+            i = fractional[0]
+            raise ValueError(f"data must be whole head counts, got {data[i]} at [{i}]")
+        outside = np.flatnonzero((data < 0) | (data > self.n_tosses))
+        if len(outside):
+            i = outside[0]
+            raise ValueError(
+                f"data must be head counts from 0 to n_tosses = {self.n_tosses}, "
+                f"got {data[i]} at [{i}]"
+            )
+        check_vector("heads_prob", params.heads_prob)
+        check_range("heads_prob", params.heads_prob, 0, 1)
+        check_weights(params.weights)
+
+    def log_joint(self, data: npt.NDArray[Any], params: BinomialParams) -> Array:
+        """Return log(pi_k Binomial(h_i; m, theta_k)), shape (n, K)."""
+        heads = np.asarray(data, dtype=float)[:, None]
+        tails = self.n_tosses - heads
+        ways = gammaln(self.n_tosses + 1) - gammaln(heads + 1) - gammaln(tails + 1)
+        # xlogy(0, 0) = 0: a coin that never shows heads can still produce no heads.
+        log_density = ways + xlogy(heads, params.heads_prob) + xlog1py(tails, -params.heads_prob)
+        with np.errstate(divide="ignore"):
+            return np.asarray(log_density + np.log(params.weights))
+
+    def e_step(self, data: npt.NDArray[Any], params: BinomialParams) -> EStep:
+        """Return each coin's share in each trial (Bayes' rule) and the log-likelihood."""
+        responsibilities, log_evidence = posterior(self.log_joint(data, params))
+        return EStep(responsibilities, float(log_evidence.sum()))
+
+    def statistics(
+        self, data: npt.NDArray[Any], params: BinomialParams, responsibilities: Array
+    ) -> BinomialStatistics:
+        """Split the heads and tails of each trial between the coins, and add them up."""
+        trials = responsibilities.sum(axis=0)  # N_k = sum_i r_ik
+        heads = data @ responsibilities  # H_k = sum_i r_ik h_i
+        tails = (self.n_tosses - data) @ responsibilities  # T_k = sum_i r_ik (m - h_i)
+        return BinomialStatistics(heads, tails, trials)
+
+    def m_step(self, statistics: BinomialStatistics, previous: BinomialParams) -> BinomialParams:
+        """Return heads over tosses for each coin; one without tosses stays."""
+        heads, tails, trials = statistics
+        heads_prob = previous.heads_prob.copy()
+        np.divide(heads, heads + tails, out=heads_prob, where=trials > 0)  # H_k / (H_k + T_k)
+        weights = trials / trials.sum() if self.estimate_weights else previous.weights  # N_k / n
+        return BinomialParams(heads_prob, weights)
+
+
+def simulate(
+    truth: BinomialParams, *, n_tosses: int, n_trials: int, rng: np.random.Generator
+) -> Sample[BinomialParams]:
+    """Draw a coin for each trial, toss it, and note the heads.
+
+    Parameters
+    ----------
+    truth : BinomialParams
+        Heads probabilities and mixing weights of the coins.
+    n_tosses, n_trials : int
+        Tosses per trial, and number of trials.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Sample
+        Head counts (n_trials,), the coin of each trial, and ``truth``.
+
+    Raises
+    ------
+    ValueError
+        If a count is not a positive whole number, or ``truth`` does not hold probabilities.
+    """
+    n_trials = as_integer("n_trials", n_trials, minimum=1)
+    BinomialMixture(n_tosses).check(np.zeros(1), truth)
+    labels = rng.choice(truth.n_components, size=n_trials, p=truth.weights / truth.weights.sum())
+    heads = rng.binomial(n_tosses, truth.heads_prob[labels])
+    return Sample(heads, labels, truth)
+
+
+def guess_uniform(
+    data: npt.NDArray[Any], n_components: int, *, rng: np.random.Generator
+) -> BinomialParams:
+    """Start from heads probabilities uniform in [0, 1] and equal mixing weights.
+
+    ``data`` is not looked at: it is there so that all guesses are called alike.
+    """
+    k = as_integer("n_components", n_components, minimum=1)
+    return BinomialParams(rng.uniform(size=k), equal_weights(k))

@@ -1,0 +1,391 @@
+"""The EM algorithm, once, for every model in the project.
+
+Expectation-Maximization climbs a likelihood that has hidden variables in it. From a guess of the
+parameters it repeats two steps (Dempster, Laird and Rubin, "Maximum likelihood from incomplete
+data via the EM algorithm", JRSS B 39, 1977):
+
+* E-step: under the current parameters, the *expected sufficient statistics* of the complete data.
+* M-step: maximum likelihood from those statistics, as if they had been observed.
+
+A :class:`Model` supplies the two steps. The functions here walk the data, add the statistics up,
+and decide when to stop. The statistics are sums over observations, so the data are taken in blocks
+that fit the processor's cache, and only the sums are kept.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields, replace
+from enum import StrEnum
+from itertools import count
+from numbers import Real
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from em_core.numerics import Array, as_integer
+
+# Rows taken at once: a block, its responsibilities and its temporaries stay in a 1 MB cache.
+BLOCK_ROWS = 4096
+
+# "Nothing changes", in floating point: a few units in the last place of a parameter array.
+_ROUNDING = 4 * np.finfo(float).eps
+
+# A sum over observations is known to about this accuracy per term. A smaller fall is rounding.
+_SUM_ACCURACY = 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Params:
+    """Parameters of a model: named arrays whose first axis is the component.
+
+    Subclasses only declare the fields. Values are copied to read-only float arrays, so a step of
+    a trace cannot be changed from outside.
+
+    Raises
+    ------
+    ValueError
+        If a field cannot be read as an array of numbers, or the fields differ in length.
+    """
+
+    def __post_init__(self) -> None:
+        lengths = {}
+        for field in fields(self):
+            given = getattr(self, field.name)
+            try:
+                array = np.array(given, dtype=float)
+            except (TypeError, ValueError):
+                raise ValueError(
+                    f"{field.name} must be an array of numbers, got {given!r}"
+                ) from None
+            if array.ndim == 0:
+                raise ValueError(
+                    f"{field.name} must have one entry per component, got the value {given!r}"
+                )
+            array.setflags(write=False)
+            object.__setattr__(self, field.name, array)
+            lengths[field.name] = len(array)
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"all parameters must have one entry per component, got {lengths}")
+
+    @property
+    def n_components(self) -> int:
+        """Number of components, K."""
+        return len(next(iter(self.arrays().values())))
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the parameter arrays by name."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def relabel(self, order: npt.ArrayLike) -> Self:
+        """Return the same parameters with component ``order[j]`` in place ``j``."""
+        index = np.asarray(order, dtype=int)
+        return type(self)(**{name: array[index] for name, array in self.arrays().items()})
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        mine, theirs = self.arrays(), other.arrays()
+        return all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class EStep(NamedTuple):
+    """What the E-step finds at the parameters it was given.
+
+    Attributes
+    ----------
+    responsibilities : ndarray, shape (n, K)
+        ``responsibilities[i, k]`` is p(z_i = k | x_i, params); rows sum to one. One-hot for
+        winner-takes-all assignment.
+    objective : float
+        What EM climbs, at exactly these parameters, in nats: the log-likelihood, or for K-Means
+        minus the inertia (in squared units of the data).
+    """
+
+    responsibilities: Array
+    objective: float
+
+
+ParamsT = TypeVar("ParamsT", bound=Params)
+StatisticsT = TypeVar("StatisticsT", bound=tuple[Any, ...])
+
+
+class Sample(NamedTuple, Generic[ParamsT]):
+    """Simulated data together with what is hidden in real life.
+
+    Attributes
+    ----------
+    data : ndarray, shape (n,) or (n, d)
+        The observations.
+    labels : ndarray of int, shape (n,)
+        The component that produced each observation.
+    truth : Params
+        The parameters they were drawn from.
+    """
+
+    data: npt.NDArray[Any]
+    labels: npt.NDArray[np.int64]
+    truth: ParamsT
+
+
+class Model(Protocol[ParamsT, StatisticsT]):
+    """The three functions that make a model, and a check at the door.
+
+    A model is a frozen dataclass of hyper-parameters. It never holds data or results.
+    """
+
+    def check(self, data: npt.NDArray[Any], params: ParamsT) -> None:
+        """Raise ValueError unless ``data`` and ``params`` fit the model and each other."""
+
+    def e_step(self, data: npt.NDArray[Any], params: ParamsT) -> EStep:
+        """Return the responsibilities under ``params``, and the objective of ``params``."""
+
+    def statistics(
+        self, data: npt.NDArray[Any], params: ParamsT, responsibilities: Array
+    ) -> StatisticsT:
+        """Return the expected sufficient statistics: a tuple of sums over the rows of ``data``."""
+
+    def m_step(self, statistics: StatisticsT, previous: ParamsT) -> ParamsT:
+        """Return the maximum likelihood parameters for these statistics."""
+
+
+class Mixture(Model[ParamsT, StatisticsT], Protocol[ParamsT, StatisticsT]):
+    """A model with densities, so that its E-step is Bayes' rule."""
+
+    def log_joint(self, data: npt.NDArray[Any], params: ParamsT) -> Array:
+        """Return log p(x_i, z_i = k | params), shape (n, K)."""
+
+
+class Status(StrEnum):
+    """Why a run stopped."""
+
+    CONVERGED = "converged"
+    MAX_ITER = "max_iter"
+    NON_FINITE = "non_finite"
+    DECREASED = "decreased"
+
+
+@dataclass(frozen=True)
+class Step(Generic[ParamsT]):
+    """The parameters after ``iteration`` updates, and the objective of exactly these parameters."""
+
+    iteration: int
+    params: ParamsT
+    objective: float
+
+
+@dataclass(frozen=True)
+class Trace(Generic[ParamsT]):
+    """The history of a run. ``steps[0]`` is the initial guess; ``steps[t]`` follows t updates."""
+
+    steps: tuple[Step[ParamsT], ...]
+    status: Status
+
+    @property
+    def final(self) -> Step[ParamsT]:
+        """The last step."""
+        return self.steps[-1]
+
+    @property
+    def n_iter(self) -> int:
+        """Number of updates made."""
+        return self.final.iteration
+
+    @property
+    def objectives(self) -> Array:
+        """Objective at each step, shape (n_iter + 1,), in nats (K-Means: minus the inertia)."""
+        return np.array([step.objective for step in self.steps])
+
+    @property
+    def converged(self) -> bool:
+        """Whether the run stopped because nothing was left to gain."""
+        return self.status is Status.CONVERGED
+
+    @property
+    def message(self) -> str:
+        """Why the run stopped, as a sentence."""
+        return {
+            Status.CONVERGED: f"Converged after {self.n_iter} iterations.",
+            Status.MAX_ITER: (
+                f"Stopped at the limit of {self.n_iter} iterations, before it converged. "
+                "Allow more iterations, or a larger tolerance."
+            ),
+            Status.NON_FINITE: (
+                f"Stopped at iteration {self.n_iter}: the objective is no longer a finite number. "
+                "Either a component has collapsed onto a single value, where its density is "
+                "infinite, or an observation is impossible under every component. Start from "
+                "another guess, or set a floor for the standard deviation."
+            ),
+            Status.DECREASED: (
+                f"Stopped at iteration {self.n_iter}: the objective fell, which EM never does. "
+                "This is a fault in the model's E-step or M-step."
+            ),
+        }[self.status]
+
+    def relabel(self, order: npt.ArrayLike) -> Self:
+        """Return the same history with component ``order[j]`` in place ``j`` at every step."""
+        return replace(
+            self,
+            steps=tuple(replace(step, params=step.params.relabel(order)) for step in self.steps),
+        )
+
+
+def _expectations(
+    model: Model[ParamsT, StatisticsT], data: npt.NDArray[Any], params: ParamsT
+) -> tuple[StatisticsT, float]:
+    """Return the statistics and the objective of all data, summed over blocks in a fixed order."""
+    total: StatisticsT | None = None
+    objective = 0.0
+    for start in range(0, len(data), BLOCK_ROWS):
+        block = data[start : start + BLOCK_ROWS]
+        responsibilities, block_objective = model.e_step(block, params)
+        sums = model.statistics(block, params, responsibilities)
+        objective += block_objective
+        total = sums if total is None else type(sums)(*map(np.add, total, sums))
+    assert total is not None  # check() refuses empty data
+    return total, objective
+
+
+def _steps(
+    model: Model[ParamsT, StatisticsT], data: npt.NDArray[Any], init: ParamsT
+) -> Iterator[Step[ParamsT]]:
+    params = init
+    for iteration in count():
+        # A degenerate component divides by zero here. The step that comes of it says so in its
+        # objective, which fit looks at; a warning would say it twice.
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            statistics, objective = _expectations(model, data, params)
+        yield Step(iteration, params, objective)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            params = model.m_step(statistics, params)
+
+
+def iterate(
+    model: Model[ParamsT, StatisticsT], data: npt.ArrayLike, init: ParamsT
+) -> Iterator[Step[ParamsT]]:
+    """Yield the steps of EM one by one, without end.
+
+    Parameters
+    ----------
+    model : Model
+        Supplies the E-step and the M-step.
+    data : array_like, shape (n,) or (n, d), as the model wants it
+        The observations.
+    init : Params
+        The initial guess, which is step 0.
+
+    Returns
+    -------
+    iterator of Step
+        A step's M-step is computed only when the next step is asked for.
+
+    Raises
+    ------
+    ValueError
+        If ``data`` or ``init`` do not fit the model.
+    """
+    array = np.asarray(data)
+    model.check(array, init)
+    return _steps(model, array, init)
+
+
+def fit(
+    model: Model[ParamsT, StatisticsT],
+    data: npt.ArrayLike,
+    init: ParamsT,
+    *,
+    tol: float = 1e-6,
+    max_iter: int = 200,
+) -> Trace[ParamsT]:
+    """Run EM from an initial guess until nothing is left to gain.
+
+    Parameters
+    ----------
+    model, data, init
+        As for :func:`iterate`.
+    tol : float, default 1e-6
+        Stop when an update gains no more than this in objective *per observation* (in nats; for
+        K-Means in squared units of the data). With 0 the run goes on until no parameter changes
+        by more than rounding, which for K-Means is when the assignments repeat.
+    max_iter : int, default 200
+        Number of updates at the most.
+
+    Returns
+    -------
+    Trace
+        All steps, the guess included, and why the run stopped.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as described, or does not fit the model.
+    """
+    if not (isinstance(tol, Real) and np.isfinite(tol) and tol >= 0):
+        raise ValueError(f"tol must be a finite number, 0 or larger, got {tol!r}")
+    limit = as_integer("max_iter", max_iter, minimum=0)
+    array = np.asarray(data)
+    n_observations = len(array) if array.ndim else 0
+    steps: list[Step[ParamsT]] = []
+    for step in iterate(model, array, init):
+        steps.append(step)
+        status = _stopped(steps, tol, n_observations)
+        if status is None and step.iteration >= limit:
+            status = Status.MAX_ITER
+        if status is not None:
+            return Trace(tuple(steps), status)
+    raise AssertionError("iterate ended")  # pragma: no cover - iterate is endless
+
+
+def _stopped(steps: list[Step[ParamsT]], tol: float, n_observations: int) -> Status | None:
+    """Return why a run ends with its latest step, or None while it goes on."""
+    step = steps[-1]
+    arrays = step.params.arrays().values()
+    if not (np.isfinite(step.objective) and all(np.isfinite(a).all() for a in arrays)):
+        return Status.NON_FINITE
+    if len(steps) == 1:
+        return None
+    previous = steps[-2]
+    gain = step.objective - previous.objective
+    if gain < -_SUM_ACCURACY * (n_observations + abs(step.objective)):
+        return Status.DECREASED
+    unchanged = all(
+        np.abs(new - old).max() <= _ROUNDING * np.abs(new).max()
+        for new, old in zip(arrays, previous.params.arrays().values(), strict=True)
+    )
+    gained_enough = tol == 0 or gain > tol * n_observations
+    return Status.CONVERGED if unchanged or not gained_enough else None
+
+
+def fit_restarts(
+    model: Model[ParamsT, StatisticsT],
+    data: npt.ArrayLike,
+    inits: Iterable[ParamsT],
+    *,
+    tol: float = 1e-6,
+    max_iter: int = 200,
+) -> tuple[Trace[ParamsT], ...]:
+    """Run EM from each of several initial guesses.
+
+    Parameters and errors are those of :func:`fit`; the traces come in the order of ``inits``.
+    """
+    return tuple(fit(model, data, init, tol=tol, max_iter=max_iter) for init in inits)
+
+
+def best(traces: Iterable[Trace[ParamsT]]) -> Trace[ParamsT]:
+    """Return the trace that ended with the largest finite objective, the first of equals.
+
+    A run that ended without a finite objective is returned only if all did.
+
+    Raises
+    ------
+    ValueError
+        If there is no trace.
+    """
+    candidates = list(traces)
+    if not candidates:
+        raise ValueError("best needs at least one trace, got none")
+    return max(
+        candidates,
+        key=lambda trace: -np.inf if trace.status is Status.NON_FINITE else trace.final.objective,
+    )

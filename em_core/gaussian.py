@@ -1,0 +1,79 @@
+r"""One Gaussian: maximum likelihood in closed form, where EM is not needed.
+
+For observations :math:`x_1 \dots x_n` the log-likelihood
+
+.. math::
+
+   \ell(\mu, \sigma) = -n \log\left(\sigma \sqrt{2\pi}\right)
+                       - \frac{1}{2\sigma^2} \sum_i (x_i - \mu)^2
+
+is largest at the mean of the data and the root of their mean squared deviation
+(Wang, "Understanding the EM Algorithm by Examples", 2022).
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from em_core.numerics import Array, as_integer, check_data, check_finite, check_positive
+
+
+class Estimate(NamedTuple):
+    """Mean and standard deviation, in the units of the data."""
+
+    mean: float
+    std: float
+
+
+def simulate(mean: float, std: float, size: int, *, rng: np.random.Generator) -> Array:
+    """Draw ``size`` observations from one normal distribution, shape (size,).
+
+    Raises
+    ------
+    ValueError
+        If ``size`` is not a positive whole number, ``mean`` is not finite, or ``std`` is not
+        positive.
+    """
+    check_finite("mean", np.atleast_1d(mean))
+    check_positive("std", np.atleast_1d(np.asarray(std, dtype=float)))
+    return rng.normal(mean, std, size=as_integer("size", size, minimum=1))
+
+
+def maximum_likelihood(data: npt.NDArray[Any]) -> Estimate:
+    """Return the maximum likelihood estimate: mean, and deviation with n in the denominator.
+
+    Raises
+    ------
+    ValueError
+        If ``data`` is not a non-empty vector of finite numbers.
+    """
+    check_data(data, ndim=1)
+    return Estimate(float(np.mean(data)), float(np.std(data)))
+
+
+def log_likelihood(data: npt.NDArray[Any], mean: npt.ArrayLike, std: npt.ArrayLike) -> Array:
+    """Return the log-likelihood of each pair of mean and standard deviation, in nats.
+
+    Parameters
+    ----------
+    data : ndarray, shape (n,)
+        The observations.
+    mean, std : array_like
+        Values to try, in the units of the data. They broadcast against each other, so a column of
+        one and a row of the other give the whole surface.
+
+    Raises
+    ------
+    ValueError
+        If ``data`` is not a non-empty vector of finite numbers, a mean is not finite, or a
+        standard deviation is not positive.
+    """
+    estimate = maximum_likelihood(data)
+    mu, sigma = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
+    check_finite("mean", mu)
+    check_positive("std", sigma)
+    # sum (x - mu)^2 = n (s^2 + (xbar - mu)^2): the data enter through two numbers only.
+    mean_square = estimate.std**2 + (estimate.mean - mu) ** 2
+    n = len(data)
+    return np.asarray(-n * (np.log(sigma * np.sqrt(2 * np.pi)) + mean_square / (2 * sigma**2)))

@@ -1,0 +1,206 @@
+r"""Gaussian mixture in one dimension.
+
+Each observation comes from component k with probability :math:`\pi_k`, and is then normal with
+mean :math:`\mu_k` and standard deviation :math:`\sigma_k`. The log-likelihood is
+
+.. math:: \ell = \sum_i \log \sum_k \pi_k \, \mathcal{N}(x_i; \mu_k, \sigma_k^2)
+
+(Bishop, "Pattern Recognition and Machine Learning", 2006, section 9.2). It has no upper bound: a
+component that sits on one observation and narrows makes it infinite. A floor for the standard
+deviations prevents that.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from em_core.engine import EStep, Params, Sample
+from em_core.numerics import (
+    Array,
+    as_integer,
+    check_data,
+    check_positive,
+    check_vector,
+    check_weights,
+    draw_rows,
+    equal_weights,
+    posterior,
+)
+
+# A variance is a difference of two sums. Below this fraction of them it is mostly rounding error.
+_RESOLVED = 1e4 * np.finfo(float).eps
+
+_LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianParams(Params):
+    """Mean and standard deviation (units of the data) and mixing weight, each shape (K,)."""
+
+    means: Array
+    stds: Array
+    weights: Array
+
+
+class GaussianStatistics(NamedTuple):
+    """Sums about the means of the E-step, so that an offset in the data costs no digits.
+
+    Attributes
+    ----------
+    counts : ndarray, shape (K,)
+        Expected number of observations of each component.
+    deviations : ndarray, shape (K,)
+        Expected sum of x - mean.
+    squared_deviations : ndarray, shape (K,)
+        Expected sum of (x - mean) squared.
+    """
+
+    counts: Array
+    deviations: Array
+    squared_deviations: Array
+
+
+@dataclass(frozen=True)
+class GaussianMixture:
+    """A mixture of normal distributions, for observations (n,).
+
+    Parameters
+    ----------
+    min_std : float, default 0
+        Floor for the standard deviations, in the units of the data. With 0 a component may
+        collapse onto one value; :func:`em_core.fit` then stops with ``Status.NON_FINITE``.
+    estimate_weights : bool, default True
+        Whether the M-step updates the mixing weights, or leaves those of the initial guess.
+
+    Raises
+    ------
+    ValueError
+        If ``min_std`` is negative or not finite.
+    """
+
+    min_std: float = 0.0
+    estimate_weights: bool = True
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.min_std) and self.min_std >= 0):
+            raise ValueError(f"min_std must be a finite number, 0 or larger, got {self.min_std!r}")
+
+    def check(self, data: npt.NDArray[Any], params: GaussianParams) -> None:
+        """Raise ValueError unless data are finite numbers and params describe a mixture."""
+        check_data(data, ndim=1)
+        check_vector("means", params.means)
+        check_vector("stds", params.stds)
+        check_positive("stds", params.stds)
+        check_weights(params.weights)
+
+    def log_joint(self, data: npt.NDArray[Any], params: GaussianParams) -> Array:
+        """Return log(pi_k N(x_i; mu_k, sigma_k^2)), shape (n, K)."""
+        means, stds, weights = params.means, params.stds, params.weights
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            z = (data[:, None] - means) / stds
+            log_density = -np.log(stds) - _LOG_SQRT_2PI - 0.5 * z**2
+            return np.asarray(np.log(weights) + log_density)
+
+    def e_step(self, data: npt.NDArray[Any], params: GaussianParams) -> EStep:
+        """Return each component's share in each observation (Bayes' rule) and the log-likelihood."""
+        responsibilities, log_evidence = posterior(self.log_joint(data, params))
+        return EStep(responsibilities, float(log_evidence.sum()))
+
+    def statistics(
+        self, data: npt.NDArray[Any], params: GaussianParams, responsibilities: Array
+    ) -> GaussianStatistics:
+        """Add up the shares, and the deviations from the current means weighted by them."""
+        d = data[:, None] - params.means
+        counts = responsibilities.sum(axis=0)  # N_k = sum_i r_ik
+        first = np.einsum("nk,nk->k", responsibilities, d)  # sum_i r_ik (x_i - mu_k)
+        second = np.einsum("nk,nk,nk->k", responsibilities, d, d)  # sum_i r_ik (x_i - mu_k)^2
+        return GaussianStatistics(counts, first, second)
+
+    def m_step(self, statistics: GaussianStatistics, previous: GaussianParams) -> GaussianParams:
+        """Return the weighted mean and standard deviation; a component without data stays."""
+        counts, first, second = statistics
+        n = np.where(counts > 0, counts, 1.0)
+        shift = first / n
+        variances = second / n - shift**2  # about the new mean
+        # Where a long move of the mean has eaten the variance's digits, move the mean now and
+        # leave the deviation to the next step: both raise the expected log-likelihood.
+        resolved = (variances > _RESOLVED * second / n) | (second == 0)
+        stds = np.sqrt(np.where(resolved & (counts > 0), variances, previous.stds**2))
+        return GaussianParams(
+            means=previous.means + shift,  # mu_k = sum_i r_ik x_i / N_k
+            stds=np.maximum(stds, self.min_std),  # sigma_k^2 = sum_i r_ik (x_i - mu_k)^2 / N_k
+            weights=counts / counts.sum() if self.estimate_weights else previous.weights,  # N_k / n
+        )
+
+
+def simulate(
+    means: npt.ArrayLike, stds: npt.ArrayLike, sizes: npt.ArrayLike, *, rng: np.random.Generator
+) -> Sample[GaussianParams]:
+    """Draw a fixed number of observations from each of several normal distributions.
+
+    Parameters
+    ----------
+    means, stds : array_like, shape (K,)
+        Mean and standard deviation of each component, in the units of the data.
+    sizes : array_like of int, shape (K,)
+        Number of observations of each component.
+    rng : numpy.random.Generator
+        Source of randomness.
+
+    Returns
+    -------
+    Sample
+        Observations (n,) component by component, their components, and the true parameters,
+        whose weights are the components' shares in the sample.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive whole number, or the parameters do not describe a mixture.
+    """
+    counts = [as_integer("sizes", size, minimum=1) for size in np.atleast_1d(np.asarray(sizes))]
+    truth = GaussianParams(means, stds, np.array(counts) / sum(counts))  # type: ignore[arg-type]
+    GaussianMixture().check(np.zeros(1), truth)
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return Sample(rng.normal(truth.means[labels], truth.stds[labels]), labels, truth)
+
+
+def guess_integers(
+    data: npt.NDArray[Any], n_components: int, *, rng: np.random.Generator
+) -> GaussianParams:
+    """Start as Wang (2022) does: whole means in the data's range, whole deviations from 1 to 9.
+
+    Mixing weights are equal.
+    """
+    check_data(data, ndim=1)
+    k = as_integer("n_components", n_components, minimum=1)
+    low, high = int(np.floor(data.min())), int(np.ceil(data.max()))
+    return GaussianParams(
+        means=rng.integers(low, high, size=k, endpoint=True).astype(float),
+        stds=rng.integers(1, 9, size=k, endpoint=True).astype(float),
+        weights=equal_weights(k),
+    )
+
+
+def guess_from_points(
+    data: npt.NDArray[Any], n_components: int, *, rng: np.random.Generator
+) -> GaussianParams:
+    """Start with means at different observations, drawn at random.
+
+    All standard deviations are that of the whole data, and the mixing weights are equal.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer observations than components, or all observations are equal.
+    """
+    check_data(data, ndim=1)
+    rows = draw_rows(data, n_components, rng=rng)
+    spread = float(np.std(data))
+    if spread == 0:
+        raise ValueError(
+            f"data must differ to give a standard deviation, got {len(data)} times {data[0]}"
+        )
+    return GaussianParams(data[rows], np.full(len(rows), spread), equal_weights(len(rows)))

@@ -1,0 +1,176 @@
+r"""K-Means: EM's loop with winner-takes-all assignment.
+
+Each point belongs wholly to the nearest of K centroids, and each centroid is the mean of its
+points. The two steps never raise the inertia, the summed squared distance
+
+.. math:: J = \sum_i \min_k \lVert x_i - c_k \rVert^2
+
+(Lloyd, "Least squares quantization in PCM", IEEE Trans. Inf. Theory 28, 1982). EM climbs, so the
+objective here is minus the inertia.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from em_core.engine import EStep, Params, Sample
+from em_core.numerics import (
+    Array,
+    as_integer,
+    check_data,
+    check_enough_rows,
+    check_finite,
+    check_positive,
+    draw_rows,
+)
+
+
+@dataclass(frozen=True, eq=False)
+class KMeansParams(Params):
+    """Centroids, shape (K, d), in the units of the data."""
+
+    centroids: Array
+
+
+class KMeansStatistics(NamedTuple):
+    """What a centroid needs to know of its points.
+
+    Attributes
+    ----------
+    counts : ndarray, shape (K,)
+        Number of points assigned to each centroid.
+    sums : ndarray, shape (K, d)
+        Sum of these points.
+    """
+
+    counts: Array
+    sums: Array
+
+
+@dataclass(frozen=True)
+class KMeans:
+    """K-Means on points (n, d). The number of clusters is that of the centroids."""
+
+    def check(self, data: npt.NDArray[Any], params: KMeansParams) -> None:
+        """Raise ValueError unless data (n, d) and centroids (K, d) are finite and agree in d."""
+        check_data(data, ndim=2)
+        centroids = params.centroids
+        if centroids.ndim != 2 or centroids.size == 0 or centroids.shape[1] != data.shape[1]:
+            raise ValueError(
+                f"centroids must have shape (K, {data.shape[1]}) to match data of shape "
+                f"{data.shape}, got {centroids.shape}"
+            )
+        check_finite("centroids", centroids)
+
+    def e_step(self, data: npt.NDArray[Any], params: KMeansParams) -> EStep:
+        """Assign each point to its nearest centroid, the first of equals."""
+        differences = data[:, None, :] - params.centroids
+        distances = np.einsum("nkd,nkd->nk", differences, differences)  # ||x_i - c_k||^2
+        nearest = distances.argmin(axis=1)
+        responsibilities = np.zeros_like(distances)
+        responsibilities[np.arange(len(data)), nearest] = 1.0
+        return EStep(responsibilities, -float(distances.min(axis=1).sum()))
+
+    def statistics(
+        self, data: npt.NDArray[Any], params: KMeansParams, responsibilities: Array
+    ) -> KMeansStatistics:
+        """Count and add up the points of each cluster."""
+        counts = responsibilities.sum(axis=0)  # N_k = sum_i r_ik
+        sums = responsibilities.T @ data  # sum_i r_ik x_i
+        return KMeansStatistics(counts, sums)
+
+    def m_step(self, statistics: KMeansStatistics, previous: KMeansParams) -> KMeansParams:
+        """Move each centroid to the mean of its points; one without points stays."""
+        counts = statistics.counts[:, None]
+        centroids = previous.centroids.copy()
+        np.divide(statistics.sums, counts, out=centroids, where=counts > 0)  # c_k = sum / N_k
+        return KMeansParams(centroids)
+
+
+def simulate(
+    sizes: npt.ArrayLike, *, spread: float, rng: np.random.Generator
+) -> Sample[KMeansParams]:
+    """Draw round clusters of points in the plane with scikit-learn's ``make_blobs``.
+
+    Parameters
+    ----------
+    sizes : array_like of int, shape (K,)
+        Number of points in each cluster.
+    spread : float
+        Standard deviation of each cluster in each direction, in the units of the data.
+    rng : numpy.random.Generator
+        Source of randomness. Centres are uniform in the square from -10 to 10.
+
+    Returns
+    -------
+    Sample
+        Points (n, 2) in random order, their clusters, and the true centres.
+
+    Raises
+    ------
+    ValueError
+        If a size is not a positive whole number, or the spread is not positive.
+    """
+    from sklearn.datasets import make_blobs  # a second of import, needed by this function alone
+
+    counts = [as_integer("sizes", size, minimum=1) for size in np.atleast_1d(np.asarray(sizes))]
+    check_positive("spread", np.atleast_1d(np.asarray(spread, dtype=float)))
+    points, labels, centres = make_blobs(
+        n_samples=counts,
+        n_features=2,
+        cluster_std=spread,
+        random_state=np.random.RandomState(rng.bit_generator),
+        return_centers=True,
+    )
+    return Sample(points, labels.astype(np.int64), KMeansParams(centres))
+
+
+def guess_from_points(
+    data: npt.NDArray[Any], n_components: int, *, rng: np.random.Generator
+) -> KMeansParams:
+    """Start from ``n_components`` different observations, drawn at random.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer observations than components.
+    """
+    check_data(data, ndim=2)
+    return KMeansParams(data[draw_rows(data, n_components, rng=rng)])
+
+
+def guess_plus_plus(
+    data: npt.NDArray[Any], n_components: int, *, rng: np.random.Generator
+) -> KMeansParams:
+    """Start from observations far from one another: scikit-learn's k-means++.
+
+    The next centroid is drawn with probability proportional to the squared distance from those
+    chosen already (Arthur and Vassilvitskii, "k-means++", SODA 2007).
+
+    Raises
+    ------
+    ValueError
+        If there are fewer observations than components.
+    """
+    from sklearn.cluster import kmeans_plusplus  # as above
+
+    check_data(data, ndim=2)
+    check_enough_rows(data, n_components)
+    centroids, _ = kmeans_plusplus(
+        np.asarray(data, dtype=float),
+        n_components,
+        random_state=np.random.RandomState(rng.bit_generator),
+    )
+    return KMeansParams(centroids)
+
+
+def guess_uniform(
+    data: npt.NDArray[Any], n_components: int, *, rng: np.random.Generator
+) -> KMeansParams:
+    """Start anywhere in the smallest box around the data, uniformly."""
+    check_data(data, ndim=2)
+    k = as_integer("n_components", n_components, minimum=1)
+    low, high = data.min(axis=0), data.max(axis=0)
+    return KMeansParams(rng.uniform(low, high, size=(k, data.shape[1])))

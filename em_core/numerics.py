@@ -1,0 +1,160 @@
+"""What every model needs: Bayes' rule in log space, component matching, and checks at the door."""
+
+import operator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import linear_sum_assignment
+
+Array = npt.NDArray[np.float64]
+
+# Weights typed in with six digits (0.333333) are still meant to sum to one.
+_WEIGHT_SUM_ACCURACY = 1e-5
+
+
+def posterior(log_joint: Array) -> tuple[Array, Array]:
+    """Return Bayes' rule for each row, computed in log space.
+
+    Parameters
+    ----------
+    log_joint : ndarray, shape (n, K)
+        log p(x_i, z_i = k). Minus infinity where component k cannot produce x_i.
+
+    Returns
+    -------
+    responsibilities : ndarray, shape (n, K)
+        p(z_i = k | x_i). Not a number in a row that no component can produce.
+    log_evidence : ndarray, shape (n,)
+        log p(x_i), in nats; minus infinity in such a row.
+    """
+    peak = log_joint.max(axis=1, keepdims=True)
+    peak = np.where(np.isfinite(peak), peak, 0.0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        joint = np.exp(log_joint - peak)
+        evidence = joint.sum(axis=1, keepdims=True)
+        return joint / evidence, (np.log(evidence) + peak)[:, 0]
+
+
+def match_components(estimates: npt.ArrayLike, truths: npt.ArrayLike) -> npt.NDArray[np.int64]:
+    """Return the order of the estimated components that brings them closest to the true ones.
+
+    Components of a mixture have no order of their own. To compare with the truth, each estimate
+    is paired with one true component so that the summed squared distance is least
+    (Kuhn, "The Hungarian method", 1955, by ``scipy.optimize.linear_sum_assignment``).
+
+    Parameters
+    ----------
+    estimates : array_like, shape (K,) or (K, d)
+        One point for each estimated component.
+    truths : array_like, shape (M,) or (M, d)
+        One point for each true component.
+
+    Returns
+    -------
+    ndarray of int, shape (K,)
+        A permutation for ``Params.relabel``: matched estimates by the index of their true
+        component, then the unmatched ones (if K > M) in their own order.
+
+    Raises
+    ------
+    ValueError
+        If a value is not finite or the shapes differ in more than the number of components.
+    """
+    points = [np.asarray(values, dtype=float) for values in (estimates, truths)]
+    if points[0].ndim == 0 or points[0].shape[1:] != points[1].shape[1:]:
+        raise ValueError(
+            "estimates and truths must be (K,) and (M,), or (K, d) and (M, d), "
+            f"got {points[0].shape} and {points[1].shape}"
+        )
+    ours, theirs = (array.reshape(len(array), -1) for array in points)
+    if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
+        raise ValueError("estimates and truths must be finite to be matched")
+    cost = ((ours[:, None, :] - theirs[None, :, :]) ** 2).sum(axis=2)
+    rows, columns = linear_sum_assignment(cost)
+    matched = rows[np.argsort(columns)]
+    return np.concatenate([matched, np.setdiff1d(np.arange(len(ours)), matched)])
+
+
+def as_integer(name: str, value: Any, *, minimum: int) -> int:
+    """Return ``value`` as an int, or raise a ValueError that says what was expected."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = None
+    if number is None or isinstance(value, bool) or number < minimum:
+        raise ValueError(f"{name} must be a whole number, {minimum} or larger, got {value!r}")
+    return number
+
+
+def check_data(data: npt.NDArray[Any], *, ndim: int) -> None:
+    """Raise ValueError unless ``data`` is a non-empty array of finite numbers of that shape."""
+    shape = {1: "(n,)", 2: "(n, d)"}[ndim]
+    if data.ndim != ndim:
+        raise ValueError(f"data must have shape {shape}, got shape {data.shape}")
+    if data.size == 0:
+        raise ValueError(f"data must hold at least one observation, got shape {data.shape}")
+    if data.dtype.kind not in "iuf":
+        raise ValueError(f"data must hold real numbers, got dtype {data.dtype}")
+    check_finite("data", data)
+
+
+def check_finite(name: str, values: npt.NDArray[Any]) -> None:
+    """Raise ValueError, naming the first offender, unless all ``values`` are finite."""
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        where = ", ".join(map(str, bad[0]))
+        raise ValueError(f"{name} must be finite, got {values[tuple(bad[0])]} at [{where}]")
+
+
+def check_range(name: str, values: Array, low: float, high: float) -> None:
+    """Raise ValueError, naming the first offender, unless all values lie in [low, high]."""
+    bad = np.flatnonzero(~((values >= low) & (values <= high)))
+    if len(bad):
+        raise ValueError(
+            f"{name} must lie between {low:g} and {high:g}, got {values.flat[bad[0]]} at [{bad[0]}]"
+        )
+
+
+def check_positive(name: str, values: Array) -> None:
+    """Raise ValueError, naming the first offender, unless all values are finite and above zero."""
+    bad = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+    if len(bad):
+        raise ValueError(
+            f"{name} must be finite and larger than 0, got {values.flat[bad[0]]} at [{bad[0]}]"
+        )
+
+
+def check_vector(name: str, values: Array) -> None:
+    """Raise ValueError unless ``values`` is a finite vector of at least one component."""
+    if values.ndim != 1 or values.size == 0:
+        raise ValueError(f"{name} must have shape (K,) with K at least 1, got {values.shape}")
+    check_finite(name, values)
+
+
+def check_weights(weights: Array) -> None:
+    """Raise ValueError unless ``weights`` are probabilities that sum to one."""
+    check_vector("weights", weights)
+    check_range("weights", weights, 0, 1)
+    if abs(weights.sum() - 1) > _WEIGHT_SUM_ACCURACY:
+        raise ValueError(f"weights must sum to 1, got {weights} with sum {weights.sum():g}")
+
+
+def equal_weights(n_components: int) -> Array:
+    """Return the mixing weights that favour no component, shape (n_components,)."""
+    return np.full(n_components, 1 / n_components)
+
+
+def check_enough_rows(data: npt.NDArray[Any], n_components: int) -> int:
+    """Return ``n_components``, or raise ValueError if there are fewer observations than that."""
+    k = as_integer("n_components", n_components, minimum=1)
+    if k > len(data):
+        raise ValueError(f"n_components must be at most the {len(data)} observations, got {k}")
+    return k
+
+
+def draw_rows(
+    data: npt.NDArray[Any], n_components: int, *, rng: np.random.Generator
+) -> npt.NDArray[np.int64]:
+    """Return the indices of ``n_components`` different observations, drawn at random."""
+    return rng.choice(len(data), size=check_enough_rows(data, n_components), replace=False)
