@@ -1,0 +1,1 @@
+"""What the pages share: controls, charts, tables and the iteration player."""
