@@ -1,35 +1,46 @@
-"""Entry point: page configuration and navigation, nothing else."""
+"""Entry point: the navigation, for each visitor, and the server that shows it.
+
+Streamlit runs this file for every visitor, as ``__main__``. Before that, ``streamlit run`` imports
+it once, as ``app``, for the server.
+"""
 
 import streamlit as st
 
-st.set_page_config(page_title="Understanding EM", page_icon=":material/ssid_chart:", layout="wide")
+if __name__ == "__main__":
+    st.set_page_config(page_title="Understanding EM", page_icon="em_ui/icon.svg", layout="wide")
+    st.navigation(
+        [
+            st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
+            st.Page(
+                "pages/maximum_likelihood.py",
+                title="Maximum likelihood",
+                icon=":material/straighten:",
+                url_path="maximum-likelihood",
+            ),
+            st.Page(
+                "pages/k_means.py",
+                title="K-Means",
+                icon=":material/scatter_plot:",
+                url_path="k-means",
+            ),
+            st.Page(
+                "pages/two_coins.py",
+                title="Two coins",
+                icon=":material/toll:",
+                url_path="two-coins",
+            ),
+            st.Page(
+                "pages/gaussian_mixture.py",
+                title="Gaussian mixture",
+                icon=":material/area_chart:",
+                url_path="gaussian-mixture",
+            ),
+        ]
+    ).run()
+else:
+    from streamlit.runtime.pages_manager import PagesManager
 
-st.navigation(
-    [
-        st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
-        st.Page(
-            "pages/maximum_likelihood.py",
-            title="Maximum likelihood",
-            icon=":material/straighten:",
-            url_path="maximum-likelihood",
-        ),
-        st.Page(
-            "pages/k_means.py",
-            title="K-Means",
-            icon=":material/scatter_plot:",
-            url_path="k-means",
-        ),
-        st.Page(
-            "pages/two_coins.py",
-            title="Two coins",
-            icon=":material/toll:",
-            url_path="two-coins",
-        ),
-        st.Page(
-            "pages/gaussian_mixture.py",
-            title="Gaussian mixture",
-            icon=":material/area_chart:",
-            url_path="gaussian-mixture",
-        ),
-    ]
-).run()
+    # A folder named pages makes Streamlit look for the pages there until the first script has
+    # called st.navigation; a first visitor with a link to /two-coins would read "page not found".
+    PagesManager.uses_pages_directory = False
+    app = st.App(__file__)

@@ -23,6 +23,7 @@ from em_core.engine import (
     Trace,
     best,
     fit,
+    fit_labelled,
     fit_restarts,
     iterate,
 )
@@ -47,6 +48,7 @@ __all__ = [
     "Trace",
     "best",
     "fit",
+    "fit_labelled",
     "fit_restarts",
     "iterate",
     "match_components",

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, xlog1py, xlogy
 
-from em_core.engine import EStep, Params, Sample
+from em_core.engine import EStep, Params, Sample, fit_labelled
 from em_core.numerics import (
     Array,
     as_integer,
@@ -102,7 +102,8 @@ class BinomialMixture:
         # xlogy(0, 0) = 0: a coin that never shows heads can still produce no heads.
         log_density = ways + xlogy(heads, params.heads_prob) + xlog1py(tails, -params.heads_prob)
         with np.errstate(divide="ignore"):
-            return np.asarray(log_density + np.log(params.weights))
+            # Typed weights may sum to one only nearly; what the M-step returns does exactly.
+            return np.asarray(log_density + np.log(params.weights / params.weights.sum()))
 
     def e_step(self, data: npt.NDArray[Any], params: BinomialParams) -> EStep:
         """Return each coin's share in each trial (Bayes' rule) and the log-likelihood."""
@@ -113,9 +114,10 @@ class BinomialMixture:
         self, data: npt.NDArray[Any], params: BinomialParams, responsibilities: Array
     ) -> BinomialStatistics:
         """Split the heads and tails of each trial between the coins, and add them up."""
+        h = np.asarray(data, dtype=float)  # m may be too large for the integers the data came in
         trials = responsibilities.sum(axis=0)  # N_k = sum_i r_ik
-        heads = data @ responsibilities  # H_k = sum_i r_ik h_i
-        tails = (self.n_tosses - data) @ responsibilities  # T_k = sum_i r_ik (m - h_i)
+        heads = h @ responsibilities  # H_k = sum_i r_ik h_i
+        tails = (self.n_tosses - h) @ responsibilities  # T_k = sum_i r_ik (m - h_i)
         return BinomialStatistics(heads, tails, trials)
 
     def m_step(self, statistics: BinomialStatistics, previous: BinomialParams) -> BinomialParams:
@@ -156,6 +158,16 @@ def simulate(
     labels = rng.choice(truth.n_components, size=n_trials, p=truth.weights / truth.weights.sum())
     heads = rng.binomial(n_tosses, truth.heads_prob[labels])
     return Sample(heads, labels, truth)
+
+
+def published_trials() -> Sample[BinomialParams]:
+    """Return the five trials of ten tosses of Do and Batzoglou (2008), figure 1.
+
+    ``truth`` is what they find with the coins known: heads over tosses, 0.80 and 0.45.
+    """
+    heads, labels = np.array([5, 9, 8, 4, 7]), np.array([1, 0, 0, 1, 0])
+    start = BinomialParams([0.5, 0.5], [0.5, 0.5])  # type: ignore[arg-type]
+    return Sample(heads, labels, fit_labelled(BinomialMixture(10), heads, labels, start))
 
 
 def guess_uniform(

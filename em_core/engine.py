@@ -16,13 +16,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from itertools import count
-from numbers import Real
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from em_core.numerics import Array, as_integer
+from em_core.numerics import Array, as_integer, check_not_negative
 
 # Rows taken at once: a block, its responsibilities and its temporaries stay in a 1 MB cache.
 BLOCK_ROWS = 4096
@@ -321,8 +320,7 @@ def fit(
     ValueError
         If an argument is not as described, or does not fit the model.
     """
-    if not (isinstance(tol, Real) and np.isfinite(tol) and tol >= 0):
-        raise ValueError(f"tol must be a finite number, 0 or larger, got {tol!r}")
+    check_not_negative("tol", tol)
     limit = as_integer("max_iter", max_iter, minimum=0)
     array = np.asarray(data)
     n_observations = len(array) if array.ndim else 0
@@ -370,6 +368,51 @@ def fit_restarts(
     Parameters and errors are those of :func:`fit`; the traces come in the order of ``inits``.
     """
     return tuple(fit(model, data, init, tol=tol, max_iter=max_iter) for init in inits)
+
+
+def fit_labelled(
+    model: Model[ParamsT, StatisticsT],
+    data: npt.ArrayLike,
+    labels: npt.ArrayLike,
+    init: ParamsT,
+) -> ParamsT:
+    """Return the maximum likelihood parameters one would have with the labels known.
+
+    This is one M-step from the statistics of the complete data. What EM's answer loses against it
+    is the price of the missing labels.
+
+    Parameters
+    ----------
+    model, data, init
+        As for :func:`iterate`. ``init`` gives what the M-step keeps: fixed weights, and the
+        parameters of a component without data.
+    labels : array_like of int, shape (n,)
+        The component of each observation, from 0.
+
+    Raises
+    ------
+    ValueError
+        If an argument does not fit the model or the others.
+    """
+    array, component = np.asarray(data), np.asarray(labels)
+    model.check(array, init)
+    if component.shape != array.shape[:1] or component.dtype.kind not in "iu":
+        raise ValueError(
+            f"labels must be whole numbers, one for each of the {len(array)} observations, "
+            f"got shape {component.shape} and dtype {component.dtype}"
+        )
+    if component.min() < 0 or component.max() >= init.n_components:
+        raise ValueError(
+            f"labels must lie between 0 and {init.n_components - 1}, "
+            f"got {component.min()} to {component.max()}"
+        )
+    one_hot = np.eye(init.n_components)[component]
+    # Twice, since a model may take its sums about the current parameters: the second time they
+    # are taken about the answer, and no digit is lost.
+    params = init
+    for _ in range(2):
+        params = model.m_step(model.statistics(array, params, one_hot), params)
+    return params
 
 
 def best(traces: Iterable[Trace[ParamsT]]) -> Trace[ParamsT]:

@@ -52,6 +52,20 @@ def maximum_likelihood(data: npt.NDArray[Any]) -> Estimate:
     return Estimate(float(np.mean(data)), float(np.std(data)))
 
 
+def log_density(x: npt.ArrayLike, mean: float, std: float) -> Array:
+    """Return the logarithm of the normal density at ``x``, in nats, the shape of ``x``.
+
+    Raises
+    ------
+    ValueError
+        If ``mean`` is not finite or ``std`` is not positive.
+    """
+    check_finite("mean", np.atleast_1d(mean))
+    check_positive("std", np.atleast_1d(np.asarray(std, dtype=float)))
+    z = (np.asarray(x, dtype=float) - mean) / std
+    return np.asarray(-np.log(std * np.sqrt(2 * np.pi)) - 0.5 * z**2)
+
+
 def log_likelihood(data: npt.NDArray[Any], mean: npt.ArrayLike, std: npt.ArrayLike) -> Array:
     """Return the log-likelihood of each pair of mean and standard deviation, in nats.
 

@@ -20,7 +20,9 @@ from em_core.engine import EStep, Params, Sample
 from em_core.numerics import (
     Array,
     as_integer,
+    as_sizes,
     check_data,
+    check_not_negative,
     check_positive,
     check_vector,
     check_weights,
@@ -77,15 +79,14 @@ class GaussianMixture:
     Raises
     ------
     ValueError
-        If ``min_std`` is negative or not finite.
+        If ``min_std`` is not a finite number, 0 or larger.
     """
 
     min_std: float = 0.0
     estimate_weights: bool = True
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.min_std) and self.min_std >= 0):
-            raise ValueError(f"min_std must be a finite number, 0 or larger, got {self.min_std!r}")
+        check_not_negative("min_std", self.min_std)
 
     def check(self, data: npt.NDArray[Any], params: GaussianParams) -> None:
         """Raise ValueError unless data are finite numbers and params describe a mixture."""
@@ -93,6 +94,13 @@ class GaussianMixture:
         check_vector("means", params.means)
         check_vector("stds", params.stds)
         check_positive("stds", params.stds)
+        # From below the floor the first M-step could only go down.
+        low = np.flatnonzero(params.stds < self.min_std)
+        if len(low):
+            raise ValueError(
+                f"stds must be at least min_std = {self.min_std:g}, "
+                f"got {params.stds[low[0]]} at [{low[0]}]"
+            )
         check_weights(params.weights)
 
     def log_joint(self, data: npt.NDArray[Any], params: GaussianParams) -> Array:
@@ -101,10 +109,11 @@ class GaussianMixture:
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             z = (data[:, None] - means) / stds
             log_density = -np.log(stds) - _LOG_SQRT_2PI - 0.5 * z**2
-            return np.asarray(np.log(weights) + log_density)
+            # Typed weights may sum to one only nearly; what the M-step returns does exactly.
+            return np.asarray(np.log(weights / weights.sum()) + log_density)
 
     def e_step(self, data: npt.NDArray[Any], params: GaussianParams) -> EStep:
-        """Return each component's share in each observation (Bayes' rule) and the log-likelihood."""
+        """Return each component's share in each value (Bayes' rule) and the log-likelihood."""
         responsibilities, log_evidence = posterior(self.log_joint(data, params))
         return EStep(responsibilities, float(log_evidence.sum()))
 
@@ -160,7 +169,7 @@ def simulate(
     ValueError
         If a size is not a positive whole number, or the parameters do not describe a mixture.
     """
-    counts = [as_integer("sizes", size, minimum=1) for size in np.atleast_1d(np.asarray(sizes))]
+    counts = as_sizes(sizes)
     truth = GaussianParams(means, stds, np.array(counts) / sum(counts))  # type: ignore[arg-type]
     GaussianMixture().check(np.zeros(1), truth)
     labels = np.repeat(np.arange(len(counts)), counts)
@@ -198,9 +207,8 @@ def guess_from_points(
     """
     check_data(data, ndim=1)
     rows = draw_rows(data, n_components, rng=rng)
-    spread = float(np.std(data))
-    if spread == 0:
+    if (data == data[0]).all():  # np.std may return rounding error here, not 0
         raise ValueError(
             f"data must differ to give a standard deviation, got {len(data)} times {data[0]}"
         )
-    return GaussianParams(data[rows], np.full(len(rows), spread), equal_weights(len(rows)))
+    return GaussianParams(data[rows], np.full(len(rows), np.std(data)), equal_weights(len(rows)))

@@ -19,6 +19,7 @@ from em_core.engine import EStep, Params, Sample
 from em_core.numerics import (
     Array,
     as_integer,
+    as_sizes,
     check_data,
     check_enough_rows,
     check_finite,
@@ -115,7 +116,7 @@ def simulate(
     """
     from sklearn.datasets import make_blobs  # a second of import, needed by this function alone
 
-    counts = [as_integer("sizes", size, minimum=1) for size in np.atleast_1d(np.asarray(sizes))]
+    counts = as_sizes(sizes)
     check_positive("spread", np.atleast_1d(np.asarray(spread, dtype=float)))
     points, labels, centres = make_blobs(
         n_samples=counts,
@@ -158,12 +159,12 @@ def guess_plus_plus(
 
     check_data(data, ndim=2)
     check_enough_rows(data, n_components)
-    centroids, _ = kmeans_plusplus(
-        np.asarray(data, dtype=float),
+    _, rows = kmeans_plusplus(
+        data - data.mean(axis=0),  # it takes distances from inner products: an offset costs digits
         n_components,
         random_state=np.random.RandomState(rng.bit_generator),
     )
-    return KMeansParams(centroids)
+    return KMeansParams(data[rows])
 
 
 def guess_uniform(

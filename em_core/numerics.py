@@ -1,6 +1,7 @@
 """What every model needs: Bayes' rule in log space, component matching, and checks at the door."""
 
 import operator
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def match_components(estimates: npt.ArrayLike, truths: npt.ArrayLike) -> npt.NDA
         If a value is not finite or the shapes differ in more than the number of components.
     """
     points = [np.asarray(values, dtype=float) for values in (estimates, truths)]
-    if points[0].ndim == 0 or points[0].shape[1:] != points[1].shape[1:]:
+    if 0 in (points[0].ndim, points[1].ndim) or points[0].shape[1:] != points[1].shape[1:]:
         raise ValueError(
             "estimates and truths must be (K,) and (M,), or (K, d) and (M, d), "
             f"got {points[0].shape} and {points[1].shape}"
@@ -85,6 +86,21 @@ def as_integer(name: str, value: Any, *, minimum: int) -> int:
     if number is None or isinstance(value, bool) or number < minimum:
         raise ValueError(f"{name} must be a whole number, {minimum} or larger, got {value!r}")
     return number
+
+
+def as_sizes(sizes: npt.ArrayLike) -> list[int]:
+    """Return the sizes of a simulated sample's components as ints, or raise ValueError."""
+    counts = [as_integer("sizes", size, minimum=1) for size in np.atleast_1d(np.asarray(sizes))]
+    if not counts:
+        raise ValueError(f"sizes must have one entry per component, got {sizes!r}")
+    return counts
+
+
+def check_not_negative(name: str, value: Any) -> None:
+    """Raise ValueError unless ``value`` is a finite number, 0 or larger."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not (number and np.isfinite(value) and value >= 0):
+        raise ValueError(f"{name} must be a finite number, 0 or larger, got {value!r}")
 
 
 def check_data(data: npt.NDArray[Any], *, ndim: int) -> None:

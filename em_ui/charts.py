@@ -25,7 +25,8 @@ _INK = "#7A8794"
 _MARK = "#E0218A"
 
 _HEIGHT = 230
-_PICTURE_HEIGHT = 360
+_PICTURE_HEIGHT = 420
+_STILL_HEIGHT = 300
 
 Template = dict[str, Any]
 
@@ -141,25 +142,25 @@ def movement(title: str) -> Template:
 
     Data: ``steps`` (iteration, component, movement).
     """
-    base = (
-        alt.Chart(alt.NamedData("steps"))
-        .transform_filter("isValid(datum.movement)")
-        .encode(
-            x=_integers("iteration", "Iteration"),
-            y=alt.Y("movement:Q", title=title),
-            color=_color().legend(None),
-            shape=alt.Shape("component:N").scale(range=_SHAPES).legend(None),
-            tooltip=[
-                alt.Tooltip("component:N", title="Component"),
-                alt.Tooltip("iteration:Q", title="Iteration"),
-                alt.Tooltip("movement:Q", title=title, format=".6~f"),
-            ],
-        )
+    steps = alt.Chart(alt.NamedData("steps"))
+    base = steps.transform_filter("isValid(datum.movement)").encode(
+        x=_integers("iteration", "Iteration"),
+        y=alt.Y("movement:Q", title=title),
+        color=_color().legend(None),
+        shape=alt.Shape("component:N").scale(range=_SHAPES).legend(None),
+        tooltip=[
+            alt.Tooltip("component:N", title="Component"),
+            alt.Tooltip("iteration:Q", title="Iteration"),
+            alt.Tooltip("movement:Q", title=title, format=".6~f"),
+        ],
     )
-    line = base.mark_line(strokeWidth=2)
-    points = base.mark_point(filled=True, size=25)
-    now = base.transform_filter("datum.iteration == iter").mark_point(filled=True, size=110)
-    return _compile(alt.layer(line, points, now), _HEIGHT)
+    now = (
+        steps.transform_filter("datum.iteration == iter")
+        .mark_rule(color=_MARK, strokeWidth=2)
+        .encode(x="iteration:Q")
+    )
+    line, points = base.mark_line(strokeWidth=2), base.mark_point(filled=True, size=45, opacity=1)
+    return _compile(alt.layer(now, line, points), _HEIGHT)
 
 
 @cache
@@ -210,7 +211,7 @@ def scatter() -> Template:
         )
     )
     return _compile(
-        alt.layer(_hidden("steps", "x", "y"), points, truth, path, now), _PICTURE_HEIGHT + 60
+        alt.layer(_hidden("steps", "x", "y"), points, truth, path, now), _PICTURE_HEIGHT + 40
     )
 
 
@@ -219,14 +220,15 @@ def _share(digits: int = SHARE_DIGITS) -> str:
     return f"toNumber(substring(datum.share, {start}, {start} + {digits})) / {10**digits - 1}"
 
 
-def _bars(x_title: str, y_title: str, component_title: str) -> alt.Chart:
+def _bars(x_title: str, y_title: str, component_title: str, axis: alt.Axis) -> alt.Chart:
     """Bars of a fixed height, divided between the components by their responsibilities."""
     return (
         alt.Chart(alt.NamedData("bars"))
-        .transform_calculate(part=f"datum.height * {_share()}", share=_share())
+        .transform_calculate(responsibility=_share())
+        .transform_calculate(part="datum.height * datum.responsibility")
         .mark_bar(opacity=0.75, binSpacing=0)
         .encode(
-            x=alt.X("low:Q", bin="binned", title=x_title).scale(nice=False).axis(format="~g"),
+            x=alt.X("low:Q", bin="binned", title=x_title, axis=axis).scale(nice=False, zero=False),
             x2="high:Q",
             y=alt.Y("part:Q", title=y_title, stack="zero"),
             color=_color(component_title),
@@ -234,7 +236,7 @@ def _bars(x_title: str, y_title: str, component_title: str) -> alt.Chart:
             tooltip=[
                 alt.Tooltip("label:N", title=x_title),
                 alt.Tooltip("component:N", title=component_title),
-                alt.Tooltip("share:Q", title="Responsibility", format=".3f"),
+                alt.Tooltip("responsibility:Q", title="Responsibility", format=".3f"),
                 alt.Tooltip("part:Q", title=f"{y_title}, its part", format=".4~f"),
             ],
         )
@@ -269,7 +271,7 @@ def shares(x_title: str, y_title: str, component_title: str) -> Template:
     )
     chart = alt.layer(
         _hidden("expected", "outcome", "count"),
-        _bars(x_title, y_title, component_title),
+        _bars(x_title, y_title, component_title, alt.Axis(format="d", tickMinStep=1)),
         truth,
         expected,
     )
@@ -329,9 +331,84 @@ def densities(x_title: str, component_title: str, *, bound: bool = True) -> Temp
         .encode(x=x, y=y)
     )
     corner = _hidden("truth", "high", "top")
-    bars = _bars(x_title, "Density", component_title)
+    bars = _bars(x_title, "Density", component_title, alt.Axis(format="~r"))
     return _compile(
         alt.layer(corner, bars, component, truth, mixture),
-        _PICTURE_HEIGHT if bound else _HEIGHT,
+        _PICTURE_HEIGHT if bound else _STILL_HEIGHT,
         bound=bound,
     )
+
+
+@cache
+def histogram(x_title: str) -> Template:
+    """Draw a histogram with curves over it, told apart by colour and dash.
+
+    Data: ``bars`` (low, high, height) and ``curves`` (x, density, curve).
+    """
+    bars = (
+        alt.Chart(alt.NamedData("bars"))
+        .mark_bar(color=_INK, opacity=0.35, binSpacing=0)
+        .encode(
+            x=alt.X("low:Q", bin="binned", title=x_title).scale(nice=False).axis(format="~r"),
+            x2="high:Q",
+            y=alt.Y("height:Q", title="Density"),
+            tooltip=[
+                alt.Tooltip("low:Q", title="From", format=".1f"),
+                alt.Tooltip("high:Q", title="To", format=".1f"),
+                alt.Tooltip("height:Q", title="Density", format=".4f"),
+            ],
+        )
+    )
+    curves = (
+        alt.Chart(alt.NamedData("curves"))
+        .mark_line(strokeWidth=2.5)
+        .encode(
+            x=alt.X("x:Q"),
+            y=alt.Y("density:Q"),
+            color=alt.Color("curve:N", title=None).legend(orient="top"),
+            strokeDash=alt.StrokeDash("curve:N", title=None).legend(orient="top"),
+        )
+    )
+    return alt.layer(bars, curves).properties(height=_PICTURE_HEIGHT).to_dict()
+
+
+@cache
+def surface(x_title: str, y_title: str, loss_title: str) -> Template:
+    """Draw a surface over two parameters in bands of what is lost against the maximum, with marks.
+
+    Data: ``surface`` (x_low, x_high, y_low, y_high, loss) and ``marks`` (x, y, mark).
+    """
+    bands = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
+    x_axis, y_axis = alt.Axis(grid=False), alt.Axis(grid=False)
+    cells = (
+        alt.Chart(alt.NamedData("surface"))
+        .mark_rect()
+        .encode(
+            x=alt.X("x_low:Q", title=x_title, axis=x_axis).scale(zero=False, nice=False),
+            x2="x_high:Q",
+            y=alt.Y("y_low:Q", title=y_title, axis=y_axis).scale(zero=False, nice=False),
+            y2="y_high:Q",
+            color=alt.Color("loss:Q", title=loss_title)
+            .scale(type="threshold", domain=bands, scheme="viridis", reverse=True)
+            .legend(orient="bottom", type="symbol", columns=4, symbolType="square"),
+        )
+    )
+    base = alt.Chart(alt.NamedData("marks")).encode(
+        x="x:Q",
+        y="y:Q",
+        tooltip=[
+            alt.Tooltip("mark:N", title="Mark"),
+            alt.Tooltip("x:Q", title=x_title, format=".2f"),
+            alt.Tooltip("y:Q", title=y_title, format=".2f"),
+        ],
+    )
+    marks = base.mark_point(
+        size=160, filled=True, stroke="white", strokeWidth=1.5, opacity=1, color=_MARK
+    ).encode(shape=alt.Shape("mark:N").legend(None))
+    names = base.mark_text(dy=-14, fontWeight="bold", fontSize=13, color="white").encode(
+        text="mark:N"
+    )
+    chart = alt.layer(cells, marks, names).properties(
+        height=_PICTURE_HEIGHT, usermeta={"embedOptions": {"renderer": "canvas"}}
+    )
+    return chart.to_dict()

@@ -1,7 +1,7 @@
 """The iteration player: one slider that drives every chart in its container, in the browser.
 
-The player never talks to the server. Vega draws inputs for the parameters ``iter`` and ``assign`` of
-:mod:`em_ui.charts`; the player finds them by the class ``vega-bindings`` (which a browser test
+The player never talks to the server. Vega draws inputs for the parameters ``iter`` and ``assign``
+of :mod:`em_ui.charts`; the player finds them by the class ``vega-bindings`` (which a browser test
 watches), sets them, and hides them.
 """
 

@@ -119,9 +119,7 @@ def explore(
             for name, start, end in zip(names, first, last, strict=True)
         )
         template = charts.parameter(field, f"{title} {symbol}")
-        drawings.append(
-            Drawing(f"{title}, truth dashed", template, data, f"{title} {over}: {paths}")
-        )
+        drawings.append(Drawing(title, template, data, f"{title} {over}: {paths}"))
     start, end = (objective.text(step.objective) for step in (shown[0], shown[-1]))
     alt = f"{objective.title} {over}: from {start} to {end}"
     template = charts.objective(objective.title)

@@ -1,3 +1,98 @@
+"""Home: what EM is for, and where to see it at work."""
+
 import streamlit as st
 
-st.title("x")
+LOOP = """
+flowchart LR
+    G[Initial guess<br/>of the parameters] --> E
+    E["E-step<br/>how probable is each group<br/>for each observation?"] --> M
+    M["M-step<br/>maximum likelihood<br/>within the groups"] --> T
+    T{Is there still<br/>something to gain?} -- yes --> E
+    T -- no --> R[Estimate]
+"""
+CARDS = (
+    (
+        "pages/maximum_likelihood.py",
+        "1. Maximum likelihood",
+        "One group, nothing hidden. The best parameters have a formula that reaches the top of the "
+        "hill in a single step.",
+    ),
+    (
+        "pages/k_means.py",
+        "2. K-Means",
+        "Points in the plane, and each belongs wholly to the nearest of a few centres. The loop in "
+        "its simplest form.",
+    ),
+    (
+        "pages/two_coins.py",
+        "3. Two coins",
+        "Heads were counted, but not which coin was tossed. Each trial is shared between the "
+        "coins.",
+    ),
+    (
+        "pages/gaussian_mixture.py",
+        "4. Gaussian mixture",
+        "Numbers from several bell curves. Find means, standard deviations and shares together.",
+    ),
+)
+
+st.title("Understanding the EM algorithm")
+st.markdown(
+    "The expectation-maximization (EM) algorithm finds parameters when part of the data is hidden. "
+    "Set up a situation, press play, and watch why it moves as it does."
+)
+
+st.header("Why it is needed")
+left, middle, right = st.columns(3)
+with left:
+    st.subheader("Maximum likelihood")
+    st.markdown(
+        "Take some data and a family of distributions. Choose the parameters that make the data "
+        "most probable. For one bell curve this is easy: the best mean is the mean of the data."
+    )
+with middle:
+    st.subheader("A hidden label")
+    st.markdown(
+        "Now the heights are those of men and women, and nobody noted who is who. The missing "
+        "label is called a *latent variable*. With it, each group would be easy. Without it, there "
+        "is no formula."
+    )
+with right:
+    st.subheader("A way round")
+    st.markdown(
+        "If we knew the parameters, we could say how probable each label is. If we knew the "
+        "labels, we could estimate the parameters. EM starts from a guess and does both in turn."
+    )
+
+st.header("The loop")
+st.mermaid_chart(
+    LOOP,
+    alt="The EM loop: from an initial guess to the E-step, the M-step and the convergence test; "
+    "while there is something to gain it returns to the E-step, otherwise the estimate is done",
+)
+left, right = st.columns(2)
+with left:
+    st.markdown(
+        "**When does it stop?** No round can lower the likelihood. When a round gains almost "
+        "nothing, the parameters no longer change, and EM has converged. This *convergence test* "
+        "says that the climb is over, not that the hill is the highest."
+    )
+with right:
+    st.markdown(
+        "**Why several initial guesses?** EM climbs the hill it starts on, and there may be higher "
+        "ones. So one starts from several guesses and keeps the answer with the largest "
+        "likelihood. A different answer from each start is not a fault."
+    )
+
+st.header("See it at work")
+for i, (column, (page, title, text)) in enumerate(zip(st.columns(4), CARDS, strict=True)):
+    with column, st.container(border=True, height="stretch", key=f"home_card_{i}"):
+        st.subheader(title)
+        st.markdown(text)
+        st.page_link(page, label="Open", icon=":material/arrow_forward:")
+
+st.caption(
+    "After Clarice Wang, “Understanding the EM Algorithm by Examples (with code and "
+    "visualization)”, 2022. EM: Dempster, Laird and Rubin, Journal of the Royal Statistical "
+    "Society B 39, 1977."
+)

@@ -169,7 +169,7 @@ with right:
     st.latex(r"c_k = \frac{\sum_i r_{ik}\, x_i}{\sum_i r_{ik}}")
 st.markdown(
     "Neither step can raise the *inertia*, the summed squared distance of the points from their "
-    "centroids. There are finitely many assignments, so the loop ends: when no point changes sides, "
-    "no centroid moves. Where it ends depends on the start."
+    "centroids. There are finitely many assignments, so the loop ends: when no point changes "
+    "sides, no centroid moves. Where it ends depends on the start."
 )
 st.latex(r"J = \sum_i \sum_k r_{ik} \lVert x_i - c_k \rVert^2")
