@@ -4,10 +4,14 @@ Streamlit runs this file for every visitor, as ``__main__``. Before that, ``stre
 it once, as ``app``, for the server.
 """
 
+from pathlib import Path
+
 import streamlit as st
 
+ICON = Path(__file__).parent / "em_ui" / "icon.svg"
+
 if __name__ == "__main__":
-    st.set_page_config(page_title="Understanding EM", page_icon="em_ui/icon.svg", layout="wide")
+    st.set_page_config(page_title="Understanding EM", page_icon=str(ICON), layout="wide")
     st.navigation(
         [
             st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),

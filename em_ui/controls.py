@@ -21,6 +21,7 @@ Value = float | int | str | bool
 
 _HERE = Path(__file__).parent
 _NOTICES = "notices about the link"
+_HERE_NOW = "prefix of the page of the last run"
 _OWN = "Your own settings"
 _QUOTED_CHARACTERS = 30
 
@@ -190,7 +191,8 @@ class Controls:
     _shown: dict[str, Value] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
-        """Mend the link if it needs it, and show what was mended."""
+        """Bring the page's values back, mend the link if it needs it, and say what was mended."""
+        self._remember()
         self._mend_link()
         notices = st.session_state.pop(_NOTICES, [])
         if notices:
@@ -237,6 +239,11 @@ class Controls:
             {self.key(name): self.specs[name].text(value) for name, value in self._shown.items()}
         )
         _copy_link(key=self.key("link"), data={"query": query})
+        st.session_state[self.key("remembered")] = {
+            self.key(name): self.specs[name].text(value)
+            for name, value in self._shown.items()
+            if value != self.specs[name].default
+        }
         st.button(
             "Reset this page",
             icon=":material/restart_alt:",
@@ -245,6 +252,17 @@ class Controls:
             args=({},),
             width="stretch",
         )
+
+    def _remember(self) -> None:
+        # The browser's Back first reaches an entry without parameters, since Streamlit takes them
+        # out of the address when it leaves a page. It must not bring the defaults back.
+        previous = st.session_state.get(_HERE_NOW)
+        st.session_state[_HERE_NOW] = self.prefix
+        settings = st.session_state.get(self.key("remembered"))
+        bare = not any(self.key(name) in st.query_params for name in self.specs)
+        if previous != self.prefix and bare and settings:
+            st.query_params.update(settings)
+            st.rerun()
 
     def _mend_link(self) -> None:
         notices, right, wrong = [], {}, []

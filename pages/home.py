@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from em_ui.controls import Controls
+
 LOOP = """
 flowchart LR
     G[Initial guess<br/>of the parameters] --> E
@@ -36,6 +38,7 @@ CARDS = (
     ),
 )
 
+Controls("home", {})
 st.title("Understanding the EM algorithm")
 st.markdown(
     "The expectation-maximization (EM) algorithm finds parameters when part of the data is hidden. "
