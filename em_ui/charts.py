@@ -8,6 +8,7 @@ would put both parameters back to the start.
 Each function returns a template; :func:`show` draws it.
 """
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -17,6 +18,7 @@ import pandas as pd
 import streamlit as st
 
 MAX_ITERATIONS = 500
+LOSS_BANDS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # log-likelihood lost per observation, in nats
 SHARE_DIGITS = 4  # a share is drawn to 1/9999; see frames.pack
 
 _SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "wedge", "arrow"]
@@ -376,21 +378,30 @@ def histogram(x_title: str) -> Template:
 def surface(x_title: str, y_title: str, loss_title: str) -> Template:
     """Draw a surface over two parameters in bands of what is lost against the maximum, with marks.
 
-    Data: ``surface`` (x_low, x_high, y_low, y_high, loss) and ``marks`` (x, y, mark).
+    Data: ``surface`` (x_low, x_high, y_low, y_high, band: the number of :data:`LOSS_BANDS` that the
+    loss reaches) and ``marks`` (x, y, mark).
     """
-    bands = [0.003, 0.01, 0.03, 0.1, 0.3, 1.0]
+    labels = [f"under {band:g}" for band in LOSS_BANDS] + [f"{LOSS_BANDS[-1]:g} or more"]
     x_axis, y_axis = alt.Axis(grid=False), alt.Axis(grid=False)
     cells = (
         alt.Chart(alt.NamedData("surface"))
-        .mark_rect()
+        .mark_rect(strokeWidth=0.7)  # covers the seams between cells
         .encode(
             x=alt.X("x_low:Q", title=x_title, axis=x_axis).scale(zero=False, nice=False),
             x2="x_high:Q",
             y=alt.Y("y_low:Q", title=y_title, axis=y_axis).scale(zero=False, nice=False),
             y2="y_high:Q",
-            color=alt.Color("loss:Q", title=loss_title)
-            .scale(type="threshold", domain=bands, scheme="viridis", reverse=True)
-            .legend(orient="bottom", type="symbol", columns=4, symbolType="square"),
+            color=alt.Color("band:O", title=loss_title)
+            .scale(domain=list(range(len(labels))), scheme="viridis", reverse=True)
+            .legend(
+                orient="bottom",
+                columns=4,
+                symbolType="square",
+                labelExpr=f"{json.dumps(labels)}[datum.value]",
+            ),
+            stroke=alt.Stroke("band:O", legend=None).scale(
+                domain=list(range(len(labels))), scheme="viridis", reverse=True
+            ),
         )
     )
     base = alt.Chart(alt.NamedData("marks")).encode(
@@ -405,10 +416,10 @@ def surface(x_title: str, y_title: str, loss_title: str) -> Template:
     marks = base.mark_point(
         size=160, filled=True, stroke="white", strokeWidth=1.5, opacity=1, color=_MARK
     ).encode(shape=alt.Shape("mark:N").legend(None))
-    names = base.mark_text(dy=-14, fontWeight="bold", fontSize=13, color="white").encode(
-        text="mark:N"
-    )
-    chart = alt.layer(cells, marks, names).properties(
+    text = {"dy": -15, "fontWeight": "bold", "fontSize": 13}
+    halo = base.mark_text(**text, stroke="black", strokeWidth=3, opacity=0.6).encode(text="mark:N")
+    names = base.mark_text(**text, color="white").encode(text="mark:N")
+    chart = alt.layer(cells, marks, halo, names).properties(
         height=_PICTURE_HEIGHT, usermeta={"embedOptions": {"renderer": "canvas"}}
     )
     return chart.to_dict()

@@ -43,7 +43,8 @@ def stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
 def cached_run(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Cache what a page computes, for all sessions, and compute one run at a time.
 
-    The result is shared between sessions as it is: nobody may change it.
+    The result is shared between sessions as it is: nobody may change it. Settings that em_core
+    refuses end the page with the reason.
     """
 
     @functools.wraps(function)
@@ -51,7 +52,17 @@ def cached_run(function: Callable[_P, _R]) -> Callable[_P, _R]:
         with _one_at_a_time:
             return function(*args, **kwargs)
 
-    return st.cache_resource(alone, max_entries=_CACHED_RUNS, show_spinner="Running EM …")
+    cached = st.cache_resource(alone, max_entries=_CACHED_RUNS, show_spinner="Running EM …")
+
+    @functools.wraps(function)
+    def or_say_why(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return cached(*args, **kwargs)
+        except ValueError as error:
+            st.error(f"EM cannot run with these settings: {error}.", icon=":material/error:")
+            st.stop()
+
+    return or_say_why
 
 
 @dataclass(frozen=True)

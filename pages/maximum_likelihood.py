@@ -96,7 +96,7 @@ def surface(heights: Array, guess: gaussian.Estimate) -> tuple[pd.DataFrame, gau
             "x_high": mean_edges[x + 1],
             "y_low": std_edges[y],
             "y_high": std_edges[y + 1],
-            "loss": loss.ravel(),
+            "band": np.digitize(loss.ravel(), charts.LOSS_BANDS),
         }
     )
     return cells, best
