@@ -1,0 +1,1 @@
+"""Measurements: what a change on a page costs the server, and how many students it carries."""
