@@ -82,7 +82,7 @@ def build(
     steps.loc[k:, "movement"] = np.linalg.norm(values[k:] - values[:-k], axis=1)
     steps["last"] = steps["iteration"] == shown.n_iter
     objectives = pd.DataFrame(
-        {"iteration": range(len(shown.steps)), "objective": sign * shown.objectives}
+        {"iteration": range(len(shown.steps)), "objective": _signed(shown, sign)}
     )
     return Frames(
         steps, objectives, by_component(truth, names), _table(trace, names, objective, sign)
@@ -100,6 +100,10 @@ def by_component(params: Params, names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def _signed(trace: Trace[Any], sign: int) -> np.ndarray:
+    return sign * trace.objectives + 0.0  # which takes the sign off minus zero
+
+
 def _table(trace: Trace[Any], names: Sequence[str], objective: str, sign: int) -> pd.DataFrame:
     columns: dict[str, Any] = {"iteration": range(len(trace.steps))}
     for field, first in trace.steps[0].params.arrays().items():
@@ -110,7 +114,7 @@ def _table(trace: Trace[Any], names: Sequence[str], objective: str, sign: int) -
             else:
                 for j, axis in enumerate(_AXES):
                     columns[f"{field} {names[k]} {axis}"] = values[:, k, j]
-    columns[objective] = sign * trace.objectives
+    columns[objective] = _signed(trace, sign)
     columns["gain"] = np.concatenate([[np.nan], np.diff(trace.objectives)])
     return pd.DataFrame(columns)
 

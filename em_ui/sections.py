@@ -23,7 +23,7 @@ class Objective:
 
     def text(self, value: float) -> str:
         """Return a value of the objective as the page shows it."""
-        return f"{self.sign * value:{self.format}}"
+        return f"{self.sign * value + 0.0:{self.format}}"  # + 0.0 takes the sign off minus zero
 
 
 class Quantity(NamedTuple):

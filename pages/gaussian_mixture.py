@@ -107,6 +107,9 @@ def compute(settings: dict[str, Any]) -> Mixture:
     truth = sample.truth
     if not s.weights:
         truth = GaussianParams(truth.means, truth.stds, start.weights)
+    start, truth = (
+        GaussianParams(p.means, np.maximum(p.stds, s.floor), p.weights) for p in (start, truth)
+    )
     mixture = GaussianMixture(min_std=s.floor, estimate_weights=s.weights)
     run = run_em(
         HardEM(mixture) if s.hard else mixture,

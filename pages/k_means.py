@@ -110,6 +110,7 @@ run, n = clusters.run, len(clusters.run.sample.data)
 objective = Objective("Inertia", sign=-1)
 inertia, from_truth = -run.trace.final.objective, -run.from_truth.final.objective
 empty = [name for name, count in zip(NAMES, clusters.counts, strict=False) if count == 0]
+missed = inertia > POOR * from_truth
 
 sections.status_line(run, objective, quantity="centroid")
 sections.advice(
@@ -118,7 +119,10 @@ sections.advice(
         "seed, or k-means++.": bool(empty),
         f"This is a poor optimum: started from the true centres, the inertia falls to "
         f"{from_truth:,.1f}. Try other guess seeds and keep the best, or k-means++, which spreads "
-        "the start out.": inertia > POOR * from_truth,
+        "the start out.": missed and run.trace.converged,
+        "K-Means is not there yet: started from the true centres, the inertia falls to "
+        f"{from_truth:,.1f}. Raise the iteration limit; if that does not help, try another guess "
+        "seed.": missed and not run.trace.converged,
     }
 )
 sections.explore(

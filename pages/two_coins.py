@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from em_core import BinomialMixture, BinomialParams, HardEM
+from em_core import BinomialMixture, BinomialParams, HardEM, Status
 from em_core.binomial_mixture import (
     BinomialStatistics,
     guess_uniform,
@@ -153,18 +153,25 @@ if settings["weights"]:
     quantities["weights"] = Quantity("Mixing weight", "π", ".3f")
 
 sections.status_line(run, objective, quantity="heads probability")
+empty = final.trials.min() == 0
+saddle = abs(heads_prob[0] - heads_prob[1]) < SAME and not empty
+missed = run.missed > POOR * n and not saddle
 sections.advice(
     {
         "Both coins ended at the same probability. This is a saddle: while the coins are equal, "
         "every trial is shared equally, and nothing can pull them apart. Start them apart, even "
-        "by 0.01.": abs(heads_prob[0] - heads_prob[1]) < SAME and final.trials.min() > 0,
-        "One coin has no trials left, so it stays where it is. Start it closer to the data.": (
-            final.trials.min() == 0
-        ),
+        "by 0.01.": saddle,
+        "One coin has no trials left, so it stays where it is. Start it closer to the data.": empty,
         f"This is a poor optimum: started from the truth, EM reaches {run.missed:.3f} more. Try "
-        "another start.": run.missed > POOR * n,
+        "another start.": missed and run.trace.converged,
+        f"EM is not there yet: started from the truth, it reaches {run.missed:.3f} more. Raise the "
+        "iteration limit; if that does not help, try another start.": (
+            missed and run.trace.status is Status.MAX_ITER
+        ),
         "EM has given the coins each other’s names. The likelihood does not know the names, so "
-        "both ways are right; here they are matched to the truth.": run.order[0] == 1,
+        "both ways are right; here they are matched to the truth.": (
+            run.order[0] == 1 and not saddle and run.trace.status is not Status.NON_FINITE
+        ),
     }
 )
 sections.explore(
