@@ -24,6 +24,7 @@ GUESSES = {
 }
 STILLS = (0, 5, 20)  # the article's figure
 BINS, CURVE_POINTS = 60, 300
+EMPTY = 0.1  # values; a component with less has none
 POOR = 1e-3  # log-likelihood per observation that a good start would gain
 QUANTITIES = {
     "means": Quantity("Mean", "μ", ".2f"),
@@ -187,7 +188,7 @@ sections.advice(
             settings["floor"] > 0 and stds.min() <= settings["floor"]
         ),
         "A component has lost all its values. Start it closer to the data.": (
-            settings["weights"] and n * weights.min() < 1
+            settings["weights"] and n * weights.min() < EMPTY
         ),
         f"This is a poor optimum: started from the truth, EM reaches {run.missed:,.1f} more "
         "log-likelihood. Try other guess seeds and keep the best.": run.missed > POOR * n
