@@ -1,0 +1,174 @@
+"""What one change in the sidebar costs the server, ours against the ordinary way.
+
+Both apps run side by side on this machine, each with one session on the same page and the same
+settings. The session changes the data seed again and again, the two apps in turn, so that noise
+hits both:
+
+* cold: each time to a new value, so that the fit is computed;
+* warm: among values that are cached, but were not seen in the last few runs, so that the browser
+  keeps nothing of them;
+* slider: one step of the iteration. Ours scrubs in the browser and sends nothing.
+
+The CPU time is that of the whole server process, user and system, until it is at rest again: the
+garbage collection that a stock server does after each rerun is in it.
+
+Run it from the project's folder, with nothing else running::
+
+    python -m benchmarks.reruns
+    python -m benchmarks.reruns --reruns 10 --at-least 3   # fails below a ratio of 3
+"""
+
+import argparse
+import asyncio
+import re
+import statistics
+import sys
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from itertools import count
+
+from benchmarks.client import Rerun, Session, Value
+from benchmarks.servers import ORDINARY, OURS, Server, serve
+
+PAGES = {"Two coins": "two-coins", "Gaussian mixture": "gaussian-mixture"}
+CACHED_SEEDS = 5
+WARM_UP = 5
+LOG_LIKELIHOOD = r"iterations?\. Log-likelihood (\S+)"  # in the status line
+REST = 0.05  # seconds without CPU time after which a server is at rest
+
+Values = Callable[[int], Value]
+
+
+@dataclass
+class Cost:
+    """What the reruns of one kind cost in one app."""
+
+    cpu: list[float] = field(default_factory=list)
+    reruns: list[Rerun] = field(default_factory=list)
+
+    @property
+    def milliseconds(self) -> float:
+        """CPU time per rerun. The mean: the clock of /proc is too coarse for a single one."""
+        return 1e3 * statistics.mean(self.cpu)
+
+    @property
+    def latency(self) -> float:
+        """Median time from the request to the finished script, in milliseconds."""
+        return 1e3 * statistics.median(rerun.seconds for rerun in self.reruns)
+
+    @property
+    def kilobytes(self) -> float:
+        """What is sent per rerun."""
+        return statistics.mean(rerun.n_bytes for rerun in self.reruns) / 1e3
+
+
+async def settled_cpu(server: Server) -> float:
+    """Return the CPU seconds of a server once it is at rest."""
+    before = server.cpu_seconds()
+    while True:
+        await asyncio.sleep(REST)
+        now = server.cpu_seconds()
+        if now == before:
+            return now
+        before = now
+
+
+async def measure(
+    sessions: list[tuple[Server, Session]], label: str, values: Values, n: int, *, warm_up: int
+) -> dict[str, Cost]:
+    """Move one control in each app in turn, ``n`` times after a warm-up.
+
+    Raises
+    ------
+    RuntimeError
+        If a page shows an error or no chart, or the apps do not show the same log-likelihood.
+    """
+    costs = {server.name: Cost() for server, _ in sessions}
+    for i in range(warm_up + n):
+        shown = set()
+        for server, session in sessions if i % 2 else reversed(sessions):
+            before = await settled_cpu(server)
+            rerun = await session.move(session.widget(label), values(i))
+            after = await settled_cpu(server)
+            if rerun.errors or not rerun.charts:
+                raise RuntimeError(f"{server.name}: {rerun.errors or 'no charts'}")
+            shown.add(re.search(LOG_LIKELIHOOD, " ".join(session.texts))[1])
+            if i >= warm_up:
+                costs[server.name].cpu.append(after - before)
+                costs[server.name].reruns.append(rerun)
+        if len(shown) > 1:
+            raise RuntimeError(f"the apps show different log-likelihoods: {shown}")
+    return costs
+
+
+async def run(n: int) -> dict[tuple[str, str], dict[str, Cost]]:
+    """Return the costs of both apps for each page and kind of rerun."""
+    results = {}
+    with serve(OURS) as ours, serve(ORDINARY) as ordinary:
+        for title, path in PAGES.items():
+            async with AsyncExitStack() as stack:
+                sessions = []
+                for server in (ours, ordinary):
+                    session = await stack.enter_async_context(Session(server.address))
+                    await session.open()
+                    if path in session.pages:  # otherwise it is the default page
+                        await session.go(path)
+                    sessions.append((server, session))
+                seeds = count(1_000)
+                new = [next(seeds) for _ in range(WARM_UP + n)]
+                results[title, "cold"] = await measure(
+                    sessions, "Data seed", new.__getitem__, n, warm_up=WARM_UP
+                )
+                results[title, "warm"] = await measure(
+                    sessions,
+                    "Data seed",
+                    lambda i: i % CACHED_SEEDS + 1,
+                    n,
+                    warm_up=CACHED_SEEDS,
+                )
+                last = int(sessions[1][1].widget("Iteration").high)
+                results[title, "slider"] = await measure(
+                    sessions[1:],
+                    "Iteration",
+                    lambda i, last=last: (i + 1) % (last + 1),
+                    n,
+                    warm_up=WARM_UP,
+                )
+    return results
+
+
+def report(results: dict[tuple[str, str], dict[str, Cost]]) -> float:
+    """Print the table, and return the smallest ratio in it."""
+    print(f"{'':26}{'CPU per rerun, ms':^28}{'sent, kB':^18}{'median wait, ms':^18}")
+    print(f"{'page':18}{'cache':8}" + f"{'ours':>9}{'ordinary':>9}{'ratio':>8}  ", end="")
+    print(f"{'ours':>9}{'ordinary':>9}" * 2)
+    ratios = []
+    for (title, kind), costs in results.items():
+        ordinary, ours = costs[ORDINARY], costs.get(OURS)
+        pairs = [
+            (f"{ours.milliseconds:.1f}" if ours else "0", f"{ordinary.milliseconds:.1f}"),
+            (f"{ours.kilobytes:.0f}" if ours else "0", f"{ordinary.kilobytes:.0f}"),
+            (f"{ours.latency:.0f}" if ours else "0", f"{ordinary.latency:.0f}"),
+        ]
+        ratio = ordinary.milliseconds / ours.milliseconds if ours else float("inf")
+        if ours:
+            ratios.append(ratio)
+        cpu, *rest = [f"{left:>9}{right:>9}" for left, right in pairs]
+        print(f"{title:18}{kind:8}{cpu}{ratio:8.2f}  " + "".join(rest))
+    return min(ratios)
+
+
+def main() -> None:
+    """Measure and print; end with an error if a ratio is too low."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--reruns", type=int, default=30, help="of each kind (default 30)")
+    parser.add_argument("--at-least", type=float, default=0.0, help="ratio that must be reached")
+    options = parser.parse_args()
+    lowest = report(asyncio.run(run(options.reruns)))
+    if lowest < options.at_least:
+        sys.exit(f"ratio {lowest:.2f} is below {options.at_least:g}")
+
+
+if __name__ == "__main__":
+    main()
