@@ -77,7 +77,7 @@ class Number:
 
     def text(self, value: Value) -> str:
         """Return ``value`` as it stands in a URL."""
-        return f"{value:.12g}"
+        return repr(value).removesuffix(".0")  # every digit, so that the link gives the same run
 
     def widget(self, key: str) -> Any:
         """Draw the widget."""
