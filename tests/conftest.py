@@ -139,8 +139,15 @@ def visit():
     return open_page
 
 
+class Declared(dict[str, Controls]):
+    """Controls by page; Hypothesis prints it in its reports, which need not list them all."""
+
+    def __repr__(self) -> str:
+        return f"<controls of {', '.join(self)}>"
+
+
 @pytest.fixture(scope="session")
-def declared(visit) -> dict[str, Controls]:
+def declared(visit) -> Declared:
     """The controls that each page declares."""
     found: dict[str, Controls] = {}
     original = Controls.footer
@@ -156,4 +163,4 @@ def declared(visit) -> dict[str, Controls]:
             visit(name)
     finally:
         patch.undo()
-    return {name: found[prefix] for name, prefix in PREFIXES.items()}
+    return Declared({name: found[prefix] for name, prefix in PREFIXES.items()})

@@ -1,0 +1,329 @@
+"""Links: whatever the address holds, the page is sensible, and says what it changed."""
+
+import math
+import re
+import urllib.parse
+
+import pytest
+from conftest import PREFIXES
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from em_ui.controls import Choice, Number, Switch
+
+# An example opens the app, which takes 0.1 s: few of them, always the same, and none to shrink.
+few = settings(
+    derandomize=True,
+    deadline=None,
+    max_examples=8,
+    database=None,
+    phases=(Phase.explicit, Phase.generate),
+)
+
+NOTICE = re.compile(
+    r"“(?P<label>[^”`]+)” (was given \d+ times|cannot be (?P<raw>`[^`]+`|empty)); "
+    r"it is now (?P<value>[^`]+)\."
+)
+A_NUMBER = {
+    "maximum_likelihood": "guess_mean",
+    "k_means": "k",
+    "two_coins": "tosses",
+    "gaussian_mixture": "mean1",
+}
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "[click](javascript:alert(1))",
+    "![](http://example.com/pixel.png)",
+    "`code` ``more`` ```",
+    "# Heading\n\n- item\n\n| a |",
+    r"$\href{javascript:alert(1)}{x}$",
+    ":material/home: :red[stop]",
+    "“; it is now 7.\n- “Tosses",
+    "\x00\x01\x1b[31m\r\n\t",
+    "\u202e\u200b\ufeff",
+    "𝟙𝟚 ١٢ Ⅻ ½",
+    "\ud7ff\U0010ffff",
+    "9" * 400,
+    "x" * 20_000,
+    " ",
+    "None",
+    "[1]",
+    "{}",
+    "../../etc/passwd",
+    "%00%0a",
+    "0x10",
+    "1e5000",
+    "--5",
+    "12:30",
+    "2020-01-01",
+    "2020-01-01T12:30",
+]
+
+
+def check_notice(notice, label, raw):
+    """Check that a notice names the control, and quotes the link as short, inert text."""
+    found = NOTICE.fullmatch(notice)
+    assert found, notice
+    assert found["label"] == label
+    if found["raw"] != "empty":
+        quoted = found["raw"][1:-1]
+        assert len(quoted) <= 31
+        assert quoted.isprintable()
+        printable = "".join(c for c in raw if c.isprintable() and c != "`")
+        assert printable.startswith(quoted.removesuffix("…"))
+
+
+def check_sensible(page, declared, name):
+    """Check that every control on the page has a value that it allows."""
+    for control in set(page.shown()) - {"situation"}:
+        spec, value = declared[name].specs[control], page.value(control)
+        assert spec.nearest(value) == value
+        if isinstance(spec, Number):
+            assert spec.low <= value <= spec.high
+    assert page.charts
+
+
+class TestOneValue:
+    @pytest.mark.parametrize("raw", HOSTILE, ids=range(len(HOSTILE)))
+    def test_unreadable_gives_the_default(self, visit, declared, raw):
+        controls = ("data", "true_a", "tosses", "hard")  # one of each kind, in the page's order
+        page = visit("two_coins", **{f"tc_{control}": raw for control in controls})
+        for control, notice in zip(controls, page.notices, strict=True):
+            spec = declared["two_coins"].specs[control]
+            readable = isinstance(spec, Number) and is_number(raw)
+            assert page.value(control) == (spec.nearest(raw) if readable else spec.default)
+            check_notice(notice, spec.label, raw)
+
+    @pytest.mark.parametrize("name", PREFIXES)
+    @pytest.mark.parametrize(
+        ("raw", "bound"),
+        [
+            ("1e309", "high"),
+            ("-inf", "low"),
+            ("-1e30", "low"),
+            ("9" * 400, "high"),
+            ("nan", "default"),
+            ("", "default"),
+        ],
+    )
+    def test_out_of_range_gives_the_nearest_bound(self, visit, declared, name, raw, bound):
+        control = A_NUMBER[name]
+        spec = declared[name].specs[control]
+        page = visit(name, **{f"{PREFIXES[name]}_{control}": raw})
+        assert page.value(control) == getattr(spec, bound)
+        check_notice(*page.notices, spec.label, raw)
+        check_sensible(page, declared, name)
+
+    @pytest.mark.parametrize(
+        ("raw", "value"),
+        [("20.4", 20), ("20.6", 21), ("0", 1), ("-3", 1), ("201", 200), ("200.4", 200)],
+    )
+    def test_whole_numbers_are_rounded(self, visit, raw, value):
+        page = visit("two_coins", tc_tosses=raw)
+        assert page.value("tosses") == value
+        assert page.notices == [f"“Tosses per trial” cannot be `{raw}`; it is now {value}."]
+
+    @pytest.mark.parametrize(("raw", "value"), [("0.123", 0.12), ("1e-3", 0), ("1.01", 1)])
+    def test_sliders_take_whole_steps(self, visit, raw, value):
+        page = visit("two_coins", tc_true_a=raw)
+        assert page.value("true_a") == value
+        check_notice(*page.notices, "True heads probability of A", raw)
+
+    @pytest.mark.parametrize(
+        ("control", "raw", "value"),
+        [
+            ("tosses", "20", 20),
+            ("tosses", "2e1", 20),
+            ("tosses", "20.0", 20),
+            ("tosses", "10", 10),  # the default
+            ("true_a", "0.35", 0.35),
+            ("true_a", "1", 1.0),
+            ("data", "Five published trials", "Five published trials"),
+            ("tol", "0", "0"),
+            ("tol", "1e-10", "1e-10"),
+            ("hard", "true", True),
+            ("hard", "False", False),
+            ("row", "7", 7),
+        ],
+    )
+    def test_allowed_is_taken_without_a_notice(self, visit, control, raw, value):
+        page = visit("two_coins", **{f"tc_{control}": raw})
+        assert page.value(control) == value
+        assert not page.notices
+
+    def test_mended_value_stands_in_the_address(self, visit):
+        page = visit("two_coins", tc_tosses="999", tc_trials="x", tc_true_a="0.3")
+        assert page.at.query_params == {"tc_tosses": "200", "tc_true_a": "0.3"}
+
+    def test_notice_is_gone_after_the_next_change(self, visit):
+        page = visit("two_coins", tc_tosses="999")
+        assert page.notices
+        page.set(trials=100)
+        assert not page.notices
+        assert page.value("tosses") == 200
+
+    def test_every_mended_control_is_named(self, visit):
+        page = visit("two_coins", tc_tosses="999", tc_trials="x", tc_hard="maybe")
+        labels = [NOTICE.fullmatch(notice)["label"] for notice in page.notices]
+        assert labels == ["Tosses per trial", "Number of trials", "Hard assignment"]
+
+
+class TestSeveralValues:
+    @pytest.mark.parametrize(
+        ("raw", "value"),
+        [(["3", "4"], 4), (["3", "x"], 10), (["4", "4"], 4), (["10"] * 5, 10), (["", ""], 10)],
+    )
+    def test_the_last_counts(self, visit, raw, value):
+        page = visit("two_coins", tc_tosses=raw)
+        assert page.value("tosses") == value
+        (notice,) = page.notices
+        assert notice == f"“Tosses per trial” was given {len(raw)} times; it is now {value}."
+
+    def test_repeated_slider_does_not_become_a_range(self, visit):
+        page = visit("two_coins", tc_true_a=["0.2", "0.8"])
+        assert page.value("true_a") == 0.8
+        assert len(page.notices) == 1
+
+    def test_unknown_names_and_other_pages_are_left_alone(self, visit, declared):
+        page = visit("two_coins", km_k="99", tc_nonsense="<b>", utm_source="mail", tc_situation="x")
+        assert not page.notices
+        assert page.link == visit("two_coins").link
+        check_sensible(page, declared, "two_coins")
+
+    def test_start_page_takes_any_query(self, visit):
+        assert not visit("home", tc_tosses="999", x=["1", "2"]).notices
+
+
+@few
+@given(
+    raw=st.one_of(
+        st.text(max_size=60),
+        st.text("0123456789+-.eE_ ", min_size=1, max_size=12),
+        st.floats().map(repr),
+        st.integers().map(str),
+    ).filter(lambda text: not any(0xD800 <= ord(c) <= 0xDFFF for c in text)),
+    data=st.data(),
+)
+@pytest.mark.parametrize("name", PREFIXES)
+def test_any_text_for_any_control(visit, declared, name, raw, data):
+    specs = declared[name].specs
+    control = data.draw(st.sampled_from(sorted(specs)))
+    spec = specs[control]
+    page = visit(name, **{f"{PREFIXES[name]}_{control}": raw})
+    check_sensible(page, declared, name)
+    value = page.value(control) if control in page.shown() else spec.nearest(raw)
+    if isinstance(spec, Switch):
+        fine = raw.lower() == str(value).lower()
+    elif isinstance(spec, Choice):
+        fine = raw == value
+    else:
+        fine = is_number(raw) and float(raw) == value
+        if is_number(raw):
+            clipped = min(max(float(raw), spec.low), spec.high)
+            reach = spec.step / 2 if spec.slider or isinstance(spec.step, int) else 0
+            assert abs(value - clipped) <= reach + 1e-9
+        else:
+            assert value == spec.default
+    if fine:
+        assert not page.notices
+    else:
+        check_notice(*page.notices, spec.label, raw)
+
+
+def is_number(text: str) -> bool:
+    try:
+        return not math.isnan(float(text))
+    except ValueError:
+        return False
+
+
+def any_value(spec):
+    """Return a strategy for the values that a reader can set."""
+    if isinstance(spec, Switch):
+        return st.booleans()
+    if isinstance(spec, Choice):
+        return st.sampled_from(spec.options)
+    if isinstance(spec.step, int):
+        return st.integers(spec.low, min(spec.high, 1_500))  # keeps the runs short
+    if spec.slider:
+        steps = round((spec.high - spec.low) / spec.step)
+        return st.integers(0, steps).map(lambda i: round(spec.low + i * spec.step, 10))
+    return st.floats(spec.low, spec.high, allow_subnormal=False)
+
+
+class TestCopiedLink:
+    @few
+    @given(data=st.data())
+    @pytest.mark.parametrize("name", PREFIXES)
+    def test_shows_the_same_page(self, visit, declared, name, data):
+        specs = declared[name].specs
+        chosen = data.draw(st.sets(st.sampled_from(sorted(specs)), max_size=8))
+        values = {control: data.draw(any_value(specs[control])) for control in sorted(chosen)}
+        page = visit(name, **{f"{PREFIXES[name]}_{c}": specs[c].text(v) for c, v in values.items()})
+        assert not page.notices
+        for control in chosen & set(page.shown()):
+            assert page.value(control) == values[control]
+
+        copy = visit(name, **page.link)
+        assert not copy.notices
+        assert set(copy.shown()) == set(page.shown())
+        for control in set(page.shown()) - {"situation"}:
+            assert copy.value(control) == page.value(control), control
+        assert copy.link == page.link
+        assert copy.text == page.text
+        for mine, theirs in zip(page.at.dataframe, copy.at.dataframe, strict=True):
+            assert mine.value.equals(theirs.value)
+        if name != "maximum_likelihood":
+            assert copy.status == page.status
+            assert copy.player == page.player
+
+    @pytest.mark.parametrize("name", PREFIXES)
+    def test_holds_every_control_on_the_page(self, visit, name):
+        page = visit(name)
+        controls = {f"{page.prefix}_{control}" for control in page.shown()}
+        assert set(page.link) == controls - {f"{page.prefix}_situation"}
+
+    def test_keeps_every_digit(self, visit):
+        page = visit("gaussian_mixture")
+        page.set(mean1=0.1234567890123456)
+        assert visit("gaussian_mixture", **page.link).value("mean1") == 0.1234567890123456
+
+    def test_is_plain_ascii(self, visit):
+        query = visit("two_coins").component("copy_link")["query"]
+        assert re.fullmatch(r"[\w.=&+%-]+", query, re.ASCII)
+        assert urllib.parse.parse_qs(query)["tc_data"] == ["Simulated"]
+
+
+class TestBetweenPages:
+    def test_settings_are_kept(self, visit):
+        page = visit("two_coins", tc_tosses="20")
+        page.set(guess="Random", guess_seed=7)
+        link, status = page.link, page.status
+        page.switch("k_means")
+        page.set(k=4)
+        page.switch("two_coins")
+        assert (page.link, page.status) == (link, status)
+        page.switch("k_means")
+        assert page.value("k") == 4
+
+    def test_link_from_elsewhere_wins_over_what_is_kept(self, visit):
+        page = visit("two_coins")
+        page.set(tosses=20)
+        page.switch("k_means")
+        page.switch("two_coins", tc_tosses="30")
+        assert page.value("tosses") == 30
+        assert not page.notices
+
+    def test_reset_is_kept_too(self, visit):
+        page = visit("two_coins")
+        page.set(tosses=20)
+        page.press("reset")
+        page.switch("k_means")
+        page.switch("two_coins")
+        assert page.value("tosses") == 10
+
+    def test_pages_have_names_of_their_own(self, declared):
+        prefixes = [controls.prefix for controls in declared.values()]
+        assert len(set(prefixes)) == len(prefixes)
