@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
+from hypothesis import settings
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
@@ -14,6 +15,10 @@ from em_ui.controls import Controls
 
 # Its asserts are inherited by test classes, and should explain themselves as theirs do.
 pytest.register_assert_rewrite("contract")
+
+# The same examples everywhere, however slow the machine: a failure can be seen again.
+settings.register_profile("reproducible", derandomize=True, deadline=None, database=None)
+settings.load_profile("reproducible")
 
 ROOT = Path(__file__).parents[1]
 PREFIXES = {

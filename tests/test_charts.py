@@ -1,0 +1,209 @@
+"""The chart templates: constant, complete, and fed with what ``em_core`` finds."""
+
+import re
+
+import numpy as np
+import pytest
+from conftest import PREFIXES
+from scipy import stats
+
+from em_core.kmeans import simulate
+from em_ui import charts
+from em_ui.compute import DATA, stream
+
+BOUND = {
+    "objective": charts.objective("Objective"),
+    "parameter": charts.parameter("means", "Mean"),
+    "movement": charts.movement("Distance"),
+    "scatter": charts.scatter(),
+    "shares": charts.shares("Heads", "Trials", "Coin"),
+    "densities": charts.densities("Value", "Component"),
+}
+FREE = {
+    "still": charts.densities("Value", "Component", bound=False),
+    "histogram": charts.histogram("Height"),
+    "surface": charts.surface("Mean", "SD", "Loss"),
+}
+# Settings far from the defaults: other data, other guess, other length of the run.
+CHANGED = {
+    "maximum_likelihood": {"data_seed": 9, "guess_std": 3.0, "size": 50, "mean": 120.0},
+    "k_means": {"k": 6, "size": 40, "spread": 4.0, "guess": "k-means++", "max_iter": 4},
+    "two_coins": {"situation": "Do and Batzoglou", "tol": "1e-10", "max_iter": 500, "row": 3},
+    "gaussian_mixture": {"k": 5, "data_seed": 3, "guess": "Random data points", "floor": 0.5},
+}
+
+
+def layers(unit, data=None):
+    """Yield each layer that draws, with the data set it reads and what its parents encode."""
+    data = unit.get("data", {}).get("name", data)
+    for child in unit.get("layer", []):
+        yield from layers(child, data)
+    if "mark" in unit:
+        yield unit, data
+
+
+def fields_read(unit):
+    """Return the names of the columns that a layer's encoding and transforms read."""
+    read = {
+        part["field"]
+        for channel in unit["encoding"].values()
+        for part in (channel if isinstance(channel, list) else [channel])
+        if "field" in part
+    }
+    for step in unit.get("transform", []):
+        expressions = [v for k, v in step.items() if k in ("calculate", "filter")]
+        for expression in expressions:
+            read |= set(re.findall(r"datum\.(\w+)", expression))
+        read |= {aggregate["field"] for aggregate in step.get("aggregate", [])}
+        read |= set(step.get("flatten", [])) | set(step.get("groupby", []))
+    return read
+
+
+def fields_made(unit):
+    """Return the names of the columns that a layer's transforms make."""
+    made = set()
+    for step in unit.get("transform", []):
+        names = step.get("as", [])
+        made |= {names} if isinstance(names, str) else set(names)
+        made |= {aggregate["as"] for aggregate in step.get("aggregate", [])}
+    return made
+
+
+class TestTemplates:
+    @pytest.mark.parametrize("name", BOUND)
+    def test_player_can_bind_every_iteration(self, name):
+        parameters = {p["name"]: p for p in BOUND[name]["params"]}
+        assert set(parameters) == {"iter", "assign"}
+        for parameter in parameters.values():
+            assert parameter["value"] == 0
+            assert parameter["bind"] == {"input": "range", "min": 0, "max": 500, "step": 1}
+
+    @pytest.mark.parametrize("name", FREE)
+    def test_player_leaves_the_others_alone(self, name):
+        assert not any("bind" in parameter for parameter in FREE[name].get("params", []))
+
+    def test_is_compiled_once(self):
+        assert charts.scatter() is BOUND["scatter"]
+        assert charts.parameter("means", "Mean") is BOUND["parameter"]
+
+    @pytest.mark.parametrize("template", [*BOUND.values(), *FREE.values()], ids=[*BOUND, *FREE])
+    def test_holds_no_data(self, template):
+        assert "datasets" not in template
+        assert all(data for _, data in layers(template))
+
+
+class TestOnPages:
+    @pytest.mark.parametrize("name", PREFIXES)
+    def test_does_not_change_with_the_settings(self, visit, name):
+        # A changed template would put the player's iteration back to the start.
+        page = visit(name)
+        before = [chart.template for chart in page.charts]
+        page.set(**CHANGED[name])
+        assert [chart.template for chart in page.charts] == before
+
+    def test_changes_in_its_title_alone_with_hard_assignment(self, visit):
+        page = visit("two_coins")
+        before = [chart.template for chart in page.charts]
+        page.set(hard=True)
+        after = [chart.template for chart in page.charts]
+        assert after[:-1] == before[:-1]
+        assert str(after[-1]) == str(before[-1]).replace(
+            "Log-likelihood", "Classification log-likelihood"
+        )
+
+    @pytest.mark.parametrize("name", PREFIXES)
+    def test_reads_the_data_that_the_page_sends(self, visit, name):
+        for chart in visit(name).charts:
+            used = set()
+            for unit, data in layers(chart.template):
+                assert data in chart.data, chart.alt
+                used.add(data)
+                missing = fields_read(unit) - set(chart.data[data]) - fields_made(unit)
+                assert not missing, f"{chart.alt}: {missing}"
+            assert used == set(chart.data)
+
+    @pytest.mark.parametrize("name", PREFIXES)
+    def test_data_are_finite(self, visit, name):
+        for chart in visit(name).charts:
+            for frame in chart.data.values():
+                numbers = frame.select_dtypes("number").drop(columns="movement", errors="ignore")
+                assert np.isfinite(numbers).all(axis=None), chart.alt
+
+    @pytest.mark.parametrize("name", ["k_means", "two_coins", "gaussian_mixture"])
+    def test_everything_ends_with_the_same_iteration(self, visit, name):
+        page = visit(name)
+        last = len(page.player["rows"]) - 1
+        for chart in page.charts:
+            if "bind" not in str(chart.template):
+                continue
+            for data, frame in chart.data.items():
+                if "iteration" in frame and data != "truth":
+                    assert set(frame["iteration"]) == set(range(last + 1))
+                if "share" in frame:
+                    assert set(frame["share"].str.len()) == {charts.SHARE_DIGITS * (last + 1)}
+                if "assigned" in frame:
+                    assert set(frame["assigned"].str.len()) == {last + 1}
+
+    @pytest.mark.parametrize("settings", [{}, {"k": 8, "spread": 3.0, "guess_seed": 4}], ids=str)
+    def test_points_belong_to_the_nearest_centroid(self, visit, settings):
+        page = visit("k_means")
+        page.set(**settings)
+        drawn = page.charts[0].data["points"]
+        points = drawn[["x", "y"]].to_numpy()
+        k = settings.get("k", 3)
+        data = simulate([200] * k, spread=settings.get("spread", 1.0), rng=stream(6, DATA)).data
+        np.testing.assert_array_equal(points, data)
+        for _, row in page.table.iterrows():
+            centroids = row.filter(like="centroids").to_numpy().reshape(k, 2)
+            distances = np.linalg.norm(points[:, None] - centroids, axis=2)
+            nearest = [str(i + 1) for i in distances.argmin(axis=1)]
+            assert [text[int(row["iteration"])] for text in drawn["assigned"]] == nearest
+
+    @pytest.mark.parametrize("settings", [{}, {"weights": True, "tosses": 25}], ids=str)
+    def test_trials_are_shared_by_bayes_rule(self, visit, settings):
+        page = visit("two_coins")
+        page.set(**settings)
+        tosses = settings.get("tosses", 10)
+        outcomes = np.arange(tosses + 1)
+        bars = page.charts[0].data["bars"].set_index("component")
+        expected = page.charts[0].data["expected"].set_index("iteration")["count"]
+        assert bars.loc["A", "height"].sum() == 500
+        for row in page.table.itertuples(index=False):
+            iteration, theta_a, theta_b, weight_a, weight_b, *_ = row
+            joint = np.array(
+                [
+                    weight_a * stats.binom.pmf(outcomes, tosses, theta_a),
+                    weight_b * stats.binom.pmf(outcomes, tosses, theta_b),
+                ]
+            )
+            np.testing.assert_allclose(expected[iteration], 500 * joint.sum(axis=0), rtol=1e-6)
+            check_shares(bars, iteration, joint, "AB")
+
+    @pytest.mark.parametrize("settings", [{}, {"k": 4, "weights": False}], ids=str)
+    def test_values_are_shared_by_bayes_rule(self, visit, settings):
+        page = visit("gaussian_mixture")
+        page.set(**settings)
+        k = settings.get("k", 3)
+        picture = page.charts[0].data
+        bars = picture["bars"].set_index("component")
+        middles = ((bars["low"] + bars["high"]) / 2).loc["1"].to_numpy()
+        for _, row in page.table.iterrows():
+            means, stds, weights = (
+                row.filter(like=name).to_numpy() for name in ("means", "stds", "weights")
+            )
+            joint = weights[:, None] * stats.norm.pdf(middles, means[:, None], stds[:, None])
+            check_shares(bars, int(row["iteration"]), joint, [str(i + 1) for i in range(k)])
+        # The histogram is a density: its area is one.
+        area = (bars["height"] * (bars["high"] - bars["low"])).loc["1"].sum()
+        assert area == pytest.approx(1)
+        grid = picture["truth"].iloc[0]
+        assert grid["low"] == pytest.approx(bars["low"].min())
+        assert grid["high"] == pytest.approx(bars["high"].max())
+
+
+def check_shares(bars, iteration, joint, names):
+    """Check the packed responsibilities of an iteration against Bayes' rule."""
+    digits = charts.SHARE_DIGITS
+    for name, share in zip(names, joint / joint.sum(axis=0), strict=True):
+        texts = bars.loc[name, "share"].str[digits * iteration : digits * (iteration + 1)]
+        np.testing.assert_allclose(texts.astype(int) / (10**digits - 1), share, atol=1e-4)

@@ -1,0 +1,212 @@
+"""From a trace to tables: what the charts draw and what the iteration table says."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from em_core import (
+    BinomialMixture,
+    BinomialParams,
+    GaussianMixture,
+    GaussianParams,
+    KMeans,
+    KMeansParams,
+    Status,
+    Step,
+    Trace,
+    fit,
+)
+from em_ui import frames
+from em_ui.charts import SHARE_DIGITS
+
+HEADS = np.array([5, 9, 8, 4, 7])
+COINS = BinomialMixture(10)
+START = BinomialParams([0.6, 0.5], [0.5, 0.5])
+POINTS = np.array([[0.0, 0.0], [0.0, 2.0], [5.0, 5.0], [6.0, 5.0], [5.5, 8.0]])
+
+
+@pytest.fixture(scope="module")
+def coins():
+    return fit(COINS, HEADS, START, tol=0, max_iter=3)
+
+
+@pytest.fixture(scope="module")
+def points():
+    start = KMeansParams([[0.0, 1.0], [0.0, 3.0]])
+    return fit(KMeans(), POINTS, start, tol=0, max_iter=20)
+
+
+def unpack(text: str) -> np.ndarray:
+    """Read packed digits as the browser does."""
+    pieces = [text[i : i + SHARE_DIGITS] for i in range(0, len(text), SHARE_DIGITS)]
+    return np.array([int(piece) / (10**SHARE_DIGITS - 1) for piece in pieces])
+
+
+class TestPack:
+    @given(
+        shares=st.lists(
+            st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1, max_size=5
+        ).map(np.array)
+    )
+    def test_is_read_back_to_four_digits(self, shares):
+        packed = frames.pack(shares)
+        assert len(packed) == 3
+        for column, text in enumerate(packed):
+            assert len(text) == SHARE_DIGITS * len(shares)
+            np.testing.assert_allclose(unpack(text), shares[:, column], atol=0.51e-4)
+
+    def test_none_and_all_are_exact(self):
+        (text,) = frames.pack(np.array([[0.0], [1.0], [0.5]]))
+        assert list(unpack(text)[:2]) == [0.0, 1.0]
+
+    def test_undefined_share_is_none(self):
+        assert frames.pack(np.array([[np.nan]])) == ["0000"]
+
+
+class TestDrawable:
+    params = BinomialParams([0.5], [1.0])
+
+    def trace(self, *objectives: float) -> Trace:
+        steps = tuple(Step(i, self.params, x) for i, x in enumerate(objectives))
+        return Trace(steps, Status.NON_FINITE)
+
+    @pytest.mark.parametrize(
+        ("objectives", "kept"),
+        [((-3.0, -2.0), 2), ((-3.0, np.inf), 1), ((-3.0, np.nan), 1), ((-np.inf,), 1)],
+    )
+    def test_leaves_a_last_step_without_a_value_out(self, objectives, kept):
+        trace = frames.drawable(self.trace(*objectives))
+        assert len(trace.steps) == kept
+        assert trace.status is Status.NON_FINITE
+
+
+class TestBuild:
+    def test_steps_have_a_row_per_iteration_and_component(self, coins):
+        steps = frames.build(coins, START, "AB", objective="log-likelihood").steps
+        assert list(steps["iteration"]) == [0, 0, 1, 1, 2, 2, 3, 3]
+        assert list(steps["component"]) == list("ABABABAB")
+        history = np.concatenate([step.params.heads_prob for step in coins.steps])
+        np.testing.assert_array_equal(steps["heads_prob"], history)
+        assert list(steps["last"]) == [False] * 6 + [True] * 2
+
+    def test_movement_is_the_distance_of_an_update(self, points):
+        built = frames.build(points, points.steps[0].params, "12", objective="inertia", sign=-1)
+        paths = np.array([step.params.centroids for step in points.steps])
+        steps = built.steps.set_index(["iteration", "component"])["movement"].unstack()
+        assert steps.loc[0].isna().all()
+        np.testing.assert_allclose(
+            steps.to_numpy()[1:], np.linalg.norm(np.diff(paths, axis=0), axis=2)
+        )
+        assert (steps.loc[points.n_iter] == 0).all()
+
+    def test_truth_may_have_more_components_than_the_guess(self, coins):
+        truth = BinomialParams([0.1, 0.5, 0.9], [0.2, 0.3, 0.5])
+        built = frames.build(coins, truth, "ABC", objective="log-likelihood")
+        assert list(built.truth["component"]) == list("ABC")
+        assert set(built.steps["component"]) == set("AB")
+
+    def test_table_has_every_parameter_objective_and_gain(self, coins):
+        table = frames.build(coins, START, "AB", objective="log-likelihood").table
+        assert list(table) == [
+            "iteration",
+            "heads_prob A",
+            "heads_prob B",
+            "weights A",
+            "weights B",
+            "log-likelihood",
+            "gain",
+        ]
+        assert list(table.loc[1, ["heads_prob A", "heads_prob B"]].round(7)) == [
+            0.7130122,
+            0.5813393,
+        ]
+        np.testing.assert_array_equal(table["log-likelihood"], coins.objectives)
+        np.testing.assert_array_equal(table["gain"].to_numpy()[1:], np.diff(coins.objectives))
+
+    def test_sign_turns_the_objective_but_not_the_gain(self, points):
+        built = frames.build(points, points.steps[0].params, "12", objective="inertia", sign=-1)
+        np.testing.assert_array_equal(built.table["inertia"], -points.objectives)
+        np.testing.assert_array_equal(built.objective["objective"], -points.objectives)
+        assert (built.table["gain"].dropna() >= 0).all()
+
+    def test_no_inertia_is_plain_zero(self):
+        trace = fit(KMeans(), POINTS, KMeansParams(POINTS), tol=0, max_iter=5)
+        built = frames.build(trace, trace.final.params, "12345", objective="inertia", sign=-1)
+        for values in (built.table["inertia"], built.objective["objective"]):
+            assert not np.signbit(values).any()
+
+    def test_points_in_the_plane_have_a_column_for_each_direction(self, points):
+        table = frames.build(points, points.steps[0].params, "12", objective="inertia").table
+        centroids = points.final.params.centroids
+        last = table.iloc[-1]
+        assert [last["centroids 2 x"], last["centroids 2 y"]] == list(centroids[1])
+
+    def test_collapsed_step_stands_in_the_table_and_is_not_drawn(self):
+        data = np.array([0.0, 0.0, 10.0, 11.0])
+        start = GaussianParams([0.0, 10.0], [1.0, 1.0], [0.5, 0.5])
+        trace = fit(GaussianMixture(min_std=0.0), data, start, tol=0, max_iter=50)
+        assert trace.status is Status.NON_FINITE
+        built = frames.build(trace, start, "12", objective="log-likelihood")
+        assert built.table["iteration"].iloc[-1] == trace.n_iter
+        assert built.last == trace.n_iter - 1
+        assert built.steps["iteration"].max() == trace.n_iter - 1
+        assert built.steps["last"].sum() == 2
+        assert np.isfinite(built.objective["objective"]).all()
+
+
+class TestPictures:
+    def test_bars_are_divided_by_responsibility(self, coins):
+        outcomes = np.arange(11)
+        counts = np.bincount(HEADS, minlength=11)
+        bars = frames.divided_bars(
+            COINS, coins, "AB", middles=outcomes, half_width=0.45, heights=counts, digits=0
+        )
+        assert len(bars) == 22
+        for k, coin in enumerate("AB"):
+            rows = bars[bars["component"] == coin]
+            np.testing.assert_array_equal(rows["height"], counts)
+            np.testing.assert_allclose(rows["high"] - rows["low"], 0.9)
+            drawn = np.array([unpack(text) for text in rows["share"]])
+            for step in coins.steps:
+                joint = stats.binom.pmf(outcomes[:, None], 10, step.params.heads_prob)
+                expected = joint[:, k] / joint.sum(axis=1)
+                np.testing.assert_allclose(drawn[:, step.iteration], expected, atol=1e-4)
+
+    def test_expected_counts_are_the_mixtures(self, coins):
+        params = [step.params for step in coins.steps]
+        expected = frames.expected_counts(COINS, params, np.arange(11), 5)
+        for step in coins.steps:
+            rows = expected[expected["iteration"] == step.iteration]
+            mixture = stats.binom.pmf(np.arange(11)[:, None], 10, step.params.heads_prob).mean(1)
+            np.testing.assert_allclose(rows["count"], 5 * mixture)
+            assert rows["count"].sum() == pytest.approx(5)
+
+    def test_assigned_names_the_nearest_centroid_at_each_iteration(self, points):
+        letters = frames.assigned(KMeans(), POINTS, points, ("a", "b"))
+        for point, text in zip(POINTS, letters, strict=True):
+            assert len(text) == points.n_iter + 1
+            for step in points.steps:
+                nearest = np.linalg.norm(step.params.centroids - point, axis=1).argmin()
+                assert text[step.iteration] == "ab"[nearest]
+
+    def test_still_is_one_iteration_as_iteration_zero(self, coins):
+        built = frames.build(coins, START, "AB", objective="log-likelihood")
+        still = frames.still(built.steps, 2)
+        np.testing.assert_array_equal(still["heads_prob"], coins.steps[2].params.heads_prob)
+        assert set(still["iteration"]) == {0}
+        bars = frames.divided_bars(
+            COINS, coins, "AB", middles=HEADS, half_width=0.5, heights=HEADS, digits=0
+        )
+        shares = frames.still(bars, 2)["share"]
+        assert [unpack(text)[2] for text in bars["share"]] == [unpack(t)[0] for t in shares]
+        assert set(shares.str.len()) == {SHARE_DIGITS}
+        assert set(bars["share"].str.len()) == {SHARE_DIGITS * 4}
+
+    @pytest.mark.parametrize(("n", "drawn"), [(1, 1), (2_000, 2_000), (2_001, 2_000)])
+    def test_sample_has_at_most_two_thousand_different_rows(self, n, drawn):
+        rows = frames.sample_rows(n, np.random.default_rng(1))
+        assert len(set(rows)) == len(rows) == drawn
+        assert (np.diff(rows) > 0).all()
+        assert rows.max() < n
