@@ -26,6 +26,8 @@ _SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down
 _INK = "#7A8794"
 _MARK = "#E0218A"
 
+_ENDS = ("min", "max")
+
 _HEIGHT = 230
 _PICTURE_HEIGHT = 420
 _STILL_HEIGHT = 300
@@ -63,11 +65,18 @@ def _color(title: str | None = None) -> alt.Color:
 
 
 def _hidden(data: str, x: str, y: str) -> alt.Chart:
-    """Return a layer that is not seen, but keeps the axes fixed over all iterations."""
+    """Return a layer that is not seen, but keeps the axes fixed over all iterations.
+
+    It draws two corners only: a mark for each row would bring the browser to a halt.
+    """
+    ends = {f"{end}_{axis}": f"{end}({f})" for axis, f in (("x", x), ("y", y)) for end in _ENDS}
     return (
         alt.Chart(alt.NamedData(data))
+        .transform_aggregate(**ends)
+        .transform_calculate(x="[datum.min_x, datum.max_x]", y="[datum.min_y, datum.max_y]")
+        .transform_flatten(["x", "y"])
         .mark_point(opacity=0, tooltip=None)
-        .encode(x=alt.X(x, type="quantitative"), y=alt.Y(y, type="quantitative"))
+        .encode(x=alt.X("x", type="quantitative"), y=alt.Y("y", type="quantitative"))
     )
 
 
