@@ -130,13 +130,14 @@ class GaussianMixture:
     def m_step(self, statistics: GaussianStatistics, previous: GaussianParams) -> GaussianParams:
         """Return the weighted mean and standard deviation; a component without data stays."""
         counts, first, second = statistics
-        n = np.where(counts > 0, counts, 1.0)
+        seen = counts > np.finfo(float).tiny  # smaller sums have too few digits to divide by
+        n = np.where(seen, counts, np.inf)
         shift = first / n
         variances = second / n - shift**2  # about the new mean
-        # Where a long move of the mean has eaten the variance's digits, move the mean now and
-        # leave the deviation to the next step: both raise the expected log-likelihood.
-        resolved = (variances > _RESOLVED * second / n) | (second == 0)
-        stds = np.sqrt(np.where(resolved & (counts > 0), variances, previous.stds**2))
+        # Where a long move of the mean has eaten the variance's digits, narrow only as far as they
+        # can tell, and leave the rest to the next step: the expected log-likelihood still rises.
+        variances = np.maximum(variances, _RESOLVED * second / n)
+        stds = np.where(seen, np.sqrt(variances), previous.stds)
         return GaussianParams(
             means=previous.means + shift,  # mu_k = sum_i r_ik x_i / N_k
             stds=np.maximum(stds, self.min_std),  # sigma_k^2 = sum_i r_ik (x_i - mu_k)^2 / N_k

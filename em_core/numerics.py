@@ -90,7 +90,8 @@ def as_integer(name: str, value: Any, *, minimum: int) -> int:
 
 def as_sizes(sizes: npt.ArrayLike) -> list[int]:
     """Return the sizes of a simulated sample's components as ints, or raise ValueError."""
-    counts = [as_integer("sizes", size, minimum=1) for size in np.atleast_1d(np.asarray(sizes))]
+    given = np.atleast_1d(np.asarray(sizes, dtype=object))  # as they came, one by one
+    counts = [as_integer("sizes", size, minimum=1) for size in given]
     if not counts:
         raise ValueError(f"sizes must have one entry per component, got {sizes!r}")
     return counts

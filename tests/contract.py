@@ -1,0 +1,382 @@
+"""What holds for every model.
+
+A model's test class inherits ``ModelContract`` (or ``AffineContract``, if the model has no
+preferred origin and unit) and supplies what the methods that raise NotImplementedError ask for.
+"""
+
+import math
+from itertools import islice, pairwise
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from em_core import (
+    Params,
+    Sample,
+    Status,
+    best,
+    fit,
+    fit_labelled,
+    fit_restarts,
+    iterate,
+    match_components,
+)
+from em_core import engine as em_engine
+
+# A sum of n terms of ordinary size is known to about this much per term.
+ACCURACY = 1e-12
+
+
+def for_many_seeds(examples=25):
+    """Let hypothesis draw the argument ``seed``."""
+
+    def decorate(test):
+        # One test serves several classes, which hypothesis would otherwise take for a mistake.
+        allow = settings(
+            max_examples=examples,
+            deadline=None,
+            suppress_health_check=[HealthCheck.differing_executors],
+        )
+        return allow(given(seed=st.integers(0, 2**32 - 1))(test))
+
+    return decorate
+
+
+def assert_params_close(actual, expected, *, rtol=1e-10, atol=0.0):
+    for name, array in expected.arrays().items():
+        np.testing.assert_allclose(
+            actual.arrays()[name], array, rtol=rtol, atol=atol, err_msg=name, strict=True
+        )
+
+
+def assert_tuples_close(actual, expected, *, rtol=1e-10, atol=0.0):
+    for name, ours, theirs in zip(expected._fields, actual, expected, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol, err_msg=name)
+
+
+def weighted_sums(values, responsibilities):
+    """Return sum_i r_ik v_i for each component, by plain loops."""
+    n_components = len(responsibilities[0])
+    return np.array(
+        [
+            sum(shares[k] * value for value, shares in zip(values, responsibilities, strict=True))
+            for k in range(n_components)
+        ]
+    )
+
+
+def first_steps(model, data, init, count):
+    return list(islice(iterate(model, data, init), count))
+
+
+class ModelContract:
+    model: Any
+    soft = True  # responsibilities are Bayes' rule; otherwise the winner takes all
+
+    def sample(self, rng, n, separation=1.0) -> Sample:
+        """Return n observations of a truth; at separation 3 the components hardly overlap."""
+        raise NotImplementedError
+
+    def guess(self, data, rng) -> Params:
+        """Return a random initial guess, with as many components as the truth."""
+        raise NotImplementedError
+
+    def term(self, x, params, k) -> float:
+        """Return log p(x, z = k | params) of one observation, or what stands for it."""
+        raise NotImplementedError
+
+    def naive_m_step(self, data, responsibilities, previous) -> Params:
+        """Return the textbook's M-step, from the data and not from sums of them."""
+        raise NotImplementedError
+
+    def nudge(self, params, rng, size) -> Params:
+        """Return other admissible parameters, about ``size`` away in what the M-step estimates."""
+        raise NotImplementedError
+
+    def standard_errors(self, truth, n) -> dict[str, Any]:
+        """Return the standard error of each estimated array, were the labels known."""
+        raise NotImplementedError
+
+    def problem(self, seed, n=200, separation=1.0):
+        rng = np.random.default_rng(seed)
+        data = self.sample(rng, n, separation).data
+        return data, self.guess(data, rng)
+
+    def naive_e_step(self, data, params):
+        responsibilities, evidence = [], []
+        for x in data:
+            terms = [self.term(x, params, k) for k in range(params.n_components)]
+            peak = max(terms)
+            if self.soft:
+                joint = [math.exp(term - peak) for term in terms]
+                evidence.append(peak + math.log(sum(joint)))
+                responsibilities.append([share / sum(joint) for share in joint])
+            else:
+                evidence.append(peak)
+                responsibilities.append([float(k == terms.index(peak)) for k in range(len(terms))])
+        return np.array(responsibilities), math.fsum(evidence)
+
+    def expected_objective(self, data, responsibilities, params):
+        """Return what the M-step maximises: the expected complete log-likelihood, by loops."""
+        return math.fsum(
+            share * self.term(x, params, k)
+            for x, shares in zip(data, responsibilities, strict=True)
+            for k, share in enumerate(shares)
+            if share > 0
+        )
+
+    @for_many_seeds()
+    def test_responsibilities_are_probabilities(self, seed):
+        data, params = self.problem(seed)
+        for step in first_steps(self.model, data, params, 3):
+            responsibilities = self.model.e_step(data, step.params).responsibilities
+            assert responsibilities.shape == (len(data), params.n_components)
+            assert ((responsibilities >= 0) & (responsibilities <= 1)).all()
+            np.testing.assert_allclose(responsibilities.sum(axis=1), 1, rtol=1e-14)
+            if not self.soft:
+                assert set(np.unique(responsibilities)) <= {0.0, 1.0}
+
+    @for_many_seeds(10)
+    def test_e_step_agrees_with_loops(self, seed):
+        data, params = self.problem(seed, n=40)
+        found = self.model.e_step(data, params)
+        responsibilities, objective = self.naive_e_step(data, params)
+        np.testing.assert_allclose(found.responsibilities, responsibilities, rtol=1e-9, atol=1e-300)
+        assert found.objective == pytest.approx(objective, rel=1e-12)
+
+    @for_many_seeds(10)
+    def test_m_step_agrees_with_loops(self, seed):
+        data, params = self.problem(seed, n=40)
+        responsibilities, _ = self.model.e_step(data, params)
+        statistics = self.model.statistics(data, params, responsibilities)
+        assert_params_close(
+            self.model.m_step(statistics, params),
+            self.naive_m_step(data, responsibilities, params),
+        )
+
+    @for_many_seeds(10)
+    def test_m_step_beats_perturbations_of_its_result(self, seed):
+        rng = np.random.default_rng(seed)
+        data = self.sample(rng, 40).data
+        params = self.guess(data, rng)
+        responsibilities, _ = self.model.e_step(data, params)
+        updated = self.model.m_step(self.model.statistics(data, params, responsibilities), params)
+        peak = self.expected_objective(data, responsibilities, updated)
+        slack = ACCURACY * (len(data) + abs(peak))
+        assert self.expected_objective(data, responsibilities, params) <= peak + slack
+        for size in [1e-1, 1e-2, 1e-3] * 5:
+            nudged = self.nudge(updated, rng, size)
+            assert nudged != updated
+            assert self.expected_objective(data, responsibilities, nudged) <= peak + slack
+
+    @for_many_seeds(50)
+    def test_objective_never_falls(self, seed):
+        data, init = self.problem(seed)
+        objectives = [step.objective for step in first_steps(self.model, data, init, 40)]
+        assert np.isfinite(objectives).all()
+        slack = ACCURACY * (len(data) + np.abs(objectives).max())
+        assert np.diff(objectives).min() >= -slack
+
+    @for_many_seeds(10)
+    def test_step_zero_is_the_guess(self, seed):
+        data, init = self.problem(seed)
+        step = next(iterate(self.model, data, init))
+        assert step.iteration == 0
+        assert step.params == init
+        assert step.objective == self.model.e_step(data, init).objective
+
+    def test_each_step_holds_the_objective_of_its_own_parameters(self):
+        data, init = self.problem(seed=1, n=2 * em_engine.BLOCK_ROWS + 100)
+        steps = first_steps(self.model, data, init, 6)
+        assert [step.iteration for step in steps] == list(range(6))
+        assert steps[1].objective > steps[0].objective  # or a lag could not be seen
+        for step in steps:
+            expected = self.model.e_step(data, step.params).objective
+            assert step.objective == pytest.approx(expected, rel=1e-13)
+
+    def test_each_step_follows_from_the_one_before(self):
+        data, init = self.problem(seed=2, n=2 * em_engine.BLOCK_ROWS + 100)
+        steps = first_steps(self.model, data, init, 4)
+        for before, after in pairwise(steps):
+            responsibilities, _ = self.model.e_step(data, before.params)
+            statistics = self.model.statistics(data, before.params, responsibilities)
+            assert_params_close(after.params, self.model.m_step(statistics, before.params))
+
+    @for_many_seeds(5)
+    def test_fixed_point_stays(self, seed):
+        rng = np.random.default_rng(seed)
+        data, _, truth = self.sample(rng, 200, separation=3)
+        # Near the truth, since EM may crawl from elsewhere.
+        trace = fit(self.model, data, self.nudge(truth, rng, 0.01), tol=0, max_iter=1000)
+        assert trace.status is Status.CONVERGED
+        again = fit(self.model, data, trace.final.params, tol=0)
+        assert (again.status, again.n_iter) == (Status.CONVERGED, 1)
+        later = first_steps(self.model, data, trace.final.params, 20)[-1]
+        assert_params_close(later.params, trace.final.params)
+
+    @for_many_seeds(10)
+    def test_permuting_components_permutes_the_answer(self, seed):
+        data, init = self.problem(seed)
+        order = np.roll(np.arange(init.n_components), 1)
+        steps = first_steps(self.model, data, init, 10)
+        permuted = first_steps(self.model, data, init.relabel(order), 10)
+        for ours, theirs in zip(permuted, steps, strict=True):
+            assert_params_close(ours.params, theirs.params.relabel(order))
+            assert ours.objective == pytest.approx(theirs.objective, rel=1e-11)
+
+    @for_many_seeds(10)
+    def test_statistics_of_two_halves_add_up(self, seed):
+        data, params = self.problem(seed)
+        responsibilities, objective = self.model.e_step(data, params)
+        whole = self.model.statistics(data, params, responsibilities)
+        cut = len(data) // 3
+        halves = [(part, *self.model.e_step(part, params)) for part in (data[:cut], data[cut:])]
+        sums = [self.model.statistics(part, params, resp) for part, resp, _ in halves]
+        added = type(whole)(*map(np.add, *sums))
+        assert_tuples_close(added, whole, atol=1e-10)
+        assert sum(half[2] for half in halves) == pytest.approx(objective, rel=1e-13)
+
+    @pytest.mark.parametrize("rows", [1, 7, 50, 99, 100])
+    def test_blocks_do_not_change_the_answer(self, monkeypatch, rows):
+        data, init = self.problem(seed=3, n=100)
+        whole = first_steps(self.model, data, init, 10)
+        monkeypatch.setattr(em_engine, "BLOCK_ROWS", rows)
+        for ours, theirs in zip(first_steps(self.model, data, init, 10), whole, strict=True):
+            assert_params_close(ours.params, theirs.params, rtol=1e-11, atol=1e-13)
+            assert ours.objective == pytest.approx(theirs.objective, rel=1e-13)
+
+    def test_data_and_guess_are_not_changed(self):
+        data, init = self.problem(seed=4)
+        data_before, init_before = data.copy(), init.relabel(range(init.n_components))
+        data.setflags(write=False)
+        fit(self.model, data, init, max_iter=5)
+        assert np.array_equal(data, data_before)
+        assert init == init_before
+
+    def test_same_seed_same_trace(self):
+        traces = []
+        for _ in range(2):
+            data, init = self.problem(seed=5)
+            traces.append(fit(self.model, data, init, max_iter=20))
+        assert traces[0] == traces[1]
+        data, init = self.problem(seed=6)
+        assert fit(self.model, data, init, max_iter=20) != traces[0]
+
+    def test_data_may_be_a_list_or_a_view(self):
+        data, init = self.problem(seed=7)
+        trace = fit(self.model, data, init, max_iter=5)
+        assert fit(self.model, data.tolist(), init, max_iter=5) == trace
+        view = np.repeat(data, 2, axis=0)[::2]
+        assert_params_close(
+            fit(self.model, view, init, max_iter=5).final.params, trace.final.params, atol=1e-13
+        )
+
+    @for_many_seeds(10)
+    def test_known_labels_give_the_maximum_likelihood(self, seed):
+        rng = np.random.default_rng(seed)
+        data, labels, _ = self.sample(rng, 60)
+        init = self.guess(data, rng)
+        one_hot = [[float(label == k) for k in range(init.n_components)] for label in labels]
+        found = fit_labelled(self.model, data, labels, init)
+        assert_params_close(found, self.naive_m_step(data, one_hot, init))
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_recovers_the_truth_within_sampling_error(self, seed):
+        rng = np.random.default_rng(seed)
+        data, _, truth = self.sample(rng, 4000, separation=3)
+        guesses = [self.guess(data, rng) for _ in range(5)]
+        found = best(fit_restarts(self.model, data, guesses, tol=1e-9, max_iter=500)).final.params
+        place = next(iter(truth.arrays()))
+        found = found.relabel(match_components(found.arrays()[place], truth.arrays()[place]))
+        for name, error in self.standard_errors(truth, len(data)).items():
+            assert (abs(found.arrays()[name] - truth.arrays()[name]) <= 5 * error).all(), name
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_refuses_data_that_are_not_finite(self, value):
+        data, init = self.problem(seed=8)
+        data = data.astype(float)
+        data[3] = value
+        with pytest.raises(ValueError, match=rf"^data must be finite, got {value} at \[3"):
+            fit(self.model, data, init)
+
+    @pytest.mark.parametrize(
+        ("spoil", "message"),
+        [
+            (lambda data: data[:0], r"^data must hold at least one observation, got shape \(0,"),
+            (
+                lambda data: data[..., None],
+                r"^data must have shape \(n,.*\), got shape \(200,.* 1\)",
+            ),
+            (lambda data: data[0].tolist() if data.ndim == 2 else 3.0, r"^data must have shape"),
+            (lambda data: data.astype(str), r"^data must hold real numbers, got dtype <U"),
+            (lambda data: data.astype(object), r"^data must hold real numbers, got dtype object"),
+            (lambda data: data.astype(complex), r"^data must hold real numbers, got dtype complex"),
+            (lambda data: data > 0, r"^data must hold real numbers, got dtype bool"),
+        ],
+        ids=["empty", "axis too many", "axis too few", "strings", "objects", "complex", "booleans"],
+    )
+    def test_refuses_what_is_not_data(self, spoil, message):
+        data, init = self.problem(seed=8)
+        with pytest.raises(ValueError, match=message):
+            fit(self.model, spoil(data), init)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+    def test_refuses_parameters_that_are_not_finite(self, value):
+        data, init = self.problem(seed=8)
+        for name, array in init.arrays().items():
+            spoiled = array.copy()
+            spoiled[-1] = value
+            with pytest.raises(ValueError, match=rf"^{name} must be finite, got {value} at \["):
+                fit(self.model, data, type(init)(**{**init.arrays(), name: spoiled}))
+
+    def test_refuses_parameters_without_components(self):
+        data, init = self.problem(seed=8)
+        empty = init.relabel([])
+        place = next(iter(init.arrays()))
+        with pytest.raises(ValueError, match=rf"^{place} must have shape \(K,.*got \(0,"):
+            fit(self.model, data, empty)
+
+
+class AffineContract(ModelContract):
+    """For models that do not care where zero is, or how long a unit."""
+
+    def moved(self, params, shift, scale) -> Params:
+        """Return the parameters of the data scaled by ``scale`` and then shifted by ``shift``."""
+        raise NotImplementedError
+
+    def model_in_units(self, scale) -> Any:
+        """Return the model for data scaled by ``scale``."""
+        return self.model
+
+    @pytest.mark.parametrize("shift", [1.0, -1e4, 1e8])
+    def test_shifting_the_data_shifts_the_answer(self, shift):
+        rng = np.random.default_rng(9)
+        # Binary fractions, so that the shift itself rounds nothing.
+        data = np.round(self.sample(rng, 300).data * 2**10) / 2**10
+        init = self.guess(data, rng)
+        moved_init = self.moved(init, shift, 1.0)
+        here = first_steps(self.model, data, init, 20)
+        there = first_steps(self.model, data + shift, moved_init, 20)
+        ulp = np.spacing(abs(shift))
+        for ours, theirs in zip(there, here, strict=True):
+            expected = self.moved(theirs.params, shift, 1.0)
+            assert_params_close(ours.params, expected, rtol=1e-12, atol=8 * ulp)
+            assert ours.objective == pytest.approx(
+                theirs.objective, rel=1e-12, abs=8 * ulp * len(data)
+            )
+        for tol in (0, 1e-6):
+            trace = fit(self.model, data + shift, moved_init, tol=tol, max_iter=5000)
+            assert trace.status is Status.CONVERGED
+
+    @pytest.mark.parametrize("scale", [1e-8, 1e-3, 1e3, 1e8])
+    def test_scaling_the_data_scales_the_answer(self, scale):
+        data, init = self.problem(seed=10, n=300)
+        steps = first_steps(self.model, data, init, 20)
+        scaled = first_steps(
+            self.model_in_units(scale), data * scale, self.moved(init, 0.0, scale), 20
+        )
+        for ours, theirs in zip(scaled, steps, strict=True):
+            assert_params_close(ours.params, self.moved(theirs.params, 0.0, scale))

@@ -1,0 +1,358 @@
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from contract import (
+    ModelContract,
+    assert_tuples_close,
+    first_steps,
+    for_many_seeds,
+    weighted_sums,
+)
+
+from em_core import BinomialMixture, BinomialParams, Status, fit, fit_labelled
+from em_core.binomial_mixture import (
+    BinomialStatistics,
+    guess_uniform,
+    published_trials,
+    simulate,
+)
+
+# Do and Batzoglou's five trials of ten tosses, and their start.
+HEADS = np.array([5, 9, 8, 4, 7])
+START = BinomialParams(heads_prob=[0.6, 0.5], weights=[0.5, 0.5])
+
+
+class BinomialCase:
+    n_tosses = 21  # odd, so that no head count is halfway between two symmetric coins
+    weights = (0.5, 0.5)
+    estimate_weights = False
+    model = BinomialMixture(n_tosses)
+
+    def sample(self, rng, n, separation=1.0):
+        heads_prob = 0.5 + 0.1 * separation * np.array([-1, 1])
+        truth = BinomialParams(heads_prob, self.weights)
+        return simulate(truth, n_tosses=self.n_tosses, n_trials=n, rng=rng)
+
+    def guess(self, data, rng):
+        return guess_uniform(data, 2, rng=rng)
+
+    def term(self, x, params, k):
+        p, weight, m, h = params.heads_prob[k], params.weights[k], self.n_tosses, int(x)
+        return math.log(weight * math.comb(m, h)) + h * math.log(p) + (m - h) * math.log(1 - p)
+
+    def naive_m_step(self, data, responsibilities, previous):
+        trials = weighted_sums(np.ones(len(data)), responsibilities)
+        heads = weighted_sums(data, responsibilities)
+        heads_prob = [
+            heads[k] / (self.n_tosses * trials[k]) if trials[k] else previous.heads_prob[k]
+            for k in range(2)
+        ]
+        weights = trials / len(data) if self.estimate_weights else previous.weights
+        return BinomialParams(heads_prob, weights)
+
+    def nudge(self, params, rng, size):
+        heads_prob = params.heads_prob + size * rng.normal(size=2)
+        weights = params.weights * np.exp(self.estimate_weights * size * rng.normal(size=2))
+        return BinomialParams(np.clip(heads_prob, 1e-9, 1 - 1e-9), weights / weights.sum())
+
+    def standard_errors(self, truth, n):
+        p, weights = truth.heads_prob, truth.weights
+        return {
+            "heads_prob": np.sqrt(p * (1 - p) / (self.n_tosses * n * weights)),
+            "weights": np.sqrt(weights * (1 - weights) / n),
+        }
+
+
+class WeightedBinomialCase(BinomialCase):
+    weights = (0.35, 0.65)
+    estimate_weights = True
+    model = BinomialMixture(BinomialCase.n_tosses, estimate_weights=True)
+
+
+class TestBinomialMixture(BinomialCase, ModelContract):
+    pass
+
+
+class TestBinomialMixtureWithWeights(WeightedBinomialCase, ModelContract):
+    pass
+
+
+@for_many_seeds(10)
+def test_statistics_agree_with_loops(seed):
+    rng = np.random.default_rng(seed)
+    heads, responsibilities = rng.integers(11, size=30), rng.dirichlet(np.ones(3), size=30)
+    params = guess_uniform(heads, 3, rng=rng)
+    found = BinomialMixture(10).statistics(heads, params, responsibilities)
+    naive = BinomialStatistics(
+        heads=weighted_sums(heads, responsibilities),
+        tails=weighted_sums(10 - heads, responsibilities),
+        trials=weighted_sums(np.ones(30), responsibilities),
+    )
+    assert_tuples_close(found, naive, atol=1e-13)
+
+
+class TestTwoCoinsOfDoAndBatzoglou:
+    model = BinomialMixture(n_tosses=10)
+
+    def test_first_e_step(self):
+        responsibilities, objective = self.model.e_step(HEADS, START)
+        weights_on_a = np.round(responsibilities[:, 0], 3)
+        assert weights_on_a.tolist() == [0.449, 0.805, 0.733, 0.352, 0.647]
+        assert round(objective, 7) == -11.3205866
+
+    def test_heads_and_tails_attributed_to_each_coin(self):
+        responsibilities = self.model.e_step(HEADS, START).responsibilities
+        statistics = self.model.statistics(HEADS, START, responsibilities)
+        assert np.round(statistics.heads, 1).tolist() == [21.3, 11.7]
+        assert np.round(statistics.tails, 1).tolist() == [8.6, 8.4]
+        assert statistics.trials.sum() == pytest.approx(5, rel=1e-15)
+
+    @pytest.mark.parametrize(
+        ("iteration", "heads_prob"),
+        [
+            (0, [0.6, 0.5]),
+            (1, [0.7130122, 0.5813393]),
+            (2, [0.7452920, 0.5692558]),  # 0.56925575, to seven digits
+            (10, [0.7967441, 0.5196587]),
+        ],
+    )
+    def test_steps(self, iteration, heads_prob):
+        step = first_steps(self.model, HEADS, START, 11)[iteration]
+        assert np.round(step.params.heads_prob, 7).tolist() == heads_prob
+        assert step.params.weights.tolist() == [0.5, 0.5]
+
+    def test_two_steps_in_exact_arithmetic(self):
+        coins = [Fraction(6, 10), Fraction(1, 2)]
+        for step in first_steps(self.model, HEADS, START, 3)[1:]:
+            joint = [[p**h * (1 - p) ** (10 - h) for p in coins] for h in HEADS.tolist()]
+            shares = [[each / sum(both) for each in both] for both in joint]
+            trials = weighted_sums([1] * 5, shares)
+            coins = list(weighted_sums(HEADS.tolist(), shares) / (10 * trials))
+            np.testing.assert_allclose(step.params.heads_prob, list(map(float, coins)), rtol=1e-14)
+
+    def test_limit(self):
+        trace = fit(self.model, HEADS, START, tol=0)
+        assert trace.converged
+        assert np.round(trace.final.params.heads_prob, 7).tolist() == [0.7967891, 0.5195831]
+        assert round(trace.final.objective, 7) == -9.7969243
+
+    def test_labels_known(self):
+        heads, labels, known = published_trials()
+        assert np.array_equal(heads, HEADS)
+        assert labels.tolist() == [1, 0, 0, 1, 0]
+        np.testing.assert_allclose(known.heads_prob, [0.80, 0.45], rtol=1e-15)
+        assert fit_labelled(self.model, heads, labels, START) == known
+
+    def test_soft_em_does_not_arrive_in_one_step(self):
+        step = first_steps(self.model, HEADS, START, 2)[1]
+        assert abs(step.params.heads_prob - [0.80, 0.45]).min() > 0.08
+
+    def test_equal_coins_are_a_saddle(self):
+        init = BinomialParams([0.5, 0.5], [0.5, 0.5])
+        trace = fit(self.model, HEADS, init, tol=0, max_iter=1000)
+        assert trace.converged
+        np.testing.assert_allclose(trace.final.params.heads_prob, [0.66, 0.66], rtol=1e-14)
+        # Not a maximum: a little way off, EM leaves.
+        escaped = fit(self.model, HEADS, BinomialParams([0.5 + 1e-6, 0.5], [0.5, 0.5]), tol=0)
+        assert escaped.final.objective > trace.final.objective + 0.1
+
+
+def test_one_trial_of_the_article():
+    model, params = BinomialMixture(10), BinomialParams([0.8, 0.7], [0.5, 0.5])
+    trial = np.array([8])
+    responsibilities = model.e_step(trial, params).responsibilities
+    assert np.round(responsibilities, 3).tolist() == [[0.564, 0.436]]
+    heads = model.statistics(trial, params, responsibilities).heads
+    assert np.round(heads, 3).tolist() == [4.512, 3.488]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_example_of_the_article_comes_close_to_the_truth(seed):
+    truth = BinomialParams([0.6, 0.2], [0.5, 0.5])
+    data = simulate(truth, n_tosses=10, n_trials=500, rng=np.random.default_rng(seed)).data
+    trace = fit(BinomialMixture(10), data, BinomialParams([0.8, 0.7], [0.5, 0.5]), tol=1e-9)
+    assert trace.converged
+    # Five standard errors with the coins known, 0.05; not knowing them costs a little more.
+    np.testing.assert_allclose(trace.final.params.heads_prob, truth.heads_prob, atol=0.06)
+
+
+def test_log_likelihood_includes_the_binomial_coefficient():
+    objective = BinomialMixture(10).e_step(np.array([3]), BinomialParams([0.5], [1.0])).objective
+    assert objective == pytest.approx(math.log(120 / 1024), rel=1e-14)
+
+
+def test_log_likelihood_of_many_tosses_does_not_overflow():
+    model, params = BinomialMixture(10**6), BinomialParams([0.5], [1.0])
+    # By Stirling, the middle of the distribution has probability sqrt(2 / (pi m)).
+    objective = model.e_step(np.array([500_000]), params).objective
+    assert objective == pytest.approx(0.5 * math.log(2 / (math.pi * 10**6)), rel=1e-6)
+
+
+@pytest.mark.parametrize(("heads", "limit"), [(10, 1.0), (0, 0.0)])
+def test_all_heads_and_all_tails(heads, limit):
+    trace = fit(BinomialMixture(10), np.full(4, heads), START)
+    assert trace.converged
+    assert trace.final.params.heads_prob.tolist() == [limit, limit]
+    assert trace.final.objective == 0
+
+
+def test_coins_that_always_or_never_show_heads():
+    init = BinomialParams([1.0, 0.0, 0.5], [0.25, 0.25, 0.5])
+    e_step = BinomialMixture(4).e_step(np.array([4, 0, 2]), init)
+    # One head count in sixteen of the fair coin's is all heads, one is none.
+    np.testing.assert_allclose(
+        e_step.responsibilities, [[8 / 9, 0, 1 / 9], [0, 8 / 9, 1 / 9], [0, 0, 1]], rtol=1e-13
+    )
+    trace = fit(BinomialMixture(4), [4, 0, 2], init)
+    assert trace.converged
+    np.testing.assert_allclose(trace.final.params.heads_prob, [1, 0, 0.5], rtol=1e-13)
+
+
+def test_impossible_start_is_not_finite():
+    trace = fit(BinomialMixture(10), [5, 9], BinomialParams([0.0, 1.0], [0.5, 0.5]))
+    assert trace.status is Status.NON_FINITE
+    assert trace.n_iter == 0
+    assert trace.final.objective == -np.inf
+    assert "impossible under every component" in trace.message
+
+
+def test_a_coin_without_tosses_stays():
+    init = BinomialParams([0.6, 0.3], [1.0, 0.0])
+    for model in (BinomialMixture(10), BinomialMixture(10, estimate_weights=True)):
+        trace = fit(model, HEADS, init)
+        assert trace.converged
+        np.testing.assert_allclose(trace.final.params.heads_prob, [0.66, 0.3], rtol=1e-15)
+        assert trace.final.params.weights.tolist() == [1, 0]
+
+
+def test_more_coins_than_trials():
+    rng = np.random.default_rng(1)
+    trace = fit(BinomialMixture(10), [4], guess_uniform(np.array([4]), 5, rng=rng))
+    assert trace.converged
+    np.testing.assert_allclose(trace.final.params.heads_prob, np.full(5, 0.4), rtol=1e-12)
+
+
+def test_one_trial_and_one_coin():
+    trace = fit(BinomialMixture(10), [4], BinomialParams([0.9], [1.0]), tol=0)
+    assert trace.converged
+    assert trace.final.params.heads_prob.tolist() == [0.4]
+    expected = math.log(math.comb(10, 4) * 0.4**4 * 0.6**6)
+    assert trace.final.objective == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.uint64, np.float32, np.float64])
+def test_head_counts_of_any_number_type(dtype):
+    data = np.array([0, 100, 127, 30], dtype=dtype)
+    init = BinomialParams([0.3, 0.1], [0.5, 0.5])
+    # More tosses than the small integers can count.
+    trace = fit(BinomialMixture(300), data, init)
+    assert trace == fit(BinomialMixture(300), data.tolist(), init)
+
+
+def test_weights_typed_with_six_digits():
+    model = BinomialMixture(10, estimate_weights=True)
+    third = BinomialParams([0.2, 0.5, 0.8], [0.333333, 0.333333, 0.333333])
+    assert fit(model, HEADS, third).converged
+    # Rounded to a sum of 1.000001: what is above one must not count as likelihood.
+    data = np.repeat([1, 2, 3, 8, 9], 20)
+    optimum = fit(model, data, BinomialParams([0.2, 0.8], [0.5, 0.5]), tol=0).final.params
+    typed = BinomialParams(optimum.heads_prob, np.round(optimum.weights, 6) + np.array([1e-6, 0]))
+    assert fit(model, data, typed).converged
+
+
+@pytest.mark.parametrize(
+    ("heads", "message"),
+    [
+        ([5, 11], r"^data must be head counts from 0 to n_tosses = 10, got 11 at \[1\]"),
+        ([-1, 5], r"^data must be head counts from 0 to n_tosses = 10, got -1 at \[0\]"),
+        ([5, 2.5], r"^data must be whole head counts, got 2.5 at \[1\]"),
+    ],
+)
+def test_refuses_what_is_not_a_head_count(heads, message):
+    with pytest.raises(ValueError, match=message):
+        fit(BinomialMixture(10), heads, START)
+
+
+@pytest.mark.parametrize(
+    ("heads_prob", "weights", "message"),
+    [
+        ([0.5, 1.1], [0.5, 0.5], r"^heads_prob must lie between 0 and 1, got 1.1 at \[1\]"),
+        ([-0.1, 0.5], [0.5, 0.5], r"^heads_prob must lie between 0 and 1, got -0.1 at \[0\]"),
+        ([0.5, 0.5], [1.5, -0.5], r"^weights must lie between 0 and 1, got 1.5 at \[0\]"),
+        ([0.5, 0.5], [0.5, 0.6], r"^weights must sum to 1, got \[0.5 0.6\] with sum 1.1"),
+        ([0.5, 0.5], [0.5, 0.4999], r"^weights must sum to 1, got .* with sum 0.9999"),
+        ([[0.5, 0.5]], [1.0], r"^heads_prob must have shape \(K,\).* got \(1, 2\)"),
+        ([0.5, 0.5], [[0.5], [0.5]], r"^weights must have shape \(K,\).* got \(2, 1\)"),
+    ],
+)
+def test_refuses_parameters_that_are_not_probabilities(heads_prob, weights, message):
+    params = BinomialParams(heads_prob, weights)
+    with pytest.raises(ValueError, match=message):
+        fit(BinomialMixture(10), HEADS, params)
+    with pytest.raises(ValueError, match=message):
+        simulate(params, n_tosses=10, n_trials=5, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("n_tosses", [0, -1, 10.5, 10.0, np.nan, True, "10", None])
+def test_refuses_bad_n_tosses(n_tosses):
+    message = rf"^n_tosses must be a whole number, 1 or larger, got {n_tosses!r}"
+    with pytest.raises(ValueError, match=message):
+        BinomialMixture(n_tosses)
+    with pytest.raises(ValueError, match=message):
+        simulate(START, n_tosses=n_tosses, n_trials=5, rng=np.random.default_rng(0))
+
+
+def test_n_tosses_may_be_a_numpy_integer():
+    assert BinomialMixture(np.int64(10)) == BinomialMixture(10)
+
+
+@pytest.mark.parametrize("n_trials", [0, -5, 2.5, np.nan, True, "5", None])
+def test_simulate_refuses_bad_n_trials(n_trials):
+    with pytest.raises(
+        ValueError, match=rf"^n_trials must be a whole number, 1 or larger, got {n_trials!r}"
+    ):
+        simulate(START, n_tosses=10, n_trials=n_trials, rng=np.random.default_rng(0))
+
+
+def test_simulate_draws_from_the_truth():
+    truth = BinomialParams([0.9, 0.3], [0.2, 0.8])
+    data, labels, told = simulate(truth, n_tosses=7, n_trials=20_000, rng=np.random.default_rng(1))
+    assert told == truth
+    assert data.shape == labels.shape == (20_000,)
+    assert data.dtype.kind == "i"
+    assert (data.min(), data.max()) == (0, 7)
+    assert labels.mean() == pytest.approx(0.8, abs=5 * np.sqrt(0.16 / 20_000))
+    for k, p in enumerate(truth.heads_prob):
+        share = data[labels == k] / 7
+        assert share.mean() == pytest.approx(p, abs=5 * np.sqrt(p * (1 - p) / 7 / len(share)))
+        assert share.var() == pytest.approx(p * (1 - p) / 7, rel=0.1)
+
+
+def test_uniform_guess():
+    heads_prob, weights = (
+        guess_uniform(HEADS, 10_000, rng=np.random.default_rng(2)).arrays().values()
+    )
+    assert ((heads_prob >= 0) & (heads_prob < 1)).all()
+    assert heads_prob.mean() == pytest.approx(0.5, abs=5 / np.sqrt(12 * 10_000))
+    assert np.ptp(heads_prob) > 0.99
+    np.testing.assert_allclose(weights, 1e-4, rtol=1e-15)
+
+
+@pytest.mark.parametrize("n_components", [0, -1, 1.5, True, "2", None])
+def test_guess_refuses_bad_n_components(n_components):
+    with pytest.raises(
+        ValueError, match=rf"^n_components must be a whole number.* got {n_components!r}"
+    ):
+        guess_uniform(HEADS, n_components, rng=np.random.default_rng(0))
+
+
+def test_draws_are_driven_by_the_generator():
+    rng = np.random.default_rng(3)
+    first, second = (simulate(START, n_tosses=10, n_trials=20, rng=rng) for _ in range(2))
+    again = simulate(START, n_tosses=10, n_trials=20, rng=np.random.default_rng(3))
+    assert np.array_equal(first.data, again.data)
+    assert not np.array_equal(first.data, second.data)
+    guesses = [guess_uniform(HEADS, 2, rng=np.random.default_rng(seed)) for seed in (4, 4, 5)]
+    assert guesses[0] == guesses[1] != guesses[2]

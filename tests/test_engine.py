@@ -1,0 +1,422 @@
+import re
+from dataclasses import FrozenInstanceError, dataclass
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from contract import for_many_seeds
+
+from em_core import (
+    BinomialMixture,
+    BinomialParams,
+    EStep,
+    GaussianMixture,
+    GaussianParams,
+    KMeans,
+    KMeansParams,
+    Params,
+    Status,
+    Step,
+    Trace,
+    best,
+    binomial_mixture,
+    fit,
+    fit_labelled,
+    fit_restarts,
+    gaussian_mixture,
+    iterate,
+    kmeans,
+)
+
+HEADS = [5, 9, 8, 4, 7]
+START = BinomialParams([0.6, 0.5], [0.5, 0.5])
+COINS = BinomialMixture(10)
+
+
+@dataclass(frozen=True, eq=False)
+class Place(Params):
+    at: np.ndarray
+
+
+class Total(NamedTuple):
+    count: float
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """Goes through a list of parameters, and has a list of objectives ready for them."""
+
+    objectives: tuple[float, ...]
+    places: tuple[float, ...] | None = None
+
+    def check(self, data, params):
+        pass
+
+    def e_step(self, data, params):
+        return EStep(np.ones((len(data), 1)), self.objectives[self.index(params)])
+
+    def statistics(self, data, params, responsibilities):
+        return Total(responsibilities.sum())
+
+    def m_step(self, statistics, previous):
+        following = self.index(previous) + 1
+        return Place([self.places[following] if self.places else float(following)])
+
+    def index(self, params):
+        at = params.at[0]
+        return self.places.index(at) if self.places else int(at)
+
+
+def run(objectives, places=None, n=4, **arguments):
+    start = Place([places[0] if places else 0.0])
+    return fit(Scripted(objectives, places), np.zeros(n), start, **arguments)
+
+
+class TestStoppingRule:
+    @pytest.mark.parametrize(
+        ("tol", "n_iter"), [(1.0, 1), (0.75, 2), (0.5, 2), (0.25, 3), (0.2, 4)]
+    )
+    def test_tol_is_the_gain_per_observation(self, tol, n_iter):
+        # Four observations, and so gains of 1, 0.5, 0.25 and 0.125 each.
+        trace = run((0.0, 4.0, 6.0, 7.0, 7.5), tol=tol)
+        assert (trace.status, trace.n_iter) == (Status.CONVERGED, n_iter)
+
+    def test_tol_zero_does_not_stop_while_parameters_change(self):
+        trace = run((0.0, 1.0, 1.0, 1.0, 1.0), tol=0, max_iter=4)
+        assert (trace.status, trace.n_iter) == (Status.MAX_ITER, 4)
+
+    def test_positive_tol_stops_where_nothing_is_gained(self):
+        trace = run((0.0, 1.0, 1.0, 1.0), tol=1e-300)
+        assert (trace.status, trace.n_iter) == (Status.CONVERGED, 2)
+
+    def test_tol_zero_stops_when_parameters_change_by_rounding_only(self):
+        ulp = np.spacing(1e8)
+        trace = run((0.0, 1.0, 2.0, 3.0), (0.0, 1e8, 1e8 + ulp, 5.0), tol=0)
+        assert (trace.status, trace.n_iter) == (Status.CONVERGED, 2)
+
+    def test_tol_zero_goes_on_when_parameters_change_by_more(self):
+        trace = run((0.0, 1.0, 2.0), (0.0, 1e8, 1e8 + 1e-6), tol=0, max_iter=2)
+        assert (trace.status, trace.n_iter) == (Status.MAX_ITER, 2)
+
+    def test_every_parameter_counts_for_unchanged(self):
+        data = np.array([-1.0, 1.0])
+        # The mean is where it belongs from the start; the deviation is not.
+        init = GaussianParams([0.0], [3.0], [1.0])
+        trace = fit(GaussianMixture(), data, init, tol=0)
+        assert (trace.status, trace.n_iter) == (Status.CONVERGED, 2)
+        assert trace.final.params.stds[0] == 1
+
+    def test_max_iter(self):
+        trace = run((0.0, 10.0, 20.0, 30.0), max_iter=2)
+        assert (trace.status, trace.n_iter) == (Status.MAX_ITER, 2)
+        assert trace.objectives.tolist() == [0, 10, 20]
+        assert not trace.converged
+        assert trace.message.startswith("Stopped at the limit of 2 iterations")
+
+    def test_max_iter_zero_looks_at_the_guess_only(self):
+        trace = run((5.0,), max_iter=0)
+        assert (trace.status, trace.n_iter) == (Status.MAX_ITER, 0)
+        assert trace.steps == (Step(0, Place([0.0]), 5.0),)
+
+    def test_convergence_at_the_limit_is_convergence(self):
+        trace = run((0.0, 10.0, 10.0), max_iter=2)
+        assert trace.converged
+        assert trace.message == "Converged after 2 iterations."
+
+    @pytest.mark.parametrize("objective", [np.nan, np.inf, -np.inf])
+    def test_objective_that_is_not_finite(self, objective):
+        trace = run((0.0, 10.0, objective), max_iter=2)
+        assert (trace.status, trace.n_iter) == (Status.NON_FINITE, 2)
+        assert trace.message.startswith("Stopped at iteration 2: the objective is no longer")
+
+    def test_guess_that_is_not_finite(self):
+        assert run((np.nan,), max_iter=0).status is Status.NON_FINITE
+
+    def test_parameters_that_are_not_finite(self):
+        trace = run((0.0, 1.0), (0.0, np.inf))
+        assert (trace.status, trace.n_iter) == (Status.NON_FINITE, 1)
+
+    def test_fall_of_the_objective(self):
+        trace = run((0.0, 10.0, 9.0))
+        assert (trace.status, trace.n_iter) == (Status.DECREASED, 2)
+        assert "a fault in the model" in trace.message
+        assert not trace.converged
+
+    @pytest.mark.parametrize(("fall", "status"), [(1e-13, "converged"), (1e-11, "decreased")])
+    @pytest.mark.parametrize("size", [1.0, 1e9])
+    def test_fall_by_rounding_is_none(self, fall, status, size):
+        trace = run((0.0, size, size - fall * (size + 4)), tol=1e-6)
+        assert trace.status == status
+
+    def test_broken_model_is_noticed(self):
+        class Backwards(BinomialMixture):
+            def m_step(self, statistics, previous):
+                heads, tails, trials = statistics
+                return super().m_step(type(statistics)(tails, heads, trials), previous)
+
+        trace = fit(Backwards(10), HEADS, START)
+        assert trace.status is Status.DECREASED
+        assert trace.final.objective < trace.steps[-2].objective
+
+
+class TestTrace:
+    def test_reads_like_the_lesson(self):
+        trace = fit(COINS, HEADS, START, tol=0, max_iter=10)
+        assert [step.iteration for step in trace.steps] == list(range(11))
+        assert trace.n_iter == 10
+        assert trace.final is trace.steps[-1]
+        assert trace.objectives.shape == (11,)
+        assert trace.objectives[-1] == trace.final.objective
+        assert np.round(trace.final.params.heads_prob, 4).tolist() == [0.7967, 0.5197]
+
+    def test_is_what_iterate_yields(self):
+        steps = tuple(islice(iterate(COINS, HEADS, START), 11))
+        assert fit(COINS, HEADS, START, tol=0, max_iter=10).steps == steps
+
+    def test_defaults(self):
+        explicit = fit(COINS, HEADS, START, tol=1e-6, max_iter=200)
+        assert fit(COINS, HEADS, START) == explicit
+
+    def test_relabel(self):
+        trace = fit(COINS, HEADS, START, max_iter=3)
+        swapped = trace.relabel([1, 0])
+        assert swapped.status is trace.status
+        assert swapped.objectives.tolist() == trace.objectives.tolist()
+        for ours, theirs in zip(swapped.steps, trace.steps, strict=True):
+            assert ours.params == theirs.params.relabel([1, 0])
+        assert swapped != trace
+
+    def test_is_frozen(self):
+        trace = fit(COINS, HEADS, START, max_iter=1)
+        with pytest.raises(FrozenInstanceError):
+            trace.status = Status.CONVERGED
+        with pytest.raises(FrozenInstanceError):
+            trace.final.objective = 0.0
+
+    def test_status_is_its_text(self):
+        assert [str(status) for status in Status] == [
+            "converged",
+            "max_iter",
+            "non_finite",
+            "decreased",
+        ]
+
+
+class TestIterate:
+    def test_has_no_end(self):
+        steps = list(islice(iterate(COINS, HEADS, START), 500))
+        assert steps[-1].iteration == 499
+        assert steps[-1].params == steps[-2].params
+
+    def test_checks_before_the_first_step_is_asked_for(self):
+        with pytest.raises(ValueError, match=r"^data must be head counts .*, got 11 at \[0\]"):
+            iterate(COINS, [11], START)
+
+    def test_computes_a_step_only_when_asked(self):
+        steps = iterate(Scripted((1.0,)), np.zeros(3), Place([0.0]))
+        assert next(steps).objective == 1
+        # The script has no second line.
+        with pytest.raises(IndexError):
+            next(steps)
+
+    def test_does_not_warn_of_a_collapse(self):
+        data, init = [0.0, 0.0, 5.0], GaussianParams([0.0, 5.0], [1.0, 1.0], [0.5, 0.5])
+        objectives = [s.objective for s in islice(iterate(GaussianMixture(), data, init), 20)]
+        assert np.isnan(objectives[-1])
+
+
+class TestRestarts:
+    def test_traces_come_in_the_order_of_the_guesses(self):
+        guesses = [BinomialParams([p, 0.5], [0.5, 0.5]) for p in (0.9, 0.1, 0.5)]
+        traces = fit_restarts(COINS, HEADS, iter(guesses), tol=1e-3, max_iter=7)
+        assert traces == tuple(fit(COINS, HEADS, g, tol=1e-3, max_iter=7) for g in guesses)
+        assert [trace.steps[0].params for trace in traces] == guesses
+
+    def test_no_guesses_no_traces(self):
+        assert fit_restarts(COINS, HEADS, []) == ()
+
+    @pytest.mark.parametrize(
+        ("model", "guess", "data"),
+        [
+            (COINS, binomial_mixture.guess_uniform, HEADS),
+            (GaussianMixture(0.1), gaussian_mixture.guess_from_points, [1.0, 2.0, 4.0, 4.5, 9.0]),
+            (GaussianMixture(0.1), gaussian_mixture.guess_integers, [1.0, 2.0, 4.0, 4.5, 9.0]),
+            (KMeans(), kmeans.guess_from_points, [[1.0], [2.0], [4.0], [4.5], [9.0]]),
+            (KMeans(), kmeans.guess_plus_plus, [[1.0], [2.0], [4.0], [4.5], [9.0]]),
+            (KMeans(), kmeans.guess_uniform, [[1.0], [2.0], [4.0], [4.5], [9.0]]),
+        ],
+    )
+    def test_a_restart_does_not_depend_on_how_many_there_are(self, model, guess, data):
+        def restarts(count):
+            streams = np.random.default_rng(1).spawn(count)
+            return fit_restarts(
+                model, data, [guess(np.array(data), 2, rng=stream) for stream in streams]
+            )
+
+        few, many = restarts(5), restarts(50)
+        assert few == many[:5]
+        assert len({trace.final.objective for trace in many}) > 1
+
+    @for_many_seeds(10)
+    def test_best_is_the_largest(self, seed):
+        rng = np.random.default_rng(seed)
+        data = rng.uniform(size=(30, 2))
+        guesses = [kmeans.guess_from_points(data, 5, rng=rng) for _ in range(8)]
+        traces = fit_restarts(KMeans(), data, guesses)
+        assert best(traces).final.objective == max(t.final.objective for t in traces)
+
+
+def ended(objective, status=Status.CONVERGED):
+    return Trace((Step(0, Place([0.0]), objective),), status)
+
+
+class TestFitLabelled:
+    def test_does_not_depend_on_the_start(self):
+        data = 1e8 + np.array([1.0, 2.0, 6.0, 50.0, 52.0])
+        found = fit_labelled(
+            GaussianMixture(), data, [1, 1, 1, 0, 0], GaussianParams([0, 9], [1, 5], [0.5, 0.5])
+        )
+        assert found.means.tolist() == [1e8 + 51, 1e8 + 3]
+        np.testing.assert_allclose(found.stds, [1, np.sqrt(14 / 3)], rtol=1e-14)
+        assert found.weights.tolist() == [0.4, 0.6]
+
+    def test_component_without_observations_stays(self):
+        found = fit_labelled(KMeans(), [[1.0], [3.0]], [1, 1], KMeansParams([[7.0], [0.0]]))
+        assert found == KMeansParams([[7.0], [2.0]])
+
+    @pytest.mark.parametrize(
+        ("labels", "message"),
+        [
+            ([0, 1], r"^labels must be whole numbers, one for each of the 5 .* shape \(2,\)"),
+            ([[0, 1, 1, 0, 1]], r"^labels must be whole numbers.* got shape \(1, 5\)"),
+            ([0.0, 1, 1, 0, 1], r"^labels must be whole numbers.* dtype float64"),
+            ([True] * 5, r"^labels must be whole numbers.* dtype bool"),
+            (list("ABBAB"), r"^labels must be whole numbers.* dtype <U1"),
+            ([0, 1, 2, 0, 1], r"^labels must lie between 0 and 1, got 0 to 2"),
+            ([0, 1, -1, 0, 1], r"^labels must lie between 0 and 1, got -1 to 1"),
+        ],
+    )
+    def test_refuses_bad_labels(self, labels, message):
+        with pytest.raises(ValueError, match=message):
+            fit_labelled(COINS, HEADS, labels, START)
+
+    def test_refuses_what_the_model_refuses(self):
+        with pytest.raises(ValueError, match=r"^data must be head counts"):
+            fit_labelled(COINS, [11], [0], START)
+
+
+class TestBest:
+    def test_largest_objective_in_any_place(self):
+        low, high = ended(-7.0), ended(-3.0)
+        assert best([low, high]) is high
+        assert best([high, low]) is high
+
+    def test_first_of_equals(self):
+        first, second = ended(-3.0), ended(-3.0)
+        assert best([ended(-7.0), first, second]) is first
+
+    @pytest.mark.parametrize("objective", [np.inf, np.nan, -np.inf, 5.0])
+    def test_finite_before_not_finite(self, objective):
+        degenerate, sound = ended(objective, Status.NON_FINITE), ended(-1e300)
+        assert best([degenerate, sound]) is sound
+        assert best([sound, degenerate]) is sound
+
+    def test_the_limit_does_not_disqualify(self):
+        higher = ended(-3.0, Status.MAX_ITER)
+        assert best([ended(-7.0), higher]) is higher
+
+    def test_first_if_none_is_finite(self):
+        traces = [ended(np.nan, Status.NON_FINITE), ended(np.inf, Status.NON_FINITE)]
+        assert best(traces) is traces[0]
+
+    def test_takes_any_iterable(self):
+        assert best(ended(float(x)) for x in range(3)).final.objective == 2
+
+    def test_refuses_none(self):
+        with pytest.raises(ValueError, match=r"^best needs at least one trace, got none"):
+            best([])
+
+
+class TestValidation:
+    @pytest.mark.parametrize(
+        "tol", [-1e-9, -1, np.nan, np.inf, "1e-6", None, True, 1j, [1e-6], np.array([1.0, 2.0])]
+    )
+    def test_tol(self, tol):
+        message = f"tol must be a finite number, 0 or larger, got {tol!r}"
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            fit(COINS, HEADS, START, tol=tol)
+
+    @pytest.mark.parametrize("max_iter", [-1, 2.5, 10.0, np.nan, True, False, "10", None])
+    def test_max_iter(self, max_iter):
+        with pytest.raises(
+            ValueError, match=rf"^max_iter must be a whole number, 0 or larger, got {max_iter!r}"
+        ):
+            fit(COINS, HEADS, START, max_iter=max_iter)
+
+    def test_numpy_numbers_will_do(self):
+        expected = fit(COINS, HEADS, START, tol=0.25, max_iter=3)
+        assert fit(COINS, HEADS, START, tol=np.float32(0.25), max_iter=np.uint8(3)) == expected
+
+    def test_restarts_check_too(self):
+        with pytest.raises(ValueError, match=r"^tol must be a finite number, 0 or larger, got -1"):
+            fit_restarts(COINS, HEADS, [START], tol=-1)
+
+    @pytest.mark.parametrize(
+        ("fields", "message"),
+        [
+            (([0.6, 0.5], [1.0]), r"^all parameters must have one entry .*'weights': 1"),
+            ((0.6, [1.0]), r"^heads_prob must have one entry per component, got the value 0.6"),
+            ((["a"], [1.0]), r"^heads_prob must be an array of numbers, got \['a'\]"),
+            (([1.0], [object()]), r"^weights must be an array of numbers, got \[<object"),
+            (([[1.0], []], [0.5] * 2), r"^heads_prob must be an array of numbers, got \[\["),
+        ],
+    )
+    def test_params(self, fields, message):
+        with pytest.raises(ValueError, match=message):
+            BinomialParams(*fields)
+
+
+class TestParams:
+    def test_lists_and_whole_numbers_become_float_arrays(self):
+        params = KMeansParams([[1, 2], [3, 4], [5, 6]])
+        assert params.centroids.dtype == float
+        assert params.n_components == 3
+        assert list(params.arrays()) == ["centroids"]
+        assert START.n_components == 2
+        assert list(START.arrays()) == ["heads_prob", "weights"]
+
+    def test_is_a_copy(self):
+        given = np.array([0.6, 0.5])
+        params = BinomialParams(given, given)
+        given[0] = 0.1
+        assert params.heads_prob.tolist() == [0.6, 0.5]
+        assert params.heads_prob is not params.weights
+
+    @pytest.mark.parametrize("iteration", [0, 1, 2])
+    def test_is_read_only_at_every_step(self, iteration):
+        params = fit(COINS, HEADS, START, tol=0, max_iter=2).steps[iteration].params
+        for array in params.arrays().values():
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 0.1
+        with pytest.raises(FrozenInstanceError):
+            params.heads_prob = np.array([0.1, 0.2])
+
+    def test_equality_is_of_type_and_values(self):
+        assert BinomialParams([0.6, 0.5], [0.5, 0.5]) == START
+        assert BinomialParams([0.6, 0.5], [0.4, 0.6]) != START
+        assert BinomialParams([0.6, np.nextafter(0.5, 1)], [0.5, 0.5]) != START
+        assert BinomialParams([0.6], [1.0]) != START
+        assert Place([1.0]) != KMeansParams([1.0])
+        assert START != "START"
+
+    def test_has_no_hash(self):
+        with pytest.raises(TypeError, match="unhashable"):
+            hash(START)
+
+    def test_relabel(self):
+        params = GaussianParams([1, 2, 3], [4, 5, 6], [0.2, 0.3, 0.5])
+        assert params.relabel([2, 0, 1]) == GaussianParams([3, 1, 2], [6, 4, 5], [0.5, 0.2, 0.3])
+        assert params.relabel([2, 0, 1]).relabel([1, 2, 0]) == params
+        assert params.relabel(np.arange(3)) == params
+        assert KMeansParams([[1, 2], [3, 4]]).relabel([1, 0]) == KMeansParams([[3, 4], [1, 2]])

@@ -1,0 +1,481 @@
+import math
+import re
+import warnings
+
+import numpy as np
+import pytest
+from contract import (
+    AffineContract,
+    assert_params_close,
+    assert_tuples_close,
+    first_steps,
+    for_many_seeds,
+    weighted_sums,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture as PeerMixture
+
+from em_core import GaussianMixture, GaussianParams, Status, fit
+from em_core.gaussian_mixture import (
+    GaussianStatistics,
+    guess_from_points,
+    guess_integers,
+    simulate,
+)
+
+ONE = GaussianParams([0.0], [1.0], [1.0])
+TWO = GaussianParams([0.0, 1.0], [1.0, 1.0], [0.5, 0.5])
+
+
+class GaussianCase:
+    shares = (0.5, 0.3, 0.2)
+    floor = 0.0
+    estimate_weights = True
+    model = GaussianMixture()
+
+    def sample(self, rng, n, separation=1.0):
+        sizes = np.diff(np.round(np.cumsum([0.0, *self.shares]) * n).astype(int))
+        return simulate(separation * np.array([-3, 0, 4]), [1.0, 0.7, 1.5], sizes, rng=rng)
+
+    def guess(self, data, rng):
+        return guess_from_points(data, 3, rng=rng)
+
+    def term(self, x, params, k):
+        mean, std, weight = params.means[k], params.stds[k], params.weights[k]
+        log_density = -((x - mean) ** 2) / (2 * std**2) - math.log(std * math.sqrt(2 * math.pi))
+        return math.log(weight) + log_density
+
+    def naive_m_step(self, data, responsibilities, previous):
+        counts = weighted_sums(np.ones(len(data)), responsibilities)
+        totals = weighted_sums(data, responsibilities)
+        means, stds = previous.means.copy(), previous.stds.copy()
+        for k in np.flatnonzero(counts):
+            means[k] = totals[k] / counts[k]
+            squares = weighted_sums((data - means[k]) ** 2, responsibilities)[k]
+            stds[k] = max(math.sqrt(squares / counts[k]), self.floor)
+        weights = counts / len(data) if self.estimate_weights else previous.weights
+        return GaussianParams(means, stds, weights)
+
+    def nudge(self, params, rng, size):
+        means = params.means + size * rng.normal(size=3)
+        stds = np.maximum(params.stds * np.exp(size * rng.normal(size=3)), self.floor)
+        weights = params.weights * np.exp(self.estimate_weights * size * rng.normal(size=3))
+        return GaussianParams(means, stds, weights / weights.sum())
+
+    def standard_errors(self, truth, n):
+        counts = n * truth.weights
+        return {
+            "means": truth.stds / np.sqrt(counts),
+            "stds": truth.stds / np.sqrt(2 * counts),
+            "weights": np.sqrt(truth.weights * (1 - truth.weights) / n),
+        }
+
+    def moved(self, params, shift, scale):
+        return GaussianParams(scale * params.means + shift, scale * params.stds, params.weights)
+
+    def model_in_units(self, scale):
+        return GaussianMixture(scale * self.floor, estimate_weights=self.estimate_weights)
+
+
+class EqualWeightsCase(GaussianCase):
+    shares = (1 / 3, 1 / 3, 1 / 3)
+    estimate_weights = False
+    model = GaussianMixture(estimate_weights=False)
+
+    def standard_errors(self, truth, n):
+        errors = super().standard_errors(truth, n)
+        del errors["weights"]
+        return errors
+
+
+class FloorCase(GaussianCase):
+    floor = 0.9  # above one of the true deviations
+    model = GaussianMixture(min_std=floor)
+
+    def standard_errors(self, truth, n):
+        errors = super().standard_errors(truth, n)
+        # A deviation below the floor cannot be recovered.
+        errors["stds"] = np.maximum(errors["stds"], self.floor - truth.stds)
+        return errors
+
+
+class TestGaussianMixture(GaussianCase, AffineContract):
+    pass
+
+
+class TestGaussianMixtureWithEqualWeights(EqualWeightsCase, AffineContract):
+    pass
+
+
+class TestGaussianMixtureWithFloor(FloorCase, AffineContract):
+    pass
+
+
+@for_many_seeds(10)
+def test_statistics_agree_with_loops(seed):
+    rng = np.random.default_rng(seed)
+    data, responsibilities = rng.normal(size=30), rng.dirichlet(np.ones(2), size=30)
+    found = GaussianMixture().statistics(data, TWO, responsibilities)
+    deviations = data[:, None] - TWO.means
+    naive = GaussianStatistics(
+        counts=weighted_sums(np.ones(30), responsibilities),
+        deviations=np.diag(weighted_sums(deviations, responsibilities)),
+        squared_deviations=np.diag(weighted_sums(deviations**2, responsibilities)),
+    )
+    assert_tuples_close(found, naive, atol=1e-13)
+
+
+def peer_after(data, init, iterations):
+    peer = PeerMixture(
+        init.n_components,
+        covariance_type="diag",
+        reg_covar=0,
+        tol=0,
+        max_iter=iterations,
+        weights_init=init.weights,
+        means_init=init.means[:, None],
+        precisions_init=1 / init.stds[:, None] ** 2,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        peer.fit(data[:, None])
+    return peer
+
+
+@pytest.mark.parametrize(
+    ("means", "stds", "sizes", "start"),
+    [
+        # The article's example, and integers as it might draw them.
+        ([-10, 30, 3], [3, 7, 5], [1000] * 3, ([-20, 5, 25], [4, 9, 2])),
+        ([0, 1], [1, 2], [5000, 15000], ([-1, 3], [1, 1])),
+        ([0, 2, 4, 6], [1, 1, 1, 1], [2000, 5000, 1000, 9000], ([-1, 0, 1, 9], [3, 1, 1, 3])),
+        ([-1, 1], [0.5, 0.5], [60, 40], ([0.1, 0.2], [1, 1])),
+    ],
+    ids=["article", "20,000 points", "four components", "100 points"],
+)
+def test_trajectory_is_that_of_scikit_learn(means, stds, sizes, start):
+    data = simulate(means, stds, sizes, rng=np.random.default_rng(1)).data
+    k = len(means)
+    init = GaussianParams(*start, np.full(k, 1 / k))
+    steps = first_steps(GaussianMixture(), data, init, 32)
+    assert steps[31].objective > steps[30].objective + 1e-6  # still moving
+    for iteration in (1, 7, 30):
+        peer, step = peer_after(data, init, iteration), steps[iteration]
+        assert peer.n_iter_ == iteration
+        expected = GaussianParams(
+            peer.means_[:, 0], np.sqrt(peer.covariances_[:, 0]), peer.weights_
+        )
+        assert_params_close(step.params, expected, rtol=1e-9)
+        assert step.objective == pytest.approx(peer.score_samples(data[:, None]).sum(), rel=1e-9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_example_of_the_article_comes_close_to_the_truth(seed):
+    rng = np.random.default_rng(seed)
+    data, _, truth = simulate([-10, 30, 3], [3, 7, 5], [1000] * 3, rng=rng)
+    assert data.shape == (3000,)
+    init = GaussianParams([-20.0, 40.0, 0.0], [3.0, 5.0, 5.0], truth.weights)
+    step = first_steps(GaussianMixture(estimate_weights=False), data, init, 21)[20]
+    np.testing.assert_allclose(step.params.means, truth.means, atol=1)
+    np.testing.assert_allclose(step.params.stds, truth.stds, atol=1)
+
+
+def test_one_component_is_maximum_likelihood_in_one_step():
+    data = np.array([1.0, 2.0, 6.0])
+    step = first_steps(GaussianMixture(), data, ONE, 2)[1]
+    assert_params_close(step.params, GaussianParams([3.0], [np.sqrt(14 / 3)], [1.0]), rtol=1e-14)
+    n, variance = 3, 14 / 3
+    expected = -n / 2 * (math.log(2 * math.pi * variance) + 1)
+    assert step.objective == pytest.approx(expected, rel=1e-14)
+
+
+def test_hand_worked_step():
+    # By symmetry each component takes the share s of its own side and 1 - s of the other.
+    data, init = np.array([-1.0, 1.0]), GaussianParams([-1.0, 1.0], [1.0, 1.0], [0.5, 0.5])
+    s = 1 / (1 + math.exp(-2))
+    step = first_steps(GaussianMixture(), data, init, 2)[1]
+    mean, std = 2 * s - 1, math.sqrt(1 - (2 * s - 1) ** 2)
+    assert_params_close(
+        step.params, GaussianParams([-mean, mean], [std, std], [0.5, 0.5]), rtol=1e-14
+    )
+
+
+def test_equal_components_stay_equal():
+    data = np.array([1.0, 2.0, 6.0])
+    init = GaussianParams([0.0, 0.0], [2.0, 2.0], [0.3, 0.7])
+    trace = fit(GaussianMixture(), data, init, tol=0)
+    assert trace.converged
+    saddle = GaussianParams([3.0, 3.0], [np.sqrt(14 / 3)] * 2, [0.3, 0.7])
+    assert_params_close(trace.final.params, saddle, rtol=1e-14)
+
+
+# Two observations of one value, apart from the rest: the second component narrows onto them.
+COLLAPSING = np.array([0.0, 1.0, 2.0, 10.0, 10.0])
+ON_TEN = GaussianParams([1.0, 10.0], [1.0, 0.1], [0.5, 0.5])
+
+
+def test_collapse_without_a_floor_is_not_finite():
+    trace = fit(GaussianMixture(), COLLAPSING, ON_TEN)
+    assert trace.status is Status.NON_FINITE
+    assert not trace.converged
+    assert "collapsed onto a single value" in trace.message
+    assert "set a floor" in trace.message
+    assert np.isfinite(trace.objectives[:-1]).all()
+    assert not np.isfinite(trace.final.objective)
+    assert trace.final.params.stds[1] == 0
+
+
+def test_collapse_with_a_floor_is_finite():
+    trace = fit(GaussianMixture(min_std=0.05), COLLAPSING, ON_TEN, tol=0)
+    assert trace.converged
+    expected = GaussianParams([1.0, 10.0], [np.sqrt(2 / 3), 0.05], [0.6, 0.4])
+    assert_params_close(trace.final.params, expected)
+    assert (np.diff(trace.objectives) >= 0).all()
+
+
+def test_collapse_by_way_of_a_single_point():
+    data = np.array([-0.3, 0.1, 0.2, 0.4, 7.1])
+    init = GaussianParams([0.0, 7.0], [0.3, 0.5], [0.8, 0.2])
+    assert fit(GaussianMixture(), data, init, tol=0).status is Status.NON_FINITE
+    assert fit(GaussianMixture(min_std=1e-3), data, init, tol=0).status is Status.CONVERGED
+
+
+# Their mean is not always their common value in floating point: the last digit must not be taken
+# for a deviation, nor hold up the collapse.
+@pytest.mark.parametrize("tol", [0, 1e-6])
+@for_many_seeds(50)
+def test_identical_points(tol, seed):
+    rng = np.random.default_rng(seed)
+    n, value = rng.integers(1, 30), rng.normal() * 10.0 ** rng.integers(-3, 9)
+    data = np.full(n, value)
+    init = GaussianParams([rng.normal()], [rng.uniform(0.5, 5)], [1.0])
+    assert fit(GaussianMixture(), data, init, tol=tol).status is Status.NON_FINITE
+    trace = fit(GaussianMixture(min_std=0.5), data, init, tol=tol)
+    assert trace.converged
+    assert trace.final.params == GaussianParams([value], [0.5], [1.0])
+    expected = -n * math.log(0.5 * math.sqrt(2 * math.pi))
+    assert trace.final.objective == pytest.approx(expected, rel=1e-13)
+
+
+def test_identical_points_shared_by_two_components():
+    data = np.full(7, 0.1)
+    assert fit(GaussianMixture(), data, TWO, tol=0).status is Status.NON_FINITE
+    trace = fit(GaussianMixture(min_std=0.5), data, TWO, tol=0)
+    assert trace.converged
+    np.testing.assert_allclose(trace.final.params.means, 0.1, rtol=1e-15)
+    assert trace.final.params.stds.tolist() == [0.5, 0.5]
+
+
+def test_one_point():
+    assert fit(GaussianMixture(), [3.0], ONE).status is Status.NON_FINITE
+    trace = fit(GaussianMixture(min_std=2), [3.0], GaussianParams([0.0], [5.0], [1.0]))
+    assert trace.final.params == GaussianParams([3.0], [2.0], [1.0])
+
+
+def test_more_components_than_points():
+    init = GaussianParams([-1.0, 0.0, 1.0, 2.0], [1.0] * 4, [0.25] * 4)
+    trace = fit(GaussianMixture(min_std=0.1), [0.0, 5.0], init, max_iter=500)
+    assert trace.converged
+    assert np.isfinite(trace.final.objective)
+
+
+@for_many_seeds(10)
+def test_far_away_start(seed):
+    data = np.random.default_rng(seed).normal(1e8, 1.0, size=1000)
+    step = first_steps(GaussianMixture(), data, ONE, 4)[3]
+    ulp = np.spacing(1e8)
+    assert step.params.means[0] == pytest.approx(math.fsum(data) / 1000, abs=2 * ulp)
+    assert step.params.stds[0] == pytest.approx(data.std(), rel=1e-9)
+    assert fit(GaussianMixture(), data, ONE).converged
+
+
+def test_deviation_survives_a_long_move_of_the_mean():
+    data = np.random.default_rng(2).normal(1e4, 1.0, size=1000)
+    step = first_steps(GaussianMixture(), data, ONE, 2)[1]
+    assert step.params.stds[0] == pytest.approx(data.std(), rel=1e-7)  # 1e8 times the precision
+
+
+def test_far_away_start_of_two_components():
+    data = simulate([1e8, 1e8 + 20], [1, 1], [50, 50], rng=np.random.default_rng(2)).data
+    trace = fit(GaussianMixture(), data, TWO, max_iter=500)
+    assert trace.converged
+    assert np.isfinite(trace.objectives).all()
+
+
+def test_too_far_away_start_is_not_finite():
+    trace = fit(GaussianMixture(), [1e200, 2e200], ONE)
+    assert (trace.status, trace.n_iter) == (Status.NON_FINITE, 0)
+
+
+def test_component_of_weight_zero_stays():
+    data = np.array([1.0, 2.0, 6.0])
+    init = GaussianParams([0.0, 2.0], [1.0, 0.5], [1.0, 0.0])
+    trace = fit(GaussianMixture(), data, init, tol=0)
+    assert trace.converged
+    expected = GaussianParams([3.0, 2.0], [np.sqrt(14 / 3), 0.5], [1.0, 0.0])
+    assert_params_close(trace.final.params, expected, rtol=1e-14)
+
+
+def test_component_whose_weight_underflows_does_not_collapse():
+    data = np.array([0.0, 0.01, 0.02])
+    init = GaussianParams([0.01, 0.012], [1.0, 0.5], [1.0, 1e-320])
+    step = first_steps(GaussianMixture(), data, init, 2)[1]
+    assert np.isfinite(step.objective)
+    assert step.params.means[0] == pytest.approx(0.01, rel=1e-14)
+    assert (step.params.means[1], step.params.stds[1]) == (0.012, 0.5)
+
+
+# From 37 to 39 standard deviations away, a share is a number with hardly any digits, or none.
+@pytest.mark.parametrize("distance", np.arange(36, 40, 0.125))
+def test_component_hardly_in_reach_does_no_harm(distance):
+    data = np.array([-0.5, 0.0, 0.0, 0.5])
+    init = GaussianParams([0.0, distance], [1.0, 1.0], [0.5, 0.5])
+    trace = fit(GaussianMixture(min_std=0.1), data, init, max_iter=50)
+    assert trace.converged
+    np.testing.assert_allclose(trace.steps[1].params.means[0], 0, atol=1e-15)
+    assert trace.steps[1].params.stds[0] == pytest.approx(data.std(), rel=1e-14)
+
+
+def test_component_out_of_reach_stays():
+    data = np.array([1.0, 2.0, 6.0])
+    init = GaussianParams([3.0, 1e6], [2.0, 1.0], [0.5, 0.5])
+    trace = fit(GaussianMixture(), data, init, tol=0)
+    assert trace.converged
+    expected = GaussianParams([3.0, 1e6], [np.sqrt(14 / 3), 1.0], [1.0, 0.0])
+    assert_params_close(trace.final.params, expected, rtol=1e-14)
+
+
+def test_weights_typed_with_six_digits():
+    data = simulate([0, 5], [1, 1], [100, 50], rng=np.random.default_rng(3)).data
+    optimum = fit(GaussianMixture(), data, TWO, tol=0, max_iter=1000).final.params
+    # Rounded to a sum of 1.000001: what is above one must not count as likelihood.
+    weights = np.round(optimum.weights, 6) + np.array([1e-6, 0])
+    typed = GaussianParams(optimum.means, optimum.stds, weights)
+    assert fit(GaussianMixture(), data, typed).converged
+
+
+def test_whole_numbers_are_data_too():
+    data = np.array([1, 2, 6, 7, 250], dtype=np.uint8)
+    assert fit(GaussianMixture(1), data, TWO) == fit(GaussianMixture(1), data.astype(float), TWO)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"stds": [1.0, 0.0]}, r"^stds must be finite and larger than 0, got 0.0 at \[1\]"),
+        ({"stds": [-1.0, 1.0]}, r"^stds must be finite and larger than 0, got -1.0 at \[0\]"),
+        ({"weights": [0.5, 0.6]}, r"^weights must sum to 1, got \[0.5 0.6\] with sum 1.1"),
+        ({"weights": [-0.5, 1.5]}, r"^weights must lie between 0 and 1, got -0.5 at \[0\]"),
+        ({"means": [[0.0], [1.0]]}, r"^means must have shape \(K,\).* got \(2, 1\)"),
+        ({"stds": [[1.0], [1.0]]}, r"^stds must have shape \(K,\).* got \(2, 1\)"),
+        ({"weights": [[0.5], [0.5]]}, r"^weights must have shape \(K,\).* got \(2, 1\)"),
+    ],
+)
+def test_refuses_parameters_that_are_not_a_mixture(changes, message):
+    with pytest.raises(ValueError, match=message):
+        fit(GaussianMixture(), [1.0, 2.0], GaussianParams(**{**TWO.arrays(), **changes}))
+
+
+def test_refuses_deviations_below_the_floor():
+    # From there the first update could only lose likelihood.
+    init = GaussianParams([0.0, 1.0], [1.0, 0.4], [0.5, 0.5])
+    with pytest.raises(ValueError, match=r"^stds must be at least min_std = 0.5, got 0.4 at \[1\]"):
+        fit(GaussianMixture(min_std=0.5), [1.0, 2.0], init)
+
+
+@pytest.mark.parametrize("min_std", [-0.1, np.nan, np.inf, "1", None, [1.0], True, 1j])
+def test_refuses_bad_min_std(min_std):
+    message = f"min_std must be a finite number, 0 or larger, got {min_std!r}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        GaussianMixture(min_std=min_std)
+
+
+def test_simulate_draws_from_the_truth():
+    means, stds, sizes = [-10.0, 30.0, 3.0], [3.0, 7.0, 5.0], [1000, 2000, 4000]
+    data, labels, truth = simulate(means, stds, sizes, rng=np.random.default_rng(4))
+    assert data.shape == (7000,)
+    assert np.bincount(labels).tolist() == sizes
+    assert truth == GaussianParams(means, stds, np.array([1, 2, 4]) / 7)
+    for k, size in enumerate(sizes):
+        points = data[labels == k]
+        assert points.mean() == pytest.approx(means[k], abs=5 * stds[k] / np.sqrt(size))
+        assert points.std() == pytest.approx(stds[k], abs=5 * stds[k] / np.sqrt(2 * size))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "got"),
+    [([5, 0], "0"), ([5, -1], "-1"), ([5, 2.5], "2.5"), ([True, True], "True"), ("5", "'5'")],
+)
+def test_simulate_refuses_bad_sizes(sizes, got):
+    with pytest.raises(ValueError, match=rf"^sizes must be a whole number, 1 or larger.*{got}"):
+        simulate([0, 1], [1, 1], sizes, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(
+    ("means", "stds", "sizes", "message"),
+    [
+        ([], [], [], r"^sizes must have one entry per component, got \[\]"),
+        ([0, 1], [1, 1], [5], r"^all parameters must have one entry per component, got .*: 1"),
+        ([0, np.nan], [1, 1], [5, 5], r"^means must be finite, got nan at \[1\]"),
+        ([0, 1], [1, 0], [5, 5], r"^stds must be finite and larger than 0, got 0.0 at \[1\]"),
+        (["a", "b"], [1, 1], [5, 5], r"^means must be an array of numbers, got \['a', 'b'\]"),
+    ],
+)
+def test_simulate_refuses_what_is_not_a_mixture(means, stds, sizes, message):
+    with pytest.raises(ValueError, match=message):
+        simulate(means, stds, sizes, rng=np.random.default_rng(0))
+
+
+def test_integer_guess_is_the_article_s():
+    data = np.array([-3.2, 0.0, 4.9])
+    guess = guess_integers(data, 5000, rng=np.random.default_rng(5))
+    # All whole numbers of each range, its ends included, and no others.
+    assert set(guess.means) == set(range(-4, 6))
+    assert set(guess.stds) == set(range(1, 10))
+    np.testing.assert_allclose(guess.weights, 1 / 5000, rtol=1e-15)
+
+
+def test_guess_from_points_takes_different_observations():
+    data = np.array([1.0, 2.0, 4.0, 9.0])
+    for seed in range(20):
+        guess = guess_from_points(data, 4, rng=np.random.default_rng(seed))
+        assert sorted(guess.means) == data.tolist()
+        assert guess.stds.tolist() == [data.std()] * 4
+        assert guess.weights.tolist() == [0.25] * 4
+
+
+# Of three times 0.1 the mean is not 0.1 in floating point, and so the deviation is not 0.
+@pytest.mark.parametrize("data", [[0.1] * 3, [5.0]])
+def test_guess_from_points_refuses_identical_points(data):
+    with pytest.raises(ValueError, match=rf"^data must differ .*, got {len(data)} times {data[0]}"):
+        guess_from_points(np.array(data), 1, rng=np.random.default_rng(0))
+
+
+def test_guess_from_points_refuses_more_components_than_observations():
+    with pytest.raises(
+        ValueError, match=r"^n_components must be at most the 3 observations, got 4"
+    ):
+        guess_from_points(np.arange(3.0), 4, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("guess", [guess_integers, guess_from_points])
+class TestAnyGuess:
+    @pytest.mark.parametrize("n_components", [0, -1, 1.5, True, "2", None])
+    def test_refuses_bad_n_components(self, guess, n_components):
+        with pytest.raises(
+            ValueError, match=rf"^n_components must be a whole number.* got {n_components!r}"
+        ):
+            guess(np.arange(3.0), n_components, rng=np.random.default_rng(0))
+
+    def test_refuses_bad_data(self, guess):
+        with pytest.raises(ValueError, match=r"^data must have shape \(n,\), got shape \(3, 1\)"):
+            guess(np.ones((3, 1)), 2, rng=np.random.default_rng(0))
+        with pytest.raises(ValueError, match=r"^data must be finite, got inf at \[2\]"):
+            guess(np.array([1, 2, np.inf]), 2, rng=np.random.default_rng(0))
+
+    def test_is_driven_by_the_generator(self, guess):
+        data = np.arange(100.0)
+        rng = np.random.default_rng(6)
+        first, second = guess(data, 3, rng=rng), guess(data, 3, rng=rng)
+        assert first == guess(data, 3, rng=np.random.default_rng(6))
+        assert first != second

@@ -1,0 +1,119 @@
+"""Imports point one way: pages -> em_ui -> em_core.engine, and pages -> em_core.<model>."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import em_core
+
+ROOT = Path(em_core.__file__).parents[1]
+SHARED = {"em_core.engine", "em_core.numerics"}
+# What the package offers from the engine and the numerics, and not from a model.
+SHARED_NAMES = {name for name in em_core.__all__ if getattr(em_core, name).__module__ in SHARED}
+
+
+def imports(source, package):
+    """Return (module, name) of each import in the source, the name None for a whole module."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {(alias.name, None) for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            module = node.module or ""
+            if node.level:
+                module = f"{package}.{module}".rstrip(".")
+            found |= {(module, alias.name) for alias in node.names}
+    return found
+
+
+def top(module):
+    return module.split(".")[0]
+
+
+def refused(package, allowed):
+    """Return the imports of a package's files that ``allowed(path, module, name)`` denies."""
+    return [
+        f"{path.relative_to(ROOT)}: {module} {name or ''}"
+        for path in sorted((ROOT / package).rglob("*.py"))
+        for module, name in sorted(imports(path.read_text(), package), key=str)
+        if not allowed(path, module, name)
+    ]
+
+
+def allowed_in_core(path, module, name):
+    if top(module) == "em_core":
+        below = {"numerics": set(), "engine": {"em_core.numerics"}}
+        # The package lists its modules' names; no module knows a model other than its own.
+        return path.stem == "__init__" or module in below.get(path.stem, SHARED)
+    return top(module) in {"numpy", "scipy", "sklearn"} | sys.stdlib_module_names
+
+
+def allowed_in_ui(path, module, name):
+    if module == "em_core":
+        return name in SHARED_NAMES
+    return top(module) not in {"em_core", "pages", "app"} or module in SHARED
+
+
+def test_core_knows_numpy_scipy_and_scikit_learn_only():
+    assert refused("em_core", allowed_in_core) == []
+
+
+def test_ui_knows_no_model():
+    assert refused("em_ui", allowed_in_ui) == []
+
+
+@pytest.mark.parametrize(
+    ("source", "allowed", "file"),
+    [
+        ("import pandas as pd", allowed_in_core, "kmeans"),
+        ("def f():\n    from streamlit import cache_data", allowed_in_core, "kmeans"),
+        ("import altair.vegalite", allowed_in_core, "engine"),
+        ("from em_ui import charts", allowed_in_core, "engine"),
+        ("import pages.two_coins", allowed_in_core, "engine"),
+        ("from em_core.kmeans import KMeans", allowed_in_core, "engine"),
+        ("from .kmeans import KMeans", allowed_in_core, "engine"),
+        ("from em_core.engine import fit", allowed_in_core, "numerics"),
+        ("from em_core.kmeans import KMeans", allowed_in_core, "hard"),
+        ("from em_core import KMeans", allowed_in_core, "hard"),
+        ("from em_core import KMeans", allowed_in_ui, "charts"),
+        ("from em_core import fit, HardEM", allowed_in_ui, "charts"),
+        ("from em_core.kmeans import simulate", allowed_in_ui, "charts"),
+        ("import em_core", allowed_in_ui, "charts"),
+        ("from pages.two_coins import show", allowed_in_ui, "charts"),
+    ],
+)
+def test_the_wrong_way_is_noticed(source, allowed, file):
+    found = imports(source, "em_core")
+    assert not all(allowed(Path(f"{file}.py"), module, name) for module, name in found)
+
+
+def test_importing_the_core_imports_nothing_heavy():
+    heavy = {"altair", "em_ui", "pages", "pandas", "sklearn", "streamlit"}
+    script = "import em_core, sys; print(*{name.split('.')[0] for name in sys.modules})"
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "em_core" in result.stdout.split()
+    assert heavy.isdisjoint(result.stdout.split())
+
+
+def test_all_names_are_there():
+    assert set(em_core.__all__) >= {
+        "BinomialMixture",
+        "BinomialParams",
+        "GaussianMixture",
+        "GaussianParams",
+        "HardEM",
+        "KMeans",
+        "KMeansParams",
+        "Status",
+        "Step",
+        "Trace",
+        "best",
+        "fit",
+        "fit_restarts",
+        "iterate",
+    }

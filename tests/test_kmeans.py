@@ -1,0 +1,301 @@
+import math
+from itertools import islice
+
+import numpy as np
+import pytest
+from contract import AffineContract, assert_tuples_close, first_steps, for_many_seeds, weighted_sums
+from sklearn.cluster import KMeans as PeerKMeans
+
+from em_core import KMeans, KMeansParams, Sample, Status, fit, iterate
+from em_core.kmeans import (
+    KMeansStatistics,
+    guess_from_points,
+    guess_plus_plus,
+    guess_uniform,
+    simulate,
+)
+
+GUESSES = [guess_from_points, guess_plus_plus, guess_uniform]
+
+
+class TestKMeans(AffineContract):
+    model = KMeans()
+    soft = False
+
+    def sample(self, rng, n, separation=1.0):
+        centres = separation * np.array([[-2.0, 0.0], [2.0, 0.0], [0.0, 3.0]])
+        labels = rng.integers(3, size=n)
+        data = rng.normal(centres[labels])
+        return Sample(data, labels, KMeansParams(centres))
+
+    def guess(self, data, rng):
+        return guess_from_points(data, 3, rng=rng)
+
+    def term(self, x, params, k):
+        return -(math.dist(x, params.centroids[k]) ** 2)
+
+    def naive_m_step(self, data, responsibilities, previous):
+        centroids = previous.centroids.copy()
+        for k in range(len(centroids)):
+            members = [x for x, shares in zip(data, responsibilities, strict=True) if shares[k]]
+            if members:
+                centroids[k] = sum(members) / len(members)
+        return KMeansParams(centroids)
+
+    def nudge(self, params, rng, size):
+        return KMeansParams(params.centroids + size * rng.normal(size=params.centroids.shape))
+
+    def standard_errors(self, truth, n):
+        return {"centroids": np.sqrt(3 / n)}
+
+    def moved(self, params, shift, scale):
+        return KMeansParams(scale * params.centroids + shift)
+
+
+@for_many_seeds(10)
+def test_statistics_agree_with_loops(seed):
+    rng = np.random.default_rng(seed)
+    data, responsibilities = rng.normal(size=(30, 2)), rng.dirichlet(np.ones(4), size=30)
+    found = KMeans().statistics(data, KMeansParams(np.zeros((4, 2))), responsibilities)
+    naive = KMeansStatistics(
+        counts=weighted_sums(np.ones(30), responsibilities),
+        sums=weighted_sums(data, responsibilities),
+    )
+    assert_tuples_close(found, naive, atol=1e-13)
+
+
+def peer_after(data, init, iterations):
+    return PeerKMeans(
+        len(init.centroids),
+        init=init.centroids,
+        n_init=1,
+        algorithm="lloyd",
+        tol=0,
+        max_iter=iterations,
+    ).fit(data)
+
+
+@pytest.mark.parametrize(
+    ("n", "d", "k"), [(3_000, 2, 20), (20_000, 2, 10), (20_000, 5, 12), (9_000, 1, 20)]
+)
+def test_trajectory_is_that_of_scikit_learn(n, d, k):
+    rng = np.random.default_rng(n + d + k)
+    data = rng.uniform(size=(n, d))
+    init = guess_from_points(data, k, rng=rng)
+    steps = first_steps(KMeans(), data, init, 32)
+    assert steps[31].objective > steps[30].objective  # still moving
+    for iteration in (1, 7, 30):
+        peer = peer_after(data, init, iteration)
+        assert peer.n_iter_ == iteration
+        np.testing.assert_allclose(
+            steps[iteration].params.centroids, peer.cluster_centers_, rtol=1e-9
+        )
+        assert steps[iteration].objective == pytest.approx(-peer.inertia_, rel=1e-9)
+
+
+def test_hand_worked_case():
+    data = np.array([[0.0], [1.0], [9.0], [11.0]])
+    first, second, third = islice(iterate(KMeans(), data, KMeansParams([[0.0], [1.0]])), 3)
+    assert first.objective == -(0 + 0 + 64 + 100)
+    assert second.params == KMeansParams([[0.0], [7.0]])
+    assert second.objective == -(0 + 1 + 4 + 16)
+    assert third.params == KMeansParams([[0.5], [10.0]])
+    assert third.objective == -2.5
+
+
+def test_tol_zero_runs_until_the_assignments_repeat():
+    data = np.array([[0.0], [1.0], [9.0], [11.0]])
+    trace = fit(KMeans(), data, KMeansParams([[0.0], [1.0]]), tol=0)
+    assert trace.status is Status.CONVERGED
+    assert trace.objectives.tolist() == [-164, -21, -2.5, -2.5]
+
+
+def test_nearest_of_equals_is_the_first():
+    e_step = KMeans().e_step(np.array([[0.0]]), KMeansParams([[1.0], [-1.0]]))
+    assert e_step.responsibilities.tolist() == [[1, 0]]
+
+
+def test_empty_cluster_stays_put():
+    data = np.array([[0.0, 0.0], [2.0, 0.0]])
+    trace = fit(KMeans(), data, KMeansParams([[0.0, 1.0], [50.0, 50.0]]))
+    assert trace.converged
+    assert trace.final.params == KMeansParams([[1.0, 0.0], [50.0, 50.0]])
+
+
+def test_identical_points():
+    trace = fit(KMeans(), np.full((5, 2), 0.1), KMeansParams([[0.0, 0.0], [9.0, 9.0]]))
+    assert trace.converged
+    np.testing.assert_allclose(trace.final.params.centroids, [[0.1, 0.1], [9, 9]], rtol=1e-15)
+    assert trace.final.objective == pytest.approx(0, abs=1e-30)
+
+
+def test_more_clusters_than_points():
+    trace = fit(KMeans(), [[1.0, 2.0]], KMeansParams([[0.0, 0.0], [1.0, 1.0], [5.0, 5.0]]))
+    assert trace.converged
+    assert trace.final.params == KMeansParams([[0.0, 0.0], [1.0, 2.0], [5.0, 5.0]])
+
+
+def test_one_point_and_one_cluster():
+    trace = fit(KMeans(), [[3.0, 4.0]], KMeansParams([[0.0, 0.0]]))
+    assert trace.objectives.tolist() == [-25, 0, 0]
+    assert trace.final.params == KMeansParams([[3.0, 4.0]])
+
+
+def test_far_away_start():
+    data = np.array([[1e8], [1e8 + 2], [1e8 + 4]])
+    trace = fit(KMeans(), data, KMeansParams([[0.0]]))
+    assert trace.converged
+    assert trace.final.params == KMeansParams([[1e8 + 2]])
+    assert trace.final.objective == -8
+
+
+def test_whole_numbers_are_data_too():
+    data = np.array([[0], [1], [9], [11]], dtype=np.uint8)
+    trace = fit(KMeans(), data, KMeansParams([[0.0], [1.0]]))
+    assert trace == fit(KMeans(), data.astype(float), KMeansParams([[0.0], [1.0]]))
+
+
+@pytest.mark.parametrize(
+    "centroids", [[1.0, 2.0], [[1.0], [2.0]], [[1.0, 2.0, 3.0]], np.empty((0, 2)), [[[1.0, 2.0]]]]
+)
+def test_refuses_centroids_of_another_shape(centroids):
+    got = str(np.shape(centroids)).replace("(", r"\(").replace(")", r"\)")
+    with pytest.raises(
+        ValueError, match=rf"^centroids must have shape \(K, 2\) .* \(3, 2\), got {got}"
+    ):
+        fit(KMeans(), np.ones((3, 2)), KMeansParams(centroids))
+
+
+def test_simulate_draws_the_example_of_the_article():
+    data, labels, truth = simulate([200] * 3, spread=1.0, rng=np.random.default_rng(1))
+    assert data.shape == (600, 2)
+    assert np.bincount(labels).tolist() == [200] * 3
+    assert truth.centroids.shape == (3, 2)
+    assert (np.abs(truth.centroids) <= 10).all()
+
+
+def test_simulate_draws_the_given_sizes_and_spread():
+    sizes = [50, 1000, 4000]
+    data, labels, truth = simulate(sizes, spread=0.5, rng=np.random.default_rng(2))
+    assert np.bincount(labels).tolist() == sizes
+    assert (np.diff(labels) != 0).any()  # in random order
+    for k, size in enumerate(sizes):
+        points = data[labels == k]
+        assert (abs(points.mean(axis=0) - truth.centroids[k]) < 5 * 0.5 / np.sqrt(size)).all()
+        assert (abs(points.std(axis=0) - 0.5) < 5 * 0.5 / np.sqrt(2 * size)).all()
+
+
+def test_simulate_then_fit_recovers_the_centres():
+    data, _, truth = simulate([300] * 4, spread=0.1, rng=np.random.default_rng(3))
+    init = KMeansParams(truth.centroids + 0.2)
+    found = fit(KMeans(), data, init).final.params
+    np.testing.assert_allclose(found.centroids, truth.centroids, atol=5 * 0.1 / np.sqrt(300))
+
+
+def test_simulate_is_driven_by_the_generator():
+    rng = np.random.default_rng(4)
+    first, second = (simulate([5, 5], spread=1.0, rng=rng) for _ in range(2))
+    again = simulate([5, 5], spread=1.0, rng=np.random.default_rng(4))
+    assert np.array_equal(first.data, again.data)
+    assert not np.array_equal(first.data, second.data)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "got"),
+    [
+        ([5, 0], "0"),
+        ([5, -1], "-1"),
+        ([2.5], "2.5"),
+        ([True], "True"),
+        (["5"], "'5'"),
+        ([[2]], "2"),
+    ],
+)
+def test_simulate_refuses_bad_sizes(sizes, got):
+    with pytest.raises(ValueError, match=rf"^sizes must be a whole number, 1 or larger.*{got}"):
+        simulate(sizes, spread=1.0, rng=np.random.default_rng(0))
+
+
+def test_simulate_refuses_no_sizes():
+    with pytest.raises(ValueError, match=r"^sizes must have one entry per component, got \[\]"):
+        simulate([], spread=1.0, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("spread", [0.0, -1.0, np.nan, np.inf])
+def test_simulate_refuses_bad_spread(spread):
+    with pytest.raises(ValueError, match=rf"^spread must be finite and larger .* got {spread}"):
+        simulate([5], spread=spread, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("guess", [guess_from_points, guess_plus_plus])
+def test_guess_is_different_observations(guess):
+    data = np.random.default_rng(5).normal(size=(6, 2))
+    for seed in range(20):
+        centroids = guess(data, 6, rng=np.random.default_rng(seed)).centroids
+        assert sorted(map(tuple, centroids)) == sorted(map(tuple, data))
+
+
+def test_uniform_guess_fills_the_box_around_the_data():
+    data = np.array([[0.0, 100.0], [1.0, 300.0], [0.5, 200.0]])
+    centroids = guess_uniform(data, 5000, rng=np.random.default_rng(6)).centroids
+    assert ((centroids >= [0, 100]) & (centroids <= [1, 300])).all()
+    np.testing.assert_allclose(centroids.mean(axis=0), [0.5, 200], rtol=0.02)
+    np.testing.assert_allclose(np.ptp(centroids, axis=0), [1, 200], rtol=0.01)
+
+
+def clusters_hit(guess, offset):
+    """Return how often a guess puts one centroid in each of four tight clusters."""
+    rng = np.random.default_rng(7)
+    centres = np.array([[0, 0], [0, 1], [1, 0], [1, 1]])
+    data = np.repeat(centres, 25, axis=0) + rng.uniform(-0.01, 0.01, size=(100, 2)) + offset
+    hits = 0
+    for seed in range(50):
+        centroids = guess(data, 4, rng=np.random.default_rng(seed)).centroids
+        hits += len(np.unique(np.round(centroids - offset), axis=0)) == 4
+    return hits
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e8])
+def test_plus_plus_guess_spreads_out(offset):
+    # Drawn without regard to distance, four points hit four clusters 10% of the time.
+    assert clusters_hit(guess_from_points, offset) < 15
+    assert clusters_hit(guess_plus_plus, offset) == 50
+
+
+def test_plus_plus_guess_on_identical_points():
+    centroids = guess_plus_plus(np.full((5, 2), 0.1), 3, rng=np.random.default_rng(8)).centroids
+    assert np.array_equal(centroids, np.full((3, 2), 0.1))
+
+
+@pytest.mark.parametrize("guess", GUESSES)
+def test_guess_is_driven_by_the_generator(guess):
+    data = np.random.default_rng(9).normal(size=(100, 2))
+    rng = np.random.default_rng(10)
+    first, second = guess(data, 3, rng=rng), guess(data, 3, rng=rng)
+    assert first == guess(data, 3, rng=np.random.default_rng(10))
+    assert first != second
+
+
+@pytest.mark.parametrize("guess", [guess_from_points, guess_plus_plus])
+def test_guess_refuses_more_components_than_observations(guess):
+    with pytest.raises(
+        ValueError, match=r"^n_components must be at most the 3 observations, got 4"
+    ):
+        guess(np.ones((3, 2)), 4, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("guess", GUESSES)
+@pytest.mark.parametrize("n_components", [0, -1, 1.5, True, "2", None])
+def test_guess_refuses_bad_n_components(guess, n_components):
+    with pytest.raises(
+        ValueError, match=rf"^n_components must be a whole number.* got {n_components!r}"
+    ):
+        guess(np.ones((3, 2)), n_components, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("guess", GUESSES)
+def test_guess_refuses_bad_data(guess):
+    with pytest.raises(ValueError, match=r"^data must have shape \(n, d\), got shape \(3,\)"):
+        guess(np.ones(3), 2, rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"^data must be finite, got nan at \[0, 0\]"):
+        guess(np.full((3, 2), np.nan), 2, rng=np.random.default_rng(0))
