@@ -29,7 +29,7 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from benchmarks.client import Rerun, Session, Value
-from benchmarks.servers import ORDINARY, OURS, Server, serve
+from benchmarks.servers import ORDINARY, OURS, PATHS, Server, serve
 
 PAGES = {"Two coins": "two-coins", "Gaussian mixture": "gaussian-mixture"}
 CACHED_SEEDS = 5
@@ -106,14 +106,12 @@ async def run(n: int) -> dict[tuple[str, str], dict[str, Cost]]:
     """Return the costs of both apps for each page and kind of rerun."""
     results = {}
     with serve(OURS) as ours, serve(ORDINARY) as ordinary:
-        for title, path in PAGES.items():
+        for title, page in PAGES.items():
             async with AsyncExitStack() as stack:
                 sessions = []
                 for server in (ours, ordinary):
                     session = await stack.enter_async_context(Session(server.address))
-                    await session.open()
-                    if path in session.pages:  # otherwise it is the default page
-                        await session.go(path)
+                    await session.open(PATHS[server.name][page])
                     sessions.append((server, session))
                 seeds = count(1_000)
                 new = [next(seeds) for _ in range(WARM_UP + n)]

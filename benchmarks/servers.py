@@ -17,6 +17,13 @@ ROOT = Path(__file__).parent.parent
 START_TIMEOUT = 60.0  # seconds
 
 OURS, ORDINARY = "ours", "ordinary"
+# The example pages of each app, by name, and where they answer.
+PATHS = {
+    OURS: {
+        name: name for name in ("maximum-likelihood", "k-means", "two-coins", "gaussian-mixture")
+    },
+    ORDINARY: {"two-coins": "", "gaussian-mixture": "gaussian-mixture"},
+}
 # Each app is started in its own folder, where Streamlit looks for its configuration.
 _FOLDERS = {OURS: ROOT, ORDINARY: ROOT / "benchmarks" / "ordinary"}
 

@@ -1,0 +1,244 @@
+"""A class on one link: how long students wait when all of them play at once.
+
+The script starts an app on this machine and opens many sessions on it. Each student opens a page,
+moves a random control there at random times, and after a few moves goes on to the next page. All
+of them together also run on this machine, beside the server, and take some of its CPU time.
+
+A number with a wide range (a seed, a sample size) is set to anything in it, small values as likely
+as large ones; another number is moved by a few steps; a slider goes anywhere. The iteration slider
+of the ordinary app is one control among the others. In ours the iteration never reaches the server,
+and so is not in the load.
+
+Run it from the project's folder, with nothing else running::
+
+    python -m benchmarks.load --students 100 --every 5 --seconds 60
+    python -m benchmarks.load --students 12 --every 5 --seconds 60 --app ordinary
+    python -m benchmarks.load --students 100 --pages two-coins gaussian-mixture --within 1
+
+The last one ends with an error if the 95th percentile of the wait is above 1 s, or anything failed.
+"""
+
+import argparse
+import asyncio
+import itertools
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from websockets.exceptions import WebSocketException
+
+from benchmarks.client import Rerun, Session, Value, Widget
+from benchmarks.servers import OURS, PATHS, Server, serve
+
+MOVES = 6  # on a page, before the student goes on to the next
+STEPS = 5  # of a number with a narrow range, at the most
+WIDE = 1_000  # a whole number with a wider range than this may become anything in it
+TIMEOUT = 30.0  # seconds after which a student gives up
+SAMPLES = 10  # of the memory, over the whole run
+
+MAX_STUDENTS, MAX_SECONDS = 1_000, 3_600
+
+
+@dataclass
+class Tally:
+    """What happened.
+
+    Attributes
+    ----------
+    since : float
+        Start of the time that counts; before it the students arrive.
+    waits : list of float
+        Seconds from a change, or a page switch, to the finished script.
+    arrivals : list of float
+        The same for each student's first page.
+    n_bytes : int
+        What the server sent in the time that counts.
+    errors : Counter
+        What failed, at any time.
+    memory : list of float
+        Resident megabytes, at equal times.
+    """
+
+    since: float = 0.0
+    waits: list[float] = field(default_factory=list)
+    arrivals: list[float] = field(default_factory=list)
+    n_bytes: int = 0
+    errors: Counter[str] = field(default_factory=Counter)
+    memory: list[float] = field(default_factory=list)
+
+    async def add(self, request: Awaitable[Rerun], *, arrival: bool = False) -> None:
+        """Wait for a rerun and count it."""
+        sent = time.monotonic()
+        rerun = await request
+        self.errors.update(rerun.errors)
+        if arrival:
+            self.arrivals.append(rerun.seconds)
+        elif sent >= self.since:
+            self.waits.append(rerun.seconds)
+            self.n_bytes += rerun.n_bytes
+
+
+def another_value(widget: Widget, rng: random.Random) -> Value:
+    """Return a value that a student may move the control to."""
+    if widget.kind == "checkbox":
+        return not widget.value
+    if widget.kind == "selectbox":
+        return rng.choice([option for option in widget.options if option != widget.value])
+    low, high, step = widget.low, widget.high, widget.step
+    if widget.kind == "slider":
+        value = low + step * rng.randint(0, round((high - low) / step))
+    elif widget.whole and high - low > WIDE:
+        value = round(max(low, 1) * (high / max(low, 1)) ** rng.random())
+    else:
+        value = widget.value + step * rng.choice([-1, 1]) * rng.randint(1, STEPS)
+    value = round(min(max(value, low), high), 10)
+    return int(value) if widget.whole else value
+
+
+async def student(
+    number: int, server: Server, pages: Sequence[str], every: float, end: float, tally: Tally
+) -> None:
+    """Play until the end; after a failure, begin anew as one does with a page that hangs."""
+    rng = random.Random(number)
+    paths = itertools.cycle([PATHS[server.name][page] for page in pages])
+    for _ in range(number % len(pages)):
+        next(paths)
+    await asyncio.sleep(rng.uniform(0, every))
+    while time.monotonic() < end:
+        try:
+            await _visit(server, paths, rng, every, end, tally)
+        except (OSError, TimeoutError, WebSocketException) as error:
+            tally.errors[f"{type(error).__name__}: {error}"] += 1
+            await asyncio.sleep(1)
+
+
+async def _visit(
+    server: Server,
+    paths: itertools.cycle,
+    rng: random.Random,
+    every: float,
+    end: float,
+    tally: Tally,
+) -> None:
+    next_move = time.monotonic()
+
+    async def think() -> bool:
+        nonlocal next_move
+        next_move = max(next_move + rng.uniform(0, 2 * every), time.monotonic())
+        await asyncio.sleep(min(next_move, end) - time.monotonic())
+        return next_move < end
+
+    async with Session(server.address, timeout=TIMEOUT) as session:
+        await tally.add(session.open(next(paths)), arrival=True)
+        while True:
+            for _ in range(MOVES):
+                if not await think():
+                    return
+                if not session.widgets:
+                    raise ConnectionError("the page has no controls")
+                widget = rng.choice(list(session.widgets.values()))
+                await tally.add(session.move(widget, another_value(widget, rng)))
+            if not await think():
+                return
+            await tally.add(session.go(next(paths)))
+
+
+async def run(
+    server: Server, n_students: int, pages: Sequence[str], every: float, seconds: float
+) -> tuple[Tally, float, float]:
+    """Return what happened, and the CPU seconds of the server and of the students."""
+    async with Session(server.address) as first:  # pays for the imports
+        await first.open(PATHS[server.name][pages[0]])
+        for page in pages[1:]:
+            await first.go(PATHS[server.name][page])
+    tally = Tally(since=time.monotonic() + every)
+    end = tally.since + seconds
+    tally.memory.append(server.resident_megabytes())
+    async with asyncio.TaskGroup() as group:
+        for number in range(n_students):
+            group.create_task(student(number, server, pages, every, end, tally))
+        await asyncio.sleep(tally.since - time.monotonic())
+        cpu, own_cpu = server.cpu_seconds(), time.process_time()
+        for _ in range(SAMPLES):
+            await asyncio.sleep(seconds / SAMPLES)
+            tally.memory.append(server.resident_megabytes())
+        cpu, own_cpu = server.cpu_seconds() - cpu, time.process_time() - own_cpu
+    if tracebacks := server.tracebacks():
+        tally.errors["tracebacks in the server's log"] += tracebacks
+    return tally, cpu, own_cpu
+
+
+def report(tally: Tally, cpu: float, own_cpu: float, n_students: int, seconds: float) -> float:
+    """Print the figures and return the 95th percentile of the wait, in seconds."""
+
+    def percentiles(waits: Sequence[float]) -> str:
+        p50, p95, p99 = 1e3 * np.percentile(waits, [50, 95, 99])
+        return f"p50 {p50:.0f}, p95 {p95:.0f}, p99 {p99:.0f}, longest {1e3 * max(waits):.0f} ms"
+
+    n = len(tally.waits)
+    start, *_, last = tally.memory
+    print(f"reruns       {n} ({n / seconds:.1f} a second), {tally.n_bytes / n / 1e3:.0f} kB each")
+    print(f"wait         {percentiles(tally.waits)}")
+    print(f"first page   {percentiles(tally.arrivals)}")
+    print(
+        f"CPU          {1e3 * cpu / n:.1f} ms a rerun, {100 * cpu / seconds:.0f}% of one core; "
+        f"the students {100 * own_cpu / seconds:.0f}%"
+    )
+    print(
+        f"memory       {start:.0f} MB before, {last:.0f} MB at the end, "
+        f"{(last - start) / n_students:.2f} MB a session"
+    )
+    print(f"             over time {', '.join(f'{sample:.0f}' for sample in tally.memory)}")
+    print(f"errors       {tally.errors.total()}")
+    for error, times in tally.errors.most_common():
+        print(f"             {times} × {error}")
+    return float(np.percentile(tally.waits, 95))
+
+
+def _number(kind: type, high: float):
+    def parse(text: str) -> float:
+        value = kind(text)
+        if not 0 < value <= high:
+            raise argparse.ArgumentTypeError(f"must be above 0 and at most {high}")
+        return value
+
+    return parse
+
+
+def main() -> None:
+    """Run the load and print; end with an error if the wait is too long or anything failed."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--students", type=_number(int, MAX_STUDENTS), default=100)
+    parser.add_argument(
+        "--every", type=_number(float, MAX_SECONDS), default=5.0, help="seconds between changes"
+    )
+    parser.add_argument("--seconds", type=_number(float, MAX_SECONDS), default=60.0)
+    parser.add_argument("--app", choices=PATHS, default=OURS)
+    parser.add_argument("--pages", nargs="+", help="default: all example pages of the app")
+    parser.add_argument("--within", type=float, help="seconds that p95 may take; no error allowed")
+    options = parser.parse_args()
+    pages = options.pages or list(PATHS[options.app])
+    if unknown := set(pages) - set(PATHS[options.app]):
+        parser.error(f"{options.app} has no page {', '.join(unknown)}")
+
+    print(
+        f"{options.app}: {options.students} students, a change every {options.every:g} s, "
+        f"{options.seconds:g} s, pages {', '.join(pages)}"
+    )
+    with serve(options.app) as server:
+        tally, cpu, own_cpu = asyncio.run(
+            run(server, options.students, pages, options.every, options.seconds)
+        )
+    if not tally.waits:
+        sys.exit(f"nothing was measured: {dict(tally.errors)}")
+    p95 = report(tally, cpu, own_cpu, options.students, options.seconds)
+    if options.within and (p95 > options.within or tally.errors):
+        sys.exit(f"p95 is {p95:.2f} s with {tally.errors.total()} errors")
+
+
+if __name__ == "__main__":
+    main()
