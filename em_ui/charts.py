@@ -391,6 +391,13 @@ def surface(x_title: str, y_title: str, loss_title: str) -> Template:
     loss reaches) and ``marks`` (x, y, mark).
     """
     labels = [f"under {band:g}" for band in LOSS_BANDS] + [f"{LOSS_BANDS[-1]:g} or more"]
+    scale = {"domain": list(range(len(labels))), "scheme": "viridis", "reverse": True}
+    legend = {
+        "orient": "bottom",
+        "columns": alt.ExprRef("width < 420 ? 2 : 4"),
+        "symbolType": "square",
+        "labelExpr": f"{json.dumps(labels)}[datum.value]",
+    }
     x_axis, y_axis = alt.Axis(grid=False), alt.Axis(grid=False)
     cells = (
         alt.Chart(alt.NamedData("surface"))
@@ -400,17 +407,8 @@ def surface(x_title: str, y_title: str, loss_title: str) -> Template:
             x2="x_high:Q",
             y=alt.Y("y_low:Q", title=y_title, axis=y_axis).scale(zero=False, nice=False),
             y2="y_high:Q",
-            color=alt.Color("band:O", title=loss_title)
-            .scale(domain=list(range(len(labels))), scheme="viridis", reverse=True)
-            .legend(
-                orient="bottom",
-                columns=4,
-                symbolType="square",
-                labelExpr=f"{json.dumps(labels)}[datum.value]",
-            ),
-            stroke=alt.Stroke("band:O", legend=None).scale(
-                domain=list(range(len(labels))), scheme="viridis", reverse=True
-            ),
+            color=alt.Color("band:O", title=loss_title).scale(**scale).legend(**legend),
+            stroke=alt.Stroke("band:O", title=loss_title).scale(**scale).legend(**legend),
         )
     )
     base = alt.Chart(alt.NamedData("marks")).encode(

@@ -142,8 +142,8 @@ def compute(settings: dict[str, Any]) -> Mixture:
     return Mixture(run, bars, run.frames.steps.assign(**grid), run.frames.truth.assign(**grid))
 
 
+c = Controls("gm", SPECS, SITUATIONS)
 with st.sidebar:
-    c = Controls("gm", SPECS, SITUATIONS)
     c.situation()
     st.subheader("Truth and data")
     shown = range(1, c.show("k") + 1)

@@ -79,8 +79,8 @@ def compute(settings: dict[str, Any]) -> Clusters:
     return Clusters(run, counts, points)
 
 
+c = Controls("km", SPECS, SITUATIONS)
 with st.sidebar:
-    c = Controls("km", SPECS, SITUATIONS)
     c.situation()
     st.subheader("Truth and data")
     c.show_all("k", "size", "spread", "data_seed")

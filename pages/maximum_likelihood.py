@@ -102,8 +102,8 @@ def surface(heights: Array, guess: gaussian.Estimate) -> tuple[pd.DataFrame, gau
     return cells, best
 
 
+c = Controls("ml", SPECS, SITUATIONS)
 with st.sidebar:
-    c = Controls("ml", SPECS, SITUATIONS)
     c.situation()
     st.subheader("Truth and data")
     population = {name: c.show(name) for name in ("mean", "std", "size")}

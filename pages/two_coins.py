@@ -125,8 +125,8 @@ def attribute(
     return table, sums, run.model.m_step(sums, params)
 
 
+c = Controls("tc", SPECS, SITUATIONS)
 with st.sidebar:
-    c = Controls("tc", SPECS, SITUATIONS)
     c.situation()
     st.subheader("Truth and data")
     if c.show("data") == SIMULATED:
