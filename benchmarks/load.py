@@ -2,7 +2,9 @@
 
 The script starts an app on this machine and opens many sessions on it. Each student opens a page,
 moves a random control there at random times, and after a few moves goes on to the next page. All
-of them together also run on this machine, beside the server, and take some of its CPU time.
+of them together also run on this machine, beside the server, and take some of its CPU time; the
+report says how much, and how much other programs took: with more than a few percent for these, the
+waits mean nothing.
 
 A number with a wide range (a seed, a sample size) is set to anything in it, small values as likely
 as large ones; another number is moved by a few steps; a slider goes anywhere. The iteration slider
@@ -27,12 +29,13 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple, Self
 
 import numpy as np
 from websockets.exceptions import WebSocketException
 
 from benchmarks.client import Rerun, Session, Value, Widget
-from benchmarks.servers import OURS, PATHS, Server, serve
+from benchmarks.servers import OURS, PATHS, Server, machine_cpu_seconds, serve
 
 MOVES = 6  # on a page, before the student goes on to the next
 STEPS = 5  # of a number with a narrow range, at the most
@@ -41,6 +44,24 @@ TIMEOUT = 30.0  # seconds after which a student gives up
 SAMPLES = 10  # of the memory, over the whole run
 
 MAX_STUDENTS, MAX_SECONDS = 1_000, 3_600
+
+
+class Cpu(NamedTuple):
+    """CPU seconds used by the server, by the students, and by the rest of the machine."""
+
+    server: float = 0.0
+    students: float = 0.0
+    others: float = 0.0
+
+    @classmethod
+    def now(cls, server: Server) -> Self:
+        """Read the clocks."""
+        used, own = server.cpu_seconds(), time.process_time()
+        return cls(used, own, machine_cpu_seconds() - used - own)
+
+    def since(self, before: "Cpu") -> "Cpu":
+        """Return what was used in between."""
+        return Cpu(*(now - then for now, then in zip(self, before, strict=True)))
 
 
 @dataclass
@@ -61,6 +82,8 @@ class Tally:
         What failed, at any time.
     memory : list of float
         Resident megabytes, at equal times.
+    cpu : Cpu
+        CPU time used in the time that counts.
     """
 
     since: float = 0.0
@@ -69,6 +92,7 @@ class Tally:
     n_bytes: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     memory: list[float] = field(default_factory=list)
+    cpu: Cpu = field(default_factory=Cpu)
 
     async def add(self, request: Awaitable[Rerun], *, arrival: bool = False) -> None:
         """Wait for a rerun and count it."""
@@ -149,8 +173,8 @@ async def _visit(
 
 async def run(
     server: Server, n_students: int, pages: Sequence[str], every: float, seconds: float
-) -> tuple[Tally, float, float]:
-    """Return what happened, and the CPU seconds of the server and of the students."""
+) -> Tally:
+    """Let the students play, and return what happened."""
     async with Session(server.address) as first:  # pays for the imports
         await first.open(PATHS[server.name][pages[0]])
         for page in pages[1:]:
@@ -162,17 +186,17 @@ async def run(
         for number in range(n_students):
             group.create_task(student(number, server, pages, every, end, tally))
         await asyncio.sleep(tally.since - time.monotonic())
-        cpu, own_cpu = server.cpu_seconds(), time.process_time()
+        before = Cpu.now(server)
         for _ in range(SAMPLES):
             await asyncio.sleep(seconds / SAMPLES)
             tally.memory.append(server.resident_megabytes())
-        cpu, own_cpu = server.cpu_seconds() - cpu, time.process_time() - own_cpu
+        tally.cpu = Cpu.now(server).since(before)
     if tracebacks := server.tracebacks():
         tally.errors["tracebacks in the server's log"] += tracebacks
-    return tally, cpu, own_cpu
+    return tally
 
 
-def report(tally: Tally, cpu: float, own_cpu: float, n_students: int, seconds: float) -> float:
+def report(tally: Tally, n_students: int, seconds: float) -> float:
     """Print the figures and return the 95th percentile of the wait, in seconds."""
 
     def percentiles(waits: Sequence[float]) -> str:
@@ -184,9 +208,11 @@ def report(tally: Tally, cpu: float, own_cpu: float, n_students: int, seconds: f
     print(f"reruns       {n} ({n / seconds:.1f} a second), {tally.n_bytes / n / 1e3:.0f} kB each")
     print(f"wait         {percentiles(tally.waits)}")
     print(f"first page   {percentiles(tally.arrivals)}")
+    share = Cpu(*(100 * used / seconds for used in tally.cpu))
     print(
-        f"CPU          {1e3 * cpu / n:.1f} ms a rerun, {100 * cpu / seconds:.0f}% of one core; "
-        f"the students {100 * own_cpu / seconds:.0f}%"
+        f"CPU          {1e3 * tally.cpu.server / n:.1f} ms a rerun; of one core, the server took "
+        f"{share.server:.0f}%, the students {share.students:.0f}%, the rest of the machine "
+        f"{share.others:.0f}%"
     )
     print(
         f"memory       {start:.0f} MB before, {last:.0f} MB at the end, "
@@ -230,12 +256,10 @@ def main() -> None:
         f"{options.seconds:g} s, pages {', '.join(pages)}"
     )
     with serve(options.app) as server:
-        tally, cpu, own_cpu = asyncio.run(
-            run(server, options.students, pages, options.every, options.seconds)
-        )
+        tally = asyncio.run(run(server, options.students, pages, options.every, options.seconds))
     if not tally.waits:
         sys.exit(f"nothing was measured: {dict(tally.errors)}")
-    p95 = report(tally, cpu, own_cpu, options.students, options.seconds)
+    p95 = report(tally, options.students, options.seconds)
     if options.within and (p95 > options.within or tally.errors):
         sys.exit(f"p95 is {p95:.2f} s with {tally.errors.total()} errors")
 
