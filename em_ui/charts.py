@@ -80,6 +80,13 @@ def _hidden(data: str, x: str, y: str) -> alt.Chart:
     )
 
 
+def _now(chart: alt.Chart) -> alt.Chart:
+    """Return the rows of the current iteration, or the last before the player knows of a cut."""
+    return chart.transform_joinaggregate(end="max(iteration)").transform_filter(
+        "datum.iteration == min(iter, datum.end)"
+    )
+
+
 @cache
 def objective(title: str) -> Template:
     """Objective against iteration. Data: ``steps`` (iteration, objective)."""
@@ -93,9 +100,7 @@ def objective(title: str) -> Template:
     )
     line = base.mark_line(color=_INK)
     points = base.mark_point(color=_INK, filled=True, size=18)
-    now = base.transform_filter("datum.iteration == iter").mark_point(
-        color=_MARK, filled=True, size=110, opacity=1
-    )
+    now = _now(base).mark_point(color=_MARK, filled=True, size=110, opacity=1)
     return _compile(alt.layer(line, points, now), _HEIGHT)
 
 
@@ -130,7 +135,7 @@ def parameter(field: str, title: str) -> Template:
     )
     line = base.mark_line(strokeWidth=2)
     now = (
-        base.transform_filter("datum.iteration == iter")
+        _now(base)
         .mark_point(filled=True, size=90)
         .encode(
             shape=alt.Shape("component:N").scale(range=_SHAPES).legend(None), opacity=alt.value(1)
@@ -165,11 +170,7 @@ def movement(title: str) -> Template:
             alt.Tooltip("movement:Q", title=title, format=".6~f"),
         ],
     )
-    now = (
-        steps.transform_filter("datum.iteration == iter")
-        .mark_rule(color=_MARK, strokeWidth=2)
-        .encode(x="iteration:Q")
-    )
+    now = _now(steps).mark_rule(color=_MARK, strokeWidth=2).encode(x="iteration:Q")
     line, points = base.mark_line(strokeWidth=2), base.mark_point(filled=True, size=45, opacity=1)
     return _compile(alt.layer(now, line, points), _HEIGHT)
 
@@ -196,7 +197,7 @@ def scatter() -> Template:
         .encode(detail="component:N", order="iteration:Q")
     )
     now = (
-        steps.transform_filter("datum.iteration == iter")
+        _now(steps)
         .mark_point(filled=True, size=230, opacity=1, stroke=_MARK, strokeWidth=2.5)
         .encode(
             color=_color("Cluster"),
@@ -270,8 +271,7 @@ def shares(x_title: str, y_title: str, component_title: str) -> Template:
         ],
     }
     expected = (
-        alt.Chart(alt.NamedData("expected"))
-        .transform_filter("datum.iteration == iter")
+        _now(alt.Chart(alt.NamedData("expected")))
         .mark_line(color=_MARK, point={"color": _MARK, "filled": True, "size": 30})
         .encode(**encoding)
     )
@@ -306,7 +306,7 @@ def densities(x_title: str, component_title: str, *, bound: bool = True) -> Temp
     def curves(data: str, now: bool) -> alt.Chart:
         chart = alt.Chart(alt.NamedData(data))
         if now:
-            chart = chart.transform_filter("datum.iteration == iter")
+            chart = _now(chart)
         return (
             chart.transform_calculate(points=grid["points"])
             .transform_flatten(["points"], as_=["x"])
