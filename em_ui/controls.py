@@ -217,14 +217,18 @@ class Controls:
     def situation(self) -> str | None:
         """Draw the choice of situation, and return the name of the one that is set, if any."""
         current = next((name for name in self.situations if self._matches(name)), None)
-        key = self.key("situation")
         options = list(self.situations) if current else [_OWN, *self.situations]
-        st.session_state[key] = current or _OWN
+        # A widget for each: with only one, a browser that has not heard yet that a change made the
+        # settings the reader's own would seem to choose the old situation, and undo the change.
+        shown = current or _OWN
+        key = self.key(f"situation {shown}")
+        st.session_state[key] = shown
         st.selectbox(
             "Situation",
             options,
             key=key,
             on_change=self._set_situation,
+            args=(key, shown),
             help="Sets every control of this page at once. Change any of them afterwards.",
         )
         return current
@@ -302,8 +306,10 @@ class Controls:
             self._value(name) == wanted.get(name, spec.default) for name, spec in self.specs.items()
         )
 
-    def _set_situation(self) -> None:
-        self._set(self.situations.get(st.session_state[self.key("situation")], {}))
+    def _set_situation(self, key: str, shown: str) -> None:
+        chosen = st.session_state[key]
+        if chosen != shown:
+            self._set(self.situations.get(chosen, {}))
 
     def _set(self, values: Mapping[str, Value]) -> None:
         for name, spec in self.specs.items():
