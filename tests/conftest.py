@@ -60,9 +60,12 @@ class Page:
 
     def shown(self) -> list[str]:
         """Names of the controls on the page."""
-        return [w.key.removeprefix(f"{self.prefix}_") for w in self.widgets()]
+        names = [w.key.removeprefix(f"{self.prefix}_") for w in self.widgets()]
+        return ["situation" if name.startswith("situation ") else name for name in names]
 
     def widget(self, name: str) -> Any:
+        if name == "situation":  # its key changes with its value
+            return next(w for w in self.at.selectbox if w.label == "Situation")
         return self.at.get_by_key(f"{self.prefix}_{name}")
 
     def value(self, name: str) -> Any:

@@ -42,6 +42,10 @@ def layers(unit, data=None):
         yield unit, data
 
 
+def aggregates(transform):
+    return transform.get("aggregate", []) + transform.get("joinaggregate", [])
+
+
 def fields_read(unit):
     """Return the names of the columns that a layer's encoding and transforms read."""
     read = {
@@ -54,7 +58,7 @@ def fields_read(unit):
         expressions = [v for k, v in step.items() if k in ("calculate", "filter")]
         for expression in expressions:
             read |= set(re.findall(r"datum\.(\w+)", expression))
-        read |= {aggregate["field"] for aggregate in step.get("aggregate", [])}
+        read |= {aggregate["field"] for aggregate in aggregates(step)}
         read |= set(step.get("flatten", [])) | set(step.get("groupby", []))
     return read
 
@@ -65,7 +69,7 @@ def fields_made(unit):
     for step in unit.get("transform", []):
         names = step.get("as", [])
         made |= {names} if isinstance(names, str) else set(names)
-        made |= {aggregate["as"] for aggregate in step.get("aggregate", [])}
+        made |= {aggregate["as"] for aggregate in aggregates(step)}
     return made
 
 
@@ -85,6 +89,13 @@ class TestTemplates:
     def test_is_compiled_once(self):
         assert charts.scatter() is BOUND["scatter"]
         assert charts.parameter("means", "Mean") is BOUND["parameter"]
+
+    @pytest.mark.parametrize("name", [*BOUND, "still"])
+    def test_marks_that_are_not_seen_are_few(self, name):
+        # One for each row of a long run would bring the browser to a halt.
+        for unit, _ in layers({**BOUND, **FREE}[name]):
+            if unit["mark"].get("opacity") == 0:
+                assert "aggregate" in unit["transform"][0]
 
     @pytest.mark.parametrize("template", [*BOUND.values(), *FREE.values()], ids=[*BOUND, *FREE])
     def test_holds_no_data(self, template):

@@ -98,8 +98,8 @@ class TestEveryPage:
     def test_every_control_is_bound_to_the_url(self, visit, name):
         page = visit(name)
         page.set(**HIDDEN_AT_FIRST[name])
-        unbound = [w.key for w in page.widgets() if w.proto.query_param_key != w.key]
-        assert unbound == [f"{page.prefix}_situation"]
+        unbound = [w.label for w in page.widgets() if w.proto.query_param_key != w.key]
+        assert unbound == ["Situation"]
 
     @pytest.mark.parametrize("name", PREFIXES)
     def test_every_chart_and_table_says_what_it_shows(self, visit, name):

@@ -1,0 +1,741 @@
+"""The app in a real browser: what only a browser can tell."""
+
+import io
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT
+from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+
+from em_core import BinomialMixture, BinomialParams, fit
+from em_core.binomial_mixture import published_trials
+
+pytestmark = pytest.mark.browser
+
+T = TypeVar("T")
+
+FLAGS = [
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+START_SECONDS = 60
+PATIENCE_MS = 20_000
+PHONE = {"width": 360, "height": 740}
+# Path, title, and the number of charts.
+PAGES = {
+    "": ("Understanding the EM algorithm", 0),
+    "maximum-likelihood": ("Maximum likelihood", 3),
+    "k-means": ("K-Means", 3),
+    "two-coins": ("Two coins", 3),
+    "gaussian-mixture": ("Gaussian mixture", 8),
+}
+EXAMPLES = ("k-means", "two-coins", "gaussian-mixture")
+PUBLISHED = "two-coins?" + urllib.parse.urlencode(
+    {
+        "tc_data": "Five published trials",
+        "tc_start_a": 0.6,
+        "tc_start_b": 0.5,
+        "tc_tol": 0,
+        "tc_max_iter": 10,
+    }
+)
+# Streamlit looks for its server below the address of a deep link, and then finds it at the root.
+PROBE = re.compile(r"/[\w-]+/_stcore/(health|host-config)")
+DRAWN = "[data-testid=stVegaLiteChart] :is(svg, canvas).marks"
+
+
+@dataclass
+class Server:
+    url: str
+    output: Path
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory) -> Iterator[Server]:
+    """A fresh server, as on a fresh machine; it must not have complained when it ends."""
+    home = tmp_path_factory.mktemp("home")
+    output = home / "output.txt"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}"
+    command = [
+        *(sys.executable, "-m", "streamlit", "run", "app.py"),
+        *(f"--server.port={port}", "--server.headless=true", "--server.address=127.0.0.1"),
+    ]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("STREAMLIT_")}
+    with output.open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=ROOT, env={**environment, "HOME": str(home)}, stdout=log, stderr=log
+        )
+    try:
+        await_health(url, process, output)
+        yield Server(url, output)
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+    text = output.read_text()
+    complaint = re.search(r"warn|error|exception|traceback|deprecat", text, re.IGNORECASE)
+    assert not complaint, f"The server complained:\n{text}"
+
+
+def await_health(url: str, process: subprocess.Popen, output: Path) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline:
+        assert process.poll() is None, f"The server ended:\n{output.read_text()}"
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.1)
+    pytest.fail(f"The server was not ready within {START_SECONDS} s:\n{output.read_text()}")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium")
+    if not chromium:
+        if os.environ.get("CI"):
+            pytest.fail("CI needs chromium for these tests, and there is none")
+        pytest.skip("there is no chromium on this machine")
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield launched
+        launched.close()
+
+
+@dataclass
+class Tab:
+    """A browser tab with a fresh profile, and what went wrong in it."""
+
+    page: Page
+    url: str
+    faults: list[str] = field(default_factory=list)
+    sent: int = 0  # messages to the server
+
+    def __post_init__(self) -> None:
+        self.page.set_default_timeout(PATIENCE_MS)
+        self.page.on("request", self._request)
+        self.page.on("response", self._response)
+        self.page.on("pageerror", lambda error: self.faults.append(f"page error: {error}"))
+        self.page.on("console", self._console)
+        self.page.on("websocket", lambda socket: socket.on("framesent", self._count))
+
+    def _count(self, _: object) -> None:
+        self.sent += 1
+
+    def _request(self, request) -> None:
+        url = urllib.parse.urlsplit(request.url)
+        if url.scheme not in ("data", "blob") and url.hostname != "127.0.0.1":
+            self.faults.append(f"request to elsewhere: {request.url}")
+
+    def _response(self, response) -> None:
+        probe = PROBE.fullmatch(urllib.parse.urlsplit(response.url).path)
+        if response.status >= 400 and not (response.status == 404 and probe):
+            self.faults.append(f"{response.status} for {response.url}")
+
+    def _console(self, message) -> None:
+        # A failed request is judged by its address, above.
+        failed = message.text.startswith("Failed to load resource")
+        if message.type in ("error", "warning") and not failed:
+            self.faults.append(f"console {message.type}: {message.text}")
+
+    def open(self, path: str, charts: int | None = None) -> None:
+        self.page.goto(f"{self.url}/{path}")
+        self.await_page(path.split("?")[0], charts)
+
+    def await_page(self, name: str, charts: int | None = None) -> None:
+        """Wait until the page stands with all its charts."""
+        title, usual = PAGES[name]
+        expect(self.page.get_by_role("heading", name=title, level=1)).to_be_visible()
+        self.await_charts(usual if charts is None else charts)
+
+    def await_charts(self, number: int) -> None:
+        expect(self.page.locator(DRAWN)).to_have_count(number)
+
+    def go_to(self, title: str, name: str) -> None:
+        """Switch pages in the navigation."""
+        self.page.get_by_role("link", name=title, exact=True).click()
+        self.await_page(name)
+
+    def control(self, key: str) -> Locator:
+        return self.page.locator(f".st-key-{key} input")
+
+    @property
+    def situation(self) -> Locator:
+        return self.page.get_by_test_id("stSidebar").get_by_role("combobox").first
+
+    def type_into(self, key: str, text: str) -> None:
+        self.control(key).fill(text)
+        self.control(key).press("Enter")
+
+    @property
+    def slider(self) -> Locator:
+        return self.page.locator("input[name=frame]")
+
+    def button(self, name: str) -> Locator:
+        return self.page.locator(f"button[name={name}]")
+
+    def expect_frame(self, frame: int, last: int) -> None:
+        """Wait until the readout and every bound input of every chart are at this iteration."""
+        label = "Initial guess" if frame == 0 else f"Iteration {frame} of {last}"
+        expect(self.page.locator(".readout .label")).to_have_text(label)
+        expect(self.slider).to_have_value(str(frame))
+        self.page.wait_for_function(
+            """frame => {
+                const inputs = [...document.querySelectorAll(".vega-bindings input")];
+                return inputs.length > 0 && inputs.every(input => input.value === frame);
+            }""",
+            arg=str(frame),
+        )
+
+    @property
+    def readout(self) -> list[str]:
+        return self.page.locator(".numbers b").all_inner_texts()
+
+    def pictures(self) -> list[str]:
+        """Return what each chart draws, as text."""
+        return self.page.locator("[data-testid=stVegaLiteChart]").evaluate_all(
+            """charts => charts.map(chart => {
+                const canvas = chart.querySelector("canvas.marks");
+                return canvas ? canvas.toDataURL() : chart.querySelector("svg.marks").innerHTML;
+            })"""
+        )
+
+    def await_drawn(self, read: Callable[[], T], settled: Callable[[T], bool]) -> T:
+        """Read until it is as wanted: Vega repaints in an animation frame of its own."""
+        for _ in range(50):
+            if settled(read()):
+                break
+            self.page.evaluate("() => new Promise(requestAnimationFrame)")
+        return read()
+
+    def expect_pictures(self, wanted: list[str]) -> None:
+        assert self.await_drawn(self.pictures, wanted.__eq__) == wanted
+
+    def shares(self) -> np.ndarray:
+        """Return the responsibilities that the first chart draws: a row a bar, a column a coin."""
+        labels = (
+            self.page.locator("[data-testid=stVegaLiteChart]")
+            .first.locator("path[aria-roledescription=bar]")
+            .evaluate_all("bars => bars.map(bar => bar.getAttribute('aria-label'))")
+        )
+        drawn = np.full((11, 2), np.nan)
+        for label in labels:
+            heads, coin, share = re.match(
+                r"Heads: (\d+) .*component: (\w); Responsibility: ([\d.]+);", label
+            ).groups()
+            drawn[int(heads), "AB".index(coin)] = float(share)
+        return drawn
+
+    @property
+    def status_line(self) -> Locator:
+        alerts = self.page.get_by_test_id("stMain").get_by_test_id("stAlert")
+        return alerts.filter(has_text=re.compile("after|stopped at")).locator("p").first
+
+    @property
+    def status(self) -> str:
+        return self.status_line.text_content()
+
+    def download(self) -> str:
+        with self.page.expect_download() as download:
+            self.page.get_by_role("button", name="Download the table (CSV)").click()
+        assert re.fullmatch(r"\w\w-iterations\.csv", download.value.suggested_filename)
+        return Path(download.value.path()).read_text()
+
+
+@pytest.fixture
+def new_tab(browser, server):
+    """Return a function that opens a tab with a fresh profile; no tab may end with a fault."""
+    tabs = []
+
+    def open_tab(**options) -> Tab:
+        tabs.append(Tab(browser.new_context(**options).new_page(), server.url))
+        return tabs[-1]
+
+    yield open_tab
+    for tab in tabs:
+        tab.page.context.close()
+    assert [fault for tab in tabs for fault in tab.faults] == []
+
+
+@pytest.fixture(scope="session")
+def profile(browser):
+    """A profile that tests share, so that they do not all load Streamlit's 5 MB again."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900})
+    yield context
+    context.close()
+
+
+@pytest.fixture
+def tab(profile, server) -> Iterator[Tab]:
+    """A tab on a laptop; it may not end with a fault."""
+    opened = Tab(profile.new_page(), server.url)
+    yield opened
+    opened.page.close()
+    assert opened.faults == []
+
+
+class TestPages:
+    def test_first_request_of_all_may_be_a_deep_link(self, new_tab):
+        # This must stay the first test of the file: the server is fresh.
+        tab = new_tab()
+        tab.open("two-coins")
+        expect(tab.page.get_by_text("Page not found")).to_have_count(0)
+        assert tab.page.url.endswith("/two-coins")
+
+    @pytest.mark.parametrize("path", PAGES)
+    def test_paints(self, tab, path):
+        tab.open(path)
+        expect(tab.page.get_by_test_id("stException")).to_have_count(0)
+        for box in tab.page.locator(DRAWN).all():
+            size = box.bounding_box()
+            assert size["width"] > 100
+            assert size["height"] > 100
+
+    def test_start_page_leads_to_the_examples_and_back(self, tab):
+        tab.open("")
+        # Twice, since the second run of a session finds the pages in another way.
+        for card, name in [*enumerate([*PAGES][1:]), (2, "two-coins")]:
+            tab.page.locator(f".st-key-home_card_{card}").get_by_role("link", name="Open").click()
+            tab.await_page(name)
+            assert tab.page.url.endswith(f"/{name}")
+            tab.go_to("Home", "")
+
+    def test_bridge_from_maximum_likelihood_sets_the_mixture_up(self, tab):
+        tab.open("maximum-likelihood")
+        tab.page.get_by_role("link", name="See EM find the two groups").click()
+        expect(tab.control("gm_mean1")).to_have_value("163")
+        expect(tab.control("gm_mean2")).to_have_value("177")
+        expect(tab.page.get_by_text("Changed in this link")).to_have_count(0)
+
+    def test_largest_run_is_drawn_quickly(self, tab):
+        # One invisible mark for each outcome and iteration used to keep the browser for minutes.
+        tab.open(
+            "two-coins?tc_tosses=200&tc_true_a=0.5&tc_true_b=0.49&tc_weights=true&tc_tol=0"
+            "&tc_max_iter=500",
+            charts=4,
+        )
+        tab.button("last").click()
+        tab.expect_frame(500, 500)
+        assert tab.page.locator("svg.marks *").count() < 5_000
+
+
+OVERFLOWING = """() => {
+    const main = document.querySelector("[data-testid=stMain]");
+    const edge = main.getBoundingClientRect();
+    const found = [];
+    const note = (what, element) => found.push(`${what}: ${element.textContent.slice(0, 60)}`);
+    if (document.documentElement.scrollWidth > innerWidth) found.push("the document is too wide");
+    if (main.scrollWidth > main.clientWidth) found.push("the main section is too wide");
+    const walk = (root) => {
+        for (const element of root.querySelectorAll("*")) {
+            if (element.shadowRoot) walk(element.shadowRoot);
+            // Formulas and tables scroll by themselves; charts are looked at below.
+            if (element.closest(".katex-display, .katex-mathml, [data-testid=stDataFrame], svg")) {
+                continue;
+            }
+            const words = [...element.childNodes].some(
+                (node) => node.nodeType === Node.TEXT_NODE && node.textContent.trim(),
+            );
+            const box = element.getBoundingClientRect();
+            if (!words || !box.width) continue;
+            if (box.left < edge.left - 1 || box.right > edge.right + 1) note("outside", element);
+            const { overflowX, display } = getComputedStyle(element);
+            const cut = element.scrollWidth > element.clientWidth + 1;
+            if (cut && overflowX !== "visible" && display !== "inline") note("cut", element);
+        }
+    };
+    walk(main);
+    for (const formula of main.querySelectorAll(".katex-display")) {
+        const scrolls = ["auto", "scroll"].includes(getComputedStyle(formula).overflowX);
+        if (formula.scrollWidth > formula.clientWidth && !scrolls) note("formula cut", formula);
+    }
+    for (const chart of document.querySelectorAll("svg.marks")) {
+        const frame = chart.getBoundingClientRect();
+        for (const text of chart.querySelectorAll("text")) {
+            const box = text.getBoundingClientRect();
+            // The box of a turned title holds room for accents, which may stand out a little.
+            const inside =
+                box.left >= frame.left - 4 && box.right <= frame.right + 4 &&
+                box.top >= frame.top - 4 && box.bottom <= frame.bottom + 4;
+            if (text.textContent.trim() && box.width && !inside) note("cut in a chart", text);
+        }
+    }
+    return found;
+}"""
+FAINT = """() => {
+    const luminance = (color) => {
+        const [r, g, b] = color.match(/[\\d.]+/g).map(Number).map((value) => {
+            const share = value / 255;
+            return share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+        });
+        return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+    };
+    const ground = luminance(
+        getComputedStyle(document.querySelector("[data-testid=stApp]")).backgroundColor,
+    );
+    return [...document.querySelectorAll("svg.marks text")].flatMap((text) => {
+        const ink = luminance(getComputedStyle(text).fill);
+        const contrast = (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05);
+        return contrast < 3 ? [`${text.textContent}: ${contrast.toFixed(1)}`] : [];
+    });
+}"""
+
+
+class TestLook:
+    @pytest.mark.parametrize("path", PAGES)
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_fits_a_phone_and_can_be_read(self, new_tab, path, scheme):
+        tab = new_tab(viewport=PHONE, color_scheme=scheme)
+        tab.open(path)
+        background = tab.page.get_by_test_id("stApp").evaluate(
+            "element => getComputedStyle(element).backgroundColor"
+        )
+        assert background == {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 24, 31)"}[scheme]
+        assert tab.page.evaluate(OVERFLOWING) == []
+        assert tab.page.evaluate(FAINT) == []
+
+    @pytest.mark.parametrize("path", EXAMPLES)
+    def test_charts_fit_a_laptop(self, tab, path):
+        tab.open(path)
+        assert tab.page.evaluate(OVERFLOWING) == []
+
+    def test_player_is_at_hand_on_a_phone(self, new_tab):
+        tab = new_tab(viewport=PHONE, has_touch=True)
+        tab.open(PUBLISHED)
+        tab.button("forward").tap()
+        tab.expect_frame(1, 10)
+        for name in ("first", "back", "play", "forward", "last"):
+            box = tab.button(name).bounding_box()
+            assert min(box["width"], box["height"]) >= 32
+
+    def test_notice_is_seen_on_a_phone(self, new_tab):
+        tab = new_tab(viewport=PHONE)
+        tab.open("two-coins?tc_tosses=999")
+        expect(tab.page.get_by_text("Changed in this link")).to_be_in_viewport()
+
+
+class TestPlayer:
+    @pytest.mark.parametrize("path", EXAMPLES)
+    def test_charts_have_hidden_inputs(self, tab, path):
+        # The player drives the charts by these names, which are Vega's and Streamlit's own.
+        tab.open(path)
+        bound = {"k-means": 3, "two-coins": 3, "gaussian-mixture": 5}[path]
+        for name in ("iter", "assign"):
+            inputs = tab.page.locator(f".vega-bindings input[name={name}]")
+            expect(inputs).to_have_count(bound)
+            for element in inputs.all():
+                expect(element).to_be_hidden()
+
+    @pytest.mark.parametrize("path", EXAMPLES)
+    def test_drives_every_chart_without_the_server(self, tab, path):
+        tab.open(path)
+        last = int(tab.slider.get_attribute("max"))
+        assert last >= 3
+        tab.expect_frame(0, last)
+        sent = tab.sent
+        at_start, numbers = tab.pictures(), [tab.readout]
+        bound = tab.page.locator(".vega-bindings input[name=iter]").count()
+
+        tab.button("forward").click()
+        tab.expect_frame(1, last)
+        numbers.append(tab.readout)
+        after_one = self.await_change(tab, at_start, bound)
+        tab.button("last").click()
+        tab.expect_frame(last, last)
+        numbers.append(tab.readout)
+        at_end = self.await_change(tab, after_one, bound)
+        assert at_end != at_start
+        expect(tab.button("forward")).to_be_disabled()
+        expect(tab.button("last")).to_be_disabled()
+        tab.button("back").click()
+        tab.expect_frame(last - 1, last)
+        tab.slider.fill("1")
+        tab.expect_frame(1, last)
+        tab.expect_pictures(after_one)
+        tab.button("first").click()
+        tab.expect_frame(0, last)
+        tab.expect_pictures(at_start)
+        expect(tab.button("back")).to_be_disabled()
+        expect(tab.button("first")).to_be_disabled()
+        assert len({tuple(row) for row in numbers}) == 3
+
+        # Messages are sent in order: were one of the above late, it would count with this one.
+        assert tab.sent == sent
+        tab.type_into(f"{prefix(path)}_max_iter", "2")
+        expect(tab.slider).to_have_attribute("max", "2")
+        assert tab.sent == sent + 1
+
+    @staticmethod
+    def await_change(tab: Tab, before: list[str], bound: int) -> list[str]:
+        """Wait until each chart that follows the player draws something else, and no other."""
+
+        def changed(now: list[str]) -> list[bool]:
+            return [new != old for new, old in zip(now, before, strict=True)]
+
+        wanted = [True] * bound + [False] * (len(before) - bound)
+        now = tab.await_drawn(tab.pictures, lambda now: changed(now) == wanted)
+        assert changed(now) == wanted
+        return now
+
+    def test_readout_and_picture_are_those_of_the_iteration(self, tab):
+        tab.open(PUBLISHED)
+        model, start = BinomialMixture(10), BinomialParams([0.6, 0.5], [0.5, 0.5])
+        trace = fit(model, published_trials().data, start, tol=0, max_iter=10)
+        for step in trace.steps:
+            if step.iteration:
+                tab.button("forward").click()
+            tab.expect_frame(step.iteration, 10)
+            thetas = step.params.heads_prob
+            assert tab.readout == [*(f"{theta:.3f}" for theta in thetas), f"{step.objective:,.4f}"]
+            weights = model.e_step(np.arange(11), step.params).responsibilities
+
+            def settled(drawn: np.ndarray, wanted: np.ndarray = weights) -> bool:
+                return np.allclose(drawn, wanted, rtol=0, atol=6e-4)  # shown to three digits
+
+            drawn = tab.await_drawn(tab.shares, settled)
+            assert settled(drawn), f"{drawn} instead of {weights}"
+
+    def test_golden_numbers_can_be_read_off(self, tab):
+        tab.open(PUBLISHED)
+        tab.button("forward").click()
+        tab.expect_frame(1, 10)
+        assert tab.readout[:2] == ["0.713", "0.581"]
+        tab.button("last").click()
+        tab.expect_frame(10, 10)
+        assert tab.readout[:2] == ["0.797", "0.520"]
+
+    def test_plays_to_the_end(self, tab):
+        tab.open(PUBLISHED)
+        sent = tab.sent
+        play = tab.button("play")
+        tab.page.locator("select[name=speed]").select_option("fast")
+        play.click()
+        expect(play).to_have_text("Pause")
+        expect(play).to_have_attribute("aria-pressed", "true")
+        tab.expect_frame(10, 10)
+        expect(play).to_have_text("Play")
+        # From the end, it plays from the start again, and can be paused.
+        tab.page.locator("select[name=speed]").select_option("slow")
+        play.click()
+        expect(tab.page.locator(".readout .label")).not_to_have_text("Iteration 10 of 10")
+        play.click()
+        expect(play).to_have_text("Play")
+        tab.expect_frame(int(tab.slider.input_value()), 10)
+        assert tab.sent == sent
+
+    def test_obeys_the_keyboard(self, tab):
+        tab.open(PUBLISHED)
+        tab.slider.focus()
+        for key, frame in [
+            ("ArrowRight", 1),
+            ("ArrowRight", 2),
+            ("ArrowLeft", 1),
+            ("End", 10),
+            ("Home", 0),
+        ]:
+            tab.page.keyboard.press(key)
+            tab.expect_frame(frame, 10)
+        assert tab.slider.get_attribute("aria-valuetext") == "Initial guess"
+        tab.page.keyboard.press("Tab")
+        expect(tab.page.locator("select[name=speed]")).to_be_focused()
+        tab.button("play").focus()
+        tab.page.keyboard.press("Enter")
+        expect(tab.button("play")).to_have_text("Pause")
+
+    def test_keeps_its_iteration_over_a_rerun(self, tab):
+        tab.open(PUBLISHED)
+        tab.slider.fill("4")
+        tab.expect_frame(4, 10)
+        # Hard assignment gives one chart another title, so that it is built anew.
+        tab.type_into("tc_max_iter", "6")
+        expect(tab.slider).to_have_attribute("max", "6")
+        tab.expect_frame(4, 6)
+        tab.page.get_by_test_id("stSidebar").get_by_text("Hard assignment").click()
+        expect(tab.page.get_by_text("Classification log-likelihood").first).to_be_visible()
+        last = int(tab.slider.get_attribute("max"))
+        tab.await_charts(3)
+        tab.expect_frame(min(4, last), last)
+
+    def test_is_clamped_to_the_new_last_iteration(self, tab):
+        tab.open(PUBLISHED)
+        tab.button("last").click()
+        tab.expect_frame(10, 10)
+        tab.type_into("tc_max_iter", "3")
+        expect(tab.slider).to_have_attribute("max", "3")
+        tab.expect_frame(3, 3)
+        assert len(tab.readout) == 3
+
+    def test_keeps_its_iteration_over_a_page_switch(self, tab):
+        tab.open(PUBLISHED)
+        tab.slider.fill("7")
+        tab.expect_frame(7, 10)
+        picture = tab.pictures()[0]
+        tab.go_to("K-Means", "k-means")
+        tab.button("forward").click()
+        tab.expect_frame(1, int(tab.slider.get_attribute("max")))
+        tab.go_to("Two coins", "two-coins")
+        tab.expect_frame(7, 10)
+        tab.expect_pictures([picture, *tab.pictures()[1:]])
+        tab.go_to("K-Means", "k-means")
+        tab.expect_frame(1, int(tab.slider.get_attribute("max")))
+
+    def test_stops_when_its_page_is_left(self, tab):
+        tab.open(PUBLISHED)
+        tab.page.locator("select[name=speed]").select_option("fast")
+        tab.button("play").click()
+        tab.go_to("K-Means", "k-means")
+        tab.expect_frame(0, int(tab.slider.get_attribute("max")))
+        expect(tab.button("play")).to_have_text("Play")
+
+
+def prefix(path: str) -> str:
+    return {"k-means": "km", "two-coins": "tc", "gaussian-mixture": "gm"}[path]
+
+
+class TestLinks:
+    @pytest.mark.parametrize(
+        ("path", "changes"),
+        [
+            ("two-coins", {"tc_tosses": "20", "tc_trials": "77"}),
+            ("k-means", {"km_k": "5", "km_guess_seed": "3"}),
+            ("gaussian-mixture", {"gm_mean2": "25.125", "gm_data_seed": "12"}),
+        ],
+    )
+    def test_copied_link_shows_the_same_numbers(self, new_tab, path, changes):
+        tab = new_tab(permissions=["clipboard-read", "clipboard-write"])
+        tab.open(path)
+        before = tab.status
+        for key, value in changes.items():
+            tab.type_into(key, value)
+        for key, value in changes.items():
+            tab.page.wait_for_url(lambda url, key=key, value=value: f"{key}={value}" in url)
+        expect(tab.status_line).not_to_have_text(before)
+        expect(tab.page.get_by_test_id("stApp")).to_have_attribute(
+            "data-test-script-state", "notRunning"
+        )
+        tab.page.get_by_role("button", name="Copy link to these settings").click()
+        expect(tab.page.get_by_text("Copied.")).to_be_visible()
+        link = tab.page.evaluate("() => navigator.clipboard.readText()")
+        assert link == tab.page.get_by_label("Link to these settings").input_value()
+
+        copy = new_tab()
+        copy.open(link.removeprefix(f"{tab.url}/"))
+        expect(copy.status_line).to_have_text(tab.status)
+        assert copy.download() == tab.download()
+        expect(copy.page.get_by_text("Changed in this link")).to_have_count(0)
+        for key, value in changes.items():
+            expect(copy.control(key)).to_have_value(value)
+        # Every control is in the link, the defaults too.
+        query = urllib.parse.parse_qs(urllib.parse.urlsplit(link).query)
+        keys = tab.page.evaluate(
+            """() => [...document.querySelectorAll(
+                "[data-testid=stNumberInput], [data-testid=stSlider], " +
+                "[data-testid=stSelectbox], [data-testid=stCheckbox]",
+            )].map(widget => [...widget.closest("[class*=st-key-]").classList]
+                .find(name => name.startsWith("st-key-")).slice("st-key-".length))"""
+        )
+        assert len(keys) > 5
+        situation = {key for key in keys if "_situation-" in key}
+        assert len(situation) == 1
+        assert set(query) == set(keys) - situation
+
+    def test_download_is_the_table_in_full_precision(self, tab):
+        tab.open(PUBLISHED)
+        table = pd.read_csv(io.StringIO(tab.download()))
+        start = BinomialParams([0.6, 0.5], [0.5, 0.5])
+        trace = fit(BinomialMixture(10), published_trials().data, start, tol=0, max_iter=10)
+        np.testing.assert_array_equal(table["log-likelihood"], trace.objectives)
+        np.testing.assert_array_equal(
+            table["heads_prob A"], [step.params.heads_prob[0] for step in trace.steps]
+        )
+
+    def test_link_field_helps_where_the_clipboard_is_out_of_reach(self, tab):
+        tab.open("two-coins")
+        tab.page.evaluate("() => { navigator.clipboard.writeText = () => Promise.reject(); }")
+        tab.page.get_by_role("button", name="Copy link to these settings").click()
+        expect(tab.page.get_by_text("to copy it.")).to_be_visible()
+        field = tab.page.get_by_label("Link to these settings")
+        expect(field).to_be_visible()
+        assert "tc_tosses=10" in field.input_value()
+
+    def test_mended_link_changes_the_address(self, tab):
+        tab.open("two-coins?tc_tosses=999&tc_trials=abc&tc_true_a=0.3")
+        tab.page.wait_for_url(f"{tab.url}/two-coins?tc_tosses=200&tc_true_a=0.3")
+        expect(tab.page.get_by_text("Changed in this link")).to_be_visible()
+        expect(tab.control("tc_tosses")).to_have_value("200")
+        tab.page.reload()
+        tab.await_page("two-coins")
+        expect(tab.control("tc_tosses")).to_have_value("200")
+        expect(tab.page.get_by_text("Changed in this link")).to_have_count(0)
+
+    def test_hostile_link_is_inert(self, tab):
+        text = '<img src=x onerror="document.title=1">**b** [l](http://example.com) $x$ :red[r]'
+        tab.open("two-coins?" + urllib.parse.urlencode({"tc_data": text}))
+        notice = tab.page.get_by_test_id("stAlert").filter(has_text="Changed in this link")
+        expect(notice.locator("code")).to_have_text(f"{text[:30]}…")
+        expect(notice.locator("li").locator("img, a, strong, span, .katex")).to_have_count(0)
+
+    def test_back_brings_the_settings_of_the_page_before_back(self, tab):
+        tab.open("two-coins")
+        tab.type_into("tc_tosses", "20")
+        tab.page.wait_for_url("**/two-coins?tc_tosses=20")
+        expect(tab.page.locator(".readout")).to_be_visible()
+        tab.go_to("K-Means", "k-means")
+        tab.page.go_back()
+        tab.await_page("two-coins")
+        expect(tab.control("tc_tosses")).to_have_value("20")
+        tab.page.wait_for_url("**/two-coins?tc_tosses=20")
+
+    def test_slow_browser_does_not_undo_changes(self, tab):
+        # It sends the second change, and with it the situation that it still shows, before it has
+        # heard what came of the first.
+        tab.open("two-coins")
+        tab.page.evaluate(
+            """() => {
+                const toggle = (key) => document.querySelector(`.st-key-${key} input`).click();
+                toggle("tc_hard");
+                const end = performance.now() + 500;
+                while (performance.now() < end);
+                toggle("tc_weights");
+            }"""
+        )
+        expect(tab.page.get_by_test_id("stMain").get_by_text("Mixing weight")).to_be_visible()
+        expect(tab.situation).to_have_value("Your own settings")
+        expect(tab.control("tc_hard")).to_be_checked()
+        expect(tab.control("tc_weights")).to_be_checked()
+
+    def test_situation_and_reset_move_the_controls(self, tab):
+        tab.open("two-coins")
+        tab.situation.click()
+        tab.page.get_by_role("option", name="Do and Batzoglou").click()
+        expect(tab.slider).to_have_attribute("max", "10")
+        expect(tab.situation).to_have_value("Do and Batzoglou")
+        expect(tab.control("tc_tosses")).to_have_count(0)
+        tab.page.get_by_role("button", name="Reset this page").click()
+        expect(tab.control("tc_tosses")).to_have_value("10")
+        tab.page.wait_for_url(f"{tab.url}/two-coins")
