@@ -107,7 +107,12 @@ class BinomialMixture:
 
     def e_step(self, data: npt.NDArray[Any], params: BinomialParams) -> EStep:
         """Return each coin's share in each trial (Bayes' rule) and the log-likelihood."""
-        responsibilities, log_evidence = posterior(self.log_joint(data, params))
+        many = self.n_tosses < len(data)  # then equal head counts are computed once
+        outcomes = np.arange(self.n_tosses + 1) if many else data
+        responsibilities, log_evidence = posterior(self.log_joint(outcomes, params))
+        if many:
+            heads = data.astype(np.intp)
+            responsibilities, log_evidence = responsibilities[heads], log_evidence[heads]
         return EStep(responsibilities, float(log_evidence.sum()))
 
     def statistics(
@@ -127,6 +132,17 @@ class BinomialMixture:
         np.divide(heads, heads + tails, out=heads_prob, where=trials > 0)  # H_k / (H_k + T_k)
         weights = trials / trials.sum() if self.estimate_weights else previous.weights  # N_k / n
         return BinomialParams(heads_prob, weights)
+
+    def expected_objective(
+        self,
+        statistics: BinomialStatistics,
+        params: BinomialParams,
+        previous: BinomialParams,
+    ) -> float:
+        """Return Q = sum_k H_k log theta_k + T_k log(1 - theta_k) + N_k log pi_k."""
+        heads, tails, trials = statistics
+        terms = xlogy(heads, params.heads_prob) + xlog1py(tails, -params.heads_prob)
+        return float((terms + xlogy(trials, params.weights / params.weights.sum())).sum())
 
 
 def simulate(
@@ -179,3 +195,114 @@ def guess_uniform(
     """
     k = as_integer("n_components", n_components, minimum=1)
     return BinomialParams(rng.uniform(size=k), equal_weights(k))
+
+
+class Grid(NamedTuple):
+    """Where EM ends from many starts at once, S of them.
+
+    Attributes
+    ----------
+    heads_prob : ndarray, shape (S, K)
+        Last heads probabilities.
+    weights : ndarray, shape (S, K)
+        Last mixing weights.
+    log_likelihood : ndarray, shape (S,)
+        Log-likelihood there, in nats.
+    n_iter : ndarray of int, shape (S,)
+        Number of updates made.
+    converged : ndarray of bool, shape (S,)
+        Whether the last update gained no more than the tolerance.
+    """
+
+    heads_prob: Array
+    weights: Array
+    log_likelihood: Array
+    n_iter: npt.NDArray[np.int64]
+    converged: npt.NDArray[np.bool_]
+
+
+def fit_grid(
+    model: BinomialMixture,
+    data: npt.ArrayLike,
+    heads_prob: npt.ArrayLike,
+    weights: npt.ArrayLike,
+    *,
+    tol: float = 1e-6,
+    max_iter: int = 200,
+) -> Grid:
+    """Run EM from many starts, as one array computation.
+
+    Each start goes exactly as :func:`em_core.fit` would take it. Trials with equal head counts are
+    one observation with a weight, and the starts that have converged leave the array.
+
+    Parameters
+    ----------
+    model : BinomialMixture
+        The mixture.
+    data : array_like, shape (n,)
+        Head counts.
+    heads_prob : array_like, shape (S, K)
+        Initial heads probabilities of each start.
+    weights : array_like, shape (K,)
+        Initial mixing weights of every start.
+    tol, max_iter
+        As for :func:`em_core.fit`, with ``tol`` above 0.
+
+    Raises
+    ------
+    ValueError
+        If an argument is not as described.
+    """
+    counts, starts = np.asarray(data), np.array(heads_prob, dtype=float)
+    if starts.ndim != 2 or starts.size == 0:
+        raise ValueError(f"heads_prob must have shape (S, K), got {starts.shape}")
+    check_range("heads_prob", starts, 0, 1)
+    model.check(counts, BinomialParams(starts[0], weights))  # type: ignore[arg-type]
+    if not (np.isfinite(tol) and tol > 0):
+        raise ValueError(f"tol must be a finite number above 0, got {tol!r}")
+    limit = as_integer("max_iter", max_iter, minimum=0)
+
+    heads, times = np.unique(counts.astype(float), return_counts=True)
+    tails, n = model.n_tosses - heads, len(counts)
+    ways = gammaln(model.n_tosses + 1) - gammaln(heads + 1) - gammaln(tails + 1)
+    shape = starts.shape
+    result = Grid(
+        starts,
+        np.broadcast_to(np.asarray(weights, dtype=float), shape).copy(),
+        np.full(len(starts), -np.inf),
+        np.zeros(len(starts), dtype=np.int64),
+        np.zeros(len(starts), dtype=bool),
+    )
+    running = np.arange(len(starts))
+    for iteration in range(limit + 1):
+        theta, pi = result.heads_prob[running], result.weights[running]
+        # Equations of log_joint, posterior, statistics and m_step, with the starts as first axis.
+        with np.errstate(divide="ignore", invalid="ignore"):
+            log_joint = (
+                xlogy(heads, theta[:, :, None])
+                + xlog1py(tails, -theta[:, :, None])
+                + np.log(pi / pi.sum(axis=1, keepdims=True))[:, :, None]
+            )
+            peak = log_joint.max(axis=1, keepdims=True)
+            joint = np.exp(log_joint - np.where(np.isfinite(peak), peak, 0.0))
+            evidence = joint.sum(axis=1, keepdims=True)
+            log_evidence = (np.log(evidence) + peak)[:, 0] + ways
+            objective = log_evidence @ times
+            gain = objective - result.log_likelihood[running]
+        result.log_likelihood[running] = objective
+        result.n_iter[running] = iteration
+        done = (gain <= tol * n) if iteration else np.zeros(len(running), dtype=bool)
+        result.converged[running[done]] = True
+        going = ~done & np.isfinite(objective)
+        running = running[going]
+        if iteration == limit or not len(running):
+            break
+        share = (joint[going] / evidence[going]) * times
+        trials, attributed = share.sum(axis=2), share @ heads
+        tosses = trials * model.n_tosses
+        new = theta[going].copy()
+        np.divide(attributed, tosses, out=new, where=trials > 0)
+        result.heads_prob[running] = np.minimum(new, 1.0)
+        if model.estimate_weights:
+            result.weights[running] = trials / trials.sum(axis=1, keepdims=True)
+    return result

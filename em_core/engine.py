@@ -24,7 +24,7 @@ import numpy.typing as npt
 from em_core.numerics import Array, as_integer, check_not_negative
 
 # Rows taken at once: a block, its responsibilities and its temporaries stay in a 1 MB cache.
-BLOCK_ROWS = 4096
+BLOCK_ROWS = 8192
 
 # "Nothing changes", in floating point: a few units in the last place of a parameter array.
 _ROUNDING = 4 * np.finfo(float).eps
@@ -148,6 +148,14 @@ class Model(Protocol[ParamsT, StatisticsT]):
     def m_step(self, statistics: StatisticsT, previous: ParamsT) -> ParamsT:
         """Return the maximum likelihood parameters for these statistics."""
 
+    def expected_objective(
+        self, statistics: StatisticsT, params: ParamsT, previous: ParamsT
+    ) -> float:
+        """Return what the M-step maximizes over ``params``, up to a constant: Q.
+
+        ``previous`` are the parameters with which the statistics were taken.
+        """
+
 
 class Mixture(Model[ParamsT, StatisticsT], Protocol[ParamsT, StatisticsT]):
     """A model with densities, so that its E-step is Bayes' rule."""
@@ -230,20 +238,32 @@ class Trace(Generic[ParamsT]):
         )
 
 
-def _expectations(
+def expectations(
     model: Model[ParamsT, StatisticsT], data: npt.NDArray[Any], params: ParamsT
 ) -> tuple[StatisticsT, float]:
     """Return the statistics and the objective of all data, summed over blocks in a fixed order."""
     total: StatisticsT | None = None
     objective = 0.0
-    for start in range(0, len(data), BLOCK_ROWS):
-        block = data[start : start + BLOCK_ROWS]
+    for block in _blocks(data):
         responsibilities, block_objective = model.e_step(block, params)
         sums = model.statistics(block, params, responsibilities)
         objective += block_objective
         total = sums if total is None else type(sums)(*map(np.add, total, sums))
     assert total is not None  # check() refuses empty data
     return total, objective
+
+
+def objective_of(
+    model: Model[ParamsT, StatisticsT], data: npt.NDArray[Any], params: ParamsT
+) -> float:
+    """Return the objective of ``params`` on all data, in nats (K-Means: minus the inertia)."""
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        return sum(model.e_step(block, params).objective for block in _blocks(data))
+
+
+def _blocks(data: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
+    for start in range(0, len(data), BLOCK_ROWS):
+        yield data[start : start + BLOCK_ROWS]
 
 
 def _steps(
@@ -254,7 +274,7 @@ def _steps(
         # A degenerate component divides by zero here. The step that comes of it says so in its
         # objective, which fit looks at; a warning would say it twice.
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            statistics, objective = _expectations(model, data, params)
+            statistics, objective = expectations(model, data, params)
         yield Step(iteration, params, objective)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             params = model.m_step(statistics, params)

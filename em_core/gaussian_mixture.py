@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import xlogy
 
 from em_core.engine import EStep, Params, Sample
 from em_core.numerics import (
@@ -107,10 +108,13 @@ class GaussianMixture:
         """Return log(pi_k N(x_i; mu_k, sigma_k^2)), shape (n, K)."""
         means, stds, weights = params.means, params.stds, params.weights
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            z = (data[:, None] - means) / stds
-            log_density = -np.log(stds) - _LOG_SQRT_2PI - 0.5 * z**2
             # Typed weights may sum to one only nearly; what the M-step returns does exactly.
-            return np.asarray(np.log(weights / weights.sum()) + log_density)
+            constant = np.log(weights / weights.sum()) - np.log(stds) - _LOG_SQRT_2PI
+            z = (data - means[:, None]) / stds[:, None]  # a row a component: they are contiguous
+            z *= z
+            z *= -0.5
+            z += constant[:, None]
+            return np.asarray(z.T)
 
     def e_step(self, data: npt.NDArray[Any], params: GaussianParams) -> EStep:
         """Return each component's share in each value (Bayes' rule) and the log-likelihood."""
@@ -121,10 +125,11 @@ class GaussianMixture:
         self, data: npt.NDArray[Any], params: GaussianParams, responsibilities: Array
     ) -> GaussianStatistics:
         """Add up the shares, and the deviations from the current means weighted by them."""
-        d = data[:, None] - params.means
+        d = data - params.means[:, None]
+        weighted = responsibilities.T * d
         counts = responsibilities.sum(axis=0)  # N_k = sum_i r_ik
-        first = np.einsum("nk,nk->k", responsibilities, d)  # sum_i r_ik (x_i - mu_k)
-        second = np.einsum("nk,nk,nk->k", responsibilities, d, d)  # sum_i r_ik (x_i - mu_k)^2
+        first = weighted.sum(axis=1)  # sum_i r_ik (x_i - mu_k)
+        second = np.einsum("kn,kn->k", weighted, d)  # sum_i r_ik (x_i - mu_k)^2
         return GaussianStatistics(counts, first, second)
 
     def m_step(self, statistics: GaussianStatistics, previous: GaussianParams) -> GaussianParams:
@@ -143,6 +148,20 @@ class GaussianMixture:
             stds=np.maximum(stds, self.min_std),  # sigma_k^2 = sum_i r_ik (x_i - mu_k)^2 / N_k
             weights=counts / counts.sum() if self.estimate_weights else previous.weights,  # N_k / n
         )
+
+    def expected_objective(
+        self,
+        statistics: GaussianStatistics,
+        params: GaussianParams,
+        previous: GaussianParams,
+    ) -> float:
+        """Return Q = sum_k N_k log(pi_k / sigma_k) - sum_i r_ik (x_i - mu_k)^2 / (2 sigma_k^2)."""
+        counts, first, second = statistics
+        move = params.means - previous.means
+        squares = second - 2 * move * first + counts * move**2  # about the new means
+        weights = params.weights / params.weights.sum()
+        terms = xlogy(counts, weights / params.stds) - squares / (2 * params.stds**2)
+        return float(terms.sum())
 
 
 def simulate(

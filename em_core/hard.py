@@ -47,3 +47,9 @@ class HardEM(Generic[ParamsT, StatisticsT]):
     def m_step(self, statistics: StatisticsT, previous: ParamsT) -> ParamsT:
         """Return the mixture's maximum likelihood parameters."""
         return self.model.m_step(statistics, previous)
+
+    def expected_objective(
+        self, statistics: StatisticsT, params: ParamsT, previous: ParamsT
+    ) -> float:
+        """Return the mixture's complete-data log-likelihood for this assignment."""
+        return self.model.expected_objective(statistics, params, previous)

@@ -67,12 +67,15 @@ class KMeans:
 
     def e_step(self, data: npt.NDArray[Any], params: KMeansParams) -> EStep:
         """Assign each point to its nearest centroid, the first of equals."""
-        differences = data[:, None, :] - params.centroids
-        distances = np.einsum("nkd,nkd->nk", differences, differences)  # ||x_i - c_k||^2
-        nearest = distances.argmin(axis=1)
-        responsibilities = np.zeros_like(distances)
-        responsibilities[np.arange(len(data)), nearest] = 1.0
-        return EStep(responsibilities, -float(distances.min(axis=1).sum()))
+        centroids = params.centroids
+        distances = np.zeros((len(centroids), len(data)))  # ||x_i - c_k||^2, a row a centroid
+        for axis, coordinates in enumerate(np.ascontiguousarray(data.T)):
+            differences = coordinates - centroids[:, axis, None]
+            differences *= differences
+            distances += differences
+        nearest = distances.argmin(axis=0)
+        responsibilities = (np.arange(len(centroids))[:, None] == nearest).astype(float).T
+        return EStep(responsibilities, -float(distances.min(axis=0).sum()))
 
     def statistics(
         self, data: npt.NDArray[Any], params: KMeansParams, responsibilities: Array
@@ -89,9 +92,23 @@ class KMeans:
         np.divide(statistics.sums, counts, out=centroids, where=counts > 0)  # c_k = sum / N_k
         return KMeansParams(centroids)
 
+    def expected_objective(
+        self,
+        statistics: KMeansStatistics,
+        params: KMeansParams,
+        previous: KMeansParams,
+    ) -> float:
+        """Return minus the inertia with the assignment held, up to a constant."""
+        counts, sums = statistics
+        move = params.centroids - previous.centroids
+        # About the previous centroids p, so that an offset in the data costs no digits:
+        # -sum_i ||x_i - c||^2 = 2 (c - p) . sum_i (x_i - p) - N ||c - p||^2 + constant
+        deviations = sums - counts[:, None] * previous.centroids
+        return float(2 * (move * deviations).sum() - counts @ (move**2).sum(axis=1))
+
 
 def simulate(
-    sizes: npt.ArrayLike, *, spread: float, rng: np.random.Generator
+    sizes: npt.ArrayLike, *, spread: npt.ArrayLike, rng: np.random.Generator
 ) -> Sample[KMeansParams]:
     """Draw round clusters of points in the plane with scikit-learn's ``make_blobs``.
 
@@ -99,8 +116,9 @@ def simulate(
     ----------
     sizes : array_like of int, shape (K,)
         Number of points in each cluster.
-    spread : float
-        Standard deviation of each cluster in each direction, in the units of the data.
+    spread : float or array_like, shape (K,)
+        Standard deviation of the clusters in each direction, in the units of the data: one for
+        all, or one for each.
     rng : numpy.random.Generator
         Source of randomness. Centres are uniform in the square from -10 to 10.
 
@@ -112,16 +130,20 @@ def simulate(
     Raises
     ------
     ValueError
-        If a size is not a positive whole number, or the spread is not positive.
+        If a size is not a positive whole number, a spread is not positive, or there are neither
+        one nor K spreads.
     """
     from sklearn.datasets import make_blobs  # a second of import, needed by this function alone
 
     counts = as_sizes(sizes)
-    check_positive("spread", np.atleast_1d(np.asarray(spread, dtype=float)))
+    spreads = np.atleast_1d(np.asarray(spread, dtype=float))
+    check_positive("spread", spreads)
+    if len(spreads) not in (1, len(counts)):
+        raise ValueError(f"spread must be one number or {len(counts)}, got {len(spreads)}")
     points, labels, centres = make_blobs(
         n_samples=counts,
         n_features=2,
-        cluster_std=spread,
+        cluster_std=np.broadcast_to(spreads, len(counts)),
         random_state=np.random.RandomState(rng.bit_generator),
         return_centers=True,
     )

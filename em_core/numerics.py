@@ -29,12 +29,14 @@ def posterior(log_joint: Array) -> tuple[Array, Array]:
     log_evidence : ndarray, shape (n,)
         log p(x_i), in nats; minus infinity in such a row.
     """
-    peak = log_joint.max(axis=1, keepdims=True)
-    peak = np.where(np.isfinite(peak), peak, 0.0)
+    peak = log_joint.max(axis=1)
+    peak[~np.isfinite(peak)] = 0.0
     with np.errstate(divide="ignore", invalid="ignore"):
-        joint = np.exp(log_joint - peak)
-        evidence = joint.sum(axis=1, keepdims=True)
-        return joint / evidence, (np.log(evidence) + peak)[:, 0]
+        joint = log_joint - peak[:, None]
+        np.exp(joint, out=joint)
+        evidence = joint.sum(axis=1)
+        joint /= evidence[:, None]
+        return joint, np.log(evidence) + peak
 
 
 def match_components(estimates: npt.ArrayLike, truths: npt.ArrayLike) -> npt.NDArray[np.int64]:

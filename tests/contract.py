@@ -25,6 +25,7 @@ from em_core import (
     match_components,
 )
 from em_core import engine as em_engine
+from em_core.diagnostics import lower_bound
 
 # A sum of n terms of ordinary size is known to about this much per term.
 ACCURACY = 1e-12
@@ -171,6 +172,59 @@ class ModelContract:
             nudged = self.nudge(updated, rng, size)
             assert nudged != updated
             assert self.expected_objective(data, responsibilities, nudged) <= peak + slack
+
+    @for_many_seeds(10)
+    def test_expected_objective_agrees_with_loops(self, seed):
+        rng = np.random.default_rng(seed)
+        data = self.sample(rng, 40).data
+        at, other = self.guess(data, rng), self.guess(data, rng)
+        responsibilities, _ = self.model.e_step(data, at)
+        statistics = self.model.statistics(data, at, responsibilities)
+        # Up to a constant, so differences are compared.
+        found = [self.model.expected_objective(statistics, p, at) for p in (other, at)]
+        naive = [self.expected_objective(data, responsibilities, p) for p in (other, at)]
+        size = len(data) + np.abs(naive).max()
+        assert found[0] - found[1] == pytest.approx(naive[0] - naive[1], abs=ACCURACY * size)
+
+    @for_many_seeds(10)
+    def test_bound_touches_and_is_nowhere_above(self, seed):
+        rng = np.random.default_rng(seed)
+        data = self.sample(rng, 40).data
+        at = self.guess(data, rng)
+        bound, here = lower_bound(self.model, data, at), self.model.e_step(data, at).objective
+        assert bound(at) == pytest.approx(here, abs=ACCURACY * (len(data) + abs(here)))
+        others = [self.guess(data, rng) for _ in range(5)]
+        others += [self.nudge(at, rng, size) for size in [1.0, 1e-1, 1e-2, 1e-3] * 3]
+        lower = 0
+        for other in others:
+            there = self.model.e_step(data, other).objective
+            slack = ACCURACY * (len(data) + abs(there))
+            assert bound(other) <= there + slack
+            lower += bound(other) < there - slack
+        assert lower  # or the bound would be no bound, but the objective itself
+
+    @for_many_seeds(10)
+    def test_m_step_goes_to_the_top_of_the_bound(self, seed):
+        rng = np.random.default_rng(seed)
+        data = self.sample(rng, 40).data
+        at = self.guess(data, rng)
+        bound = lower_bound(self.model, data, at)
+        before, after = first_steps(self.model, data, at, 2)
+        top, slack = bound(after.params), ACCURACY * (len(data) + abs(after.objective))
+        # What makes EM climb: the objective is above the top, and the top above where it was.
+        assert before.objective - slack <= top <= after.objective + slack
+        for size in [1.0, 1e-1, 1e-2, 1e-3] * 3:
+            assert bound(self.nudge(after.params, rng, size)) <= top + slack
+        for _ in range(5):
+            assert bound(self.guess(data, rng)) <= top + slack
+
+    @pytest.mark.parametrize("rows", [7, 100])
+    def test_blocks_do_not_change_the_bound(self, monkeypatch, rows):
+        data, at = self.problem(seed=3, n=100)
+        _, other = self.problem(seed=4, n=100)
+        whole = lower_bound(self.model, data, at)(other)
+        monkeypatch.setattr(em_engine, "BLOCK_ROWS", rows)
+        assert lower_bound(self.model, data, at)(other) == pytest.approx(whole, rel=1e-12)
 
     @for_many_seeds(50)
     def test_objective_never_falls(self, seed):
@@ -370,6 +424,20 @@ class AffineContract(ModelContract):
         for tol in (0, 1e-6):
             trace = fit(self.model, data + shift, moved_init, tol=tol, max_iter=5000)
             assert trace.status is Status.CONVERGED
+
+    @pytest.mark.parametrize("shift", [1.0, -1e4, 1e8])
+    def test_shifting_the_data_leaves_the_bound(self, shift):
+        rng = np.random.default_rng(11)
+        data = np.round(self.sample(rng, 300).data * 2**10) / 2**10
+        at, *others = (self.moved(self.guess(data, rng), 0.0, 1.0) for _ in range(6))
+        others = [self.moved(at, 0.0, 1.0), *others]
+        here = lower_bound(self.model, data, at)
+        there = lower_bound(self.model, data + shift, self.moved(at, shift, 1.0))
+        ulp = np.spacing(abs(shift))
+        for other in others:
+            assert there(self.moved(other, shift, 1.0)) == pytest.approx(
+                here(other), rel=1e-12, abs=8 * ulp * len(data)
+            )
 
     @pytest.mark.parametrize("scale", [1e-8, 1e-3, 1e3, 1e8])
     def test_scaling_the_data_scales_the_answer(self, scale):

@@ -1,4 +1,5 @@
 import math
+import time
 from fractions import Fraction
 
 import numpy as np
@@ -14,6 +15,7 @@ from contract import (
 from em_core import BinomialMixture, BinomialParams, Status, fit, fit_labelled
 from em_core.binomial_mixture import (
     BinomialStatistics,
+    fit_grid,
     guess_uniform,
     published_trials,
     simulate,
@@ -356,3 +358,148 @@ def test_draws_are_driven_by_the_generator():
     assert not np.array_equal(first.data, second.data)
     guesses = [guess_uniform(HEADS, 2, rng=np.random.default_rng(seed)) for seed in (4, 4, 5)]
     assert guesses[0] == guesses[1] != guesses[2]
+
+
+def assert_goes_as_fit(model, data, starts, weights, **arguments):
+    """Check every start of a grid against a fit of its own; return the grid."""
+    grid = fit_grid(model, data, starts, weights, **arguments)
+    for s, start in enumerate(starts):
+        trace = fit(model, data, BinomialParams(start, weights), **arguments)
+        assert grid.n_iter[s] == trace.n_iter, start
+        assert grid.converged[s] == trace.converged, start
+        final = trace.final
+        np.testing.assert_allclose(grid.heads_prob[s], final.params.heads_prob, rtol=1e-10)
+        np.testing.assert_allclose(grid.weights[s], final.params.weights, rtol=1e-10)
+        if trace.status is Status.NON_FINITE:
+            assert grid.log_likelihood[s] == final.objective == -np.inf
+        else:
+            assert grid.log_likelihood[s] == pytest.approx(final.objective, rel=1e-12)
+    return grid
+
+
+class TestGrid:
+    @pytest.mark.parametrize("estimate_weights", [False, True])
+    @pytest.mark.parametrize("tol", [1e-3, 1e-6, 1e-9])
+    def test_every_start_goes_as_fit_would_take_it(self, estimate_weights, tol):
+        model = BinomialMixture(10, estimate_weights=estimate_weights)
+        truth = BinomialParams([0.6, 0.2], [0.3, 0.7])
+        data = simulate(truth, n_tosses=10, n_trials=300, rng=np.random.default_rng(1)).data
+        starts = np.random.default_rng(2).uniform(size=(40, 2))
+        grid = assert_goes_as_fit(model, data, starts, [0.4, 0.6], tol=tol, max_iter=500)
+        assert grid.converged.any()
+        assert len(set(grid.n_iter)) > 3
+
+    def test_published_trials(self):
+        grid = fit_grid(BinomialMixture(10), HEADS, [[0.6, 0.5], [0.5, 0.6]], [0.5, 0.5], tol=1e-14)
+        for found, limit in zip(grid.heads_prob, ([0.7967891, 0.5195831],) * 2, strict=True):
+            assert np.round(sorted(found, reverse=True), 7).tolist() == limit
+        assert grid.heads_prob[0].tolist() == grid.heads_prob[1][::-1].tolist()
+        assert np.round(grid.log_likelihood, 7).tolist() == [-9.7969243] * 2
+
+    @pytest.mark.parametrize("estimate_weights", [False, True])
+    def test_corners_edges_and_the_diagonal(self, estimate_weights):
+        model = BinomialMixture(10, estimate_weights=estimate_weights)
+        side = [0.0, 0.01, 0.5, 0.99, 1.0]
+        starts = np.array([(a, b) for a in side for b in side])
+        # No head, all heads, and what lies between: some starts are impossible.
+        grid = assert_goes_as_fit(model, [0, 10, 5, 9, 8], starts, [0.5, 0.5])
+        impossible = np.isneginf(grid.log_likelihood)
+        assert {tuple(start) for start in starts[impossible]} == {(0, 1), (1, 0), (0, 0), (1, 1)}
+        assert (grid.n_iter[impossible] == 0).all()
+        assert not grid.converged[impossible].any()
+        assert grid.heads_prob[impossible].tolist() == starts[impossible].tolist()
+        diagonal = (starts[:, 0] == starts[:, 1]) & ~impossible
+        assert (grid.heads_prob[diagonal, 0] == grid.heads_prob[diagonal, 1]).all()
+
+    def test_a_coin_without_tosses_stays(self):
+        grid = assert_goes_as_fit(BinomialMixture(10), HEADS, [[0.6, 0.0]], [0.5, 0.5])
+        assert grid.heads_prob[0, 1] == 0
+
+    @pytest.mark.parametrize("heads", [0, 10])
+    def test_all_heads_and_all_tails_stay_probabilities(self, heads):
+        starts = np.random.default_rng(3).uniform(size=(200, 2))
+        model = BinomialMixture(10, estimate_weights=True)
+        grid = fit_grid(model, np.full(7, heads), starts, [0.5, 0.5])
+        assert ((grid.heads_prob >= 0) & (grid.heads_prob <= 1)).all()
+        np.testing.assert_allclose(grid.heads_prob, heads / 10, atol=1e-15)
+
+    @pytest.mark.parametrize("weights", [[1.0], [0.2, 0.3, 0.5], [0.333333] * 3])
+    def test_any_number_of_coins_and_weights_typed_with_six_digits(self, weights):
+        starts = np.random.default_rng(4).uniform(size=(10, len(weights)))
+        for estimate_weights in (False, True):
+            model = BinomialMixture(10, estimate_weights=estimate_weights)
+            assert_goes_as_fit(model, HEADS, starts, weights, tol=1e-8, max_iter=300)
+
+    @pytest.mark.parametrize("max_iter", [0, 1, 3])
+    def test_limit(self, max_iter):
+        starts = [[0.6, 0.5], [0.9, 0.1], [0.66, 0.66]]
+        grid = assert_goes_as_fit(
+            BinomialMixture(10), HEADS, starts, [0.5, 0.5], tol=1e-9, max_iter=max_iter
+        )
+        assert grid.n_iter.max() == max_iter
+        assert not grid.converged[0]
+
+    def test_many_tosses(self):
+        data = np.array([120, 90, 180, 20, 100])
+        starts = np.random.default_rng(5).uniform(0.05, 0.95, size=(20, 2))
+        assert_goes_as_fit(BinomialMixture(200), data, starts, [0.5, 0.5])
+
+    def test_starts_and_data_are_not_changed(self):
+        starts, data = np.array([[0.6, 0.5]]), HEADS.copy()
+        starts.setflags(write=False)
+        fit_grid(BinomialMixture(10), data, starts, [0.5, 0.5])
+        assert starts.tolist() == [[0.6, 0.5]]
+        assert data.tolist() == HEADS.tolist()
+
+    @pytest.mark.parametrize(
+        ("changed", "message"),
+        [
+            ({"heads_prob": [0.6, 0.5]}, r"^heads_prob must have shape \(S, K\), got \(2,\)"),
+            ({"heads_prob": np.empty((0, 2))}, r"^heads_prob must have shape .* got \(0, 2\)"),
+            ({"heads_prob": np.empty((3, 0))}, r"^heads_prob must have shape .* got \(3, 0\)"),
+            ({"heads_prob": [[0.6, 0.5], [0.6, 1.5]]}, r"^heads_prob must lie between 0 and 1"),
+            ({"heads_prob": [[0.6, 0.5], [np.nan, 1]]}, r"^heads_prob must lie between 0 and 1"),
+            ({"weights": [0.5, 0.6]}, r"^weights must sum to 1"),
+            ({"weights": [1.0]}, r"^all parameters must have one entry per component"),
+            ({"data": [11]}, r"^data must be head counts from 0 to n_tosses = 10, got 11"),
+            ({"data": []}, r"^data must hold at least one observation"),
+            ({"tol": 0}, r"^tol must be a finite number above 0, got 0"),
+            ({"tol": -1.0}, r"^tol must be a finite number above 0, got -1.0"),
+            ({"tol": np.nan}, r"^tol must be a finite number above 0, got nan"),
+            ({"tol": np.inf}, r"^tol must be a finite number above 0, got inf"),
+            ({"max_iter": -1}, r"^max_iter must be a whole number, 0 or larger, got -1"),
+            ({"max_iter": 2.5}, r"^max_iter must be a whole number, 0 or larger, got 2.5"),
+        ],
+    )
+    def test_refuses(self, changed, message):
+        arguments = {"data": HEADS, "heads_prob": [[0.6, 0.5]], "weights": [0.5, 0.5], **changed}
+        with pytest.raises(ValueError, match=message):
+            fit_grid(BinomialMixture(10), **arguments)
+
+    @pytest.mark.parametrize("trials", ["published", "of the page"])
+    def test_ten_thousand_starts_cost_no_more_than_two_hundred_fits(self, trials):
+        data = HEADS
+        if trials == "of the page":
+            truth = BinomialParams([0.6, 0.2], [0.5, 0.5])
+            data = simulate(truth, n_tosses=10, n_trials=500, rng=np.random.default_rng(1)).data
+        model, side = BinomialMixture(10), np.linspace(0, 1, 101)
+        starts = np.array([(a, b) for a in side for b in side])
+        some = np.random.default_rng(6).choice(starts, 200, replace=False)
+
+        def seconds(run):
+            before = time.perf_counter()
+            run()
+            return time.perf_counter() - before
+
+        def single_fits():
+            for start in some:
+                fit(model, data, BinomialParams(start, [0.5, 0.5]))
+
+        # In turns, so that a busy machine slows both.
+        rounds = [
+            (seconds(lambda: fit_grid(model, data, starts, [0.5, 0.5])), seconds(single_fits))
+            for _ in range(3)
+        ]
+        grid, fits = map(min, zip(*rounds, strict=True))
+        assert len(starts) == 10_201
+        assert grid / fits <= 1, f"the grid costs {grid / fits:.2f} times 200 fits"

@@ -1,4 +1,4 @@
-"""Imports point one way: pages -> em_ui -> em_core.engine, and pages -> em_core.<model>."""
+"""Imports point one way: pages to examples to em_ui to the engine, and each to its own model."""
 
 import ast
 import subprocess
@@ -10,7 +10,7 @@ import pytest
 import em_core
 
 ROOT = Path(em_core.__file__).parents[1]
-SHARED = {"em_core.engine", "em_core.numerics"}
+SHARED = {"em_core.engine", "em_core.numerics", "em_core.diagnostics", "em_core.hard"}
 # What the package offers from the engine and the numerics, and not from a model.
 SHARED_NAMES = {name for name in em_core.__all__ if getattr(em_core, name).__module__ in SHARED}
 
@@ -54,7 +54,17 @@ def allowed_in_core(path, module, name):
 def allowed_in_ui(path, module, name):
     if module == "em_core":
         return name in SHARED_NAMES
-    return top(module) not in {"em_core", "pages", "app"} or module in SHARED
+    return top(module) not in {"em_core", "examples", "pages", "app"} or module in SHARED
+
+
+def allowed_in_examples(path, module, name):
+    return top(module) not in {"examples", "pages", "app"}
+
+
+def allowed_in_pages(path, module, name):
+    if top(module) == "examples":
+        return module == f"examples.{path.stem}"
+    return top(module) not in {"pages", "app"}
 
 
 def test_core_knows_numpy_scipy_and_scikit_learn_only():
@@ -63,6 +73,11 @@ def test_core_knows_numpy_scipy_and_scikit_learn_only():
 
 def test_ui_knows_no_model():
     assert refused("em_ui", allowed_in_ui) == []
+
+
+def test_examples_and_pages_know_no_other():
+    assert refused("examples", allowed_in_examples) == []
+    assert refused("pages", allowed_in_pages) == []
 
 
 @pytest.mark.parametrize(
@@ -79,7 +94,12 @@ def test_ui_knows_no_model():
         ("from em_core.kmeans import KMeans", allowed_in_core, "hard"),
         ("from em_core import KMeans", allowed_in_core, "hard"),
         ("from em_core import KMeans", allowed_in_ui, "charts"),
-        ("from em_core import fit, HardEM", allowed_in_ui, "charts"),
+        ("from em_core import fit, BinomialMixture", allowed_in_ui, "charts"),
+        ("from em_core.binomial_mixture import fit_grid", allowed_in_ui, "landscape"),
+        ("from examples.two_coins import compute", allowed_in_ui, "charts"),
+        ("from examples.two_coins import compute", allowed_in_examples, "k_means"),
+        ("from examples.two_coins import compute", allowed_in_pages, "k_means"),
+        ("import pages.two_coins", allowed_in_examples, "two_coins"),
         ("from em_core.kmeans import simulate", allowed_in_ui, "charts"),
         ("import em_core", allowed_in_ui, "charts"),
         ("from pages.two_coins import show", allowed_in_ui, "charts"),

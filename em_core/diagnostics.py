@@ -1,0 +1,126 @@
+r"""What one can say about a run: the bound that EM climbs, its speed, which answers are the same.
+
+For any responsibilities, Jensen's inequality bounds the log-likelihood from below. With those of
+the parameters :math:`\theta_t` the bound touches it there:
+
+.. math:: \ell(\theta) \ge \ell(\theta_t) + Q(\theta \mid \theta_t) - Q(\theta_t \mid \theta_t)
+
+where Q is the expected complete-data log-likelihood. The E-step builds the bound, the M-step goes
+to its top: EM is a minorize-maximize algorithm (Neal and Hinton, "A view of the EM algorithm that
+justifies incremental, sparse, and other variants", 1998; Lange, "MM Optimization Algorithms",
+2016).
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from em_core.engine import Model, ParamsT, StatisticsT, Status, Trace, expectations
+from em_core.numerics import Array, match_components
+
+# Steps shorter than this, relative to the parameters, are rounding, and so is their ratio.
+_RATE_FLOOR = 1e-11
+
+
+def lower_bound(
+    model: Model[ParamsT, StatisticsT], data: npt.ArrayLike, at: ParamsT
+) -> Callable[[ParamsT], float]:
+    """Return the lower bound of the objective that touches it at some parameters.
+
+    Parameters
+    ----------
+    model, data
+        As for :func:`em_core.fit`.
+    at : Params
+        Where the bound touches. The M-step's result is where it is largest.
+
+    Returns
+    -------
+    callable
+        Maps parameters to the bound, in nats (K-Means: minus squared units of the data).
+
+    Raises
+    ------
+    ValueError
+        If ``data`` or ``at`` do not fit the model.
+    """
+    array = np.asarray(data)
+    model.check(array, at)
+    statistics, objective = expectations(model, array, at)
+    touching = model.expected_objective(statistics, at, at)
+
+    def bound(params: ParamsT) -> float:
+        return objective + model.expected_objective(statistics, params, at) - touching
+
+    return bound
+
+
+def linear_rate(trace: Trace[Any]) -> float:
+    """Return the measured rate of convergence: by what factor the steps shrink at the end.
+
+    Near the limit, EM's error shrinks by a constant factor in each iteration, and so does its step.
+    The factor is the largest fraction of information that the hidden labels take away (Dempster,
+    Laird and Rubin 1977, section 4): near 0 it is fast, near 1 slow.
+
+    Returns
+    -------
+    float
+        Ratio of the last two steps that are longer than rounding error; not a number if there are
+        fewer than two.
+    """
+    flat = np.array(
+        [
+            np.concatenate([array.ravel() for array in step.params.arrays().values()])
+            for step in trace.steps
+        ]
+    )
+    lengths = np.linalg.norm(np.diff(flat, axis=0), axis=1)
+    scale = np.abs(flat[-1]).max()
+    measurable = np.flatnonzero(lengths > _RATE_FLOOR * scale)
+    if len(measurable) < 2 or measurable[-1] != measurable[-2] + 1:
+        return float("nan")
+    last = measurable[-1]
+    return float(lengths[last] / lengths[last - 1])
+
+
+def same_solutions(traces: Sequence[Trace[Any]], *, rtol: float = 1e-3) -> list[int]:
+    """Return a number for each run: equal for runs that ended alike but for the components' order.
+
+    Parameters
+    ----------
+    traces : sequence of Trace
+        Runs of one model on the same data.
+    rtol : float, default 1e-3
+        Difference in a parameter, relative to the largest of its kind, that is still the same.
+
+    Returns
+    -------
+    list of int
+        0 for the best solution, 1 for the next, and so on; runs without a finite end come last.
+    """
+
+    def rank(i: int) -> tuple[bool, float]:
+        objective = traces[i].final.objective
+        finite = traces[i].status is not Status.NON_FINITE and np.isfinite(objective)
+        return not finite, -objective if finite else 0.0
+
+    found: list[tuple[Array, Array, Array]] = []
+    numbers = [0] * len(traces)
+    for i in sorted(range(len(traces)), key=rank):
+        arrays = traces[i].final.params.arrays().values()
+        scale = np.concatenate([np.full(a[0].size, np.abs(a).max() or 1.0) for a in arrays])
+        columns = np.column_stack([a.reshape(len(a), -1) for a in arrays])
+        for number, (known, ordered, unit) in enumerate(found):
+            ours = columns / unit
+            # Column by column first: that is quick, and most runs that differ already differ here.
+            if not np.abs(np.sort(ours, axis=0) - ordered).max() <= rtol:
+                continue
+            if np.abs(ours[match_components(ours, known)] - known).max() <= rtol:
+                numbers[i] = number
+                break
+        else:
+            numbers[i] = len(found)
+            found.append((columns / scale, np.sort(columns / scale, axis=0), scale))
+    return numbers
