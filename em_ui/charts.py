@@ -9,7 +9,7 @@ Each function returns a template; :func:`show` draws it.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
@@ -27,6 +27,7 @@ _INK = "#7A8794"
 _MARK = "#E0218A"
 
 _ENDS = ("min", "max")
+_DASHED, _DOTTED = [6, 4], [1, 3]
 
 _HEIGHT = 230
 _PICTURE_HEIGHT = 420
@@ -41,9 +42,28 @@ def show(
     *,
     key: str,
     alt: str,
+    on_pick: Callable[[], None] | None = None,
 ) -> None:
-    """Draw a template with its data sets; ``alt`` says in words what there is to see."""
-    st.vega_lite_chart({**template, "datasets": dict(datasets)}, key=key, alt=alt)
+    """Draw a template with its data sets; ``alt`` says in words what there is to see.
+
+    ``on_pick`` is called after a click on a mark of a template made by :func:`_pickable`.
+    """
+    spec = {**template, "datasets": dict(datasets)}
+    if on_pick is None:
+        st.vega_lite_chart(spec, key=key, alt=alt)
+    else:
+        st.vega_lite_chart(spec, key=key, alt=alt, on_select=on_pick, selection_mode="pick")
+
+
+def picked(key: str, field: str) -> Any | None:
+    """Return the value of ``field`` at the mark that was clicked last in the chart ``key``."""
+    marks = st.session_state[key].selection.get("pick", [])
+    return marks[0].get(field) if marks else None
+
+
+def _pickable(chart: alt.Chart, field: str) -> alt.Chart:
+    """Let a click on a mark pick the value of ``field``."""
+    return chart.add_params(alt.selection_point(name="pick", fields=[field], empty=False))
 
 
 def _parameters(bound: bool) -> list[alt.Parameter]:
@@ -58,6 +78,11 @@ def _compile(chart: alt.LayerChart, height: int, *, bound: bool = True) -> Templ
 
 def _integers(field: str, title: str) -> alt.X:
     return alt.X(field, type="quantitative", title=title).axis(tickMinStep=1, format="d")
+
+
+def _legend(orient: str = "top", *, narrow: int = 1) -> dict[str, Any]:
+    """Return a legend in one row, which on a phone becomes ``narrow`` columns."""
+    return {"orient": orient, "columns": alt.ExprRef(f"width < 420 ? {narrow} : 0")}
 
 
 def _color(title: str | None = None) -> alt.Color:
@@ -105,34 +130,43 @@ def objective(title: str) -> Template:
 
 
 @cache
-def parameter(field: str, title: str) -> Template:
-    """One parameter of every component against iteration, with the truth dashed.
+def parameter(field: str, title: str, *, truth: bool = True) -> Template:
+    """One parameter of every component against iteration, beside what there is to compare it with.
 
-    Data: ``steps`` (iteration, component, ``field``, last), ``truth`` (component, ``field``).
+    Data: ``steps`` (iteration, component, ``field``, last), and with ``truth`` also ``truth``,
+    drawn dashed, and ``labelled``, drawn dotted (component, ``field``).
     """
     value = alt.Y(field, type="quantitative", title=title).scale(zero=False)
+    color = _color().legend(None)
     base = alt.Chart(alt.NamedData("steps")).encode(
         x=_integers("iteration", "Iteration"),
         y=value,
-        color=_color().legend(None),
+        color=color,
         tooltip=[
             alt.Tooltip("component:N", title="Component"),
             alt.Tooltip("iteration:Q", title="Iteration"),
             alt.Tooltip(field, type="quantitative", title=title, format=".6~f"),
         ],
     )
-    truth = (
-        alt.Chart(alt.NamedData("truth"))
-        .mark_rule(strokeDash=[6, 4], strokeWidth=1.5, opacity=0.8)
-        .encode(
-            y=value,
-            color=_color().legend(None),
-            tooltip=[
-                alt.Tooltip("component:N", title="Truth of component"),
-                alt.Tooltip(field, type="quantitative", title=title, format=".6~f"),
-            ],
+
+    def reference(data: str, dash: list[int], words: str) -> alt.Chart:
+        return (
+            alt.Chart(alt.NamedData(data))
+            .mark_rule(strokeDash=dash, strokeWidth=1.5, opacity=0.85)
+            .encode(
+                y=value,
+                color=color,
+                tooltip=[
+                    alt.Tooltip("component:N", title=words),
+                    alt.Tooltip(field, type="quantitative", title=title, format=".6~f"),
+                ],
+            )
         )
-    )
+
+    references = [
+        reference("truth", _DASHED, "Truth of component"),
+        reference("labelled", _DOTTED, "With labels known, component"),
+    ]
     line = base.mark_line(strokeWidth=2)
     now = (
         _now(base)
@@ -146,10 +180,10 @@ def parameter(field: str, title: str) -> Template:
         .mark_text(align="left", dx=7, fontWeight="bold", clip=False)
         .encode(text="component:N")
     )
-    chart = alt.layer(truth, line, now, names).resolve_scale(shape="independent")
-    return _compile(
-        chart.properties(padding={"right": 22, "left": 5, "top": 5, "bottom": 5}), _HEIGHT
-    )
+    layers = [*(references if truth else []), line, now, names]
+    chart = alt.layer(*layers).resolve_scale(shape="independent")
+    padding = {"right": 22, "left": 5, "top": 5, "bottom": 5}
+    return _compile(chart.properties(padding=padding), _HEIGHT)
 
 
 @cache
@@ -176,11 +210,12 @@ def movement(title: str) -> Template:
 
 
 @cache
-def scatter() -> Template:
+def scatter(*, truth: bool = True) -> Template:
     """Points in the colour and shape of their cluster, with the centroids and their paths.
 
-    Data: ``points`` (x, y, assigned: one character an iteration), ``steps`` (iteration, component,
-    x, y) and ``truth`` (component, x, y).
+    Data: ``points`` (x, y, observation, assigned: one character an iteration), ``steps``
+    (iteration, component, x, y) and, with ``truth``, ``truth`` and ``labelled`` (component, x, y).
+    A click picks an observation.
     """
     x, y = alt.X("x:Q", title="x"), alt.Y("y:Q", title="y")
     shape = alt.Shape("component:N", title="Cluster").scale(range=_SHAPES).legend(orient="top")
@@ -188,8 +223,20 @@ def scatter() -> Template:
         alt.Chart(alt.NamedData("points"))
         .transform_calculate(component="substring(datum.assigned, assign, assign + 1)")
         .mark_point(filled=True, size=28, opacity=0.55)
-        .encode(x=x, y=y, color=_color("Cluster"), shape=shape)
+        .encode(
+            x=x,
+            y=y,
+            color=_color("Cluster"),
+            shape=shape,
+            tooltip=[
+                alt.Tooltip("observation:Q", title="Point"),
+                alt.Tooltip("component:N", title="Cluster"),
+                alt.Tooltip("x:Q", format=".4~f"),
+                alt.Tooltip("y:Q", format=".4~f"),
+            ],
+        )
     )
+    points = _pickable(points, "observation")
     steps = alt.Chart(alt.NamedData("steps")).encode(x=x, y=y)
     path = (
         steps.transform_filter("datum.iteration <= iter")
@@ -209,21 +256,29 @@ def scatter() -> Template:
             ],
         )
     )
-    truth = (
-        alt.Chart(alt.NamedData("truth"))
-        .mark_point(shape="M-1,-1L1,1M1,-1L-1,1", size=130, stroke=_INK, strokeWidth=3, opacity=1)
-        .encode(
-            x=x,
-            y=y,
-            tooltip=[
-                alt.Tooltip("component:N", title="True centre"),
-                alt.Tooltip("x:Q", format=".4~f"),
-                alt.Tooltip("y:Q", format=".4~f"),
-            ],
+
+    def centres(data: str, shape: str, words: str) -> alt.Chart:
+        return (
+            alt.Chart(alt.NamedData(data))
+            .mark_point(shape=shape, size=130, stroke=_INK, strokeWidth=3, opacity=1)
+            .encode(
+                x=x,
+                y=y,
+                tooltip=[
+                    alt.Tooltip("component:N", title=words),
+                    alt.Tooltip("x:Q", format=".4~f"),
+                    alt.Tooltip("y:Q", format=".4~f"),
+                ],
+            )
         )
-    )
+
+    references = [
+        centres("truth", "M-1,-1L1,1M1,-1L-1,1", "True centre"),
+        centres("labelled", "M0,-1L0,1M-1,0L1,0", "Mean of the true cluster"),
+    ]
     return _compile(
-        alt.layer(_hidden("steps", "x", "y"), points, truth, path, now), _PICTURE_HEIGHT + 40
+        alt.layer(_hidden("steps", "x", "y"), points, *(references if truth else []), path, now),
+        _PICTURE_HEIGHT + 40,
     )
 
 
@@ -233,8 +288,11 @@ def _share(digits: int = SHARE_DIGITS) -> str:
 
 
 def _bars(x_title: str, y_title: str, component_title: str, axis: alt.Axis) -> alt.Chart:
-    """Bars of a fixed height, divided between the components by their responsibilities."""
-    return (
+    """Bars of a fixed height, divided between the components by their responsibilities.
+
+    A click picks the label of a bar.
+    """
+    bars = (
         alt.Chart(alt.NamedData("bars"))
         .transform_calculate(responsibility=_share())
         .transform_calculate(part="datum.height * datum.responsibility")
@@ -253,14 +311,16 @@ def _bars(x_title: str, y_title: str, component_title: str, axis: alt.Axis) -> a
             ],
         )
     )
+    return _pickable(bars, "label")
 
 
 @cache
-def shares(x_title: str, y_title: str, component_title: str) -> Template:
+def shares(x_title: str, y_title: str, component_title: str, *, truth: bool = True) -> Template:
     """Draw counts of a discrete outcome, divided between the components, with the expected counts.
 
     Data: ``bars`` (low, high, label, height, component, share: packed digits per iteration),
-    ``expected`` (outcome, iteration, count) and ``truth`` (outcome, count).
+    ``expected`` (outcome, iteration, count) and, with ``truth``, ``truth`` and ``labelled``
+    (outcome, count).
     """
     encoding = {
         "x": alt.X("outcome:Q"),
@@ -275,27 +335,32 @@ def shares(x_title: str, y_title: str, component_title: str) -> Template:
         .mark_line(color=_MARK, point={"color": _MARK, "filled": True, "size": 30})
         .encode(**encoding)
     )
-    truth = (
-        alt.Chart(alt.NamedData("truth"))
-        .mark_line(color=_INK, strokeDash=[6, 4], strokeWidth=2)
+    references = [
+        alt.Chart(alt.NamedData(data))
+        .mark_line(color=_INK, strokeDash=dash, strokeWidth=2)
         .encode(**encoding)
-    )
+        for data, dash in (("truth", _DASHED), ("labelled", _DOTTED))
+    ]
     chart = alt.layer(
         _hidden("expected", "outcome", "count"),
         _bars(x_title, y_title, component_title, alt.Axis(format="d", tickMinStep=1)),
-        truth,
+        *(references if truth else []),
         expected,
     )
     return _compile(chart, _PICTURE_HEIGHT)
 
 
 @cache
-def densities(x_title: str, component_title: str, *, bound: bool = True) -> Template:
+def densities(
+    x_title: str, component_title: str, *, bound: bool = True, truth: bool = True
+) -> Template:
     """Draw a histogram divided between the components, their densities, the sum and the truth.
 
     Data: ``bars`` as for :func:`shares`; ``steps`` (iteration, component, means, stds, weights) and
-    ``truth`` (component, means, stds, weights), both with the grid (low, high, step) on which the
-    curves are computed in the browser, and ``top``, the height of the picture.
+    ``truth`` and ``labelled`` (component, means, stds, weights), all with the grid (low, high,
+    step) on which the curves are computed in the browser, and ``top``, the height of the picture.
+    Without ``truth`` the last two are not needed. Without ``bound`` the picture rests at
+    iteration 0.
     """
     grid = {
         "points": "sequence(datum.low, datum.high, datum.step)",
@@ -334,17 +399,18 @@ def densities(x_title: str, component_title: str, *, bound: bool = True) -> Temp
         .mark_line(color=_MARK, strokeWidth=1.8)
         .encode(x=x, y=y)
     )
-    truth = (
-        curves("truth", now=False)
+    references = [
+        curves(data, now=False)
         .transform_aggregate(**total)
         .transform_calculate(drawn="min(datum.sum, datum.top)")
-        .mark_line(color=_INK, strokeDash=[6, 4], strokeWidth=2)
+        .mark_line(color=_INK, strokeDash=dash, strokeWidth=2)
         .encode(x=x, y=y)
-    )
-    corner = _hidden("truth", "high", "top")
+        for data, dash in (("truth", _DASHED), ("labelled", _DOTTED))
+    ]
+    corner = _hidden("steps", "high", "top")
     bars = _bars(x_title, "Density", component_title, alt.Axis(format="~r"))
     return _compile(
-        alt.layer(corner, bars, component, truth, mixture),
+        alt.layer(corner, bars, component, *(references if truth else []), mixture),
         _PICTURE_HEIGHT if bound else _STILL_HEIGHT,
         bound=bound,
     )
@@ -376,39 +442,40 @@ def histogram(x_title: str) -> Template:
         .encode(
             x=alt.X("x:Q"),
             y=alt.Y("density:Q"),
-            color=alt.Color("curve:N", title=None).legend(orient="top"),
-            strokeDash=alt.StrokeDash("curve:N", title=None).legend(orient="top"),
+            color=alt.Color("curve:N", title=None).legend(**_legend()),
+            strokeDash=alt.StrokeDash("curve:N", title=None).legend(**_legend()),
         )
     )
     return alt.layer(bars, curves).properties(height=_PICTURE_HEIGHT).to_dict()
 
 
 @cache
-def surface(x_title: str, y_title: str, loss_title: str) -> Template:
+def surface(x_title: str, y_title: str, loss_title: str, *, path: bool = False) -> Template:
     """Draw a surface over two parameters in bands of what is lost against the maximum, with marks.
 
     Data: ``surface`` (x_low, x_high, y_low, y_high, band: the number of :data:`LOSS_BANDS` that the
-    loss reaches) and ``marks`` (x, y, mark).
+    loss reaches) and ``marks`` (x, y, mark). With ``path`` also ``path`` (iteration, x, y), and the
+    chart follows the player.
     """
     labels = [f"under {band:g}" for band in LOSS_BANDS] + [f"{LOSS_BANDS[-1]:g} or more"]
     scale = {"domain": list(range(len(labels))), "scheme": "viridis", "reverse": True}
-    legend = {
-        "orient": "bottom",
-        "columns": alt.ExprRef("width < 420 ? 2 : 4"),
-        "symbolType": "square",
-        "labelExpr": f"{json.dumps(labels)}[datum.value]",
-    }
-    x_axis, y_axis = alt.Axis(grid=False), alt.Axis(grid=False)
+    no_grid = alt.Axis(grid=False)
     cells = (
         alt.Chart(alt.NamedData("surface"))
-        .mark_rect(strokeWidth=0.7)  # covers the seams between cells
+        .mark_rect()
         .encode(
-            x=alt.X("x_low:Q", title=x_title, axis=x_axis).scale(zero=False, nice=False),
+            x=alt.X("x_low:Q", title=x_title, axis=no_grid).scale(zero=False, nice=False),
             x2="x_high:Q",
-            y=alt.Y("y_low:Q", title=y_title, axis=y_axis).scale(zero=False, nice=False),
+            y=alt.Y("y_low:Q", title=y_title, axis=no_grid).scale(zero=False, nice=False),
             y2="y_high:Q",
-            color=alt.Color("band:O", title=loss_title).scale(**scale).legend(**legend),
-            stroke=alt.Stroke("band:O", title=loss_title).scale(**scale).legend(**legend),
+            color=alt.Color("band:O", title=loss_title)
+            .scale(**scale)
+            .legend(
+                orient="bottom",
+                columns=alt.ExprRef("width < 420 ? 2 : 3"),
+                symbolType="square",
+                labelExpr=f"{json.dumps(labels)}[datum.value]",
+            ),
         )
     )
     base = alt.Chart(alt.NamedData("marks")).encode(
@@ -416,8 +483,8 @@ def surface(x_title: str, y_title: str, loss_title: str) -> Template:
         y="y:Q",
         tooltip=[
             alt.Tooltip("mark:N", title="Mark"),
-            alt.Tooltip("x:Q", title=x_title, format=".2f"),
-            alt.Tooltip("y:Q", title=y_title, format=".2f"),
+            alt.Tooltip("x:Q", title=x_title, format=".4~f"),
+            alt.Tooltip("y:Q", title=y_title, format=".4~f"),
         ],
     )
     marks = base.mark_point(
@@ -426,7 +493,129 @@ def surface(x_title: str, y_title: str, loss_title: str) -> Template:
     text = {"dy": -15, "fontWeight": "bold", "fontSize": 13}
     halo = base.mark_text(**text, stroke="black", strokeWidth=3, opacity=0.6).encode(text="mark:N")
     names = base.mark_text(**text, color="white").encode(text="mark:N")
-    chart = alt.layer(cells, marks, halo, names).properties(
-        height=_PICTURE_HEIGHT, usermeta={"embedOptions": {"renderer": "canvas"}}
+    layers = [cells]
+    if path:
+        way = alt.Chart(alt.NamedData("path")).encode(x="x:Q", y="y:Q")
+        layers += [
+            way.mark_line(
+                color="white", strokeWidth=2, point={"color": "white", "size": 20}
+            ).encode(order="iteration:Q"),
+            _now(way).mark_point(
+                color=_MARK, filled=True, size=170, opacity=1, stroke="white", strokeWidth=2
+            ),
+        ]
+    chart = alt.layer(*layers, marks, halo, names).properties(
+        usermeta={"embedOptions": {"renderer": "canvas"}}
+    )
+    return _compile(chart, _PICTURE_HEIGHT, bound=path)
+
+
+@cache
+def bound(x_title: str, y_title: str) -> Template:
+    """Draw a slice of the objective, and the lower bound that touches it at the iteration shown.
+
+    Data: ``slice`` (first, last: the iterations that show this row; x, y, curve) and ``ends``
+    (first, last, x, y, point).
+    """
+    now = "datum.first <= iter && iter <= datum.last"
+    lines = (
+        alt.Chart(alt.NamedData("slice"))
+        .transform_filter(now)
+        .mark_line(strokeWidth=2.5)
+        .encode(
+            x=alt.X("x:Q", title=x_title).scale(zero=False, nice=False),
+            y=alt.Y("y:Q", title=y_title).scale(zero=False),
+            color=alt.Color("curve:N", title=None).legend(**_legend()),
+            strokeDash=alt.StrokeDash("curve:N", title=None).legend(**_legend()),
+        )
+    )
+    points = (
+        alt.Chart(alt.NamedData("ends"))
+        .transform_filter(now)
+        .mark_point(size=130, filled=True, color=_MARK, opacity=1)
+        .encode(
+            x="x:Q",
+            y="y:Q",
+            shape=alt.Shape("point:N", title=None).legend(**_legend("bottom")),
+            tooltip=[
+                alt.Tooltip("point:N", title="Point"),
+                alt.Tooltip("x:Q", title=x_title, format=".4~f"),
+                alt.Tooltip("y:Q", title=y_title, format=",.4f"),
+            ],
+        )
+    )
+    return _compile(alt.layer(lines, points), _PICTURE_HEIGHT)
+
+
+@cache
+def curves(title: str) -> Template:
+    """Objective curves of many starts. Data: ``curves`` (start, solution, iteration, objective)."""
+    ends = ["best", "other"]
+    chart = (
+        alt.Chart(alt.NamedData("curves"))
+        .mark_line(strokeWidth=1.5, opacity=0.7)
+        .encode(
+            x=_integers("iteration", "Iteration"),
+            y=alt.Y("objective:Q", title=title).scale(zero=False),
+            detail="start:N",
+            color=alt.Color("solution:N", title="Ends at").scale(domain=ends).legend(orient="top"),
+            strokeDash=alt.StrokeDash("solution:N", title="Ends at")
+            .scale(domain=ends, range=[[1, 0], _DASHED])
+            .legend(orient="top"),
+            tooltip=[
+                alt.Tooltip("start:Q", title="Start"),
+                alt.Tooltip("iteration:Q", title="Iteration"),
+                alt.Tooltip("objective:Q", title=title, format=",.4f"),
+            ],
+        )
+        .properties(height=_STILL_HEIGHT)
+    )
+    return chart.to_dict()
+
+
+@cache
+def distance(title: str) -> Template:
+    """Distance to the limit on a log scale. Data: ``distance`` (iteration, distance)."""
+    line = (
+        alt.Chart(alt.NamedData("distance"))
+        .mark_line(color=_INK, point={"color": _INK, "filled": True, "size": 18})
+        .encode(
+            x=_integers("iteration", "Iteration"),
+            y=alt.Y("distance:Q", title=title).scale(type="log").axis(format=".0e"),
+            tooltip=[
+                alt.Tooltip("iteration:Q", title="Iteration"),
+                alt.Tooltip("distance:Q", title=title, format=".3e"),
+            ],
+        )
+    )
+    return alt.layer(line).properties(height=_HEIGHT).to_dict()
+
+
+@cache
+def start_map(x_title: str, y_title: str, ends: tuple[str, ...]) -> Template:
+    """Draw where EM ends from each start in a square, and how many iterations it takes.
+
+    Data: ``map`` (x_low, x_high, y_low, y_high, end: one of ``ends``, iterations).
+    """
+    chart = (
+        alt.Chart(alt.NamedData("map"))
+        .mark_rect()
+        .encode(
+            x=alt.X("x_low:Q", title=x_title).scale(nice=False),
+            x2="x_high:Q",
+            y=alt.Y("y_low:Q", title=y_title).scale(nice=False),
+            y2="y_high:Q",
+            color=alt.Color("end:N", title="Ends at").scale(domain=list(ends)).legend(**_legend()),
+            opacity=alt.Opacity("iterations:Q", title="Iterations")
+            .scale(range=[0.35, 1])
+            .legend(**_legend("bottom", narrow=3), symbolType="square", symbolFillColor=_INK),
+            tooltip=[
+                alt.Tooltip("x_low:Q", title=x_title, format=".2f"),
+                alt.Tooltip("y_low:Q", title=y_title, format=".2f"),
+                alt.Tooltip("end:N", title="Ends at"),
+                alt.Tooltip("iterations:Q", title="Iterations"),
+            ],
+        )
+        .properties(height=_PICTURE_HEIGHT, usermeta={"embedOptions": {"renderer": "canvas"}})
     )
     return chart.to_dict()

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
+import pandas as pd
 import streamlit as st
 
-from em_core.engine import Model, Params, Sample, Trace, fit
+from em_core.diagnostics import same_solutions
+from em_core.engine import Model, Params, Sample, Status, Trace, fit, fit_labelled
 from em_core.numerics import match_components
 from em_ui import frames
 
@@ -18,8 +20,11 @@ DATA, GUESS, DRAWING = range(3)
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-# Results kept per page. The largest run allowed (100,000 points) takes a few megabytes.
+# Results kept for each cached function. The largest run allowed takes a few megabytes.
 _CACHED_RUNS = 64
+
+# Observations times components times iterations that may be spent on finding the limit.
+_LIMIT_WORK = 3e7
 
 # Fits in several threads at once fight over the interpreter, and all of them get slower.
 _one_at_a_time = threading.RLock()
@@ -35,7 +40,7 @@ def stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
     purpose : int
         :data:`DATA`, :data:`GUESS` or :data:`DRAWING`.
     more : int
-        Further indices, for example of a restart.
+        Further indices, for example of a start.
     """
     return np.random.default_rng([seed, purpose, *more])
 
@@ -66,76 +71,197 @@ def cached_run(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 @dataclass(frozen=True)
+class Problem:
+    """What a page's settings ask EM to do.
+
+    Attributes
+    ----------
+    model, sample, start
+        What is run, on what, from where.
+    guess : callable
+        Maps a generator to an initial guess: the page's method, for many starts.
+    guess_seed : int
+        Seed of these guesses.
+    truth : Params
+        The true parameters, as the model can start from them.
+    by : str
+        The parameter that tells the components apart.
+    names : sequence of str
+        Names of the components.
+    objective, sign
+        As for :func:`em_ui.frames.build`.
+    tol, max_iter
+        As for :func:`em_core.fit`.
+    """
+
+    model: Model[Any, Any]
+    sample: Sample[Any]
+    start: Params
+    guess: Callable[[np.random.Generator], Params]
+    guess_seed: int
+    truth: Params
+    by: str
+    names: Sequence[str]
+    tol: float
+    max_iter: int
+    objective: str = "log-likelihood"
+    sign: int = 1
+
+    def fit(self, start: Params) -> Trace[Any]:
+        """Run EM from ``start``."""
+        return fit(self.model, self.sample.data, start, tol=self.tol, max_iter=self.max_iter)
+
+
+@dataclass(frozen=True)
 class Run:
     """One run of EM on simulated data, as a page shows it.
 
     Attributes
     ----------
-    model, sample
-        What was run, on what.
+    problem : Problem
+        What was run.
     trace : Trace
         From the initial guess, its components in the order of the truth.
-    from_truth : Trace
-        The same from the true parameters: how good an answer there is to be found.
+    from_truth : Trace or None
+        The same from the true parameters: how good an answer there is to be found. None if the
+        model has not as many components as the truth.
+    labelled : Params
+        The estimate with the labels known.
     order : ndarray of int, shape (K,)
         The place that each component of ``trace`` had in the initial guess.
-    by : str
-        The parameter that tells the components apart.
     frames : Frames
         The tables of ``trace``.
     """
 
-    model: Model[Any, Any]
-    sample: Sample[Any]
+    problem: Problem
     trace: Trace[Any]
-    from_truth: Trace[Any]
+    from_truth: Trace[Any] | None
+    labelled: Params
     order: np.ndarray
-    by: str
     frames: frames.Frames
 
     @property
     def params(self) -> Any:
         """The last parameters that can be drawn."""
-        return frames.drawable(self.trace).final.params
+        return self.steps[-1].params
 
     @property
-    def gaps(self) -> np.ndarray:
-        """Distance of each estimate from its truth, in the parameter that tells them apart."""
-        difference = getattr(self.params, self.by) - getattr(self.sample.truth, self.by)
-        return np.linalg.norm(difference.reshape(len(difference), -1), axis=1)
+    def steps(self) -> tuple[Any, ...]:
+        """The steps that can be drawn."""
+        return frames.drawable(self.trace).steps
+
+    @functools.cached_property
+    def limit(self) -> Trace[Any]:
+        """The run continued from its last parameters, as near to the limit as time allows."""
+        work = len(self.problem.sample.data) * self.params.n_components
+        max_iter = int(np.clip(_LIMIT_WORK / work, 10, 3_000))
+        with _one_at_a_time:
+            data = self.problem.sample.data
+            return fit(self.problem.model, data, self.params, tol=0, max_iter=max_iter)
+
+    @property
+    def gap(self) -> float:
+        """Largest distance of an estimate from its truth, in what tells the components apart.
+
+        With more or fewer components than the truth has, of an estimate from the nearest truth.
+        """
+        ours, theirs = (
+            getattr(params, self.problem.by).reshape(params.n_components, -1)
+            for params in (self.params, self.problem.sample.truth)
+        )
+        distances = np.linalg.norm(ours[:, None] - theirs[None], axis=2)
+        if len(ours) == len(theirs):
+            return float(distances.diagonal().max())
+        return float(distances.min(axis=1).max())
 
     @property
     def missed(self) -> float:
-        """How much more the objective reaches from the truth than from this guess."""
+        """How much more the objective reaches from the truth than from this guess, 0 if unknown."""
+        if self.from_truth is None or self.from_truth.status is Status.NON_FINITE:
+            return 0.0
         return self.from_truth.final.objective - self.trace.final.objective
 
 
-def run_em(
-    model: Model[Any, Any],
-    sample: Sample[Any],
-    start: Params,
-    *,
-    truth: Params | None = None,
-    by: str,
-    names: Sequence[str],
-    objective: str,
-    sign: int = 1,
-    tol: float,
-    max_iter: int,
-) -> Run:
-    """Run EM from a guess and from the truth, match the components, and build the tables.
-
-    Parameters
-    ----------
-    truth : Params, optional
-        Start of the second run, where it is not ``sample.truth``.
-    names, objective, sign
-        As for :func:`em_ui.frames.build`.
-    """
-    trace = fit(model, sample.data, start, tol=tol, max_iter=max_iter)
-    from_truth = fit(model, sample.data, truth or sample.truth, tol=tol, max_iter=max_iter)
+def run_em(problem: Problem) -> Run:
+    """Run EM from the guess and from the truth, match the components, and build the tables."""
+    trace = problem.fit(problem.start)
+    same_k = problem.start.n_components == problem.truth.n_components
+    from_truth = problem.fit(problem.truth) if same_k else None
+    sample, by = problem.sample, problem.by
+    labelled = fit_labelled(problem.model, sample.data, sample.labels, problem.truth)
     final = frames.drawable(trace).final.params
     order = match_components(getattr(final, by), getattr(sample.truth, by))
     trace = trace.relabel(order)
-    tables = frames.build(trace, sample.truth, names, objective=objective, sign=sign)
-    return Run(model, sample, trace, from_truth, order, by, tables)
+    tables = frames.build(
+        trace,
+        sample.truth,
+        labelled,
+        problem.names,
+        objective=problem.objective,
+        sign=problem.sign,
+    )
+    return Run(problem, trace, from_truth, labelled, order, tables)
+
+
+@dataclass(frozen=True)
+class Starts:
+    """Many runs of one problem from different guesses.
+
+    Attributes
+    ----------
+    traces : tuple of Trace
+        In the order of the start numbers, components in the order of the truth.
+    table : pandas.DataFrame
+        One row a start.
+    curves : pandas.DataFrame
+        start, solution, iteration, objective: thinned to at most :data:`CURVE_STEPS` a start.
+    """
+
+    traces: tuple[Trace[Any], ...]
+    table: pd.DataFrame
+    curves: pd.DataFrame
+
+
+CURVE_STEPS = 60
+
+
+def run_starts(problem: Problem, n: int) -> Starts:
+    """Run EM from the first ``n`` guesses of the page's method and seed."""
+    by, truth = problem.by, problem.sample.truth
+    traces = []
+    for number in range(1, n + 1):
+        trace = problem.fit(problem.guess(stream(problem.guess_seed, GUESS, number)))
+        final = frames.drawable(trace).final.params
+        order = match_components(getattr(final, by), getattr(truth, by))
+        traces.append(trace.relabel(order))
+    solutions = [number + 1 for number in same_solutions(traces)]
+    rows, curves = [], []
+    for number, (trace, solution) in enumerate(zip(traces, solutions, strict=True), 1):
+        shown = frames.drawable(trace)
+        final = shown.final
+        rows.append(
+            {
+                "start": number,
+                "solution": solution,
+                **{
+                    f"{when} {name}": value
+                    for when, params in (("start", trace.steps[0].params), ("end", final.params))
+                    for name, value in frames.flat(params, problem.names).items()
+                },
+                problem.objective: problem.sign * final.objective,
+                "iterations": trace.n_iter,
+                "status": trace.status.value.replace("_", " "),
+            }
+        )
+        kept = np.unique(np.linspace(0, shown.n_iter, CURVE_STEPS).round().astype(int))
+        curves.append(
+            pd.DataFrame(
+                {
+                    "start": number,
+                    "solution": "best" if solution == 1 else "other",
+                    "iteration": kept,
+                    "objective": problem.sign * shown.objectives[kept],
+                }
+            )
+        )
+    return Starts(tuple(traces), pd.DataFrame(rows), pd.concat(curves, ignore_index=True))

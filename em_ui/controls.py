@@ -1,4 +1,4 @@
-"""Sidebar controls that live in the URL: bounds, notices, situations, reset and the link.
+"""Controls that live in the URL: bounds, notices, situations, sections, reset and the link.
 
 A page declares its controls once, as data. Streamlit binds each widget to a query parameter
 (``bind="query-params"``); what Streamlit does not do is done here: a value in a link that is out of
@@ -6,9 +6,12 @@ range is moved to the nearest allowed one, anything unreadable gives the default
 told so.
 """
 
+import base64
+import binascii
+import json
 import math
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,6 +27,8 @@ _NOTICES = "notices about the link"
 _HERE_NOW = "prefix of the page of the last run"
 _OWN = "Your own settings"
 _QUOTED_CHARACTERS = 30
+_SEAL_CHARACTERS = 4_000
+MAX_STARTS = 200
 
 _copy_link = st.components.v2.component(
     "copy_link",
@@ -147,7 +152,30 @@ class Switch:
         )
 
 
-Control = Number | Choice | Switch
+@dataclass(frozen=True)
+class Section:
+    """A part of the page that is computed only while it is open."""
+
+    label: str
+    icon: str
+    default: bool = False
+
+    def nearest(self, value: Any) -> bool:
+        """Return ``value`` as a truth value, closed if it is neither true nor false."""
+        return {"true": True, "false": False}.get(str(value).lower(), self.default)
+
+    def text(self, value: Value) -> str:
+        """Return ``value`` as it stands in a URL."""
+        return str(value).lower()
+
+    def widget(self, key: str) -> Any:
+        """Draw the section's heading; its ``open`` says whether to go on."""
+        return st.expander(
+            self.label, icon=self.icon, key=key, on_change="rerun", bind="query-params"
+        )
+
+
+Control = Number | Choice | Switch | Section
 
 
 def seed(label: str, default: int = 1) -> Number:
@@ -166,9 +194,72 @@ def tolerance(per: str, default: str = "1e-6") -> Choice:
     )
 
 
+def start_number() -> Number:
+    """Return the control that picks one of the many guesses that a seed gives."""
+    return Number("Start number", 1, 1, MAX_STARTS, 1, "Each number is another guess.")
+
+
+def to_find(things: str, maximum: int) -> Number:
+    """Return the control of the number of components that EM looks for."""
+    return Number(
+        f"{things} to look for", 0, 0, maximum, 1, "With 0: as many as there are in the truth."
+    )
+
+
+def student() -> Number:
+    """Return the control that gives each student other data from the same truth."""
+    return Number(
+        "Student number",
+        0,
+        0,
+        9_999,
+        1,
+        "Each number draws other data from the same truth. With 0, everybody has the same.",
+    )
+
+
 def iteration_limit(default: int) -> Number:
     """Return the control of the largest number of iterations."""
     return Number("Iteration limit", default, 1, MAX_ITERATIONS, 1)
+
+
+# What every example page has besides its own controls. It changes the view, never the run.
+VIEW: Mapping[str, Control] = {
+    "iter": Number("Iteration", 0.0, 0.0, float(MAX_ITERATIONS), 0.5, slider=True),
+    "observation": Number("Observation", 1, 1, 100_000, 1),
+    "starts": Number("Number of starts", 20, 1, MAX_STARTS, 1),
+    "by_hand": Section("One step by hand", ":material/calculate:"),
+    "versus": Section("Hard against soft", ":material/compare:"),
+    "surface": Section("The hill that EM climbs", ":material/landscape:"),
+    "many": Section("Many initial guesses", ":material/shuffle:"),
+    "speed": Section("Convergence, honestly", ":material/speed:"),
+    "code": Section("The code, and everything to take away", ":material/code:"),
+    "teacher": Section("For the teacher", ":material/school:"),
+}
+
+
+def view(observation: str) -> dict[str, Control]:
+    """Return the controls of the view, with the page's word for an observation."""
+    return {**VIEW, "observation": Number(observation, 1, 1, 100_000, 1)}
+
+
+@dataclass(frozen=True)
+class Situation:
+    """Named settings that teach something.
+
+    Attributes
+    ----------
+    values : mapping
+        The settings that differ from the defaults.
+    question : str
+        To be answered before pressing play.
+    answer : str
+        What happens, and why.
+    """
+
+    values: Mapping[str, Value]
+    question: str
+    answer: str
 
 
 @dataclass
@@ -180,20 +271,33 @@ class Controls:
     prefix : str
         Begins the name of each query parameter, so that pages keep apart.
     specs : mapping of str to Number, Choice or Switch
-        All controls the page may show.
-    situations : mapping of str to mapping
-        Named settings: the values that differ from the defaults.
+        The controls that make the run.
+    situations : mapping of str to Situation
+        Named settings.
+    truth : sequence of str
+        The controls that a link for students can seal: the true parameters.
+    view : mapping of str to Control
+        The controls that change only what is shown.
+    sealed : dict
+        The true parameters that the link hides, if it does.
+    current : Situation or None
+        The situation that is set, after :meth:`situation` was called.
     """
 
     prefix: str
     specs: Mapping[str, Control]
-    situations: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    situations: Mapping[str, Situation] = field(default_factory=dict)
+    truth: Sequence[str] = ()
+    view: Mapping[str, Control] = field(default_factory=lambda: VIEW)
+    sealed: dict[str, Value] = field(default_factory=dict, init=False)
+    current: Situation | None = field(default=None, init=False)
     _shown: dict[str, Value] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Bring the page's values back, mend the link if it needs it, and say what was mended."""
         self._remember()
         self._mend_link()
+        self._unseal()
         notices = st.session_state.pop(_NOTICES, [])
         if notices:
             st.warning("\n".join(f"- {notice}" for notice in notices), title="Changed in this link")
@@ -203,8 +307,13 @@ class Controls:
         return f"{self.prefix}_{name}"
 
     def show(self, name: str) -> Any:
-        """Draw a control here, and return its value, which is within its bounds."""
-        spec = self.specs[name]
+        """Draw a control here, and return its value, which is within its bounds.
+
+        A sealed control is not drawn.
+        """
+        if name in self.sealed:
+            return self.sealed[name]
+        spec = self._all[name]
         value = spec.nearest(spec.widget(self.key(name)))
         self._shown[name] = value
         return value
@@ -214,8 +323,34 @@ class Controls:
         for name in names:
             self.show(name)
 
-    def situation(self) -> str | None:
-        """Draw the choice of situation, and return the name of the one that is set, if any."""
+    def section(self, name: str) -> Any:
+        """Draw the heading of a section; return its container if it is open, otherwise None.
+
+        What is for the teacher is not drawn on a sealed page.
+        """
+        if name == "teacher" and self.sealed:
+            return None
+        box = self._all[name].widget(self.key(name))
+        self._shown[name] = bool(box.open)
+        return box if box.open else None
+
+    @property
+    def position(self) -> float:
+        """The player's position when the server last heard of it, in iterations."""
+        return float(self._all["iter"].nearest(st.query_params.get(self.key("iter"), 0.0)))
+
+    def is_open(self, *names: str) -> bool:
+        """Return whether any of these sections is open, also before it is drawn."""
+        return any(bool(self.value(name)) for name in names)
+
+    def set(self, name: str, value: Value) -> None:
+        """Set a control, in a callback."""
+        st.session_state[self.key(name)] = self._all[name].nearest(value)
+
+    def situation(self) -> Situation | None:
+        """Draw the choice of situation, and return the one that is set, if any."""
+        if self.sealed:
+            return None
         current = next((name for name in self.situations if self._matches(name)), None)
         options = list(self.situations) if current else [_OWN, *self.situations]
         # A widget for each: with only one, a browser that has not heard yet that a change made the
@@ -231,23 +366,31 @@ class Controls:
             args=(key, shown),
             help="Sets every control of this page at once. Change any of them afterwards.",
         )
-        return current
+        self.current = self.situations.get(current) if current else None
+        return self.current
 
     def settings(self) -> dict[str, Any]:
-        """Return the value of every control, the default of those not shown up to here."""
-        return {name: self._shown.get(name, spec.default) for name, spec in self.specs.items()}
+        """Return what makes the run: the controls shown up to here, and defaults for the rest."""
+        return {
+            name: self.sealed.get(name, self._shown.get(name, spec.default))
+            for name, spec in self.specs.items()
+        }
 
     def footer(self) -> None:
         """Draw the link to copy and the reset, below the controls."""
-        query = urllib.parse.urlencode(
-            {self.key(name): self.specs[name].text(value) for name, value in self._shown.items()}
+        _copy_link(
+            key=self.key("link"),
+            data={
+                "label": "Copy link to these settings",
+                "query": self.query(),
+                "keep": [self.key("iter"), self.key("quiz")],
+            },
         )
-        _copy_link(key=self.key("link"), data={"query": query})
         st.session_state[self.key("remembered")] = {
-            self.key(name): self.specs[name].text(value)
+            self.key(name): self._all[name].text(value)
             for name, value in self._shown.items()
-            if value != self.specs[name].default
-        }
+            if value != self._all[name].default
+        } | ({self.key("quiz"): self._seal()} if self.sealed else {})
         st.button(
             "Reset this page",
             icon=":material/restart_alt:",
@@ -257,20 +400,67 @@ class Controls:
             width="stretch",
         )
 
+    def query(self) -> str:
+        """Return the query string with every control shown up to here, also the defaults."""
+        return urllib.parse.urlencode(
+            {self.key(name): self._all[name].text(value) for name, value in self._shown.items()}
+        )
+
+    def student_link(self) -> None:
+        """Draw the link that hides the truth and the answers."""
+        open_to_all = {
+            self.key(name): self._all[name].text(value)
+            for name, value in self._shown.items()
+            if name not in self.truth and not isinstance(self._all[name], Section)
+        }
+        hidden = {name: self._shown[name] for name in self.truth if name in self._shown}
+        query = urllib.parse.urlencode({**open_to_all, self.key("quiz"): self._seal(hidden)})
+        _copy_link(
+            key=self.key("student_link"),
+            data={"label": "Copy link for students", "query": query, "keep": []},
+        )
+
+    def _seal(self, values: Mapping[str, Value] | None = None) -> str:
+        # Not a secret, only out of sight: whoever decodes it has done more than the homework.
+        text = json.dumps(values if values is not None else self.sealed, separators=(",", ":"))
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    def _unseal(self) -> None:
+        token = st.query_params.get(self.key("quiz"), "")
+        if not token or not self.truth:
+            return
+        try:
+            padded = token[:_SEAL_CHARACTERS] + "=" * (-len(token) % 4)
+            values = json.loads(base64.urlsafe_b64decode(padded))
+        except (binascii.Error, ValueError, RecursionError):
+            values = None
+        if not isinstance(values, dict) or not set(values) <= set(self.truth):
+            st.warning(
+                "The part of this link that hides the truth is damaged, so nothing is hidden. Ask "
+                "for the link again."
+            )
+            return
+        self.sealed = {name: self.specs[name].nearest(value) for name, value in values.items()}
+
+    @property
+    def _all(self) -> dict[str, Control]:
+        return {**self.specs, **self.view}
+
     def _remember(self) -> None:
         # The browser's Back first reaches an entry without parameters, since Streamlit takes them
         # out of the address when it leaves a page. It must not bring the defaults back.
         previous = st.session_state.get(_HERE_NOW)
         st.session_state[_HERE_NOW] = self.prefix
         settings = st.session_state.get(self.key("remembered"))
-        bare = not any(self.key(name) in st.query_params for name in self.specs)
+        names = {*self._all, "quiz"} - {"iter"}  # the player writes its position by itself
+        bare = not any(self.key(name) in st.query_params for name in names)
         if previous != self.prefix and bare and settings:
             st.query_params.update(settings)
             st.rerun()
 
     def _mend_link(self) -> None:
         notices, right, wrong = [], {}, []
-        for name, spec in self.specs.items():
+        for name, spec in self._all.items():
             key = self.key(name)
             given = st.query_params.get_all(key)
             if not given or key in st.session_state:
@@ -294,26 +484,28 @@ class Controls:
             st.session_state[_NOTICES] = notices
             st.rerun()
 
-    def _value(self, name: str) -> Value:
-        spec, key = self.specs[name], self.key(name)
+    def value(self, name: str) -> Value:
+        """Return the value of a control, whether or not it is drawn."""
+        spec, key = self._all[name], self.key(name)
         if key in st.session_state:
             return spec.nearest(st.session_state[key])
         return spec.nearest(st.query_params.get(key, spec.default))
 
     def _matches(self, situation: str) -> bool:
-        wanted = self.situations[situation]
+        wanted = self.situations[situation].values
         return all(
-            self._value(name) == wanted.get(name, spec.default) for name, spec in self.specs.items()
+            self.value(name) == wanted.get(name, spec.default) for name, spec in self.specs.items()
         )
 
     def _set_situation(self, key: str, shown: str) -> None:
         chosen = st.session_state[key]
-        if chosen != shown:
-            self._set(self.situations.get(chosen, {}))
+        if chosen != shown and chosen in self.situations:
+            self._set(self.situations[chosen].values)
 
     def _set(self, values: Mapping[str, Value]) -> None:
         for name, spec in self.specs.items():
-            st.session_state[self.key(name)] = values.get(name, spec.default)
+            if name not in self.sealed:
+                st.session_state[self.key(name)] = values.get(name, spec.default)
 
 
 def _same(text: str, value: Value) -> bool:

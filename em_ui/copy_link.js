@@ -1,12 +1,24 @@
 // The link holds every value, also the defaults: a later change of a default leaves it as it is.
+// What only the address knows (the player's position) is taken from there when the link is copied.
 export default function ({ data, parentElement }) {
+  const button = parentElement.querySelector("button");
   const field = parentElement.querySelector("input");
   const status = parentElement.querySelector("[role=status]");
-  const link = () => `${location.origin}${location.pathname}?${data.query}`;
 
+  const link = () => {
+    const here = new URLSearchParams(location.search);
+    const query = new URLSearchParams(data.query);
+    for (const name of data.keep) {
+      if (here.has(name)) query.set(name, here.get(name));
+    }
+    return `${location.origin}${location.pathname}?${query}`;
+  };
+
+  button.textContent = data.label;
+  field.setAttribute("aria-label", data.label.replace("Copy link", "Link"));
   status.textContent = "";
   field.value = link();
-  parentElement.querySelector("button").onclick = async () => {
+  button.onclick = async () => {
     field.value = link();
     field.hidden = false;
     try {

@@ -32,6 +32,8 @@ class Frames:
         One row per iteration: iteration, objective.
     truth : pandas.DataFrame
         One row per true component.
+    labelled : pandas.DataFrame
+        The same for the estimate with the labels known.
     table : pandas.DataFrame
         The iteration table, all steps, one column per parameter and component.
     """
@@ -39,6 +41,7 @@ class Frames:
     steps: pd.DataFrame
     objective: pd.DataFrame
     truth: pd.DataFrame
+    labelled: pd.DataFrame
     table: pd.DataFrame
 
     @property
@@ -54,7 +57,13 @@ def drawable(trace: Trace[Any]) -> Trace[Any]:
 
 
 def build(
-    trace: Trace[Any], truth: Params, names: Sequence[str], *, objective: str, sign: int = 1
+    trace: Trace[Any],
+    truth: Params,
+    labelled: Params,
+    names: Sequence[str],
+    *,
+    objective: str,
+    sign: int = 1,
 ) -> Frames:
     """Return the frames of a run.
 
@@ -64,6 +73,8 @@ def build(
         The run, its components already in the order of the truth.
     truth : Params
         The true parameters.
+    labelled : Params
+        The estimate with the labels known.
     names : sequence of str
         Names of the components, at least as many as there are.
     objective : str
@@ -85,7 +96,11 @@ def build(
         {"iteration": range(len(shown.steps)), "objective": _signed(shown, sign)}
     )
     return Frames(
-        steps, objectives, by_component(truth, names), _table(trace, names, objective, sign)
+        steps,
+        objectives,
+        by_component(truth, names),
+        by_component(labelled, names),
+        _table(trace, names, objective, sign),
     )
 
 
@@ -100,23 +115,28 @@ def by_component(params: Params, names: Sequence[str]) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def flat(params: Params, names: Sequence[str]) -> dict[str, float]:
+    """Return all parameters by name: the parameter, the component, and x or y in the plane."""
+    values = {}
+    for field, array in params.arrays().items():
+        for k, value in enumerate(array):
+            if array.ndim == 1:
+                values[f"{field} {names[k]}"] = value
+            else:
+                values |= {f"{field} {names[k]} {a}": v for a, v in zip(_AXES, value, strict=True)}
+    return values
+
+
 def _signed(trace: Trace[Any], sign: int) -> np.ndarray:
     return sign * trace.objectives + 0.0  # which takes the sign off minus zero
 
 
 def _table(trace: Trace[Any], names: Sequence[str], objective: str, sign: int) -> pd.DataFrame:
-    columns: dict[str, Any] = {"iteration": range(len(trace.steps))}
-    for field, first in trace.steps[0].params.arrays().items():
-        values = np.array([getattr(step.params, field) for step in trace.steps])
-        for k in range(len(first)):
-            if first.ndim == 1:
-                columns[f"{field} {names[k]}"] = values[:, k]
-            else:
-                for j, axis in enumerate(_AXES):
-                    columns[f"{field} {names[k]} {axis}"] = values[:, k, j]
-    columns[objective] = _signed(trace, sign)
-    columns["gain"] = np.concatenate([[np.nan], np.diff(trace.objectives)])
-    return pd.DataFrame(columns)
+    table = pd.DataFrame([flat(step.params, names) for step in trace.steps])
+    table.insert(0, "iteration", range(len(trace.steps)))
+    table[objective] = _signed(trace, sign)
+    table["gain"] = np.concatenate([[np.nan], np.diff(trace.objectives)])
+    return table
 
 
 def pack(shares: np.ndarray) -> list[str]:

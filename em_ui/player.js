@@ -1,63 +1,117 @@
-// The iteration player. It holds no data of its own: every chart in the surrounding container has
+// The iteration player. It holds no data of its own: every chart of the page that follows it has
 // bound inputs named "iter" (whose parameters are drawn) and "assign" (whose responsibilities are
 // drawn). The player sets them and fires "input", so a frame is drawn without the server.
+//
+// A position is a number of iterations. With half-steps, t + 0.5 is iteration t after the next
+// E-step: new responsibilities, the same parameters; t + 1 is after its M-step: new parameters, the
+// same responsibilities.
 
-const FRAME_MS = { slow: 1200, normal: 600, fast: 200 };
-const remembered = new Map(); // player key -> frame, kept while the visitor is on other pages
+const FRAME_MS = { slow: 1500, normal: 700, fast: 200 };
+const SETTLED_MS = 500; // at rest for so long, the visitor has stopped at an iteration
+const remembered = new Map(); // page -> position and half-steps, over page switches
 
-export default function ({ data, parentElement }) {
+export default function ({ data, parentElement, setTriggerValue }) {
   const find = (selector) => parentElement.querySelector(selector);
-  const host = parentElement.host ?? parentElement;
-  const container = host.closest(`.st-key-${data.container}`);
+  const root = find(".player");
   const slider = find("[name=frame]");
   const speed = find("[name=speed]");
   const play = find("[name=play]");
-  const state = (parentElement.player ??= { timer: null, observer: null });
+  const halves = find("[name=halves]");
+  const label = find(".label");
+  const state = (parentElement.player ??= { path: location.pathname });
 
-  const lastFrame = data.rows.length - 1;
-  let frame = Math.min(remembered.get(data.container) ?? 0, lastFrame);
+  const last = data.rows.length - 1;
+  const linked = Number(new URLSearchParams(location.search).get(data.param)) || 0;
+  const before = remembered.get(data.page) ?? { position: linked, halves: linked % 1 > 0 };
+  halves.checked = before.halves;
+  let { position } = before;
 
-  const drive = (scope) => {
-    for (const input of scope.querySelectorAll(
-      '.vega-bindings input[name="iter"], .vega-bindings input[name="assign"]',
-    )) {
-      if (Number(input.value) !== frame) {
-        input.value = frame;
-        input.dispatchEvent(new Event("input", { bubbles: true }));
+  const step = () => (halves.checked ? 0.5 : 1);
+  const whole = (value) => (halves.checked ? Math.round(value * 2) / 2 : Math.floor(value));
+  const iter = () => Math.floor(position);
+  const assign = () =>
+    halves.checked ? Math.max(0, Math.ceil(position) - 1) : position;
+
+  const drive = () => {
+    const values = { iter: iter(), assign: assign() };
+    for (const [name, value] of Object.entries(values)) {
+      for (const input of document.querySelectorAll(`.vega-bindings input[name="${name}"]`)) {
+        if (Number(input.value) !== value) {
+          input.value = value;
+          input.dispatchEvent(new Event("input", { bubbles: true }));
+        }
       }
     }
   };
 
-  const show = (next) => {
-    frame = Math.max(0, Math.min(next, lastFrame));
-    remembered.set(data.container, frame);
-    const label = frame === 0 ? "Initial guess" : `Iteration ${frame} of ${lastFrame}`;
-    slider.value = frame;
-    slider.setAttribute("aria-valuetext", label);
-    find(".label").textContent = label;
-    data.rows[frame].forEach((text, i) => {
+  const words = () => {
+    const t = iter();
+    if (position === 0) return "Initial guess";
+    if (position % 1) {
+      return `${t === 0 ? "Initial guess" : `Iteration ${t} of ${last}`}, E-step done`;
+    }
+    return `Iteration ${t} of ${last}${halves.checked ? ", M-step done" : ""}`;
+  };
+
+  // At rest, the address names the position, so that a copied link reopens here. The server hears
+  // of it only if a section on the page shows this iteration's numbers.
+  const address = () => {
+    const url = new URL(location.href);
+    if (url.pathname !== state.path) return false; // the visitor is on the way to another page
+    if (url.searchParams.get(data.param) === String(position)) return false;
+    url.searchParams.set(data.param, position);
+    history.replaceState(history.state, "", url);
+    return true;
+  };
+  const settle = () => {
+    state.settling = null;
+    if (address() && data.report) setTriggerValue("stopped", position);
+  };
+  const settleSoon = () => {
+    clearTimeout(state.settling);
+    if (!state.timer) state.settling = setTimeout(settle, SETTLED_MS);
+  };
+
+  const show = (next, { moved = true } = {}) => {
+    position = Math.max(0, Math.min(whole(next), last));
+    remembered.set(data.page, { position, halves: halves.checked });
+    slider.value = position;
+    slider.setAttribute("aria-valuetext", words());
+    label.textContent = words();
+    data.rows[iter()].forEach((text, i) => {
       find(".numbers").children[i].lastChild.textContent = text;
     });
-    find("[name=first]").disabled = find("[name=back]").disabled = frame === 0;
-    find("[name=last]").disabled = find("[name=forward]").disabled = frame === lastFrame;
-    if (container) drive(container);
+    find("[name=first]").disabled = find("[name=back]").disabled = position === 0;
+    find("[name=last]").disabled = find("[name=forward]").disabled = position === last;
+    drive();
+    if (moved) settleSoon();
   };
 
   const stop = () => {
     clearInterval(state.timer);
     state.timer = null;
     play.textContent = "Play";
-    play.setAttribute("aria-pressed", "false");
+    label.setAttribute("aria-live", "polite");
   };
 
   const start = () => {
-    if (frame === lastFrame) show(0);
+    if (position === last) show(0);
     play.textContent = "Pause";
-    play.setAttribute("aria-pressed", "true");
+    label.setAttribute("aria-live", "off"); // a frame a moment is too much to be read out
     state.timer = setInterval(() => {
-      show(frame + 1);
-      if (frame === lastFrame) stop();
+      if (position + step() >= last) stop();
+      show(position + step());
     }, FRAME_MS[speed.value]);
+  };
+
+  const toggle = () => {
+    if (last === 0) return;
+    if (state.timer) {
+      stop();
+      settleSoon();
+    } else {
+      start();
+    }
   };
 
   const jump = (next) => {
@@ -75,33 +129,57 @@ export default function ({ data, parentElement }) {
       return item;
     }),
   );
-  slider.max = lastFrame;
-  slider.disabled = play.disabled = lastFrame === 0;
+  slider.max = last;
+  slider.step = step();
+  slider.disabled = play.disabled = last === 0;
   slider.oninput = () => jump(Number(slider.value));
-  play.onclick = () => (state.timer ? stop() : start());
+  play.onclick = toggle;
   speed.onchange = () => {
     if (state.timer) {
       stop();
       start();
     }
   };
+  halves.onchange = () => {
+    slider.step = step();
+    jump(position);
+  };
   find("[name=first]").onclick = () => jump(0);
-  find("[name=back]").onclick = () => jump(frame - 1);
-  find("[name=forward]").onclick = () => jump(frame + 1);
-  find("[name=last]").onclick = () => jump(lastFrame);
+  find("[name=back]").onclick = () => jump(position - step());
+  find("[name=forward]").onclick = () => jump(position + step());
+  find("[name=last]").onclick = () => jump(last);
+  root.onkeydown = (event) => {
+    if (event.target === speed || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === " " && event.target.localName === "button") return;
+    if (event.key === " " && event.target === halves) return;
+    const moves = {
+      " ": toggle,
+      ArrowRight: () => jump(position + step()),
+      ArrowLeft: () => jump(position - step()),
+      Home: () => jump(0),
+      End: () => jump(last),
+    };
+    if (moves[event.key]) {
+      event.preventDefault();
+      moves[event.key]();
+    }
+  };
 
-  stop();
-  show(frame);
+  if (state.timer) stop();
+  show(position, { moved: false });
 
-  // Charts are drawn, and drawn anew after a rerun, later than the player: hand them the frame.
+  // Charts are drawn, and drawn anew after a rerun, later than the player: hand them the position.
   state.observer?.disconnect();
-  if (container) {
-    state.observer = new MutationObserver(() => drive(container));
-    state.observer.observe(container, { childList: true, subtree: true });
-  }
+  // A rerun may also write an older position to the address.
+  state.observer = new MutationObserver(() => {
+    drive();
+    if (position > 0 && !state.timer && !state.settling) address();
+  });
+  state.observer.observe(document.body, { childList: true, subtree: true });
 
   return () => {
     clearInterval(state.timer);
+    clearTimeout(state.settling);
     state.observer?.disconnect();
   };
 }

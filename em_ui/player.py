@@ -1,8 +1,9 @@
-"""The iteration player: one slider that drives every chart in its container, in the browser.
+"""The iteration player: one slider that drives every chart of a page, in the browser.
 
-The player never talks to the server. Vega draws inputs for the parameters ``iter`` and ``assign``
-of :mod:`em_ui.charts`; the player finds them by the class ``vega-bindings`` (which a browser test
-watches), sets them, and hides them.
+The player does not talk to the server while it moves. Vega draws inputs for the parameters ``iter``
+and ``assign`` of :mod:`em_ui.charts`; the player finds them by the class ``vega-bindings`` (which a
+browser test watches), sets them, and hides them. At rest it writes its position to the address, and
+only if the page asks for it does it start a rerun.
 """
 
 from collections.abc import Sequence
@@ -20,20 +21,45 @@ _mount = st.components.v2.component(
 )
 
 
-def player(container: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+def player(
+    page: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    param: str,
+    report: bool,
+) -> None:
     """Draw the player.
 
     Parameters
     ----------
-    container : str
-        Key of the ``st.container`` that holds the player and the charts it drives.
+    page : str
+        Prefix of the page's keys. There is one player a page.
     columns : sequence of str
         Names of the numbers that are shown beside the slider.
     rows : sequence of sequence of str
         These numbers, formatted, for each iteration from the initial guess on.
+    param : str
+        Query parameter that holds the position.
+    report : bool
+        Whether to start a rerun when the visitor stops at another iteration.
     """
-    st.html("<style>.vega-bindings { display: none !important; }</style>")
-    _mount(
-        key=f"{container}_player",
-        data={"container": container, "columns": list(columns), "rows": [list(r) for r in rows]},
+    # On a wide screen the player stays in sight: it also drives the charts far below it.
+    st.html(
+        "<style>.vega-bindings { display: none !important; }"
+        f"@media (min-width: 640px) {{ .st-key-{page}_player {{"
+        " position: sticky; top: 3.75rem; z-index: 9; }}</style>"
     )
+    result = _mount(
+        key=f"{page}_player",
+        data={
+            "page": page,
+            "columns": list(columns),
+            "rows": [list(row) for row in rows],
+            "param": param,
+            "report": report,
+        },
+        on_stopped_change=lambda: None,
+    )
+    if result.stopped is not None:
+        st.query_params[param] = f"{float(result.stopped):g}"

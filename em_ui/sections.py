@@ -1,16 +1,23 @@
-"""Sections that every example page has: the status line, the player with its charts, the table."""
+"""Sections that every example page has, from the status line to the convergence report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
+from em_core.diagnostics import linear_rate
 from em_core.engine import Status
 from em_ui import charts
 from em_ui.compute import Run
+from em_ui.controls import Controls, Situation
+from em_ui.frames import flat
 from em_ui.player import player
+
+# Distances to the limit below this, relative to the parameters, are rounding.
+_ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -48,19 +55,25 @@ def count(n: int, noun: str) -> str:
     return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
 
 
-def status_line(run: Run, objective: Objective, *, quantity: str) -> None:
+def status_line(run: Run, objective: Objective, *, quantity: str, truth: bool = True) -> None:
     """Say in one line why the run stopped, after how many iterations, where, and how far off.
 
-    ``quantity`` is what the distance to the truth is measured between, in words.
+    Parameters
+    ----------
+    run, objective
+        What is reported.
+    quantity : str
+        What the distance to the truth is measured between, in words.
+    truth : bool
+        Whether to say how far off.
     """
     trace = run.trace
     if trace.status in (Status.NON_FINITE, Status.DECREASED):
         st.error(f"**Stopped.** {trace.message}", icon=":material/error:")
         return
-    place = (
-        f"{objective.title} {objective.text(trace.final.objective)}. "
-        f"Largest distance of a {quantity} from the truth: {run.gaps.max():.4g}."
-    )
+    place = f"{objective.title} {objective.text(trace.final.objective)}."
+    if truth:
+        place += f" Largest distance of a {quantity} from the truth: {run.gap:.4g}."
     iterations = count(trace.n_iter, "iteration")
     if trace.converged:
         st.success(f"**Converged** after {iterations}. {place}", icon=":material/check_circle:")
@@ -76,20 +89,36 @@ def advice(findings: Mapping[str, bool]) -> None:
             st.warning(text, icon=":material/lightbulb:")
 
 
+def question(situation: Situation | None) -> None:
+    """Show the situation's question, to be answered before pressing play."""
+    if situation:
+        st.info(situation.question, title="Before you press play", icon=":material/help:")
+
+
+def answer(situation: Situation | None) -> None:
+    """Keep the answer to the situation's question behind a click."""
+    if situation:
+        with st.expander("After you have played: what happened, and why"):
+            st.markdown(situation.answer)
+
+
 def explore(
+    c: Controls,
     run: Run,
     quantities: Mapping[str, Quantity],
     objective: Objective,
     picture: Drawing,
     *,
     caption: str,
-    key: str,
+    on_pick: Callable[[], None],
     extra: Sequence[Drawing] = (),
 ) -> None:
     """Draw the player, the picture, and the convergence charts that the player drives.
 
     Parameters
     ----------
+    c : Controls
+        The page's controls.
     run : Run
         What is explored.
     quantities : mapping of str to Quantity
@@ -101,26 +130,27 @@ def explore(
         The page's main chart.
     caption : str
         What the picture's lines and colours mean.
-    key : str
-        Prefix of the keys.
+    on_pick : callable
+        Called after a click on the picture; see :func:`em_ui.charts.picked`.
     extra : sequence of Drawing
         Further charts beside the convergence charts.
     """
     over = f"over {count(run.frames.last, 'iteration')}"
     names = list(run.frames.steps["component"].unique())
-    data = {"steps": run.frames.steps, "truth": run.frames.truth}
-    shown = run.trace.steps[: run.frames.last + 1]
+    data = {"steps": run.frames.steps}
+    if not c.sealed:
+        data |= {"truth": run.frames.truth, "labelled": run.frames.labelled}
 
     drawings = []
     for field, (title, symbol, form) in quantities.items():
-        first, last = getattr(shown[0].params, field), getattr(shown[-1].params, field)
+        first, last = getattr(run.steps[0].params, field), getattr(run.params, field)
         paths = ", ".join(
             f"{name} from {start:{form}} to {end:{form}}"
             for name, start, end in zip(names, first, last, strict=True)
         )
-        template = charts.parameter(field, f"{title} {symbol}")
+        template = charts.parameter(field, f"{title} {symbol}", truth=not c.sealed)
         drawings.append(Drawing(title, template, data, f"{title} {over}: {paths}"))
-    start, end = (objective.text(step.objective) for step in (shown[0], shown[-1]))
+    start, end = (objective.text(step.objective) for step in (run.steps[0], run.steps[-1]))
     alt = f"{objective.title} {over}: from {start} to {end}"
     template = charts.objective(objective.title)
     drawings.append(Drawing(objective.title, template, {"steps": run.frames.objective}, alt))
@@ -129,14 +159,22 @@ def explore(
     rows = [
         [f"{x:{q.format}}" for field, q in quantities.items() for x in getattr(step.params, field)]
         + [objective.text(step.objective)]
-        for step in shown
+        for step in run.steps
     ]
-    with st.container(key=f"{key}_explore"):
-        player(f"{key}_explore", [*columns, objective.title], rows)
-        st.markdown(f"**{picture.heading}**")
-        charts.show(picture.template, picture.datasets, key=f"{key}_picture", alt=picture.alt)
-        st.caption(caption)
-        in_row([*drawings, *extra], key=f"{key}_convergence")
+    player(
+        c.prefix,
+        [*columns, objective.title],
+        rows,
+        param=c.key("iter"),
+        report=c.is_open("by_hand", "surface"),
+    )
+    st.markdown(f"**{picture.heading}**")
+    key = c.key("picture")
+    charts.show(picture.template, picture.datasets, key=key, alt=picture.alt, on_pick=on_pick)
+    st.caption(caption)
+    in_row([*drawings, *extra], key=c.key("convergence"))
+    if quantities and not c.sealed:
+        st.caption("Dashed: the truth. Dotted: the estimate with the labels known.")
 
 
 def in_row(drawings: Sequence[Drawing], *, key: str) -> None:
@@ -147,7 +185,42 @@ def in_row(drawings: Sequence[Drawing], *, key: str) -> None:
             charts.show(drawing.template, drawing.datasets, key=f"{key}_{i}", alt=drawing.alt)
 
 
-def iteration_table(run: Run, quantities: Mapping[str, Quantity], *, key: str) -> None:
+def references(run: Run, quantities: Mapping[str, Quantity]) -> None:
+    """Show truth, estimate with the labels known, and EM's estimate, and whose fault the gaps are.
+
+    Without as many components as the truth has, there is nothing to put side by side.
+    """
+    truth, labelled = run.problem.sample.truth, run.labelled
+    if run.params.n_components != truth.n_components:
+        return
+    names = run.problem.names
+    table = pd.DataFrame(
+        {
+            "truth": flat(truth, names),
+            "labels known": flat(labelled, names),
+            "EM": flat(run.params, names),
+        }
+    )
+    table["the sample’s fault"] = table["labels known"] - table["truth"]
+    table["the missing labels’ fault"] = table["EM"] - table["labels known"]
+    shown = [name for name in table.index if name.split()[0] in quantities or not quantities]
+    st.header("Whose fault is the rest?")
+    st.markdown(
+        "With the labels known, the estimate still misses the truth: that is the luck of the "
+        "sample, and more data make it smaller. What EM loses on top of that is the price of the "
+        "missing labels."
+    )
+    st.dataframe(
+        table.loc[shown].rename_axis("parameter").reset_index(),
+        hide_index=True,
+        column_config={
+            name: st.column_config.NumberColumn(format="%.4f") for name in table.columns
+        },
+        alt="Each parameter: the truth, with labels known, by EM, and the gaps",
+    )
+
+
+def iteration_table(c: Controls, run: Run, quantities: Mapping[str, Quantity]) -> None:
     """Show the iteration table, with a download of all its digits."""
     table = run.frames.table
     formats = {field: f"%{quantity.format}" for field, quantity in quantities.items()}
@@ -155,7 +228,7 @@ def iteration_table(run: Run, quantities: Mapping[str, Quantity], *, key: str) -
     st.dataframe(
         table,
         hide_index=True,
-        key=f"{key}_table",
+        key=c.key("table"),
         height=320,
         column_config={
             column: st.column_config.NumberColumn(
@@ -165,12 +238,134 @@ def iteration_table(run: Run, quantities: Mapping[str, Quantity], *, key: str) -
         },
         alt="Parameters and objective at every iteration, the initial guess first",
     )
+    csv_download("Download the table (CSV)", table, f"{c.prefix}-iterations.csv", c.key("csv"))
+
+
+def csv_download(label: str, table: pd.DataFrame, file_name: str, key: str) -> None:
+    """Offer a table with all its digits. It is written only when it is asked for."""
     st.download_button(
-        "Download the table (CSV)",
+        label,
         lambda: table.to_csv(index=False).encode(),
-        f"{key}-iterations.csv",
+        file_name,
         "text/csv",
-        key=f"{key}_csv",
+        key=key,
         icon=":material/download:",
         on_click="ignore",
     )
+
+
+def standing(c: Controls, run: Run) -> tuple[int, int]:
+    """Return the player's iteration, and the index of the observation that was chosen last."""
+    at = min(int(c.position), run.frames.last)
+    return at, min(int(c.value("observation")), len(run.problem.sample.data)) - 1
+
+
+def chosen(c: Controls, run: Run) -> tuple[int, int]:
+    """Let the visitor choose an observation; return the player's iteration and its index."""
+    at = min(int(c.position), run.frames.last)
+    st.markdown(
+        f"At **{'the initial guess' if at == 0 else f'iteration {at}'}**, where the player stands. "
+        "Choose the observation here, or click it in the picture. Numbers are shown rounded; the "
+        "results come from all digits."
+    )
+    c.show("observation")
+    return standing(c, run)
+
+
+def convergence(c: Controls, run: Run, *, per: str, soft: bool) -> None:
+    """Report why the run stopped and how fast it converges.
+
+    Parameters
+    ----------
+    c, run
+        The page's controls, and the run.
+    per : str
+        One observation, in words.
+    soft : bool
+        Whether observations are shared. Hard assignment ends after finitely many iterations.
+    """
+    problem, trace = run.problem, run.trace
+    n = len(problem.sample.data)
+    rule = (
+        f"an iteration gains no more than {problem.tol:g} per {per}"
+        if problem.tol
+        else "no parameter changes any more"
+    )
+    st.markdown(
+        f"**The rule.** Stop when {rule}, or after "
+        f"{count(problem.max_iter, 'iteration')}. {trace.message}"
+    )
+    if trace.n_iter:
+        gain = trace.objectives[-1] - trace.objectives[-2]
+        st.markdown(f"**The last gain** was {gain:.3g}, or {gain / n:.3g} per {per}.")
+    if not soft:
+        st.markdown(
+            "**Speed.** With hard assignment there are finitely many ways to assign the data, "
+            "so the run ends exactly, after finitely many iterations."
+        )
+        return
+    limit = run.limit
+    rate = linear_rate(limit)
+    if np.isfinite(rate):
+        st.markdown(
+            f"**Speed.** In the end each step is {rate:.3f} times as long as the one before. "
+            "This *linear rate* is the largest fraction of the information on the parameters "
+            f"that the missing labels take away, here about {100 * rate:.0f}%. A small gain "
+            "does not mean that the limit is near: the steps still to come add up to about "
+            f"{rate / max(1 - rate, 1e-12):.1f} times the last one."
+        )
+    vectors = np.array(
+        [np.concatenate([a.ravel() for a in s.params.arrays().values()]) for s in run.steps]
+    )
+    end = np.concatenate([a.ravel() for a in limit.final.params.arrays().values()])
+    distances = np.linalg.norm(vectors - end, axis=1)
+    far = distances > _ROUNDING * np.linalg.norm(end)
+    table = pd.DataFrame({"iteration": np.arange(len(distances)), "distance": distances})[far]
+    if len(table) > 1:
+        charts.show(
+            charts.distance("Distance to the limit"),
+            {"distance": table},
+            key=c.key("distance"),
+            alt=f"Distance to the limit on a log scale, from {distances[0]:.2g} to "
+            f"{table['distance'].iloc[-1]:.2g}; a straight line means a constant rate",
+        )
+        st.caption(
+            "On this log scale a constant rate is a straight line. The limit: the same run, "
+            f"continued to {count(run.frames.last + limit.n_iter, 'iteration')}."
+        )
+
+
+def optional(
+    c: Controls,
+    run: Run,
+    settings: dict[str, Any],
+    objective: Objective,
+    parts: Mapping[str, Callable[[Controls, Run, dict[str, Any], Objective], None]],
+) -> None:
+    """Draw the headings of the sections, and those sections that are open.
+
+    ``parts`` maps names of :data:`em_ui.controls.VIEW` to what draws them.
+    """
+    for name, draw in parts.items():
+        box = c.section(name)
+        if box is not None:
+            with box:
+                draw(c, run, settings, objective)
+
+
+def misconceptions(*texts: tuple[str, str]) -> None:
+    """Show beliefs that students bring along, each with its answer."""
+    st.header("Often believed")
+    for belief, reply in texts:
+        st.markdown(f"**“{belief}”** {reply}")
+
+
+def formula(lines: Sequence[str]) -> None:
+    """Show lines of LaTeX, aligned at their ampersands."""
+    strut = r"\vphantom{\Bigg|}"  # keeps fractions apart, and the first from being cut off
+    st.latex(r"\begin{aligned}" + r"\\".join(strut + line for line in lines) + r"\end{aligned}")
+
+
+def bracketed(value: float) -> str:
+    """Return a number with four decimals, in brackets if it is negative."""
+    return f"({value:.4f})" if value < 0 else f"{value:.4f}"

@@ -38,7 +38,7 @@ CARDS = (
     ),
 )
 
-Controls("home", {})
+Controls("home", {}, view={})
 st.title("Understanding the EM algorithm")
 st.markdown(
     "The expectation-maximization (EM) algorithm finds parameters when part of the data is hidden. "

@@ -4,107 +4,23 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from em_core import GaussianMixture, GaussianParams, fit_labelled, gaussian, gaussian_mixture
-from em_core.engine import Array
-from em_ui import charts, controls, frames, sections
-from em_ui.compute import DATA, cached_run, stream
-from em_ui.controls import Controls, Number, Switch
+from em_core import gaussian
+from em_ui import charts, landscape, sections
+from em_ui.controls import Controls
 from em_ui.sections import Drawing
+from examples.maximum_likelihood import (
+    CURVE_POINTS,
+    SEPARATION,
+    SITUATIONS,
+    SPECS,
+    one_group,
+    surface,
+    two_groups,
+)
 
-GROUPS = ("Women", "Men")
-# Two equal groups at mean ± 0.7 sd, each with the rest of the variance, have together the mean
-# and the standard deviation of the one group.
-SEPARATION = 0.7
-BINS, GRID, CURVE_POINTS = 40, 61, 200
-
-SPECS = {
-    "mean": Number("True mean μ (cm)", 170.0, 100.0, 250.0, 1.0, slider=True),
-    "std": Number("True standard deviation σ (cm)", 10.0, 1.0, 30.0, 0.5, slider=True),
-    "size": Number("Number of adults", 1_000, 2, 100_000, 1),
-    "data_seed": controls.seed("Data seed"),
-    "guess_mean": Number("Your μ (cm)", 162.0, 100.0, 250.0, 0.5, slider=True),
-    "guess_std": Number("Your σ (cm)", 14.0, 1.0, 30.0, 0.1, slider=True),
-    "labels": Switch("Show who is who", False),
-}
-SITUATIONS = {
-    "1,000 adults": {},
-    "Ten adults": {"size": 10},
-    "A guess that is too narrow": {"guess_mean": 170.0, "guess_std": 4.0},
-}
-
-
-@cached_run
-def one_group(mean: float, std: float, size: int, seed: int) -> tuple[Array, pd.DataFrame]:
-    heights = gaussian.simulate(mean, std, size, rng=stream(seed, DATA))
-    density, edges = np.histogram(heights, bins=BINS, density=True)
-    return heights, pd.DataFrame({"low": edges[:-1], "high": edges[1:], "height": density})
-
-
-@cached_run
-def two_groups(mean: float, std: float, size: int, seed: int) -> dict[str, pd.DataFrame]:
-    means = mean + SEPARATION * std * np.array([-1, 1])
-    stds = np.full(2, std * np.sqrt(1 - SEPARATION**2))
-    sizes = [size - size // 2, size // 2]
-    sample = gaussian_mixture.simulate(means, stds, sizes, rng=stream(seed, DATA, 1))
-    known = fit_labelled(GaussianMixture(), sample.data, sample.labels, sample.truth)
-    mean_, std_ = gaussian.maximum_likelihood(sample.data)
-    together = GaussianParams([mean_], [std_], [1])
-    edges = np.histogram_bin_edges(sample.data, bins=BINS)
-    counts = [np.histogram(sample.data[sample.labels == k], bins=edges)[0] for k in (0, 1)]
-    width = edges[1] - edges[0]
-    bars = [
-        pd.DataFrame(
-            {
-                "low": edges[:-1],
-                "high": edges[1:],
-                "label": [f"{middle:.1f}" for middle in (edges[:-1] + edges[1:]) / 2],
-                "height": count / (size * width),
-                "component": group,
-                "share": frames.pack(np.ones((1, BINS))),
-            }
-        )
-        for group, count in zip(GROUPS, counts, strict=True)
-    ]
-    grid = {
-        "low": edges[0],
-        "high": edges[-1],
-        "step": (edges[-1] - edges[0]) / CURVE_POINTS,
-        "top": 1.2 * sum(counts).max() / (size * width),
-    }
-    return {
-        "bars": pd.concat(bars, ignore_index=True),
-        "known": frames.by_component(known, GROUPS).assign(iteration=0, **grid),
-        "together": frames.by_component(together, ["Adults"]).assign(iteration=0, **grid),
-        "truth": frames.by_component(sample.truth, GROUPS).assign(**grid),
-    }
-
-
-def surface(heights: Array, guess: gaussian.Estimate) -> tuple[pd.DataFrame, gaussian.Estimate]:
-    best = gaussian.maximum_likelihood(heights)
-    mean_reach = max(2 * best.std, 1.1 * abs(guess.mean - best.mean))
-    low, high = min(best.std / 2.5, guess.std / 1.1), max(2.2 * best.std, 1.1 * guess.std)
-    mean_edges = np.linspace(best.mean - mean_reach, best.mean + mean_reach, GRID + 1)
-    std_edges = np.linspace(low, high, GRID + 1)
-    means, stds = (edges[:-1] + np.diff(edges) / 2 for edges in (mean_edges, std_edges))
-    values = gaussian.log_likelihood(heights, means[:, None], stds[None, :])
-    loss = (gaussian.log_likelihood(heights, *best) - values) / len(heights)
-    x, y = np.meshgrid(np.arange(GRID), np.arange(GRID), indexing="ij")
-    x, y = x.ravel(), y.ravel()
-    cells = pd.DataFrame(
-        {
-            "x_low": mean_edges[x],
-            "x_high": mean_edges[x + 1],
-            "y_low": std_edges[y],
-            "y_high": std_edges[y + 1],
-            "band": np.digitize(loss.ravel(), charts.LOSS_BANDS),
-        }
-    )
-    return cells, best
-
-
-c = Controls("ml", SPECS, SITUATIONS)
+c = Controls("ml", SPECS, SITUATIONS, view={})
 with st.sidebar:
-    c.situation()
+    situation = c.situation()
     st.subheader("Truth and data")
     population = {name: c.show(name) for name in ("mean", "std", "size")}
     seed = c.show("data_seed")
@@ -117,6 +33,7 @@ st.markdown(
     "distribution. Move your guess of its mean μ and standard deviation σ in the sidebar, and try "
     "to make the log-likelihood as large as you can."
 )
+sections.question(situation)
 heights, bars = one_group(**population, seed=seed)
 cells, best = surface(heights, guess)
 yours, largest = (float(gaussian.log_likelihood(heights, *e)) for e in (guess, best))
@@ -139,13 +56,7 @@ curves = pd.concat(
     ],
     ignore_index=True,
 )
-marks = pd.DataFrame(
-    {
-        "x": [guess.mean, best.mean],
-        "y": [guess.std, best.std],
-        "mark": ["Your guess", "Maximum likelihood"],
-    }
-)
+spots = {"Your guess": guess, "Maximum likelihood": best}
 sections.in_row(
     [
         Drawing(
@@ -159,13 +70,15 @@ sections.in_row(
         Drawing(
             "The hill: log-likelihood over μ and σ",
             charts.surface("μ (cm)", "σ (cm)", "Log-likelihood lost per adult"),
-            {"surface": cells, "marks": marks},
+            {"surface": cells, "marks": landscape.marks(spots)},
             f"Bands of equal log-likelihood over mean and standard deviation. The maximum is at "
             f"{best.mean:.2f} and {best.std:.2f}; your guess loses {largest - yours:,.1f}.",
         ),
     ],
     key="ml_fit",
 )
+
+sections.answer(situation)
 
 st.header("The formula")
 st.markdown("The log-likelihood of heights $x_1 \\dots x_n$ under a normal distribution is")
@@ -218,7 +131,12 @@ else:
     )
 charts.show(
     charts.densities("Height (cm)", "Group", bound=False),
-    {"bars": bars, "steps": curves, "truth": groups["truth"]},
+    {
+        "bars": bars,
+        "steps": curves,
+        "truth": groups["truth"],
+        "labelled": groups["known"],
+    },
     key="ml_groups",
     alt="Histogram of the heights of women and men together, "
     + " and ".join(
@@ -226,7 +144,9 @@ charts.show(
         for row in curves.itertuples()
     ),
 )
-st.caption("Dashed line: the true density of women and men together.")
+st.caption(
+    "Dashed: the true density of women and men together. Dotted: estimated with the labels known."
+)
 means = population["mean"] + SEPARATION * population["std"] * np.array([-1, 1])
 std = population["std"] * np.sqrt(1 - SEPARATION**2)
 half = min(population["size"] // 2, 12_500)

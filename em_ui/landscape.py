@@ -1,0 +1,176 @@
+"""The hill that EM climbs: the objective over two parameters, and the bound that touches it."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from itertools import islice
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from em_core.diagnostics import lower_bound
+from em_core.engine import Params, iterate, objective_of
+from em_ui import charts
+from em_ui.compute import Run
+from em_ui.sections import Drawing, Objective
+
+GRID = 61  # cells along each side of a surface
+_OVERLAP = 0.2  # of a cell: covers the seams that a canvas leaves between neighbours
+_SLICE = 61  # points of a slice
+_REACH, _LEAST_REACH = 2.5, 0.03  # how far a slice goes: in M-steps, and of the domain
+_SLICES = 60  # iterations that a slice is computed at, at the most
+_SLICE_WORK = 4e7  # observations times components times evaluations that a slice may cost
+
+
+def put(params: Any, field: str, component: int, value: float) -> Any:
+    """Return ``params`` with one number replaced."""
+    array = getattr(params, field).copy()
+    array[component] = value
+    return replace(params, **{field: array})
+
+
+def edges(low: float, high: float, cells: int = GRID) -> np.ndarray:
+    """Return the edges of ``cells`` equal cells between two values."""
+    return np.linspace(low, high, cells + 1)
+
+
+def affordable_cells(run: Run) -> int:
+    """Return how many cells along each side a surface may have, for the number of observations."""
+    work = len(run.problem.sample.data) * run.params.n_components
+    return int(np.clip(np.sqrt(_SLICE_WORK / work), 9, 41))
+
+
+def surface(
+    heights: np.ndarray, x_edges: np.ndarray, y_edges: np.ndarray, *, n: int, top: float
+) -> pd.DataFrame:
+    """Return the cells of a surface, for :func:`em_ui.charts.surface`.
+
+    Parameters
+    ----------
+    heights : ndarray, shape (columns, rows)
+        The objective at the middle of each cell.
+    x_edges, y_edges : ndarray
+        Edges of the cells.
+    n : int
+        Number of observations: bands are of the loss per observation.
+    top : float
+        The largest objective, from which the loss is counted.
+    """
+    loss = (top - heights).ravel() / n
+    bands = np.digitize(np.nan_to_num(loss, nan=np.inf), charts.LOSS_BANDS)
+    return cells(x_edges, y_edges).assign(band=bands)
+
+
+def cells(x_edges: np.ndarray, y_edges: np.ndarray) -> pd.DataFrame:
+    """Return the rectangles of a grid: x_low, x_high, y_low, y_high, column by column."""
+    x, y = (i.ravel() for i in np.indices((len(x_edges) - 1, len(y_edges) - 1)))
+    x_high, y_high = (e[1:] + _OVERLAP * np.diff(e) for e in (x_edges, y_edges))
+    return pd.DataFrame(
+        {
+            "x_low": x_edges[x],
+            "x_high": np.minimum(x_high, x_edges[-1])[x],
+            "y_low": y_edges[y],
+            "y_high": np.minimum(y_high, y_edges[-1])[y],
+        }
+    )
+
+
+def heights(
+    run: Run, build: Callable[[float, float], Params], x_edges: np.ndarray, y_edges: np.ndarray
+) -> np.ndarray:
+    """Return the objective at the middle of each cell, for the parameters that ``build`` makes."""
+    model, data = run.problem.model, run.problem.sample.data
+    middles = [(e[:-1] + e[1:]) / 2 for e in (x_edges, y_edges)]
+    return np.array(
+        [[objective_of(model, data, build(x, y)) for y in middles[1]] for x in middles[0]]
+    )
+
+
+def path(run: Run, field: str, components: Sequence[int]) -> pd.DataFrame:
+    """Return the way that two components took in one parameter: iteration, x, y."""
+    values = np.array([getattr(step.params, field)[list(components)] for step in run.steps])
+    return pd.DataFrame({"iteration": range(len(values)), "x": values[:, 0], "y": values[:, 1]})
+
+
+def marks(points: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+    """Return named points of a surface."""
+    return pd.DataFrame([{"mark": name, "x": x, "y": y} for name, (x, y) in points.items()])
+
+
+def bound_slice(
+    run: Run,
+    field: str,
+    component: int,
+    domain: tuple[float, float],
+    objective: Objective,
+    title: str,
+) -> Drawing:
+    """Return the drawing of the objective and its lower bound along one parameter.
+
+    At each iteration the other parameters are held at their values there, and the bound is the one
+    that touches the objective at that iteration's parameters. The slice shows a few times the step
+    that the M-step takes. Where the data are many, only some iterations are computed, and the
+    others show the nearest of these.
+
+    Parameters
+    ----------
+    run, objective
+        The run, and the name of what it climbs.
+    field, component : str and int
+        Which parameter.
+    domain : (float, float)
+        Where the parameter may lie.
+    title : str
+        Its symbol.
+    """
+    model, data = run.problem.model, run.problem.sample.data
+    affordable = _SLICE_WORK / (len(data) * run.params.n_components * _SLICE)
+    picked = int(np.clip(affordable, 2, _SLICES))
+    picked = np.unique(np.linspace(0, run.frames.last, picked).round().astype(int))
+    nearest = picked[np.abs(np.arange(run.frames.last + 1)[:, None] - picked).argmin(axis=1)]
+    curves, ends = [], []
+    for t in picked:
+        shown = np.flatnonzero(nearest == t)
+        interval = {"first": shown[0], "last": shown[-1]}
+        at = run.steps[t].params
+        here = getattr(at, field)[component]
+        after = next(islice(iterate(model, data, at), 1, None)).params
+        top = getattr(after, field)[component]
+        reach = max(_REACH * abs(top - here), _LEAST_REACH * (domain[1] - domain[0]))
+        grid = np.linspace(
+            max(min(here, top) - reach, domain[0]), min(max(here, top) + reach, domain[1]), _SLICE
+        )
+        bound = lower_bound(model, data, at)
+        along = [put(at, field, component, x) for x in grid]
+        heights = {
+            objective.title: [objective_of(model, data, params) for params in along],
+            "Lower bound": [bound(params) for params in along],
+        }
+        for name, values in heights.items():
+            table = pd.DataFrame({"x": grid, "y": np.array(values), "curve": name, **interval})
+            curves.append(table[np.isfinite(table["y"])])
+        for name, x in (("where they touch", here), ("top of the bound", top)):
+            y = bound(put(at, field, component, x))
+            if np.isfinite(y):
+                ends.append({"x": x, "y": y, "point": name, **interval})
+    note = "" if len(picked) > run.frames.last else f" Computed at {len(picked)} iterations."
+    return Drawing(
+        f"{objective.title} and lower bound along {title}",
+        charts.bound(title, objective.title),
+        {
+            "slice": pd.concat(curves, ignore_index=True),
+            "ends": pd.DataFrame(ends, columns=["x", "y", "point", *interval]),
+        },
+        f"{objective.title} along {title}, and the lower bound that touches it at the iteration of "
+        f"the player; the M-step goes to the top of the bound.{note}",
+    )
+
+
+def explain() -> None:
+    """Say in words what the slice shows."""
+    st.markdown(
+        "EM never sees the whole hill. In the E-step it builds a *lower bound* that touches the "
+        "curve where it stands. In the M-step it goes to the top of the bound, and the curve is at "
+        "least as high there. (On the slice, the other parameters stay where they are.)"
+    )

@@ -1,0 +1,72 @@
+"""Many initial guesses side by side: which optimum each reaches, and how often it is the best."""
+
+import streamlit as st
+
+from em_ui import charts
+from em_ui.compute import Run, Starts
+from em_ui.controls import Controls
+from em_ui.sections import Objective, count, csv_download
+
+
+def show_starts(
+    c: Controls, run: Run, starts: Starts, objective: Objective, *, guess: str | None
+) -> None:
+    """Draw the table and the curves of many starts; a click on a row opens it in the player.
+
+    Parameters
+    ----------
+    c, run, objective
+        The page's controls, the run in the player, and the name of the objective.
+    starts : Starts
+        From :func:`em_ui.compute.run_starts`.
+    guess : str, optional
+        The option of the control ``guess`` that draws these starts, if the page is set to another.
+    """
+    table = starts.table
+    solutions = table["solution"].nunique()
+    best = int((table["solution"] == 1).sum())
+    st.markdown(
+        f"{count(len(table), 'start')} reached {count(solutions, 'different solution')}. "
+        f"**{best}** of them reached the best, solution 1. Solutions that differ only in the order "
+        "of the components are the same. A different answer from another start is not a fault: the "
+        "hill has several tops."
+    )
+
+    unfinished = int((table["status"] != "converged").sum())
+    if unfinished:
+        st.caption(
+            f"{count(unfinished, 'start')} had not converged when stopped, so solutions that look "
+            "different may be on their way to the same place. Raise the iteration limit to see."
+        )
+
+    def open_start() -> None:
+        rows = st.session_state[c.key("start_rows")].selection.rows
+        if rows:
+            if guess is not None:
+                c.set("guess", guess)
+            c.set("start", int(table["start"].iloc[rows[0]]))
+
+    st.dataframe(
+        table.assign(best=table["solution"].eq(1).map({True: "best", False: ""})),
+        hide_index=True,
+        key=c.key("start_rows"),
+        height=300,
+        column_order=[table.columns[0], "solution", "best", *table.columns[2:]],
+        column_config={
+            name: st.column_config.NumberColumn(format="%.4f")
+            for name in table.columns
+            if table[name].dtype == float
+        },
+        on_select=open_start,
+        selection_mode="single-row",
+        alt="Each start: where it began and ended, its objective, iterations and status",
+    )
+    st.caption("Click the box before a row to open that start in the player.")
+    csv_download("Download the starts (CSV)", table, f"{c.prefix}-starts.csv", c.key("starts_csv"))
+    charts.show(
+        charts.curves(objective.title),
+        {"curves": starts.curves},
+        key=c.key("curves"),
+        alt=f"{objective.title} of {count(len(table), 'start')} against iteration; {best} end at "
+        "the best solution",
+    )

@@ -1,0 +1,1 @@
+"""What each example page shows: its controls and situations, the problem they set, the numbers."""
