@@ -1,17 +1,21 @@
 """What several test files share: a page of the app, run through its entry point."""
 
 import json
+import re
 import urllib.parse
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 import pytest
+import streamlit as st
 from hypothesis import settings
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
+from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest
 
-from em_ui.controls import Controls
+from em_ui.controls import VIEW, Controls, Section
 
 # Its asserts are inherited by test classes, and should explain themselves as theirs do.
 pytest.register_assert_rewrite("contract")
@@ -30,19 +34,78 @@ PREFIXES = {
 WIDGETS = ("slider", "number_input", "selectbox", "toggle")
 
 
+SECTIONS = [name for name, control in VIEW.items() if isinstance(control, Section)]
+
+
+@cache
+def registered_pages() -> dict[str, Any]:
+    """What st.navigation registers in a first run of the app, the same for every visitor."""
+    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()._registered_pages
+
+
 class Chart(NamedTuple):
     template: dict[str, Any]
     data: dict[str, pd.DataFrame]
     alt: str
 
+    @classmethod
+    def of(cls, element: Any) -> "Chart":
+        proto = element.proto
+        data = {d.name: convert_arrow_bytes_to_pandas_df(d.data.data) for d in proto.datasets}
+        return cls(json.loads(proto.spec), data, proto.alt)
 
-class Page:
+
+class Part:
+    """What stands on a page, or in one section of it."""
+
+    def __init__(self, block: Any) -> None:
+        self.block = block
+
+    @property
+    def charts(self) -> list[Chart]:
+        return [Chart.of(element) for element in self.block.get("vega_lite_chart")]
+
+    def chart(self, words: str) -> Chart:
+        """Return the one chart whose description holds these words."""
+        (element,) = [e for e in self.block.get("vega_lite_chart") if words in e.proto.alt]
+        return Chart.of(element)
+
+    def frame(self, words: str) -> pd.DataFrame:
+        """Return the one table whose description holds these words."""
+        (element,) = [e for e in self.block.dataframe if words in e.proto.alt]
+        return element.value
+
+    @property
+    def text(self) -> str:
+        return "\n".join(element.value for element in self.block.markdown)
+
+    @property
+    def captions(self) -> list[str]:
+        return [element.value for element in self.block.caption]
+
+    @property
+    def formulas(self) -> list[str]:
+        """The lines of each formula, without what only keeps them apart."""
+        lines = []
+        for element in self.block.latex:
+            text = element.value.removeprefix("$$").removesuffix("$$").strip()
+            text = re.sub(r"^\\begin\{aligned\}|\\end\{aligned\}$|\\vphantom\{[^}]*\}", "", text)
+            lines += re.split(r"\\\\", text) if element.value.count("aligned") else [text]
+        return lines
+
+
+class Page(Part):
     """A page of the app, and what stands on it. Every run of it must end without an exception."""
 
     def __init__(self, name: str, query: dict[str, str | list[str]]) -> None:
-        self.name, self.prefix = name, PREFIXES.get(name, name)
-        self.at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30).run()
+        self.at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
+        # A visitor with a link comes to the page straight away.
+        self.at._registered_pages = registered_pages()
         self.switch(name, **query)
+
+    @property
+    def block(self) -> AppTest:
+        return self.at
 
     def switch(self, name: str, **query: str | list[str]) -> None:
         """Go to a page, as a click in the navigation or, with a query, a link does."""
@@ -58,72 +121,126 @@ class Page:
     def widgets(self) -> list[Any]:
         return [widget for kind in WIDGETS for widget in self.at.get(kind)]
 
+    def name_of(self, widget: Any) -> str:
+        """Return the name of a control; the choice of situation has a key for each."""
+        name = widget.key.removeprefix(f"{self.prefix}_")
+        return "situation" if name.startswith("situation ") else name
+
     def shown(self) -> list[str]:
-        """Names of the controls on the page."""
-        names = [w.key.removeprefix(f"{self.prefix}_") for w in self.widgets()]
-        return ["situation" if name.startswith("situation ") else name for name in names]
+        """Names of the controls on the page, without its sections."""
+        return [self.name_of(widget) for widget in self.widgets()]
+
+    def sections(self) -> list[str]:
+        """Names of the sections on the page."""
+        labels = [expander.label for expander in self.at.expander]
+        return [name for name in SECTIONS if VIEW[name].label in labels]
+
+    def section(self, name: str) -> Part:
+        """Return what stands in a section."""
+        (box,) = [e for e in self.at.expander if e.label == VIEW[name].label]
+        return Part(box)
+
+    def open(self, *names: str) -> None:
+        """Open exactly these sections."""
+        for name in SECTIONS:
+            self.at.session_state[f"{self.prefix}_{name}"] = name in names
+        self.run()
+
+    def stand(self, **position: float) -> None:
+        """Let the address name the position of the player (``iter=3``)."""
+        for name, value in position.items():
+            self.at.query_params[f"{self.prefix}_{name}"] = f"{value:g}"
+        self.run()
 
     def widget(self, name: str) -> Any:
-        if name == "situation":  # its key changes with its value
-            return next(w for w in self.at.selectbox if w.label == "Situation")
+        if name == "situation":
+            (choice,) = [w for w in self.at.selectbox if self.name_of(w) == name]
+            return choice
         return self.at.get_by_key(f"{self.prefix}_{name}")
 
     def value(self, name: str) -> Any:
         return self.widget(name).value
 
     def set(self, **values: Any) -> None:
+        """Set controls, one run for each."""
         for name, value in values.items():
             self.widget(name).set_value(value)
             self.run()
+
+    def set_at_once(self, **values: Any) -> None:
+        """Set controls that are on the page already, in one run."""
+        for name, value in values.items():
+            self.widget(name).set_value(value)
+        self.run()
 
     def press(self, name: str) -> None:
         self.widget(name).click()
         self.run()
 
-    @property
-    def charts(self) -> list[Chart]:
-        protos = [element.proto for element in self.at.get("vega_lite_chart")]
-        return [
-            Chart(
-                json.loads(proto.spec),
-                {d.name: convert_arrow_bytes_to_pandas_df(d.data.data) for d in proto.datasets},
-                proto.alt,
-            )
-            for proto in protos
-        ]
+    def select(self, name: str, selection: dict[str, Any]) -> None:
+        """Send what the browser sends after a click on a mark of a chart or a row of a table."""
+        kinds = ("vega_lite_chart", "arrow_data_frame", "dataframe")
+        key = f"-{self.prefix}_{name}"
+        ids = {e.proto.id for kind in kinds for e in self.at.get(kind) if e.proto.id.endswith(key)}
+        (widget_id,) = ids
+        states = self.at._tree.get_widget_states()
+        states.widgets.append(
+            WidgetState(id=widget_id, string_value=json.dumps({"selection": selection}))
+        )
+        self.at._run(states)
+        assert not self.at.exception, self.at.exception[0].message
 
-    def component(self, name: str) -> dict[str, Any]:
-        """Return the data that a component is given."""
-        protos = [e.proto for e in self.at.get("bidi_component") if e.proto.component_name == name]
-        assert len(protos) == 1, name
-        return json.loads(protos[0].json)
+    def components(self, name: str) -> list[dict[str, Any]]:
+        """Return the data that each component of this kind is given."""
+        protos = [e.proto for e in self.at.get("bidi_component")]
+        return [json.loads(p.json) for p in protos if p.component_name == name]
 
     @property
     def player(self) -> dict[str, Any]:
-        return self.component("iteration_player")
+        (data,) = self.components("iteration_player")
+        return data
 
-    @property
-    def link(self) -> dict[str, str]:
-        """The query of the link to copy."""
-        pairs = urllib.parse.parse_qsl(
-            self.component("copy_link")["query"], keep_blank_values=True, strict_parsing=True
-        )
+    def link_labelled(self, label: str) -> dict[str, str]:
+        """The query of the link that a button copies."""
+        (query,) = [d["query"] for d in self.components("copy_link") if d["label"] == label]
+        pairs = urllib.parse.parse_qsl(query, keep_blank_values=True, strict_parsing=True)
         assert len(dict(pairs)) == len(pairs)
         return dict(pairs)
 
     @property
-    def table(self) -> pd.DataFrame:
-        return self.at.dataframe[0].value
+    def link(self) -> dict[str, str]:
+        """The query of the link to copy."""
+        return self.link_labelled("Copy link to these settings")
 
     @property
-    def text(self) -> str:
-        return "\n".join(element.value for element in self.at.markdown)
+    def student_link(self) -> dict[str, str]:
+        """The query of the link for students."""
+        return self.link_labelled("Copy link for students")
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The iteration table."""
+        return self.frame("Parameters and objective at every iteration")
 
     @property
     def status(self) -> str:
         lines = [*self.at.success, *self.at.info, *self.at.error]
-        assert len(lines) == 1
-        return lines[0].value
+        (line,) = [line for line in lines if line.value != self.question]
+        return line.value
+
+    @property
+    def question(self) -> str | None:
+        """The question of the situation that is set, if any."""
+        found = [i.value for i in self.at.info if i.proto.title == "Before you press play"]
+        assert len(found) <= 1
+        return found[0] if found else None
+
+    @property
+    def answer(self) -> str | None:
+        """The answer behind the click, if there is one."""
+        boxes = [e for e in self.at.expander if e.label.startswith("After you have played")]
+        assert len(boxes) <= 1
+        return Part(boxes[0]).text if boxes else None
 
     @property
     def advice(self) -> list[str]:
@@ -147,6 +264,25 @@ def visit():
     return open_page
 
 
+@pytest.fixture(scope="session")
+def plain(visit):
+    """Return a function that gives a page as it comes at first. To be read, not to be changed."""
+    return cache(visit)
+
+
+@pytest.fixture(scope="session")
+def opened(visit):
+    """Return a function that gives a page with all sections open. To be read, not to be changed."""
+
+    @cache
+    def open_all(name: str) -> Page:
+        page = visit(name)
+        page.open(*page.sections())
+        return page
+
+    return open_all
+
+
 class Declared(dict[str, Controls]):
     """Controls by page; Hypothesis prints it in its reports, which need not list them all."""
 
@@ -155,7 +291,7 @@ class Declared(dict[str, Controls]):
 
 
 @pytest.fixture(scope="session")
-def declared(visit) -> Declared:
+def declared(plain) -> Declared:
     """The controls that each page declares."""
     found: dict[str, Controls] = {}
     original = Controls.footer
@@ -168,7 +304,21 @@ def declared(visit) -> Declared:
     patch.setattr(Controls, "footer", footer)
     try:
         for name in PREFIXES:
-            visit(name)
+            plain(name).run()
     finally:
         patch.undo()
     return Declared({name: found[prefix] for name, prefix in PREFIXES.items()})
+
+
+@pytest.fixture
+def downloads(monkeypatch) -> dict[str, tuple[Any, str]]:
+    """File name to (content, or the function that makes it, and type) of all that is offered."""
+    offered: dict[str, tuple[Any, str]] = {}
+    original = st.download_button
+
+    def download_button(label: str, data: Any, file_name: str, mime: str, **options: Any) -> bool:
+        offered[file_name] = (data, mime)
+        return original(label, data, file_name, mime, **options)
+
+    monkeypatch.setattr(st, "download_button", download_button)
+    return offered

@@ -24,6 +24,7 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
 from em_core.binomial_mixture import published_trials
+from em_ui.controls import VIEW
 
 pytestmark = pytest.mark.browser
 
@@ -532,7 +533,6 @@ class TestPlayer:
         tab.page.locator("select[name=speed]").select_option("fast")
         play.click()
         expect(play).to_have_text("Pause")
-        expect(play).to_have_attribute("aria-pressed", "true")
         tab.expect_frame(10, 10)
         expect(play).to_have_text("Play")
         # From the end, it plays from the start again, and can be paused.
@@ -558,10 +558,59 @@ class TestPlayer:
             tab.expect_frame(frame, 10)
         assert tab.slider.get_attribute("aria-valuetext") == "Initial guess"
         tab.page.keyboard.press("Tab")
+        expect(tab.page.locator("input[name=halves]")).to_be_focused()
+        tab.page.keyboard.press("Tab")
         expect(tab.page.locator("select[name=speed]")).to_be_focused()
         tab.button("play").focus()
         tab.page.keyboard.press("Enter")
         expect(tab.button("play")).to_have_text("Pause")
+        tab.slider.focus()
+        tab.page.keyboard.press("Space")
+        expect(tab.button("play")).to_have_text("Play")
+
+    def test_half_steps_move_responsibilities_and_parameters_in_turn(self, tab):
+        tab.open(PUBLISHED)
+        tab.page.locator("input[name=halves]").check()
+        expect(tab.slider).to_have_attribute("step", "0.5")
+        for iteration, assigned, words in [
+            (0, 0, "Initial guess, E-step done"),
+            (1, 0, "Iteration 1 of 10, M-step done"),
+            (1, 1, "Iteration 1 of 10, E-step done"),
+            (2, 1, "Iteration 2 of 10, M-step done"),
+        ]:
+            tab.button("forward").click()
+            expect(tab.page.locator(".readout .label")).to_have_text(words)
+            for name, value in (("iter", iteration), ("assign", assigned)):
+                inputs = tab.page.locator(f".vega-bindings input[name={name}]")
+                assert {i.input_value() for i in inputs.all()} == {str(value)}
+        tab.page.wait_for_url("**tc_iter=2")
+
+    def test_at_rest_the_address_names_the_iteration_and_the_server_is_left_alone(self, tab):
+        tab.open(PUBLISHED)
+        sent = tab.sent
+        tab.slider.fill("4")
+        tab.page.wait_for_url("**tc_iter=4")
+        assert tab.sent == sent
+
+    def test_with_a_section_open_the_server_hears_once_where_it_stopped(self, tab):
+        tab.open(f"{PUBLISHED}&tc_by_hand=true")
+        standing = tab.page.get_by_text("where the player stands")
+        expect(standing).to_contain_text("At the initial guess")
+        sent = tab.sent
+        for _ in range(3):
+            tab.button("forward").click()
+        expect(standing).to_contain_text("At iteration 3")
+        assert tab.sent == sent + 1
+        tab.page.wait_for_url("**tc_iter=3**")
+
+    def test_a_click_on_the_picture_picks_the_observation(self, tab):
+        tab.open(f"{PUBLISHED}&tc_by_hand=true")
+        bars = tab.page.locator(".st-key-tc_picture path[aria-roledescription=bar]")
+        nine = bars.filter(has=tab.page.locator("xpath=self::*[contains(@aria-label, 'Heads: 9')]"))
+        nine.first.click()
+        trial = 1 + int(np.flatnonzero(published_trials().data == 9)[0])
+        expect(tab.control("tc_observation")).to_have_value(str(trial))
+        expect(tab.page.get_by_text(f"Trial {trial} shows 9 heads")).to_be_visible()
 
     def test_keeps_its_iteration_over_a_rerun(self, tab):
         tab.open(PUBLISHED)
@@ -662,7 +711,10 @@ class TestLinks:
         assert len(keys) > 5
         situation = {key for key in keys if "_situation-" in key}
         assert len(situation) == 1
-        assert set(query) == set(keys) - situation
+        prefix = next(iter(situation)).split("_")[0]
+        view = {f"{prefix}_{name}" for name in VIEW}  # the sections, and where the player stands
+        assert set(query) - view == set(keys) - situation - view
+        assert {f"{prefix}_{name}" for name in ("by_hand", "many", "teacher")} <= set(query)
 
     def test_download_is_the_table_in_full_precision(self, tab):
         tab.open(PUBLISHED)

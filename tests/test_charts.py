@@ -18,17 +18,32 @@ BOUND = {
     "scatter": charts.scatter(),
     "shares": charts.shares("Heads", "Trials", "Coin"),
     "densities": charts.densities("Value", "Component"),
+    "surface with a path": charts.surface("Mean 1", "Mean 2", "Loss", path=True),
+    "bound": charts.bound("Mean", "Objective"),
+    **{
+        f"{name} without truth": make(truth=False)
+        for name, make in {
+            "parameter": lambda **o: charts.parameter("means", "Mean", **o),
+            "scatter": charts.scatter,
+            "shares": lambda **o: charts.shares("Heads", "Trials", "Coin", **o),
+            "densities": lambda **o: charts.densities("Value", "Component", **o),
+        }.items()
+    },
 }
 FREE = {
     "still": charts.densities("Value", "Component", bound=False),
     "histogram": charts.histogram("Height"),
     "surface": charts.surface("Mean", "SD", "Loss"),
+    "curves": charts.curves("Objective"),
+    "distance": charts.distance("Distance"),
+    "start map": charts.start_map("A", "B", ("this", "that")),
 }
+PICKABLE = {"scatter": "observation", "shares": "label", "densities": "label"}
 # Settings far from the defaults: other data, other guess, other length of the run.
 CHANGED = {
     "maximum_likelihood": {"data_seed": 9, "guess_std": 3.0, "size": 50, "mean": 120.0},
     "k_means": {"k": 6, "size": 40, "spread": 4.0, "guess": "k-means++", "max_iter": 4},
-    "two_coins": {"situation": "Do and Batzoglou", "tol": "1e-10", "max_iter": 500, "row": 3},
+    "two_coins": {"situation": "Do and Batzoglou", "tol": "1e-10", "max_iter": 500},
     "gaussian_mixture": {"k": 5, "data_seed": 3, "guess": "Random data points", "floor": 0.5},
 }
 
@@ -58,7 +73,8 @@ def fields_read(unit):
         expressions = [v for k, v in step.items() if k in ("calculate", "filter")]
         for expression in expressions:
             read |= set(re.findall(r"datum\.(\w+)", expression))
-        read |= {aggregate["field"] for aggregate in aggregates(step)}
+        for kind in ("aggregate", "joinaggregate"):
+            read |= {aggregate["field"] for aggregate in step.get(kind, [])}
         read |= set(step.get("flatten", [])) | set(step.get("groupby", []))
     return read
 
@@ -69,7 +85,8 @@ def fields_made(unit):
     for step in unit.get("transform", []):
         names = step.get("as", [])
         made |= {names} if isinstance(names, str) else set(names)
-        made |= {aggregate["as"] for aggregate in aggregates(step)}
+        for kind in ("aggregate", "joinaggregate"):
+            made |= {aggregate["as"] for aggregate in step.get(kind, [])}
     return made
 
 
@@ -77,6 +94,8 @@ class TestTemplates:
     @pytest.mark.parametrize("name", BOUND)
     def test_player_can_bind_every_iteration(self, name):
         parameters = {p["name"]: p for p in BOUND[name]["params"]}
+        picked = parameters.pop("pick", None)
+        assert (picked is not None) == (name.split()[0] in PICKABLE)
         assert set(parameters) == {"iter", "assign"}
         for parameter in parameters.values():
             assert parameter["value"] == 0
@@ -85,6 +104,24 @@ class TestTemplates:
     @pytest.mark.parametrize("name", FREE)
     def test_player_leaves_the_others_alone(self, name):
         assert not any("bind" in parameter for parameter in FREE[name].get("params", []))
+
+    @pytest.mark.parametrize(("name", "field"), PICKABLE.items())
+    def test_a_click_picks_one_mark(self, name, field):
+        (pick,) = (p for p in BOUND[name]["params"] if p["name"] == "pick")
+        assert pick["select"] == {"type": "point", "fields": [field]}
+        # Of the marks that carry the field, and of no others.
+        (view,) = pick["views"]
+        (unit,) = (unit for unit, _ in layers(BOUND[name]) if unit.get("name") == view)
+        assert field in str(unit["encoding"]["tooltip"])
+
+    @pytest.mark.parametrize("name", ["parameter", "scatter", "shares", "densities"])
+    def test_truth_and_labels_are_drawn_apart_or_not_at_all(self, name):
+        references = [(u, data) for u, data in layers(BOUND[name]) if data in ("truth", "labelled")]
+        assert [data for _, data in references] == ["truth", "labelled"]
+        marks = [{k: u["mark"].get(k) for k in ("strokeDash", "shape")} for u, _ in references]
+        assert marks[0] != marks[1]
+        sealed = {data for _, data in layers(BOUND[f"{name} without truth"])}
+        assert sealed == {data for _, data in layers(BOUND[name])} - {"truth", "labelled"}
 
     def test_is_compiled_once(self):
         assert charts.scatter() is BOUND["scatter"]
@@ -108,6 +145,8 @@ class TestOnPages:
     def test_does_not_change_with_the_settings(self, visit, name):
         # A changed template would put the player's iteration back to the start.
         page = visit(name)
+        if name == "two_coins":
+            page.open("surface")
         before = [chart.template for chart in page.charts]
         page.set(**CHANGED[name])
         assert [chart.template for chart in page.charts] == before
@@ -123,8 +162,8 @@ class TestOnPages:
         )
 
     @pytest.mark.parametrize("name", PREFIXES)
-    def test_reads_the_data_that_the_page_sends(self, visit, name):
-        for chart in visit(name).charts:
+    def test_reads_the_data_that_the_page_sends(self, opened, name):
+        for chart in opened(name).charts:
             used = set()
             for unit, data in layers(chart.template):
                 assert data in chart.data, chart.alt
@@ -134,22 +173,26 @@ class TestOnPages:
             assert used == set(chart.data)
 
     @pytest.mark.parametrize("name", PREFIXES)
-    def test_data_are_finite(self, visit, name):
-        for chart in visit(name).charts:
+    def test_data_are_finite(self, opened, name):
+        for chart in opened(name).charts:
             for frame in chart.data.values():
                 numbers = frame.select_dtypes("number").drop(columns="movement", errors="ignore")
                 assert np.isfinite(numbers).all(axis=None), chart.alt
 
     @pytest.mark.parametrize("name", ["k_means", "two_coins", "gaussian_mixture"])
-    def test_everything_ends_with_the_same_iteration(self, visit, name):
-        page = visit(name)
+    def test_everything_ends_with_the_same_iteration(self, opened, name):
+        page = opened(name)
         last = len(page.player["rows"]) - 1
         for chart in page.charts:
             if "bind" not in str(chart.template):
                 continue
             for data, frame in chart.data.items():
-                if "iteration" in frame and data != "truth":
+                if "iteration" in frame and data not in ("truth", "labelled"):
                     assert set(frame["iteration"]) == set(range(last + 1))
+                if "first" in frame:
+                    # Intervals without a gap and without an overlap.
+                    shown = frame[["first", "last"]].drop_duplicates().to_numpy()
+                    assert [i for a, b in shown for i in range(a, b + 1)] == [*range(last + 1)]
                 if "share" in frame:
                     assert set(frame["share"].str.len()) == {charts.SHARE_DIGITS * (last + 1)}
                 if "assigned" in frame:

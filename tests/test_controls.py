@@ -7,7 +7,22 @@ from conftest import PREFIXES
 from hypothesis import given
 from hypothesis import strategies as st
 
-from em_ui.controls import Choice, Number, Switch, _quoted, _same, iteration_limit, seed, tolerance
+from em_ui.controls import (
+    VIEW,
+    Choice,
+    Number,
+    Section,
+    Switch,
+    _quoted,
+    _same,
+    iteration_limit,
+    seed,
+    start_number,
+    student,
+    to_find,
+    tolerance,
+    view,
+)
 
 WHOLE = Number("Whole", 10, 1, 200, 1)
 BY_FIVES = Number("By fives", 10, 5, 50, 5)
@@ -16,6 +31,7 @@ SLIDER = Number("Slider", 0.5, 0.1, 5.0, 0.1, slider=True)
 NUMBERS = (WHOLE, BY_FIVES, DECIMAL, SLIDER)
 CHOICE = Choice("Choice", ("0", "1e-6", "Zwei"), "1e-6")
 SWITCH = Switch("Switch", True)
+SECTION = Section("Section", ":material/calculate:")
 
 anything = st.one_of(st.text(), st.floats(), st.integers(), st.none(), st.booleans())
 
@@ -66,11 +82,12 @@ class TestNumber:
         assert SLIDER.nearest(0.1 + 2 * 0.1) == 0.3
 
 
-class TestChoiceAndSwitch:
+class TestChoiceSwitchAndSection:
     @given(given_value=anything)
     def test_nearest_is_allowed_whatever_comes(self, given_value):
         assert CHOICE.nearest(given_value) in CHOICE.options
         assert SWITCH.nearest(given_value) in (True, False)
+        assert SECTION.nearest(given_value) in (True, False)
 
     def test_choices_are_exact(self):
         assert CHOICE.nearest("Zwei") == "Zwei"
@@ -84,6 +101,14 @@ class TestChoiceAndSwitch:
     )
     def test_switch_knows_true_and_false_alone(self, raw, value):
         assert SWITCH.nearest(raw) is value
+
+    @pytest.mark.parametrize(
+        ("raw", "value"),
+        [("true", True), ("FALSE", False), (True, True), ("1", False), ("", False)],
+    )
+    def test_section_is_closed_unless_it_is_said_to_be_open(self, raw, value):
+        assert SECTION.nearest(raw) is value
+        assert SECTION.nearest(SECTION.text(value)) is value
 
     def test_texts_give_the_values_back(self):
         assert all(CHOICE.nearest(CHOICE.text(option)) == option for option in CHOICE.options)
@@ -135,7 +160,7 @@ class TestDeclarations:
 
     @pytest.mark.parametrize("name", PREFIXES)
     def test_defaults_are_allowed(self, declared, name):
-        for spec in declared[name].specs.values():
+        for spec in {**declared[name].specs, **declared[name].view}.values():
             assert spec.nearest(spec.default) == spec.default
             assert type(spec.nearest(spec.default)) is type(spec.default)
             if isinstance(spec, Number):
@@ -143,12 +168,25 @@ class TestDeclarations:
 
     @pytest.mark.parametrize("name", PREFIXES)
     def test_situations_name_controls(self, declared, name):
-        for values in declared[name].situations.values():
-            assert set(values) <= set(declared[name].specs)
+        for situation in declared[name].situations.values():
+            assert set(situation.values) <= set(declared[name].specs)
 
     @pytest.mark.parametrize("name", PREFIXES)
     def test_one_situation_is_the_defaults(self, declared, name):
-        assert {} in declared[name].situations.values()
+        (situation,) = [s for s in declared[name].situations.values() if not s.values]
+        assert situation is next(iter(declared[name].situations.values()))
+
+    @pytest.mark.parametrize("name", PREFIXES)
+    def test_names_and_labels_of_controls_and_view_keep_apart(self, declared, name):
+        specs, shown = declared[name].specs, declared[name].view
+        assert not set(specs) & set(shown)
+        labels = [control.label for control in [*specs.values(), *shown.values()]]
+        assert len(set(labels)) == len(labels)
+
+    @pytest.mark.parametrize("name", PREFIXES)
+    def test_truth_names_controls(self, declared, name):
+        assert set(declared[name].truth) <= set(declared[name].specs)
+        assert bool(declared[name].truth) == (name != "maximum_likelihood")
 
     def test_shared_controls(self):
         assert (seed("Seed").low, seed("Seed").default) == (0, 1)
@@ -156,3 +194,16 @@ class TestDeclarations:
         choice = tolerance("trial")
         assert all(float(option) >= 0 for option in choice.options)
         assert "trial" in choice.help
+        assert (start_number().low, start_number().high) == (1, VIEW["starts"].high) == (1, 200)
+        assert (student().low, student().default) == (0, 0)
+        assert (to_find("Coins", 8).default, to_find("Coins", 8).high) == (0, 8)
+        assert to_find("Coins", 8).label == "Coins to look for"
+
+    def test_view_is_the_same_on_every_page_but_for_the_word(self):
+        assert {n: c for n, c in view("Trial").items() if n != "observation"} == {
+            n: c for n, c in VIEW.items() if n != "observation"
+        }
+        assert view("Trial")["observation"].label == "Trial"
+        # Half-steps between the iterations, and all of them.
+        assert (VIEW["iter"].low, VIEW["iter"].high, VIEW["iter"].step) == (0, 500, 0.5)
+        assert not any(c.default for c in VIEW.values() if isinstance(c, Section))

@@ -27,6 +27,15 @@ START = BinomialParams([0.6, 0.5], [0.5, 0.5])
 POINTS = np.array([[0.0, 0.0], [0.0, 2.0], [5.0, 5.0], [6.0, 5.0], [5.5, 8.0]])
 
 
+KNOWN = BinomialParams([0.8, 0.45], [0.6, 0.4])
+
+
+def build(trace, truth, names, *, labelled=None, objective="log-likelihood", **arguments):
+    """Build the frames; without better knowledge the truth is the estimate with labels known."""
+    known = truth if labelled is None else labelled
+    return frames.build(trace, truth, known, names, objective=objective, **arguments)
+
+
 @pytest.fixture(scope="module")
 def coins():
     return fit(COINS, HEADS, START, tol=0, max_iter=3)
@@ -84,7 +93,7 @@ class TestDrawable:
 
 class TestBuild:
     def test_steps_have_a_row_per_iteration_and_component(self, coins):
-        steps = frames.build(coins, START, "AB", objective="log-likelihood").steps
+        steps = build(coins, START, "AB").steps
         assert list(steps["iteration"]) == [0, 0, 1, 1, 2, 2, 3, 3]
         assert list(steps["component"]) == list("ABABABAB")
         history = np.concatenate([step.params.heads_prob for step in coins.steps])
@@ -92,7 +101,7 @@ class TestBuild:
         assert list(steps["last"]) == [False] * 6 + [True] * 2
 
     def test_movement_is_the_distance_of_an_update(self, points):
-        built = frames.build(points, points.steps[0].params, "12", objective="inertia", sign=-1)
+        built = build(points, points.steps[0].params, "12", objective="inertia", sign=-1)
         paths = np.array([step.params.centroids for step in points.steps])
         steps = built.steps.set_index(["iteration", "component"])["movement"].unstack()
         assert steps.loc[0].isna().all()
@@ -103,12 +112,20 @@ class TestBuild:
 
     def test_truth_may_have_more_components_than_the_guess(self, coins):
         truth = BinomialParams([0.1, 0.5, 0.9], [0.2, 0.3, 0.5])
-        built = frames.build(coins, truth, "ABC", objective="log-likelihood")
+        built = build(coins, truth, "ABC")
         assert list(built.truth["component"]) == list("ABC")
         assert set(built.steps["component"]) == set("AB")
 
+    def test_truth_and_estimate_with_labels_have_a_row_per_component(self, coins):
+        built = build(coins, START, "AB", labelled=KNOWN)
+        for frame, params in ((built.truth, START), (built.labelled, KNOWN)):
+            assert list(frame) == ["component", "heads_prob", "weights"]
+            assert list(frame["component"]) == ["A", "B"]
+            np.testing.assert_array_equal(frame["heads_prob"], params.heads_prob)
+            np.testing.assert_array_equal(frame["weights"], params.weights)
+
     def test_table_has_every_parameter_objective_and_gain(self, coins):
-        table = frames.build(coins, START, "AB", objective="log-likelihood").table
+        table = build(coins, START, "AB").table
         assert list(table) == [
             "iteration",
             "heads_prob A",
@@ -126,19 +143,19 @@ class TestBuild:
         np.testing.assert_array_equal(table["gain"].to_numpy()[1:], np.diff(coins.objectives))
 
     def test_sign_turns_the_objective_but_not_the_gain(self, points):
-        built = frames.build(points, points.steps[0].params, "12", objective="inertia", sign=-1)
+        built = build(points, points.steps[0].params, "12", objective="inertia", sign=-1)
         np.testing.assert_array_equal(built.table["inertia"], -points.objectives)
         np.testing.assert_array_equal(built.objective["objective"], -points.objectives)
         assert (built.table["gain"].dropna() >= 0).all()
 
     def test_no_inertia_is_plain_zero(self):
         trace = fit(KMeans(), POINTS, KMeansParams(POINTS), tol=0, max_iter=5)
-        built = frames.build(trace, trace.final.params, "12345", objective="inertia", sign=-1)
+        built = build(trace, trace.final.params, "12345", objective="inertia", sign=-1)
         for values in (built.table["inertia"], built.objective["objective"]):
             assert not np.signbit(values).any()
 
     def test_points_in_the_plane_have_a_column_for_each_direction(self, points):
-        table = frames.build(points, points.steps[0].params, "12", objective="inertia").table
+        table = build(points, points.steps[0].params, "12", objective="inertia").table
         centroids = points.final.params.centroids
         last = table.iloc[-1]
         assert [last["centroids 2 x"], last["centroids 2 y"]] == list(centroids[1])
@@ -148,12 +165,42 @@ class TestBuild:
         start = GaussianParams([0.0, 10.0], [1.0, 1.0], [0.5, 0.5])
         trace = fit(GaussianMixture(min_std=0.0), data, start, tol=0, max_iter=50)
         assert trace.status is Status.NON_FINITE
-        built = frames.build(trace, start, "12", objective="log-likelihood")
+        built = build(trace, start, "12")
         assert built.table["iteration"].iloc[-1] == trace.n_iter
         assert built.last == trace.n_iter - 1
         assert built.steps["iteration"].max() == trace.n_iter - 1
         assert built.steps["last"].sum() == 2
         assert np.isfinite(built.objective["objective"]).all()
+
+
+class TestFlat:
+    def test_names_parameter_and_component(self):
+        assert frames.flat(KNOWN, "AB") == {
+            "heads_prob A": 0.8,
+            "heads_prob B": 0.45,
+            "weights A": 0.6,
+            "weights B": 0.4,
+        }
+
+    def test_names_the_direction_in_the_plane(self):
+        assert frames.flat(KMeansParams([[1.0, 2.0], [3.0, 4.0]]), "12") == {
+            "centroids 1 x": 1.0,
+            "centroids 1 y": 2.0,
+            "centroids 2 x": 3.0,
+            "centroids 2 y": 4.0,
+        }
+
+    def test_follows_the_order_of_the_iteration_table(self, points):
+        values = frames.flat(points.final.params, "12")
+        table = build(points, points.final.params, "12", objective="inertia").table
+        assert list(table)[1:5] == list(values)
+        assert list(table.iloc[-1])[1:5] == list(values.values())
+
+    def test_more_names_than_components_do_no_harm(self):
+        assert set(frames.flat(BinomialParams([0.1], [1.0]), "ABC")) == {
+            "heads_prob A",
+            "weights A",
+        }
 
 
 class TestPictures:
@@ -192,7 +239,7 @@ class TestPictures:
                 assert text[step.iteration] == "ab"[nearest]
 
     def test_still_is_one_iteration_as_iteration_zero(self, coins):
-        built = frames.build(coins, START, "AB", objective="log-likelihood")
+        built = build(coins, START, "AB")
         still = frames.still(built.steps, 2)
         np.testing.assert_array_equal(still["heads_prob"], coins.steps[2].params.heads_prob)
         assert set(still["iteration"]) == {0}

@@ -9,7 +9,7 @@ from conftest import PREFIXES
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from em_ui.controls import Choice, Number, Switch
+from em_ui.controls import Choice, Number, Section, Switch
 
 # An example opens the app, which takes 0.1 s: only a few, and none to shrink a failure.
 few = settings(max_examples=8, phases=(Phase.explicit, Phase.generate))
@@ -56,6 +56,10 @@ HOSTILE = [
 ]
 
 
+def every_control(controls):
+    return {**controls.specs, **controls.view}
+
+
 def check_notice(notice, label, raw):
     """Check that a notice names the control, and quotes the link as short, inert text."""
     found = NOTICE.fullmatch(notice)
@@ -72,7 +76,7 @@ def check_notice(notice, label, raw):
 def check_sensible(page, declared, name):
     """Check that every control on the page has a value that it allows."""
     for control in set(page.shown()) - {"situation"}:
-        spec, value = declared[name].specs[control], page.value(control)
+        spec, value = every_control(declared[name])[control], page.value(control)
         assert spec.nearest(value) == value
         if isinstance(spec, Number):
             assert spec.low <= value <= spec.high
@@ -139,13 +143,47 @@ class TestOneValue:
             ("tol", "1e-10", "1e-10"),
             ("hard", "true", True),
             ("hard", "False", False),
-            ("row", "7", 7),
+            ("student", "9999", 9999),
         ],
     )
     def test_allowed_is_taken_without_a_notice(self, visit, control, raw, value):
         page = visit("two_coins", **{f"tc_{control}": raw})
         assert page.value(control) == value
         assert not page.notices
+
+    @pytest.mark.parametrize(
+        ("control", "raw", "value"),
+        [
+            ("observation", "7", 7),
+            ("observation", "100000", 100_000),
+            ("starts", "200", 200),
+            ("class_size", "7", 5),  # not in the link
+        ],
+    )
+    def test_view_is_taken_without_a_notice(self, visit, control, raw, value):
+        sections = {f"tc_{name}": "true" for name in ("by_hand", "many", "teacher")}
+        page = visit("two_coins", **sections, **{f"tc_{control}": raw}, tc_trials="5")
+        assert page.value(control) == value
+        assert not page.notices
+
+    @pytest.mark.parametrize(
+        ("raw", "mended"),
+        [("3", "3"), ("3.5", "3.5"), ("3.4", "3.5"), ("501", "500"), ("-1", None), ("x", None)],
+    )
+    def test_position_is_a_number_of_half_steps(self, visit, raw, mended):
+        page = visit("two_coins", tc_iter=raw)
+        assert page.at.query_params.get("tc_iter") == mended
+        assert bool(page.notices) == (raw != mended)
+        for notice in page.notices:
+            check_notice(notice, "Iteration", raw)
+
+    @pytest.mark.parametrize(
+        ("raw", "is_open"), [("true", True), ("True", True), ("false", False), ("1", False)]
+    )
+    def test_section_is_open_or_closed(self, visit, raw, is_open):
+        page = visit("two_coins", tc_by_hand=raw)
+        assert bool(page.section("by_hand").formulas) == is_open
+        assert bool(page.notices) == (raw == "1")
 
     def test_mended_value_stands_in_the_address(self, visit):
         page = visit("two_coins", tc_tosses="999", tc_trials="x", tc_true_a="0.3")
@@ -202,13 +240,13 @@ class TestSeveralValues:
 )
 @pytest.mark.parametrize("name", PREFIXES)
 def test_any_text_for_any_control(visit, declared, name, raw, data):
-    specs = declared[name].specs
+    specs = every_control(declared[name])
     control = data.draw(st.sampled_from(sorted(specs)))
     spec = specs[control]
     page = visit(name, **{f"{PREFIXES[name]}_{control}": raw})
     check_sensible(page, declared, name)
     value = page.value(control) if control in page.shown() else spec.nearest(raw)
-    if isinstance(spec, Switch):
+    if isinstance(spec, Switch | Section):
         fine = raw.lower() == str(value).lower()
     elif isinstance(spec, Choice):
         fine = raw == value
@@ -235,7 +273,7 @@ def is_number(text: str) -> bool:
 
 def any_value(spec):
     """Return a strategy for the values that a reader can set."""
-    if isinstance(spec, Switch):
+    if isinstance(spec, Switch | Section):
         return st.booleans()
     if isinstance(spec, Choice):
         return st.sampled_from(spec.options)
@@ -252,21 +290,30 @@ class TestCopiedLink:
     @given(data=st.data())
     @pytest.mark.parametrize("name", PREFIXES)
     def test_shows_the_same_page(self, visit, declared, name, data):
-        specs = declared[name].specs
+        specs = every_control(declared[name])
         chosen = data.draw(st.sets(st.sampled_from(sorted(specs)), max_size=8))
         values = {control: data.draw(any_value(specs[control])) for control in sorted(chosen)}
-        page = visit(name, **{f"{PREFIXES[name]}_{c}": specs[c].text(v) for c, v in values.items()})
+        query = {f"{PREFIXES[name]}_{c}": specs[c].text(v) for c, v in values.items()}
+        page = visit(name, **query)
         assert not page.notices
         for control in chosen & set(page.shown()):
             assert page.value(control) == values[control]
 
-        copy = visit(name, **page.link)
+        # Values that wait for a control to appear make it another situation, but the same run.
+        position, link = f"{PREFIXES[name]}_iter", page.link
+        if set(query) - set(link) - {position}:
+            page = visit(name, **{k: v for k, v in query.items() if k in link or k == position})
+            assert page.link == link
+
+        # The browser adds what the address says of the player's position.
+        copy = visit(name, **link, **{k: v for k, v in query.items() if k == position})
         assert not copy.notices
         assert set(copy.shown()) == set(page.shown())
         for control in set(page.shown()) - {"situation"}:
             assert copy.value(control) == page.value(control), control
         assert copy.link == page.link
         assert copy.text == page.text
+        assert copy.formulas == page.formulas
         for mine, theirs in zip(page.at.dataframe, copy.at.dataframe, strict=True):
             assert mine.value.equals(theirs.value)
         if name != "maximum_likelihood":
@@ -274,18 +321,27 @@ class TestCopiedLink:
             assert copy.player == page.player
 
     @pytest.mark.parametrize("name", PREFIXES)
-    def test_holds_every_control_on_the_page(self, visit, name):
-        page = visit(name)
-        controls = {f"{page.prefix}_{control}" for control in page.shown()}
-        assert set(page.link) == controls - {f"{page.prefix}_situation"}
+    def test_holds_every_control_on_the_page_and_every_section(self, plain, opened, name):
+        for page in (plain(name), opened(name)):
+            controls = set(page.shown()) - {"situation", "class_size"} | set(page.sections())
+            assert set(page.link) == {f"{page.prefix}_{control}" for control in controls}
+            is_open = {page.link[f"{page.prefix}_{section}"] for section in page.sections()}
+            assert is_open <= {"true" if page is opened(name) else "false"}
+
+    @pytest.mark.parametrize("name", ["k_means", "two_coins", "gaussian_mixture"])
+    def test_browser_is_told_to_keep_the_position_and_the_seal(self, plain, name):
+        page = plain(name)
+        (data,) = page.components("copy_link")
+        assert data["keep"] == [f"{page.prefix}_iter", f"{page.prefix}_quiz"]
+        assert page.player["param"] == f"{page.prefix}_iter"
 
     def test_keeps_every_digit(self, visit):
         page = visit("gaussian_mixture")
         page.set(mean1=0.1234567890123456)
         assert visit("gaussian_mixture", **page.link).value("mean1") == 0.1234567890123456
 
-    def test_is_plain_ascii(self, visit):
-        query = visit("two_coins").component("copy_link")["query"]
+    def test_is_plain_ascii(self, plain):
+        query = plain("two_coins").components("copy_link")[0]["query"]
         assert re.fullmatch(r"[\w.=&+%-]+", query, re.ASCII)
         assert urllib.parse.parse_qs(query)["tc_data"] == ["Simulated"]
 

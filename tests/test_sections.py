@@ -1,0 +1,1095 @@
+"""The sections that open: every number in them is that of ``em_core``, and closed they are free."""
+
+import importlib
+import io
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import SECTIONS
+from scipy import stats
+
+from em_core import (
+    BinomialMixture,
+    BinomialParams,
+    GaussianMixture,
+    GaussianParams,
+    HardEM,
+    KMeans,
+    KMeansParams,
+    binomial_mixture,
+    fit,
+    fit_labelled,
+    gaussian_mixture,
+    kmeans,
+    match_components,
+)
+from em_core.diagnostics import linear_rate, lower_bound, same_solutions
+from em_ui.charts import LOSS_BANDS
+from em_ui.compute import DATA, GUESS, stream
+
+EXAMPLES = ("k_means", "two_coins", "gaussian_mixture")
+PUBLISHED = {"tc_data": "Five published trials", "tc_start_a": "0.6", "tc_start_b": "0.5"}
+HEADS = np.array([5, 9, 8, 4, 7])
+
+FIGURE = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?")
+
+
+def figures(line):
+    """Return the numbers in a line of LaTeX, as they are written, without indices and squares."""
+    line = re.sub(r"_(\w|\{[^}]*\})|\^2", "", line)
+    return FIGURE.findall(line)
+
+
+def coins(n=500, student=None):
+    entropy = [1, DATA] + ([student] if student else [])
+    truth = BinomialParams([0.6, 0.2], [0.5, 0.5])
+    rng = np.random.default_rng(entropy)
+    return binomial_mixture.simulate(truth, n_tosses=10, n_trials=n, rng=rng)
+
+
+def blobs():
+    return kmeans.simulate([200] * 3, spread=1.0, rng=stream(6, DATA))
+
+
+def line():
+    return gaussian_mixture.simulate(
+        [-10, 30, 3], [3, 7, 5], [1000, 1000, 1000], rng=stream(1, DATA)
+    )
+
+
+def in_order(trace, truth):
+    """Return the trace with its components in the order of the truth, as a page has it."""
+    (place, *_), (true, *_) = (list(p.arrays().values()) for p in (trace.final.params, truth))
+    return trace.relabel(match_components(place, true))
+
+
+def run_of(name, *, hard=False, max_iter=None):
+    """Return a page's run at its defaults, and its sample, from em_core alone."""
+    if name == "k_means":
+        sample, model, tol = blobs(), KMeans(), 0
+        start = kmeans.guess_from_points(sample.data, 3, rng=stream(1, GUESS, 1))
+    elif name == "two_coins":
+        sample, model, tol = coins(), BinomialMixture(10), 1e-6
+        start = BinomialParams([0.8, 0.7], [0.5, 0.5])
+    else:
+        sample, model, tol = line(), GaussianMixture(0.05), 1e-6
+        start = gaussian_mixture.guess_integers(sample.data, 3, rng=stream(46, GUESS, 1))
+    limit = max_iter or {"gaussian_mixture": 20}.get(name, 100)
+    model = HardEM(model) if hard else model
+    trace = fit(model, sample.data, start, tol=tol, max_iter=limit)
+    return in_order(trace, sample.truth), sample, model
+
+
+@pytest.fixture(scope="module")
+def published(visit):
+    return visit("two_coins", **PUBLISHED, tc_by_hand="true")
+
+
+@pytest.fixture(scope="module")
+def weighted(visit):
+    return visit("two_coins", tc_by_hand="true", tc_weights="true", tc_share_a="0.25")
+
+
+@pytest.fixture(scope="module")
+def points(visit):
+    return visit("k_means", km_by_hand="true")
+
+
+@pytest.fixture(scope="module")
+def values(visit):
+    return visit("gaussian_mixture", gm_by_hand="true")
+
+
+class TestTwoCoinsByHand:
+    def check(self, page, trace, data, at, i, *, hard=False, weights=False):
+        """Compare every number of the section with loops over the trials."""
+        theta, pi = trace.steps[at].params.heads_prob, trace.steps[at].params.weights
+        joint = np.array([w * stats.binom.pmf(data, 10, p) for w, p in zip(pi, theta, strict=True)])
+        shares = joint / joint.sum(axis=0)
+        if hard:
+            shares = (shares == shares.max(axis=0)).astype(float)
+        h, t = int(data[i]), 10 - int(data[i])
+        hand = page.section("by_hand")
+        assert f"Trial {i + 1} shows {h} heads and {t} tails." in hand.text
+        assert f"Added up over all {len(data):,} trials" in hand.text
+        lines = hand.formulas
+        mix = [[] if pi[0] == pi[1] else [f"{share:.3f}"] for share in pi]
+        terms = [
+            [*mix[k], f"{theta[k]:.3f}", str(h), f"{1 - theta[k]:.3f}", str(t)] for k in (0, 1)
+        ]
+        for k in (0, 1):
+            w = shares[k, i]
+            assert figures(lines[2 * k]) == [*terms[k], *terms[0], *terms[1], f"{w:.3f}"]
+            assert ("hard" in lines[2 * k]) == hard
+            split = [f"{w:.3f}", str(h), f"{w * h:.3f}", f"{w:.3f}", str(t), f"{w * t:.3f}"]
+            assert figures(lines[2 * k + 1]) == split
+        # One step further, and not only what the page's own M-step says.
+        heads, tails, trials = shares @ data, shares @ (10 - data), shares.sum(axis=1)
+        for k in (0, 1):
+            fraction = [f"{heads[k]:.2f}", f"{heads[k]:.2f}", f"{tails[k]:.2f}"]
+            made = f"{heads[k] / (heads[k] + tails[k]):.3f}"
+            assert figures(lines[4 + k]) == [*fraction, made]
+            if at + 1 < len(trace.steps):
+                assert made == f"{trace.steps[at + 1].params.heads_prob[k]:.3f}"
+            if weights:
+                share = [f"{trials[k]:.2f}", str(len(data)), f"{trials[k] / len(data):.3f}"]
+                assert figures(lines[6 + k]) == share
+        assert len(lines) == (8 if weights else 6)
+        table = hand.frame(f"of each trial at iteration {at}")
+        np.testing.assert_array_equal(table["heads"], data[:1000])
+        np.testing.assert_array_equal(table["tails"], 10 - data[:1000])
+        for k, coin in enumerate("AB"):
+            w = shares[k, :1000]
+            np.testing.assert_allclose(table[f"weight {coin}"], w, rtol=1e-9)
+            np.testing.assert_allclose(table[f"heads to {coin}"], w * data[:1000], rtol=1e-9)
+            np.testing.assert_allclose(table[f"tails to {coin}"], w * (10 - data[:1000]), rtol=1e-9)
+        when = "the initial guess" if at == 0 else f"iteration {at}"
+        assert f"At **{when}**, where the player stands" in hand.text
+
+    def test_published_shares_and_sums(self, published):
+        published.stand(iter=0)
+        hand = published.section("by_hand")
+        weights = hand.frame("Weights and attributed")["weight A"]
+        assert list(weights.round(3)) == [0.449, 0.805, 0.733, 0.352, 0.647]
+        assert hand.formulas[4].endswith(r"\frac{21.30}{21.30 + 8.57} = 0.713")
+        assert hand.formulas[5].endswith(r"\frac{11.70}{11.70 + 8.43} = 0.581")
+
+    @pytest.mark.parametrize("at", [0, 3, 10, 499])
+    def test_published_trials(self, published, at):
+        trace = fit(BinomialMixture(10), HEADS, BinomialParams([0.6, 0.5], [0.5, 0.5]))
+        published.stand(iter=at)
+        published.set(observation=2)
+        assert trace.n_iter == 10
+        self.check(published, trace, HEADS, min(at, 10), 1)
+
+    @pytest.mark.parametrize(("half_step", "at"), [(0.5, 0), (2.5, 2)])
+    def test_half_steps_are_by_the_parameters_of_their_iteration(self, published, half_step, at):
+        trace = fit(BinomialMixture(10), HEADS, BinomialParams([0.6, 0.5], [0.5, 0.5]))
+        published.stand(iter=half_step)
+        published.set(observation=1)
+        self.check(published, trace, HEADS, at, 0)
+
+    @pytest.mark.parametrize(("typed", "shown"), [(5, 5), (6, 5), (100_000, 5)])
+    def test_trial_beyond_the_last_is_the_last(self, published, typed, shown):
+        published.stand(iter=0)
+        published.set(observation=typed)
+        assert f"Trial {shown} shows 7 heads" in published.section("by_hand").text
+
+    @pytest.mark.parametrize(("at", "trial"), [(0, 1), (4, 321), (499, 500)])
+    def test_with_weights(self, weighted, at, trial):
+        truth = BinomialParams([0.6, 0.2], [0.25, 0.75])
+        data = binomial_mixture.simulate(truth, n_tosses=10, n_trials=500, rng=stream(1, DATA)).data
+        model = BinomialMixture(10, estimate_weights=True)
+        trace = fit(model, data, BinomialParams([0.8, 0.7], [0.5, 0.5]), max_iter=100)
+        weighted.stand(iter=at)
+        weighted.set(observation=trial)
+        self.check(weighted, trace, data, min(at, trace.n_iter), trial - 1, weights=True)
+
+    @pytest.mark.parametrize("at", [0, 2])
+    def test_hard_assignment(self, visit, at):
+        page = visit("two_coins", tc_by_hand="true", tc_hard="true", tc_observation="7")
+        page.stand(iter=at)
+        trace, sample, _ = run_of("two_coins", hard=True)
+        self.check(page, trace, sample.data, at, 6, hard=True)
+
+    def test_sums_are_over_all_trials_where_not_all_are_listed(self, visit):
+        page = visit("two_coins", tc_trials="1500", tc_by_hand="true", tc_observation="1400")
+        hand = page.section("by_hand")
+        assert len(hand.frame("Weights and attributed")) == 1_000
+        assert any("1,000 of 1,500 trials" in caption for caption in hand.captions)
+        data = coins(1500).data
+        trace = fit(BinomialMixture(10), data, BinomialParams([0.8, 0.7], [0.5, 0.5]))
+        self.check(page, trace, data, 0, 1399)
+
+    def test_click_on_a_bar_takes_its_first_trial(self, visit):
+        page = visit("two_coins", tc_by_hand="true")
+        data = coins().data
+        for heads in (3, 8):
+            page.select("picture", {"pick": [{"label": str(heads)}]})
+            first = int(np.flatnonzero(data == heads)[0]) + 1
+            assert page.value("observation") == first
+            assert f"Trial {first} shows {heads} heads" in page.section("by_hand").text
+        page.select("picture", {"pick": []})
+        assert page.value("observation") == first
+
+    def test_click_counts_while_the_section_is_closed(self, visit):
+        page = visit("two_coins")
+        page.select("picture", {"pick": [{"label": "8"}]})
+        page.open("by_hand")
+        assert "shows 8 heads" in page.section("by_hand").text
+
+    @pytest.mark.parametrize(
+        ("section", "report"),
+        [("by_hand", True), ("surface", True), ("many", False), ("code", False), (None, False)],
+    )
+    def test_player_reports_only_where_a_number_depends_on_it(self, visit, section, report):
+        page = visit("two_coins", **({f"tc_{section}": "true"} if section else {}))
+        assert page.player["report"] is report
+
+
+class TestKMeansByHand:
+    def check(self, page, trace, data, at, i):
+        (x, y), centroids = data[i], trace.steps[at].params.centroids
+        hand = page.section("by_hand")
+        assert f"Point {i + 1} lies at ({x:.4f}, {y:.4f})." in hand.text
+        distances = [(x - cx) ** 2 + (y - cy) ** 2 for cx, cy in centroids]
+        nearest = int(np.argmin(distances))
+        assert f"So it goes wholly to centroid {nearest + 1}." in hand.text
+        k = len(centroids)
+        assert len(hand.formulas) == 2 * k
+        for j, (cx, cy) in enumerate(centroids):
+            written = hand.formulas[j]
+            assert figures(written) == [f"{v:.4f}" for v in (x, cx, y, cy, distances[j])]
+            assert ("nearest" in written) == (j == nearest)
+        squares = ((data[:, None] - centroids) ** 2).sum(axis=2)
+        members = squares.argmin(axis=1)
+        for j in range(k):
+            written, mine = hand.formulas[k + j], data[members == j]
+            if len(mine):
+                (sx, sy), (mx, my) = mine.sum(axis=0), mine.mean(axis=0)
+                texts = [f"{sx:.4f}", f"{sy:.4f}", str(len(mine)), f"{mx:.4f}", f"{my:.4f}"]
+                assert figures(written) == texts
+            else:
+                assert "has no points and stays at" in written
+                assert figures(written) == [f"{v:.4f}" for v in centroids[j]]
+
+    @pytest.mark.parametrize(("at", "point"), [(0, 1), (2, 333), (499, 600), (0, 100_000)])
+    def test_distances_and_means(self, points, at, point):
+        trace, sample, _ = run_of("k_means")
+        points.stand(iter=at)
+        points.set(observation=point)
+        self.check(points, trace, sample.data, min(at, trace.n_iter), min(point, 600) - 1)
+
+    @pytest.mark.parametrize("at", [0, 2])
+    def test_empty_cluster(self, visit, at):
+        page = visit("k_means", km_guess="Random places", km_start="2", km_by_hand="true")
+        page.stand(iter=at)
+        data = blobs().data
+        start = kmeans.guess_uniform(data, 3, rng=stream(1, GUESS, 2))
+        trace = in_order(fit(KMeans(), data, start, tol=0), blobs().truth)
+        self.check(page, trace, data, at, 0)
+        assert sum("has no points" in text for text in page.section("by_hand").formulas) == 1
+
+    def test_click_on_a_point_takes_it(self, visit):
+        page = visit("k_means", km_by_hand="true")
+        page.select("picture", {"pick": [{"observation": 42}]})
+        x, y = blobs().data[41]
+        assert f"Point 42 lies at ({x:.4f}, {y:.4f})." in page.section("by_hand").text
+
+    def test_drawn_points_of_many_know_their_number(self, visit):
+        page = visit("k_means", km_size="1000")
+        data = kmeans.simulate([1000] * 3, spread=1.0, rng=stream(6, DATA)).data
+        drawn = page.charts[0].data["points"]
+        np.testing.assert_array_equal(data[drawn["observation"] - 1], drawn[["x", "y"]])
+
+
+class TestGaussianByHand:
+    def check(self, page, trace, data, at, i, *, hard=False, weights=True):
+        p = trace.steps[at].params
+        joint = p.weights * stats.norm.pdf(data[:, None], p.means, p.stds)
+        shares = joint / joint.sum(axis=1, keepdims=True)
+        if hard:
+            shares = (shares == shares.max(axis=1, keepdims=True)).astype(float)
+        hand, k = page.section("by_hand"), len(p.means)
+        assert f"Value {i + 1} is {data[i]:.4f}." in hand.text
+        lines = hand.formulas
+        assert len(lines) == 3 * k
+        for j in range(k):
+            texts = [f"{p.weights[j]:.3f}", f"{data[i]:.4f}", f"{p.means[j]:.2f}"]
+            assert figures(lines[j]) == [*texts, f"{p.stds[j]:.2f}", f"{joint[i, j]:.4g}"]
+            r = [f"{joint[i, j]:.4g}", f"{joint[i].sum():.4g}", f"{shares[i, j]:.3f}"]
+            assert figures(lines[k + j]) == r
+            count, total = shares[:, j].sum(), shares[:, j] @ data
+            mean = total / count
+            square = shares[:, j] @ (data - mean) ** 2
+            texts = [f"{total:.2f}", f"{count:.2f}", f"{mean:.2f}"]
+            texts += [f"{square:.2f}", f"{count:.2f}", f"{np.sqrt(square / count):.2f}"]
+            texts += [f"{count:.2f}", str(len(data)), f"{count / len(data):.3f}"] * weights
+            assert figures(lines[2 * k + j]) == texts
+            if at + 1 < len(trace.steps):
+                after = trace.steps[at + 1].params
+                assert texts[2] == f"{after.means[j]:.2f}"
+                assert texts[5] == f"{after.stds[j]:.2f}"
+
+    @pytest.mark.parametrize(("at", "value"), [(0, 1), (7, 1500), (20, 3000), (499, 99_999)])
+    def test_densities_and_sums(self, values, at, value):
+        trace, sample, _ = run_of("gaussian_mixture")
+        values.stand(iter=at)
+        values.set(observation=value)
+        self.check(values, trace, sample.data, min(at, 20), min(value, 3000) - 1)
+        assert not any("is raised" in text for text in values.section("by_hand").captions)
+
+    def test_hard_assignment_without_weights(self, visit):
+        page = visit(
+            "gaussian_mixture",
+            gm_by_hand="true",
+            gm_hard="true",
+            gm_weights="false",
+            gm_guess="Random data points",
+            gm_guess_seed="1",
+            gm_observation="77",
+        )
+        page.stand(iter=3)
+        data = line().data
+        model = HardEM(GaussianMixture(0.05, estimate_weights=False))
+        start = gaussian_mixture.guess_from_points(data, 3, rng=stream(1, GUESS, 1))
+        trace = in_order(fit(model, data, start, max_iter=20), line().truth)
+        self.check(page, trace, data, 3, 76, hard=True, weights=False)
+        assert r"\rightarrow" in page.section("by_hand").formulas[3]
+
+    def test_says_when_the_floor_raises_a_deviation(self, visit):
+        page = visit("gaussian_mixture", gm_by_hand="true", gm_floor="5", gm_iter="20")
+        (caption,) = (c for c in page.section("by_hand").captions if "is raised" in c)
+        assert "smallest, 5," in caption
+        assert "= 5.00" in page.section("by_hand").formulas[6]
+
+    def test_click_on_a_bar_takes_the_nearest_value(self, visit):
+        page = visit("gaussian_mixture", gm_by_hand="true")
+        label = page.charts[0].data["bars"]["label"][40]
+        page.select("picture", {"pick": [{"label": label}]})
+        data = line().data
+        nearest = np.abs(data - float(label)).argmin()
+        assert page.value("observation") == nearest + 1
+        assert f"Value {nearest + 1} is {data[nearest]:.4f}." in page.section("by_hand").text
+
+
+class TestHardAgainstSoft:
+    def test_published_trials_side_by_side(self, visit):
+        page = visit("two_coins", **PUBLISHED, tc_versus="true")
+        table = page.section("versus").frame("soft and hard EM").set_index("method")
+        assert table.loc["soft EM", ["θ A", "θ B"]].astype(float).round(3).tolist() == [
+            0.797,
+            0.520,
+        ]
+        for method in ("hard EM", "labels known"):
+            assert table.loc[method, ["θ A", "θ B"]].tolist() == pytest.approx([0.80, 0.45])
+        # One step, and one to see that nothing changes.
+        assert table["iterations"].tolist()[:2] == [10, 2]
+
+    @pytest.mark.parametrize("hard", ["false", "true"])
+    def test_both_start_where_the_page_does(self, visit, hard):
+        page = visit("two_coins", tc_versus="true", tc_hard=hard)
+        table = page.section("versus").frame("soft and hard EM").set_index("method")
+        for method, is_hard in (("soft EM", False), ("hard EM", True)):
+            trace, sample, model = run_of("two_coins", hard=is_hard)
+            expected = trace.final.params.heads_prob
+            assert table.loc[method, ["θ A", "θ B"]].tolist() == expected.tolist()
+            assert table.loc[method, "iterations"] == trace.n_iter
+        known = fit_labelled(model, sample.data, sample.labels, trace.final.params)
+        assert table.loc["labels known", ["θ A", "θ B"]].tolist() == known.heads_prob.tolist()
+
+    @pytest.mark.parametrize(("at", "point"), [(0, 5), (4, 600)])
+    def test_k_means_is_the_limit_of_a_narrow_mixture(self, visit, at, point):
+        page = visit("k_means", km_versus="true", km_observation=str(point))
+        page.stand(iter=at)
+        section = page.section("versus")
+        assert (
+            f"point {point}, at {f'iteration {at}' if at else 'the initial guess'}:" in section.text
+        )
+        trace, sample, _ = run_of("k_means")
+        centroids, x = trace.steps[at].params.centroids, sample.data[point - 1]
+        for _, row in section.frame("Shares of the point").iterrows():
+            density = stats.norm.pdf(x, centroids, row["σ"]).prod(axis=1)
+            share = (
+                density / density.sum() if density.sum() else np.eye(3)[self.nearest(x, centroids)]
+            )
+            np.testing.assert_allclose(row.iloc[1:].to_numpy(float), share, rtol=1e-6, atol=1e-12)
+        widths = section.frame("Shares of the point")["σ"]
+        assert list(widths) == sorted(widths, reverse=True)
+        last = section.frame("Shares of the point").iloc[-1, 1:].to_numpy(float)
+        assert last[self.nearest(x, centroids)] == pytest.approx(1, abs=1e-3)
+
+    @staticmethod
+    def nearest(x, centroids):
+        return np.linalg.norm(centroids - x, axis=1).argmin()
+
+    def test_three_ways_on_the_gaussian_page(self, visit):
+        page = visit("gaussian_mixture", gm_versus="true", gm_max_iter="50")
+        table = page.section("versus").frame("mistakes").set_index("method")
+        data, labels = line().data, line().labels
+        start = gaussian_mixture.guess_integers(data, 3, rng=stream(46, GUESS, 1))
+        mixture = GaussianMixture(0.05)
+        for method, model, points, init in (
+            ("Gaussian mixture, soft", mixture, data, start),
+            ("Gaussian mixture, hard", HardEM(mixture), data, start),
+            ("K-Means", KMeans(), data[:, None], KMeansParams(start.means[:, None])),
+        ):
+            trace = fit(model, points, init, tol=1e-6, max_iter=50)
+            final = next(iter(trace.final.params.arrays().values())).ravel()
+            order = match_components(final, [-10, 30, 3])
+            found = table.loc[method, ["mean 1", "mean 2", "mean 3"]].tolist()
+            assert found == final[order].tolist()
+            assert table.loc[method, "iterations"] == trace.n_iter
+            params = trace.final.params.relabel(order)
+            winners = model.e_step(points, params).responsibilities.argmax(axis=1)
+            wrong = f"{100 * (winners != labels).mean():.1f}%"
+            assert table.loc[method, "values with the wrong component"] == wrong
+
+    def test_three_ways_need_as_many_components_as_groups(self, visit):
+        page = visit("gaussian_mixture", gm_versus="true", gm_find="2")
+        assert len(page.section("versus").block.dataframe) == 0
+
+
+def check_bands(cells, objective, top, n, *, x_edges, y_edges, some=None):
+    """Check the bands of a surface's cells against the objective at their middles."""
+    x_step, y_step = x_edges[1] - x_edges[0], y_edges[1] - y_edges[0]
+    assert sorted(set(cells["x_low"])) == pytest.approx(list(x_edges[:-1]))
+    assert sorted(set(cells["y_low"])) == pytest.approx(list(y_edges[:-1]))
+    # A cell reaches over its neighbour's edge, to leave no seam.
+    assert (cells["x_high"] >= np.minimum(cells["x_low"] + x_step, x_edges[-1]) - 1e-9).all()
+    rows = cells if some is None else cells.iloc[some]
+    for row in rows.itertuples():
+        loss = (top - objective(row.x_low + x_step / 2, row.y_low + y_step / 2)) / n
+        distance = np.abs(np.array(LOSS_BANDS) - loss).min()
+        if distance > 1e-9:
+            assert row.band == np.searchsorted(LOSS_BANDS, loss, side="right")
+
+
+def check_slice(chart, model, data, steps, put, *, field, k, domain, slack=1e-9):
+    """Check that the bound touches, stays below and has its top where the M-step goes."""
+    (title,) = set(chart.data["slice"]["curve"]) - {"Lower bound"}
+    ends = chart.data["ends"].set_index("point")
+    for (first, last), rows in chart.data["slice"].groupby(["first", "last"]):
+        at = steps[first].params
+        assert first <= last < len(steps)
+        curves = {name: rows[rows["curve"] == name] for name in (title, "Lower bound")}
+        hill, below = (curves[name].set_index("x")["y"] for name in (title, "Lower bound"))
+        size = len(data) + np.abs(hill).max()
+        assert domain[0] - slack <= hill.index.min() < hill.index.max() <= domain[1] + slack
+        both = hill.index.intersection(below.index)
+        assert len(both) > 20
+        assert (below[both] <= hill[both] + 1e-12 * size).all()
+        bound = lower_bound(model, data, at)
+        for x in both[:: len(both) // 5]:
+            assert hill[x] == pytest.approx(model.e_step(data, put(at, x)).objective, rel=1e-12)
+            assert below[x] == pytest.approx(bound(put(at, x)), rel=1e-12)
+        touch, top = (
+            ends.loc[point][ends.loc[point]["first"] == first].iloc[0]
+            for point in ("where they touch", "top of the bound")
+        )
+        assert touch["x"] == getattr(at, field)[k]
+        assert touch["y"] == pytest.approx(steps[first].objective, rel=1e-12)
+        update = model.m_step(
+            model.statistics(data, at, model.e_step(data, at).responsibilities), at
+        )
+        assert top["x"] == pytest.approx(getattr(update, field)[k], rel=1e-10)
+        assert top["y"] >= below.max() - 1e-12 * size
+        assert touch["y"] - 1e-12 * size <= top["y"]
+        reached = model.e_step(data, put(at, top["x"])).objective
+        assert top["y"] <= reached + 1e-12 * size
+
+
+def put_mean(params, k, x):
+    means = params.means.copy()
+    means[k] = x
+    return GaussianParams(means, params.stds, params.weights)
+
+
+class TestHillOfTwoCoins:
+    @pytest.mark.parametrize("hard", [False, True])
+    def test_bands_are_the_loss_of_the_objective(self, visit, hard):
+        page = visit("two_coins", tc_surface="true", tc_hard=str(hard).lower())
+        trace, sample, model = run_of("two_coins", hard=hard)
+        heads, times = np.unique(sample.data, return_counts=True)
+
+        def objective(a, b):
+            joint = BinomialMixture(10).log_joint(heads, BinomialParams([a, b], [0.5, 0.5]))
+            each = joint.max(axis=1) if hard else np.log(np.exp(joint).sum(axis=1))
+            return times @ each
+
+        edges = np.linspace(0, 1, 62)
+        (surface,) = (c for c in page.section("surface").charts if "surface" in c.data)
+        final = trace.final
+        middles = (edges[:-1] + edges[1:]) / 2
+        top = max(final.objective, max(objective(a, b) for a in middles for b in middles))
+        cells = surface.data["surface"]
+        check_bands(cells, objective, top, 500, x_edges=edges, y_edges=edges)
+        # Spot checks of that short cut against the model itself.
+        for a, b in ((0.6, 0.2), (0.31, 0.94)):
+            params = BinomialParams([a, b], [0.5, 0.5])
+            assert objective(a, b) == pytest.approx(model.e_step(sample.data, params).objective)
+        # The mirror image is as high.
+        bands = cells["band"].to_numpy().reshape(61, 61)
+        np.testing.assert_array_equal(bands, bands.T)
+
+    def test_path_and_marks(self, visit):
+        page = visit("two_coins", tc_surface="true")
+        trace, sample, _ = run_of("two_coins")
+        chart = page.section("surface").chart("Two tops")
+        path = chart.data["path"]
+        assert list(path["iteration"]) == list(range(trace.n_iter + 1))
+        history = np.array([step.params.heads_prob for step in trace.steps])
+        np.testing.assert_array_equal(path[["x", "y"]], history)
+        marks = chart.data["marks"].set_index("mark")
+        a, b = trace.final.params.heads_prob
+        assert tuple(marks.loc["top"]) == (a, b)
+        assert tuple(marks.loc["mirror image"]) == (b, a)
+        middle = sample.data.mean() / 10
+        assert tuple(marks.loc["saddle"]) == pytest.approx((middle, middle))
+        bands = self.bands_at(chart.data["surface"], marks)
+        assert bands["top"] == bands["mirror image"] == 0 < bands["saddle"]
+        assert f"Two tops, at {a:.3f}, {b:.3f} and mirrored" in chart.alt
+
+    @staticmethod
+    def bands_at(cells, marks):
+        """Return the band of the cell that each mark lies in."""
+        low = cells[["x_low", "y_low"]].to_numpy()
+        inside = {
+            name: ((low <= place) & (place < low + 1 / 61)).all(axis=1)
+            for name, place in zip(marks.index, marks.to_numpy(), strict=True)
+        }
+        return {name: cells.loc[where, "band"].item() for name, where in inside.items()}
+
+    @pytest.mark.parametrize("hard", [False, True])
+    def test_bound_along_one_coin(self, visit, hard):
+        page = visit("two_coins", tc_surface="true", tc_hard=str(hard).lower())
+        trace, sample, model = run_of("two_coins", hard=hard)
+        chart = page.section("surface").chart("lower bound that touches")
+        assert chart.data["slice"]["first"].nunique() == trace.n_iter + 1
+        check_slice(
+            chart,
+            model,
+            sample.data,
+            trace.steps,
+            lambda p, x: BinomialParams([x, p.heads_prob[1]], p.weights),
+            field="heads_prob",
+            k=0,
+            domain=(0, 1),
+        )
+
+    def test_long_run_is_computed_at_some_iterations(self, visit):
+        page = visit(
+            "two_coins",
+            tc_surface="true",
+            tc_true_a="0.55",
+            tc_true_b="0.45",
+            tc_data_seed="8",
+            tc_tol="1e-10",
+            tc_max_iter="500",
+        )
+        last = page.table["iteration"].iloc[-1]
+        assert last > 80
+        chart = page.section("surface").chart("lower bound that touches")
+        shown = chart.data["slice"][["first", "last"]].drop_duplicates().to_numpy()
+        assert [i for a, b in shown for i in range(a, b + 1)] == list(range(last + 1))
+        assert len(shown) == 60
+        assert "Computed at 60 iterations." in chart.alt
+
+
+class TestHillOfGaussians:
+    @pytest.mark.parametrize(("at", "across", "up"), [(0, 1, 2), (6, 3, 1)])
+    def test_bands_path_and_bound(self, visit, at, across, up):
+        page = visit(
+            "gaussian_mixture",
+            gm_surface="true",
+            gm_across=str(across),
+            gm_up=str(up),
+            gm_iter=str(at),
+        )
+        trace, sample, model = run_of("gaussian_mixture")
+        params, i, j = trace.steps[at].params, across - 1, up - 1
+        chart = page.section("surface").chart("Bands of equal log-likelihood")
+        cells = chart.data["surface"]
+        side = int(np.sqrt(len(cells)))
+        edges = np.linspace(sample.data.min(), sample.data.max(), side + 1)
+
+        def objective(x, y):
+            return model.e_step(sample.data, put_mean(put_mean(params, i, x), j, y)).objective
+
+        middles = (edges[:-1] + edges[1:]) / 2
+        best = cells[cells["band"] == 0]
+        step = edges[1] - edges[0]
+        top = max(objective(r.x_low + step / 2, r.y_low + step / 2) for r in best.itertuples())
+        some = np.random.default_rng(1).choice(len(cells), 150, replace=False)
+        assert all(objective(x, y) <= top for x in middles[::5] for y in middles[::5])
+        check_bands(cells, objective, top, 3000, x_edges=edges, y_edges=edges, some=some)
+        assert len(set(cells["band"])) > 2
+        path = chart.data["path"][["x", "y"]].to_numpy()
+        np.testing.assert_array_equal(path, [step.params.means[[i, j]] for step in trace.steps])
+        (mark,) = chart.data["marks"].itertuples(index=False)
+        assert mark == ("EM ends", *trace.final.params.means[[i, j]])
+        check_slice(
+            page.section("surface").chart("lower bound that touches"),
+            model,
+            sample.data,
+            trace.steps,
+            lambda p, x: put_mean(p, i, x),
+            field="means",
+            k=i,
+            domain=(sample.data.min(), sample.data.max()),
+        )
+
+    def test_one_component_has_no_surface(self, visit):
+        page = visit("gaussian_mixture", gm_surface="true", gm_k="1", gm_size1="50")
+        assert not page.section("surface").charts
+        assert "one mean" in page.section("surface").text
+
+    def test_twice_the_same_component_has_the_slice_alone(self, visit):
+        page = visit("gaussian_mixture", gm_surface="true", gm_across="2")
+        (chart,) = page.section("surface").charts
+        assert "along μ 2" in chart.alt
+        assert any("two different components" in i.value for i in page.at.info)
+
+    def test_component_beyond_the_last_is_the_last(self, visit):
+        page = visit("gaussian_mixture", gm_surface="true", gm_up="8", gm_size1="50")
+        assert page.section("surface").chart("components 1 and 3")
+
+
+STARTS = {
+    "k_means": lambda data, rng: kmeans.guess_from_points(data, 3, rng=rng),
+    "two_coins": lambda data, rng: binomial_mixture.guess_uniform(data, 2, rng=rng),
+    "gaussian_mixture": lambda data, rng: gaussian_mixture.guess_integers(data, 3, rng=rng),
+}
+GUESS_SEED = {"k_means": 1, "two_coins": 1, "gaussian_mixture": 46}
+
+
+def fits_from(name, numbers):
+    """Return the runs from a page's starts, each by itself."""
+    _, sample, model = run_of(name)
+    tol, limit = {"k_means": (0, 100), "two_coins": (1e-6, 100)}.get(name, (1e-6, 20))
+    for number in numbers:
+        start = STARTS[name](sample.data, stream(GUESS_SEED[name], GUESS, number))
+        trace = fit(model, sample.data, start, tol=tol, max_iter=limit)
+        yield number, in_order(trace, sample.truth)
+
+
+@pytest.fixture(scope="module")
+def with_starts(visit):
+    """Return a function that gives a page with its many starts. Each test may move it."""
+    pages = {}
+
+    def show(name, n):
+        if name not in pages:
+            pages[name] = visit(name)
+            pages[name].open("many")
+        pages[name].set(starts=n)
+        return pages[name], pages[name].section("many").frame("where it began and ended")
+
+    return show
+
+
+class TestManyStarts:
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_rows_are_fits_of_their_own(self, with_starts, name):
+        page, table = with_starts(name, 12)
+        assert list(table["start"]) == list(range(1, 13))
+        traces = []
+        for number, trace in fits_from(name, range(1, 13)):
+            traces.append(trace)
+            row = table.iloc[number - 1]
+            for when, step in (("start", trace.steps[0]), ("end", trace.final)):
+                for field, array in step.params.arrays().items():
+                    columns = [c for c in table if c.startswith(f"{when} {field}")]
+                    assert row[columns].tolist() == array.ravel().tolist()
+            objective = -trace.final.objective if name == "k_means" else trace.final.objective
+            title = "inertia" if name == "k_means" else "log-likelihood"
+            assert row[title] == objective
+            assert row["iterations"] == trace.n_iter
+            assert row["status"] == trace.status.value.replace("_", " ")
+        solutions = [number + 1 for number in same_solutions(traces)]
+        assert list(table["solution"]) == solutions
+        assert list(table["best"] == "best") == [number == 1 for number in solutions]
+        text = page.section("many").text
+        assert f"12 starts reached {len(set(solutions))} different solution" in text
+        assert f"**{solutions.count(1)}** of them reached the best" in text
+        unfinished = sum(not trace.converged for trace in traces)
+        captions = " ".join(page.section("many").captions)
+        assert (f"{unfinished} start" in captions) == bool(unfinished)
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_a_start_is_the_same_among_few_and_many(self, with_starts, name):
+        few = with_starts(name, 5)[1].drop(columns=["solution", "best"])
+        many = with_starts(name, 50)[1].drop(columns=["solution", "best"])
+        assert len(many) == 50
+        pd.testing.assert_frame_equal(few, many[:5])
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_curves_are_those_of_the_runs(self, with_starts, name):
+        page, table = with_starts(name, 12)
+        curves = page.section("many").chart("against iteration").data["curves"]
+        sign = -1 if name == "k_means" else 1
+        for number, trace in fits_from(name, (1, 7, 12)):
+            curve = curves[curves["start"] == number]
+            assert curve["iteration"].iloc[[0, -1]].tolist() == [0, trace.n_iter]
+            drawn = trace.objectives[curve["iteration"].to_numpy()]
+            np.testing.assert_array_equal(curve["objective"], sign * drawn)
+            kind = "best" if table["solution"][number - 1] == 1 else "other"
+            assert set(curve["solution"]) == {kind}
+        assert curves.groupby("start").size().max() <= 60
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_a_click_on_a_row_opens_it_in_the_player(self, visit, name):
+        page = visit(name)
+        page.open("many")
+        table = page.section("many").frame("where it began and ended")
+        for row in (6, 2):
+            page.select("start_rows", {"rows": [row], "columns": [], "cells": []})
+            assert page.value("start") == row + 1
+            for when, place in (("start", 0), ("end", -1)):
+                columns = [c for c in table if c.startswith(f"{when} ")]
+                shown = page.table.iloc[place][[c.removeprefix(f"{when} ") for c in columns]]
+                assert shown.tolist() == table.iloc[row][columns].tolist()
+            assert len(page.player["rows"]) == table["iterations"][row] + 1
+        before = page.link
+        page.select("start_rows", {"rows": [], "columns": [], "cells": []})
+        assert page.link == before
+
+    def test_a_click_leaves_a_typed_start(self, visit):
+        page = visit("k_means", km_guess="Typed in", km_start_x1="9")
+        page.open("many")
+        page.select("start_rows", {"rows": [4], "columns": [], "cells": []})
+        assert (page.value("guess"), page.value("start")) == ("Random data points", 5)
+        (trace,) = (trace for _, trace in fits_from("k_means", [5]))
+        assert page.table["inertia"].iloc[-1] == -trace.final.objective
+
+    @pytest.mark.parametrize("guess", ["k-means++", "Random places"])
+    def test_starts_are_of_the_pages_method(self, visit, guess):
+        page = visit("k_means", km_guess=guess, km_many="true", km_starts="3")
+        method = {"k-means++": kmeans.guess_plus_plus, "Random places": kmeans.guess_uniform}[guess]
+        table = page.section("many").frame("where it began and ended")
+        data = blobs().data
+        for number in (1, 2, 3):
+            start = method(data, 3, rng=stream(1, GUESS, number)).centroids
+            shown = table.iloc[number - 1][[c for c in table if c.startswith("start c")]]
+            ours = shown.to_numpy(float).reshape(3, 2)
+            assert sorted(map(tuple, ours)) == sorted(map(tuple, start))
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_download_holds_the_table(self, visit, downloads, name):
+        page = visit(name)
+        page.open("many")
+        content, mime = downloads[f"{page.prefix}-starts.csv"]
+        assert mime == "text/csv"
+        shown = page.section("many").frame("where it began and ended").drop(columns="best")
+        downloaded = pd.read_csv(io.BytesIO(content()))
+        pd.testing.assert_frame_equal(downloaded, shown, check_exact=True)
+
+
+class TestMapOfStarts:
+    @pytest.mark.parametrize("weights", [False, True])
+    def test_ends_and_iterations_are_those_of_fits(self, visit, weights):
+        page = visit(
+            "two_coins",
+            tc_many="true",
+            tc_weights=str(weights).lower(),
+            tc_trials="60",
+            tc_starts="1",
+        )
+        cells = page.section("many").chart("The square of starts").data["map"]
+        assert len(cells) == 101 * 101
+        model, data = BinomialMixture(10, estimate_weights=weights), coins(60).data
+        ends = cells["end"].to_numpy().reshape(101, 101)
+        iterations = cells["iterations"].to_numpy().reshape(101, 101)
+        side = np.linspace(0, 1, 101)
+        some = np.random.default_rng(1).integers(101, size=(60, 2))
+        for i, j in [*some, (0, 0), (100, 0), (100, 100), (50, 50), (30, 30), (50, 51)]:
+            start = BinomialParams([side[i], side[j]], [0.5, 0.5])
+            final = fit(model, data, start, max_iter=100).final
+            a, b = final.params.heads_prob
+            if not np.isfinite(final.objective):
+                end = "impossible"
+            elif abs(a - b) < 1e-6:
+                end = "both equal: the saddle"
+            else:
+                end = "A above B" if a > b else "A below B"
+            assert ends[i, j] == end, start
+            assert iterations[i, j] == final.iteration, start
+
+    def test_counts(self, opened):
+        cells = opened("two_coins").section("many").chart("The square of starts").data["map"]
+        ends = cells["end"].to_numpy().reshape(101, 101)
+        counts = cells["end"].value_counts()
+        # The corners: with 0 and 1 for the coins no trial of some heads and some tails is possible.
+        assert counts["impossible"] == 4
+        assert {ends[i, j] for i in (0, -1) for j in (0, -1)} == {"impossible"}
+        assert counts["both equal: the saddle"] == 99 == (np.diag(ends) != "impossible").sum()
+        assert counts["A above B"] == counts["A below B"] == (101 * 101 - 99 - 4) // 2
+        np.testing.assert_array_equal(ends == "A above B", (ends == "A below B").T)
+        above = np.tril_indices(101, -1)  # A's start, the first index, is the larger
+        assert set(ends[above]) - {"impossible"} == {"A above B"}
+        # Drawn where they are: each start in its own square, and A across.
+        assert cells["x_low"].to_numpy().reshape(101, 101)[7, 3] == pytest.approx(7 / 101)
+        assert cells["y_low"].to_numpy().reshape(101, 101)[7, 3] == pytest.approx(3 / 101)
+
+    def test_hard_assignment_has_none(self, visit):
+        page = visit("two_coins", tc_many="true", tc_hard="true", tc_starts="3")
+        assert len(page.section("many").charts) == 1
+
+
+def number(pattern, text):
+    found = re.search(pattern, text)
+    assert found, f"{pattern!r} is not in {text!r}"
+    return float(found.group(1).replace(",", ""))
+
+
+class TestConvergence:
+    @pytest.mark.parametrize(
+        ("name", "query", "rule"),
+        [
+            ("two_coins", {}, "an iteration gains no more than 1e-06 per trial, or after 100 it"),
+            ("two_coins", {"tol": "0"}, "no parameter changes any more, or after 100 iterations"),
+            ("two_coins", {"tol": "1e-2"}, "gains no more than 0.01 per trial"),
+            ("k_means", {}, "no parameter changes any more, or after 100 iterations"),
+            ("gaussian_mixture", {}, "gains no more than 1e-06 per value, or after 20 iterations"),
+            ("gaussian_mixture", {"max_iter": "1"}, "or after 1 iteration."),
+        ],
+    )
+    def test_rule_and_last_gain(self, visit, name, query, rule):
+        page = visit(name)
+        query = {f"{page.prefix}_{control}": value for control, value in query.items()}
+        page = visit(name, **query, **{f"{page.prefix}_speed": "true"})
+        text, table = page.section("speed").text, page.table
+        assert rule in text
+        n = {"k_means": 600, "two_coins": 500, "gaussian_mixture": 3000}[name]
+        gain = table["gain"].iloc[-1]
+        assert f"**The last gain** was {gain:.3g}, or {gain / n:.3g} per" in text
+        iterations = table["iteration"].iloc[-1]
+        message = "Converged after" if page.at.success else "Stopped at the limit of"
+        assert f"{message} {iterations} iterations" in text
+
+    @pytest.mark.parametrize("name", ["two_coins", "gaussian_mixture"])
+    def test_rate_and_distance_to_the_limit(self, opened, name):
+        section = opened(name).section("speed")
+        trace, sample, model = run_of(name)
+        limit = fit(model, sample.data, trace.final.params, tol=0, max_iter=3_000)
+        rate = linear_rate(limit)
+        assert number(r"each step is ([\d.]+) times", section.text) == pytest.approx(rate, abs=6e-4)
+        assert number(r"here about (\d+)%", section.text) == pytest.approx(100 * rate, abs=0.51)
+        still = rate / (1 - rate)
+        assert number(r"about ([\d.]+) times the last", section.text) == pytest.approx(
+            still, abs=0.06
+        )
+        # The steps that are still to come, against what is left of them a few steps before the end.
+        drawn = section.chart("Distance to the limit").data["distance"]
+        end = np.concatenate(list(limit.final.params.arrays().values()))
+        for row in drawn.itertuples():
+            here = np.concatenate(list(trace.steps[int(row.iteration)].params.arrays().values()))
+            assert row.distance == pytest.approx(np.linalg.norm(here - end), rel=1e-6)
+        assert list(drawn["iteration"]) == list(range(trace.n_iter + 1))
+        continued = f"continued to {trace.n_iter + limit.n_iter:,} iterations."
+        assert any(continued in caption for caption in section.captions)
+
+    def test_distance_leaves_rounding_out(self, visit):
+        page = visit("two_coins", tc_speed="true", tc_tol="0")
+        drawn = page.section("speed").chart("Distance to the limit").data["distance"]
+        assert (drawn["distance"] > 1e-12).all()
+        assert drawn["iteration"].iloc[-1] < page.table["iteration"].iloc[-1]
+
+    @pytest.mark.parametrize(
+        ("name", "query"), [("k_means", {}), ("two_coins", {"tc_hard": "true"})]
+    )
+    def test_hard_assignment_ends_exactly(self, visit, name, query):
+        page = visit(name)
+        page = visit(name, **query, **{f"{page.prefix}_speed": "true"})
+        assert "so the run ends exactly" in page.section("speed").text
+        assert not page.section("speed").charts
+
+    def test_without_an_update_there_is_no_gain(self, visit):
+        page = visit("two_coins", tc_start_a="0", tc_start_b="1", tc_speed="true")
+        assert "last gain" not in page.section("speed").text
+
+
+class TestReferences:
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_gaps_between_truth_labels_and_em(self, plain, name):
+        page = plain(name)
+        trace, sample, model = run_of(name)
+        known = fit_labelled(model, sample.data, sample.labels, sample.truth)
+        table = page.frame("the truth, with labels known, by EM").set_index("parameter")
+        shown = {
+            "k_means": ["centroids"],
+            "two_coins": ["heads_prob"],
+            "gaussian_mixture": ["means", "stds", "weights"],
+        }[name]
+        for column, params in (
+            ("truth", sample.truth),
+            ("labels known", known),
+            ("EM", trace.final.params),
+        ):
+            values = np.concatenate([params.arrays()[field].ravel() for field in shown])
+            np.testing.assert_allclose(table[column], values, rtol=1e-12)
+        names = [re.sub(r" [123AB].*", "", parameter) for parameter in table.index]
+        assert set(names) == set(shown)
+        first, second = table["the sample’s fault"], table["the missing labels’ fault"]
+        np.testing.assert_allclose(table["truth"] + first, table["labels known"], rtol=1e-12)
+        np.testing.assert_allclose(table["labels known"] + second, table["EM"], rtol=1e-12)
+
+    def test_need_as_many_components_as_the_truth(self, visit):
+        for name, query in (("k_means", {"km_find": "2"}), ("gaussian_mixture", {"gm_find": "4"})):
+            page = visit(name, **query)
+            assert not any("labels known" in table.proto.alt for table in page.at.dataframe)
+
+    @pytest.mark.parametrize("name", ["two_coins", "gaussian_mixture"])
+    def test_parameter_charts_have_a_rule_for_each(self, plain, name):
+        page = plain(name)
+        _, sample, model = run_of(name)
+        known = fit_labelled(model, sample.data, sample.labels, sample.truth)
+        field = "heads_prob" if name == "two_coins" else "means"
+        for chart in page.charts[1:-1]:
+            if not {"truth", "labelled"} <= set(chart.data) or "bars" in chart.data:
+                continue
+            for data, params in (("truth", sample.truth), ("labelled", known)):
+                np.testing.assert_allclose(chart.data[data][field], params.arrays()[field])
+        assert sum("labelled" in chart.data for chart in page.charts) > 1
+
+    def test_pictures_have_both_too(self, plain):
+        _, sample, model = run_of("k_means")
+        picture = plain("k_means").charts[0]
+        known = fit_labelled(model, sample.data, sample.labels, sample.truth).centroids
+        np.testing.assert_allclose(picture.data["labelled"][["x", "y"]], known)
+        np.testing.assert_allclose(picture.data["truth"][["x", "y"]], sample.truth.centroids)
+
+        _, sample, model = run_of("two_coins")
+        picture = plain("two_coins").charts[0]
+        known = fit_labelled(model, sample.data, sample.labels, sample.truth)
+        for data, params in (("truth", sample.truth), ("labelled", known)):
+            mixed = stats.binom.pmf(np.arange(11)[:, None], 10, params.heads_prob) @ params.weights
+            np.testing.assert_allclose(picture.data[data]["count"], 500 * mixed, rtol=1e-9)
+
+        _, sample, model = run_of("gaussian_mixture")
+        known = fit_labelled(model, sample.data, sample.labels, sample.truth)
+        page = plain("gaussian_mixture")
+        for picture in (page.charts[0], *page.charts[-3:]):
+            for data, params in (("truth", sample.truth), ("labelled", known)):
+                for field in ("means", "stds", "weights"):
+                    np.testing.assert_allclose(picture.data[data][field], params.arrays()[field])
+
+
+# What each section alone needs: where it is defined or looked up, by the section's name.
+COSTS = {
+    "k_means": {
+        "by_hand": ["examples.k_means.by_hand"],
+        "versus": ["examples.k_means.soft_limit"],
+        "many": ["examples.k_means.many", "em_ui.starts.show_starts"],
+        "speed": ["em_ui.sections.convergence"],
+        "code": ["em_ui.take_away.script", "em_ui.take_away.code"],
+        "teacher": ["em_ui.teacher.teacher", "em_ui.teacher.sheet"],
+    },
+    "two_coins": {
+        "by_hand": ["examples.two_coins.by_hand"],
+        "versus": ["examples.two_coins.versus"],
+        "surface": ["examples.two_coins.hill", "em_ui.landscape.bound_slice"],
+        "many": ["examples.two_coins.many", "examples.two_coins.ends_of_starts"],
+        "speed": ["em_ui.sections.convergence", "em_ui.sections.linear_rate"],
+        "code": ["em_ui.take_away.script", "em_ui.take_away.code"],
+        "teacher": ["em_ui.teacher.teacher", "em_ui.teacher.sheet"],
+    },
+    "gaussian_mixture": {
+        "by_hand": ["examples.gaussian_mixture.by_hand"],
+        "versus": ["examples.gaussian_mixture.versus"],
+        "surface": ["examples.gaussian_mixture.hill", "em_ui.landscape.bound_slice"],
+        "many": ["examples.gaussian_mixture.many", "em_ui.starts.show_starts"],
+        "speed": ["em_ui.sections.convergence", "em_ui.sections.linear_rate"],
+        "code": ["em_ui.take_away.script", "em_ui.take_away.code"],
+        "teacher": ["em_ui.teacher.teacher", "em_ui.teacher.sheet"],
+    },
+}
+
+
+class TestClosedSections:
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_cost_nothing(self, visit, monkeypatch, name):
+        called = []
+
+        def spy(path):
+            module, _, function = path.rpartition(".")
+            original = getattr(importlib.import_module(module), function)
+
+            def spied(*args, **kwargs):
+                called.append(path)
+                return original(*args, **kwargs)
+
+            monkeypatch.setattr(path, spied)
+
+        for paths in COSTS[name].values():
+            for path in paths:
+                spy(path)
+        page = visit(name)
+        page.set(data_seed=77)
+        assert page.sections() == list(COSTS[name])
+        assert called == []
+        for section, paths in COSTS[name].items():
+            page.open(section)
+            assert set(called) == set(paths), section
+            called.clear()
+        page.open()
+        page.set(data_seed=78)
+        assert called == []
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_hold_nothing(self, plain, opened, name):
+        for section in plain(name).sections():
+            closed, full = plain(name).section(section), opened(name).section(section)
+            assert not list(closed.block.children)
+            assert list(full.block.children)
+        assert len(plain(name).charts) < len(opened(name).charts) or name == "k_means"
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_no_limit_is_computed(self, visit, monkeypatch, name):
+        from em_ui.compute import Run
+
+        def fail(self):
+            raise AssertionError("the limit was computed")
+
+        monkeypatch.setattr(Run, "limit", property(fail))
+        page = visit(name)
+        page.set(data_seed=79)
+        page.open(*set(page.sections()) - {"speed"})
+
+
+EXTREMES = {
+    "k_means": [
+        {"k": "1", "size": "1"},
+        {"k": "1", "size": "1", "find": "1", "guess": "Random places"},
+        {"k": "8", "find": "1", "size": "3"},
+        {"find": "8", "guess": "k-means++", "max_iter": "1"},
+        {"guess": "Typed in", "find": "8", "start_x1": "50", "start_y1": "-50"},
+    ],
+    "two_coins": [
+        {"start_a": "0", "start_b": "1"},
+        {"start_a": "0", "start_b": "1", "hard": "true"},
+        {"start_a": "0", "start_b": "0.5", "weights": "true"},
+        {"trials": "1", "tosses": "1"},
+        {"true_a": "1", "true_b": "1", "weights": "true", "share_a": "0"},
+        {"true_a": "0", "true_b": "0", "tol": "0", "max_iter": "1"},
+        {"tosses": "200", "trials": "20", "tol": "0"},
+        {"data": "Five published trials", "guess": "Random", "student": "3"},
+        {"start_a": "0.5", "start_b": "0.5", "hard": "true"},
+    ],
+    "gaussian_mixture": [
+        {"k": "1", "size1": "1"},
+        {"k": "1", "size1": "1", "find": "2"},
+        {"k": "1", "size1": "2", "floor": "0", "guess": "Random data points"},
+        {"size1": "1", "size2": "1", "size3": "1", "floor": "0"},
+        {"size1": "10", "size2": "10", "size3": "10", "floor": "0", "guess_seed": "19"},
+        {"size1": "10", "size2": "10", "size3": "10", "floor": "0", "hard": "true"},
+        {"find": "1", "max_iter": "1"},
+        {"find": "8", "size1": "20", "size2": "20", "size3": "20", "weights": "false"},
+        {"guess": "Typed in", "start_mean1": "1000", "start_sd1": "0.01", "start_mean2": "-1000"},
+        {"mean1": "-1000", "mean2": "1000", "sd1": "0.1", "tol": "0", "max_iter": "3"},
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "query"), [(name, query) for name, queries in EXTREMES.items() for query in queries]
+)
+def test_all_sections_stand_the_extremes(visit, name, query):
+    page = visit(name)
+    prefix = page.prefix
+    everything = {f"{prefix}_{section}": "true" for section in SECTIONS}
+    page = visit(
+        name,
+        **{f"{prefix}_{control}": value for control, value in query.items()},
+        **everything,
+        **{f"{prefix}_starts": "4", f"{prefix}_iter": "2.5", f"{prefix}_observation": "3"},
+    )
+    # A guess that cannot have made the data has no likelihood to draw.
+    undefined = ["movement"] + ["objective"] * (len(page.table) == 1)
+    for chart in page.charts:
+        for data, frame in chart.data.items():
+            numbers = frame.select_dtypes("number").drop(columns=undefined, errors="ignore")
+            assert np.isfinite(numbers).all(axis=None), (chart.alt, data)
+    assert page.section("code").block.code

@@ -1,0 +1,477 @@
+"""Each situation does what its answer says, by the numbers of the page and of ``em_core``."""
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import PREFIXES
+from scipy import stats
+
+from em_core import (
+    BinomialMixture,
+    BinomialParams,
+    GaussianMixture,
+    GaussianParams,
+    KMeans,
+    KMeansParams,
+    binomial_mixture,
+    fit,
+    fit_labelled,
+    gaussian,
+    gaussian_mixture,
+    kmeans,
+)
+from em_core.diagnostics import linear_rate
+from em_ui.compute import DATA, stream
+
+
+@pytest.fixture(scope="module")
+def choose(visit):
+    """Return a function that gives a page with one situation chosen. To be read only."""
+
+    @cache
+    def choose(name, title):
+        page = visit(name)
+        page.set(situation=title)
+        assert page.value("situation") == title
+        return page
+
+    return choose
+
+
+def numbers(page, field, iteration=-1):
+    """Return the values of a parameter in a row of the iteration table."""
+    return page.table.iloc[iteration].filter(like=field).to_numpy(dtype=float)
+
+
+def converged(page):
+    assert page.at.success, page.status
+    return len(page.table) - 1
+
+
+class TestMaximumLikelihood:
+    heights = staticmethod(lambda n: gaussian.simulate(170.0, 10.0, n, rng=stream(1, DATA)))
+
+    def test_best_mean_is_the_same_for_every_deviation(self, choose):
+        choose("maximum_likelihood", "1,000 adults")
+        heights, means = self.heights(1000), np.linspace(160, 180, 401)
+        found = {
+            means[gaussian.log_likelihood(heights, means, std).argmax()] for std in (2, 10, 30)
+        }
+        assert len(found) == 1
+        assert found.pop() == pytest.approx(heights.mean(), abs=0.05)
+
+    def test_ten_adults_have_their_top_elsewhere_and_wider_bands(self, choose):
+        areas, tops = [], []
+        for title, n in (("1,000 adults", 1000), ("Ten adults", 10)):
+            page = choose("maximum_likelihood", title)
+            marks = page.charts[1].data["marks"].set_index("mark")
+            tops.append(marks.loc["Maximum likelihood"].to_numpy())
+            np.testing.assert_allclose(tops[-1], gaussian.maximum_likelihood(self.heights(n)))
+            # How much of the plane of guesses is as good as the best, up to one nat in all.
+            means, stds = np.meshgrid(np.linspace(150, 190, 161), np.linspace(4, 20, 161))
+            loss = tops_loss(self.heights(n), means, stds)
+            areas.append((loss < 1).mean())
+        assert np.abs(tops[1] - [170, 10]).max() > 1
+        assert np.abs(tops[0] - [170, 10]).max() < 0.6
+        assert areas[1] > 10 * areas[0]
+
+    def test_a_narrow_curve_loses_by_the_tallest_and_the_shortest(self, choose):
+        choose("maximum_likelihood", "A guess that is too narrow")
+        heights = self.heights(1000)
+        gain = stats.norm.logpdf(heights, 170, 4) - stats.norm.logpdf(heights, 170, 10)
+        far = np.abs(heights - 170) > np.quantile(np.abs(heights - 170), 0.8)
+        assert gain[far].max() < 0 < gain[~far].max()
+        assert gain[far].sum() < 0.9 * gain.sum() < 0
+        # One such height costs more than many good ones gain.
+        assert -gain.min() > 10 * gain.max()
+
+
+def tops_loss(heights, means, stds):
+    flat = gaussian.log_likelihood(heights, means.ravel(), stds.ravel())
+    return gaussian.log_likelihood(heights, *gaussian.maximum_likelihood(heights)) - flat
+
+
+def coins(true_a=0.6, true_b=0.2, n=500, seed=1):
+    truth = BinomialParams([true_a, true_b], [0.5, 0.5])
+    return binomial_mixture.simulate(truth, n_tosses=10, n_trials=n, rng=stream(seed, DATA))
+
+
+class TestTwoCoins:
+    model = BinomialMixture(10)
+    start = BinomialParams([0.8, 0.7], [0.5, 0.5])
+
+    def test_article(self, choose):
+        page = choose("two_coins", "Wang’s article")
+        shares = self.model.e_step(coins().data, self.start).responsibilities
+        assert (shares[:, 1] > 0.5).mean() > 0.9  # nearly all go to B at first,
+        first = numbers(page, "heads_prob", 1) - numbers(page, "heads_prob", 0)
+        assert first[1] < -0.3  # so B falls at once,
+        assert -first[1] > 1.5 * abs(first[0])
+        many = np.sort(coins().data)[-50:]
+        later = BinomialParams(numbers(page, "heads_prob", 2), [0.5, 0.5])
+        to_a = [self.model.e_step(many, p).responsibilities[:, 0] for p in (self.start, later)]
+        assert to_a[1].mean() > to_a[0].mean()  # lets go of the trials with many heads,
+        np.testing.assert_allclose(numbers(page, "heads_prob"), [0.6, 0.2], atol=0.02)
+
+    def test_published_trials(self, choose):
+        page = choose("two_coins", "Do and Batzoglou")
+        converged(page)
+        assert numbers(page, "heads_prob").round(3).tolist() == [0.797, 0.520]
+        known = page.frame("the truth, with labels known").set_index("parameter")["labels known"]
+        np.testing.assert_allclose(known, [0.80, 0.45])
+        bars = page.charts[0].data["bars"]
+        counts = bars[bars["component"] == "A"].set_index("label")["height"]
+        assert counts[counts > 0].to_dict() == dict.fromkeys("45789", 1)
+
+    def test_same_start_stays_on_the_saddle(self, choose):
+        page = choose("two_coins", "The same start for both coins")
+        table = page.table
+        np.testing.assert_array_equal(table["heads_prob A"], table["heads_prob B"])
+        mean = coins().data.mean() / 10
+        assert numbers(page, "heads_prob") == pytest.approx([mean, mean], rel=1e-12)
+        shares = self.model.e_step(coins().data, BinomialParams([0.5, 0.5], [0.5, 0.5]))
+        assert (shares.responsibilities == 0.5).all()
+        # The slightest difference grows: 0.51 and 0.50 end at the two coins.
+        page = choose("two_coins", "The same start for both coins")
+        apart = fit(self.model, coins().data, BinomialParams([0.51, 0.5], [0.5, 0.5]), tol=1e-9)
+        np.testing.assert_allclose(apart.final.params.heads_prob, [0.606, 0.214], atol=1e-3)
+        assert apart.final.objective > page.table["log-likelihood"].iloc[-1] + 100
+
+    def test_swapped_names_are_swapped(self, choose):
+        page = choose("two_coins", "Swapped names")
+        converged(page)
+        typed = (page.value("start_a"), page.value("start_b"))
+        assert typed == (0.2, 0.6)
+        # What was typed for A is the page's B, since it ends there.
+        assert numbers(page, "heads_prob", 0).tolist() == [0.6, 0.2]
+        assert any("each other’s names" in text for text in page.advice)
+        start = BinomialParams(typed, [0.5, 0.5])
+        ends = [
+            fit(self.model, coins().data, s, tol=1e-12).final
+            for s in (start, start.relabel([1, 0]))
+        ]
+        # Two equal tops, mirror images of each other.
+        assert ends[0].objective == pytest.approx(ends[1].objective, rel=1e-12)
+        np.testing.assert_allclose(
+            ends[0].params.heads_prob, ends[1].params.heads_prob[::-1], rtol=1e-9
+        )
+        assert ends[0].params.heads_prob[0] < ends[0].params.heads_prob[1]
+
+    def test_coins_that_are_nearly_alike_are_slow_and_worse(self, choose):
+        page = choose("two_coins", "Coins that are nearly alike")
+        other = fit(self.model, coins().data, self.start, tol=1e-8, max_iter=500)
+        assert converged(page) > 4 * other.n_iter
+        gap = np.abs(numbers(page, "heads_prob") - [0.55, 0.45]).max()
+        assert gap > 2 * np.abs(other.final.params.heads_prob - [0.6, 0.2]).max()
+        data = coins(0.55, 0.45, seed=8).data
+        rates = [
+            linear_rate(fit(self.model, d, self.start, tol=0, max_iter=3_000))
+            for d in (data, coins().data)
+        ]
+        assert rates[0] > 0.9 > 0.6 > rates[1]  # most of the information is missing
+
+    def test_stopping_too_early(self, choose):
+        page = choose("two_coins", "Stopping too early")
+        assert converged(page) < 6
+        data = coins(0.55, 0.45, seed=8).data
+        limit = fit(self.model, data, self.start, tol=0, max_iter=3_000)
+        assert limit.converged
+        still = np.abs(numbers(page, "heads_prob") - limit.final.params.heads_prob).max()
+        assert still > 0.025  # a quarter of what sets the coins apart
+        patient = choose("two_coins", "Coins that are nearly alike")
+        nearer = np.abs(numbers(patient, "heads_prob") - limit.final.params.heads_prob).max()
+        assert nearer < still / 10
+
+    def test_one_trial_of_eight_heads(self, visit, choose):
+        values = choose("two_coins", "One trial of eight heads, by hand").link
+        page = visit("two_coins", **{**values, "tc_by_hand": "true"})
+        assert page.value("situation") == "One trial of eight heads, by hand"
+        hand = page.section("by_hand")
+        assert "Trial 1 shows 8 heads and 2 tails." in hand.text
+        numerator = r"\frac{0.800^{8}\cdot 0.200^{2}}"
+        assert hand.formulas[0].startswith(rf"w_A &= {numerator}")
+        assert hand.formulas[0].endswith("= 0.564")
+        assert "= 4.512" in hand.formulas[1]
+        assert "= 3.488" in hand.formulas[3]
+        exact = 0.8**8 * 0.2**2 / (0.8**8 * 0.2**2 + 0.7**8 * 0.3**2)
+        row = hand.frame("Weights and attributed").iloc[0]
+        assert row["weight A"] == pytest.approx(exact, rel=1e-12)
+        assert row["heads to A"] == pytest.approx(8 * exact, rel=1e-12)
+
+
+def blobs(sizes=(200, 200, 200), spread=1.0):
+    return kmeans.simulate(sizes, spread=spread, rng=stream(6, DATA))
+
+
+def centroids(page, iteration=-1):
+    return numbers(page, "centroids", iteration).reshape(-1, 2)
+
+
+def clusters(page, data):
+    return KMeans().e_step(data, KMeansParams(centroids(page))).responsibilities
+
+
+class TestKMeans:
+    def test_article(self, choose):
+        page = choose("k_means", "Wang’s article")
+        moves = page.charts[0].data["steps"].groupby("iteration")["movement"].max().to_numpy()[1:]
+        assert moves.argmax() == 0  # the first M-step makes the largest move,
+        assert (np.diff(moves) < 0).all()  # then they shrink
+        assert moves[-1] == 0  # until no point changes sides
+        truth = blobs().truth.centroids
+        distances = np.linalg.norm(truth[:, None] - truth, axis=2)[np.triu_indices(3, 1)]
+        assert sorted(distances)[0] < 4 < 10 < sorted(distances)[1]  # two of them close together
+        np.testing.assert_allclose(centroids(page), truth, atol=0.35)
+
+    def test_poor_local_optimum(self, choose):
+        page = choose("k_means", "A poor local optimum")
+        converged(page)
+        best = choose("k_means", "Wang’s article").table["inertia"].iloc[-1]
+        assert page.table["inertia"].iloc[-1] > 2 * best
+        # Two centroids share one cluster, and one has to cover two.
+        sample = blobs()
+        shared = clusters(page, sample.data)
+        by_cluster = np.array([shared[sample.labels == k].sum(axis=0) for k in range(3)])
+        assert sorted((by_cluster > 20).sum(axis=1)) == [1, 1, 2]
+        assert sorted((by_cluster > 20).sum(axis=0)) == [1, 1, 2]
+        assert any(text.startswith("This is a poor optimum") for text in page.advice)
+
+    def test_an_empty_cluster(self, choose):
+        page = choose("k_means", "An empty cluster")
+        converged(page)
+        counts = clusters(page, blobs().data).sum(axis=0)
+        (empty,) = np.flatnonzero(counts == 0)
+        path = page.table.filter(like=f"centroids {empty + 1}").to_numpy()
+        assert (path == path[0]).all()  # it stays
+        assert counts.sum() == 600
+        (advice, *_) = page.advice
+        assert advice.startswith(f"Centroid {empty + 1} has no points")
+
+    def test_overlapping_clusters_push_their_centroids_apart(self, choose):
+        page = choose("k_means", "Clusters that overlap")
+        converged(page)
+
+        def between(centres):
+            distances = np.linalg.norm(centres[:, None] - centres, axis=2)
+            return distances[np.triu_indices(3, 1)]
+
+        sample = blobs([400] * 3, 3.5)
+        known = fit_labelled(KMeans(), sample.data, sample.labels, sample.truth).centroids
+        assert between(centroids(page)).min() > 1.5 * between(known).min()
+        # More points would not help: with ten times as many it is the same.
+        more = blobs([4_000] * 3, 3.5)
+        trace = fit(KMeans(), more.data, more.truth, tol=0, max_iter=500)
+        assert between(trace.final.params.centroids).min() > 1.5 * between(known).min()
+
+    def test_too_few_centroids(self, choose):
+        page = choose("k_means", "Too few centroids")
+        converged(page)
+        sample = blobs()
+        shared = clusters(page, sample.data)
+        by_cluster = np.array([shared[sample.labels == k].mean(axis=0) for k in range(3)])
+        assert (by_cluster.max(axis=1) > 0.99).all()
+        assert sorted((by_cluster > 0.99).sum(axis=0)) == [1, 2]  # one of them covers two
+        (wide,) = np.flatnonzero((by_cluster > 0.99).sum(axis=0) == 2)
+        covered = sample.truth.centroids[by_cluster[:, wide] > 0.99]
+        np.testing.assert_allclose(centroids(page)[wide], covered.mean(axis=0), atol=0.2)
+
+    def test_too_many_centroids(self, choose):
+        page = choose("k_means", "Too many centroids")
+        converged(page)
+        three = choose("k_means", "Wang’s article").table["inertia"].iloc[-1]
+        assert page.table["inertia"].iloc[-1] < 0.8 * three
+        shared = clusters(page, blobs().data)
+        assert shared.sum(axis=0).min() > 50  # clusters cut in two, no crumbs
+        assert shared.shape == (600, 5)
+
+    def test_unequal_sizes_and_spreads_are_cut_wrongly(self, choose):
+        page = choose("k_means", "Unequal sizes and spreads")
+        converged(page)
+        sample = blobs([500, 50, 50], [2.5, 0.5, 0.5])
+        winners = clusters(page, sample.data).argmax(axis=1)
+        assert (winners != sample.labels).mean() > 0.2
+        # It cuts the wide one up,
+        assert np.bincount(winners[sample.labels == 0], minlength=3).min() > 10
+        # and that is no bad luck: to begin at the true centres does not help.
+        from_truth = fit(KMeans(), sample.data, sample.truth, tol=0)
+        again = KMeans().e_step(sample.data, from_truth.final.params).responsibilities.argmax(1)
+        assert (again != sample.labels).mean() > 0.2
+        # A mixture that knows widths and shares has the tight groups nearly right.
+        wide = choose("gaussian_mixture", "One wide group, one narrow")
+        assert wide.at.success
+
+
+def line(means=(-10, 30, 3), sds=(3, 7, 5), sizes=(1000, 1000, 1000)):
+    return gaussian_mixture.simulate(means, sds, sizes, rng=stream(1, DATA))
+
+
+def mixture(page):
+    return GaussianParams(*(numbers(page, field) for field in ("means", "stds", "weights")))
+
+
+class TestGaussianMixture:
+    model = GaussianMixture(0.05)
+
+    def test_article(self, choose):
+        page = choose("gaussian_mixture", "Wang’s article")
+        assert page.at.info  # 20 iterations are not enough
+        moves = page.charts[0].data["steps"].groupby("iteration")["movement"].max().to_numpy()[1:]
+        assert moves[0] > 10
+        assert moves[5:].max() < moves[0] / 10
+        limit = fit(self.model, line().data, mixture(page), tol=1e-10, max_iter=2_000)
+        assert limit.n_iter > 2 * 20  # and that is slow
+        overlap = np.abs(limit.final.params.means - mixture(page).means)
+        assert overlap.argmax() != 1  # the group at 30 stands alone and is settled already
+
+    def test_equal_weights_matter_little_if_the_groups_are_equal(self, choose):
+        page = choose("gaussian_mixture", "Equal weights, as in the article")
+        assert (page.table.filter(like="weights") == 1 / 3).all(axis=None)
+        fixed = GaussianMixture(0.05, estimate_weights=False)
+        gaps = {}
+        for sizes in ((1000, 1000, 1000), (1000, 1000, 200)):
+            sample = line(sizes=sizes)
+            free_start = sample.truth
+            fixed_start = GaussianParams(free_start.means, free_start.stds, [1 / 3] * 3)
+            ends = [
+                fit(m, sample.data, s, tol=1e-10, max_iter=1_000).final.params
+                for m, s in ((self.model, free_start), (fixed, fixed_start))
+            ]
+            gaps[sizes[2]] = np.abs(ends[0].means - ends[1].means).max()
+        assert gaps[1000] < 0.25
+        assert gaps[200] > 4 * gaps[1000]
+
+    def test_heights_of_two_groups(self, choose):
+        page = choose("gaussian_mixture", "Heights of men and women")
+        converged(page)
+        np.testing.assert_allclose(mixture(page).means, [163, 177], atol=1)
+        np.testing.assert_allclose(mixture(page).stds, [7, 7], atol=0.5)
+        sample = line([163, 177], [7, 7], [1000, 1000])
+        # No two peaks: the density is flat between the groups.
+        x = np.linspace(160, 180, 201)
+        density = np.exp(self.model.log_joint(x, sample.truth)).sum(axis=1)
+        assert (np.diff(np.sign(np.diff(density))) < 0).sum() <= 2
+        # It is slow, and less sure than with the labels: sixteen samples scatter more.
+        limit = fit(self.model, sample.data, mixture(page), tol=0, max_iter=1_000)
+        assert linear_rate(limit) > 0.95
+        errors = []
+        for student in range(1, 17):
+            theirs = gaussian_mixture.simulate(
+                [163, 177], [7, 7], [1000, 1000], rng=np.random.default_rng([1, DATA, student])
+            )
+            end = fit(self.model, theirs.data, theirs.truth, tol=1e-8, max_iter=300).final.params
+            known = fit_labelled(self.model, theirs.data, theirs.labels, theirs.truth)
+            errors.append([np.abs(p.means - [163, 177]).max() for p in (end, known)])
+        with_em, with_labels = np.mean(errors, axis=0)
+        assert with_em > 1.5 * with_labels
+
+    def test_poor_local_optimum(self, choose):
+        page = choose("gaussian_mixture", "A poor local optimum")
+        converged(page)
+        end = mixture(page)
+        near = np.abs(end.means - 30) < 8
+        assert near.sum() == 2  # two components share the group at 30,
+        assert end.weights[near].sum() == pytest.approx(1 / 3, abs=0.02)
+        (other,) = np.flatnonzero(~near)
+        assert -10 < end.means[other] < 3  # and one has to cover the other two
+        assert end.stds[other] > 6
+        assert (page.table["gain"].dropna() > 0).all()  # every step climbs
+        best = fit(self.model, line().data, line().truth, tol=1e-8, max_iter=500).final.objective
+        assert page.table["log-likelihood"].iloc[-1] < best - 200
+
+    def test_components_that_overlap_take_more_than_a_hundred(self, choose):
+        page = choose("gaussian_mixture", "Components that overlap")
+        assert converged(page) > 100
+        sample = line([0, 6], [3, 3], [1000, 1000])
+        shares = self.model.e_step(sample.data, mixture(page)).responsibilities
+        assert ((shares > 0.01) & (shares < 0.99)).all(axis=1).mean() > 0.5
+        limit = fit(self.model, sample.data, mixture(page), tol=0, max_iter=1_000)
+        assert linear_rate(limit) > 0.9
+
+    def test_stopping_too_early(self, choose):
+        page = choose("gaussian_mixture", "Stopping too early")
+        assert converged(page) < 6
+        sample = line([0, 6], [3, 3], [1000, 1000])
+        limit = fit(self.model, sample.data, mixture(page), tol=1e-12, max_iter=3_000)
+        assert np.abs(limit.final.params.means - mixture(page).means).max() > 1
+        assert limit.n_iter > 100
+        assert limit.final.objective > page.table["log-likelihood"].iloc[-1] + 10
+
+    def test_a_variance_that_collapses(self, choose):
+        page = choose("gaussian_mixture", "A variance that collapses")
+        assert page.status.startswith("**Stopped.**")
+        assert "no longer a finite number" in page.status
+        assert not np.isfinite(page.table["log-likelihood"].iloc[-1])
+        last = page.table.iloc[-2]  # the last step with a finite likelihood
+        narrow = int(last.filter(like="stds").to_numpy().argmin()) + 1
+        data = line(sizes=(10, 10, 10)).data
+        # It has one value for itself, and its density there grows.
+        assert 30 * last[f"weights {narrow}"] == pytest.approx(1, abs=0.02)
+        assert np.abs(data - last[f"means {narrow}"]).min() < 1e-3
+        stds = page.table[f"stds {narrow}"].to_numpy()[:-1]
+        assert (np.diff(stds) < 0).all()
+        assert page.table["gain"].iloc[-2] > 1
+
+    def test_the_floor_that_prevents_it(self, choose):
+        collapsed = choose("gaussian_mixture", "A variance that collapses")
+        page = choose("gaussian_mixture", "The floor that prevents it")
+        np.testing.assert_array_equal(page.table.iloc[0, 1:-1], collapsed.table.iloc[0, 1:-1])
+        converged(page)
+        assert np.isfinite(page.table.drop(columns="gain")).all(axis=None)
+        end = mixture(page)
+        assert end.stds.min() == 0.05
+        narrow = end.stds.argmin()
+        data = line(sizes=(10, 10, 10)).data
+        assert (np.abs(data - end.means[narrow]) < 0.05).sum() == 1  # it still sits on one value
+        # A better start has a higher likelihood, without such a component.
+        better = fit(self.model, data, line(sizes=(10, 10, 10)).truth, max_iter=500)
+        assert better.final.objective > page.table["log-likelihood"].iloc[-1] + 5
+        assert better.final.params.stds.min() > 1
+
+    def test_too_few_components(self, choose):
+        page = choose("gaussian_mixture", "Too few components")
+        converged(page)
+        end = mixture(page)
+        alone, both = end.means.argmax(), end.means.argmin()
+        assert end.means[alone] == pytest.approx(30, abs=1)
+        assert end.weights[both] == pytest.approx(2 / 3, abs=0.02)
+        assert -10 < end.means[both] < 3
+        assert end.stds[both] > 7
+
+    def test_too_many_components_fit_closer(self, choose):
+        page = choose("gaussian_mixture", "Too many components")
+        converged(page)
+        three = fit(self.model, line().data, line().truth, tol=1e-12, max_iter=2_000)
+        gain = page.table["log-likelihood"].iloc[-1] - three.final.objective
+        assert gain > 0
+        # Worth six more parameters? Not to BIC, which asks for half of log n each.
+        assert gain < 6 * np.log(3_000) / 2
+
+    def test_one_wide_group_and_one_narrow(self, visit, choose):
+        page = choose("gaussian_mixture", "One wide group, one narrow")
+        converged(page)
+        sample = line([0, 25], [10, 2], [2000, 200])
+        winners = self.model.e_step(sample.data, mixture(page)).responsibilities.argmax(axis=1)
+        wrong = (winners != sample.labels).mean()
+        start = GaussianParams(*(numbers(page, f, 0) for f in ("means", "stds", "weights")))
+        k_means = fit(
+            KMeans(), sample.data[:, None], KMeansParams(start.means[:, None]), tol=1e-6
+        ).final.params
+        order = np.argsort(k_means.centroids[:, 0])
+        cut = KMeans().e_step(sample.data[:, None], k_means.relabel(order)).responsibilities
+        k_means_wrong = (cut.argmax(axis=1) != sample.labels).mean()
+        assert wrong < 0.03 < 0.2 < k_means_wrong
+        # The section counts the same.
+        copy = visit("gaussian_mixture", **{**page.link, "gm_versus": "true"})
+        table = copy.section("versus").frame("mistakes").set_index("method")
+        shown = table["values with the wrong component"]
+        assert shown["Gaussian mixture, soft"] == f"{100 * wrong:.1f}%"
+        assert shown["K-Means"] == f"{100 * k_means_wrong:.1f}%"
+
+
+@pytest.mark.parametrize("name", PREFIXES)
+def test_every_situation_is_tested_here(declared, name):
+    source = Path(__file__).read_text()
+    for title in declared[name].situations:
+        assert f'"{title}"' in source, title
