@@ -30,7 +30,7 @@ DEFAULTS = {
     **{f"gm_start_sd{i}": 5.0 for i in range(1, MAX_COMPONENTS + 1)},
     "gm_data_seed": 1,
     "gm_guess": next(iter(GUESSES)),
-    "gm_guess_seed": 1,
+    "gm_guess_seed": 46,
     "gm_weights": True,
     "gm_hard": False,
     "gm_floor": 0.05,
@@ -73,7 +73,7 @@ def run_em(
     if guess == "Typed in":
         start = GaussianParams(start_means, start_stds, equal_weights(k))
     else:
-        start = GUESSES[guess](sample.data, k, rng=np.random.default_rng([guess_seed, 1]))
+        start = GUESSES[guess](sample.data, k, rng=np.random.default_rng([guess_seed, 1, 1]))
     truth = sample.truth
     if not weights:
         truth = GaussianParams(truth.means, truth.stds, start.weights)
@@ -192,7 +192,7 @@ with st.sidebar:
     guess = st.selectbox(
         "Initial guess", [*GUESSES, "Typed in"], key="gm_guess", bind="query-params"
     )
-    start_means, start_stds, guess_seed = [], [], 1
+    start_means, start_stds, guess_seed = [], [], 46
     if guess == "Typed in":
         for i in range(1, k + 1):
             left, right = st.columns(2)

@@ -70,7 +70,7 @@ def run_em(
         )
     start = BinomialParams([start_a, start_b], [0.5, 0.5])
     if guess == "Random":
-        start = guess_uniform(sample.data, 2, rng=np.random.default_rng([guess_seed, 1]))
+        start = guess_uniform(sample.data, 2, rng=np.random.default_rng([guess_seed, 1, 1]))
     truth = sample.truth if weights else BinomialParams(sample.truth.heads_prob, start.weights)
     mixture = BinomialMixture(tosses, estimate_weights=weights)
     model = HardEM(mixture) if hard else mixture
