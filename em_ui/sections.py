@@ -254,6 +254,11 @@ def csv_download(label: str, table: pd.DataFrame, file_name: str, key: str) -> N
     )
 
 
+def moment(iteration: int) -> str:
+    """Return an iteration in words."""
+    return "the initial guess" if iteration == 0 else f"iteration {iteration}"
+
+
 def standing(c: Controls, run: Run) -> tuple[int, int]:
     """Return the player's iteration, and the index of the observation that was chosen last."""
     at = min(int(c.position), run.frames.last)
@@ -264,7 +269,7 @@ def chosen(c: Controls, run: Run) -> tuple[int, int]:
     """Let the visitor choose an observation; return the player's iteration and its index."""
     at = min(int(c.position), run.frames.last)
     st.markdown(
-        f"At **{'the initial guess' if at == 0 else f'iteration {at}'}**, where the player stands. "
+        f"At **{moment(at)}**, where the player stands. "
         "Choose the observation here, or click it in the picture. Numbers are shown rounded; the "
         "results come from all digits."
     )

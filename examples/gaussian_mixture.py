@@ -423,7 +423,7 @@ def draw_hill(c: Controls, run: Run, settings: dict[str, Any], objective: Object
             st.info("Choose two different components for the surface.")
             sections.in_row([drawing], key="gm_hill")
         else:
-            when = "the initial guess" if at == 0 else f"iteration {at}"
+            when = sections.moment(at)
             surface = Drawing(
                 f"{objective.title} over two means, the rest as at {when}",
                 charts.surface(

@@ -278,7 +278,7 @@ def draw_versus(c: Controls, run: Run, settings: dict[str, Any], objective: Obje
     )
     st.markdown(
         f"As σ shrinks, the nearest centroid takes all. Here it is for point {i + 1}, at "
-        f"{'the initial guess' if at == 0 else f'iteration {at}'}:"
+        f"{sections.moment(at)}:"
     )
     table = soft_limit(run, settings, at, i)
     st.dataframe(

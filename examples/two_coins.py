@@ -311,8 +311,27 @@ def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
             else []
         )
     )
+
+
+@cached_run
+def attributed(
+    settings: dict[str, Any], iteration: int
+) -> tuple[pd.DataFrame, BinomialStatistics, BinomialParams]:
+    """Return what :func:`attribute` does, with the listed trials only."""
+    table, sums, update = attribute(compute(settings).run, settings["tosses"], iteration)
+    return table.head(LISTED_TRIALS), sums, update
+
+
+def draw_attribution(c: Controls, run: Run, settings: dict[str, Any]) -> None:
+    """Draw each trial's weights and attributed heads and tails, and the sums they go into."""
+    at, _ = sections.standing(c, run)
+    table, sums, update = attributed(settings, at)
+    st.markdown(
+        f"Here is the E-step at **{sections.moment(at)}**, trial by trial. With *One step by hand* "
+        "open, the table follows the player."
+    )
     st.dataframe(
-        table.head(LISTED_TRIALS),
+        table,
         hide_index=True,
         key="tc_attribution",
         height=260,
@@ -320,10 +339,21 @@ def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
             name: st.column_config.NumberColumn(format="%d" if j < 3 else "%.3f")
             for j, name in enumerate(table)
         },
-        alt=f"Weights and attributed heads and tails of each trial at iteration {at}",
+        alt=f"Weights and attributed heads and tails of each trial at {sections.moment(at)}",
     )
-    if len(table) > LISTED_TRIALS:
-        st.caption(f"The first {LISTED_TRIALS:,} of {len(table):,} trials. The sums are over all.")
+    n = len(run.problem.sample.data)
+    if n > LISTED_TRIALS:
+        st.caption(f"The first {LISTED_TRIALS:,} of {n:,} trials. The sums are over all.")
+    sections.formula(
+        [
+            rf"\text{{Coin {coin}: }} {heads:.2f}\text{{ heads, }}{tails:.2f}\text{{ tails}}"
+            rf"\quad\Rightarrow\quad \theta_{coin} &= \frac{{{heads:.2f}}}{{{heads:.2f} + "
+            rf"{tails:.2f}}} = {theta:.3f}"
+            for coin, heads, tails, theta in zip(
+                COINS, sums.heads, sums.tails, update.heads_prob, strict=True
+            )
+        ]
+    )
 
 
 def findings(run: Run, settings: dict[str, Any]) -> dict[str, bool]:

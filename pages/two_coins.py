@@ -14,6 +14,7 @@ from examples.two_coins import (
     SPECS,
     TYPED,
     compute,
+    draw_attribution,
     findings,
 )
 
@@ -105,7 +106,7 @@ st.markdown(
     "K-Means gives each point wholly to one cluster; here a trial is shared. *Hard assignment* in "
     "the sidebar makes the larger weight 1 and the other 0, on the same data."
 )
-
+draw_attribution(c, run, settings)
 
 sections.optional(c, run, settings, objective, SECTIONS)
 sections.misconceptions(*MISCONCEPTIONS)

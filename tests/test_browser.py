@@ -654,10 +654,25 @@ class TestPlayer:
         tab.expect_frame(1, int(tab.slider.get_attribute("max")))
 
     def test_stops_when_its_page_is_left(self, tab):
+        tab.page.add_init_script(
+            """
+            window.ticking = new Map();
+            const {setInterval: start, clearInterval: stop} = window;
+            window.setInterval = (call, delay, ...rest) => {
+                const id = start(call, delay, ...rest);
+                ticking.set(id, delay);
+                return id;
+            };
+            window.clearInterval = (id) => { ticking.delete(id); stop(id); };
+            """
+        )
         tab.open(PUBLISHED)
-        tab.page.locator("select[name=speed]").select_option("fast")
+        tab.page.locator("select[name=speed]").select_option("slow")
         tab.button("play").click()
+        ticking = "wanted => [...ticking.values()].includes(1200) === wanted"
+        tab.page.wait_for_function(ticking, arg=True)
         tab.go_to("K-Means", "k-means")
+        tab.page.wait_for_function(ticking, arg=False)
         tab.expect_frame(0, int(tab.slider.get_attribute("max")))
         expect(tab.button("play")).to_have_text("Play")
 

@@ -137,7 +137,8 @@ class TestTwoCoinsByHand:
                 share = [f"{trials[k]:.2f}", str(len(data)), f"{trials[k] / len(data):.3f}"]
                 assert figures(lines[6 + k]) == share
         assert len(lines) == (8 if weights else 6)
-        table = hand.frame(f"of each trial at iteration {at}")
+        moment = f"iteration {at}" if at else "the initial guess"
+        table = page.frame(f"of each trial at {moment}")
         np.testing.assert_array_equal(table["heads"], data[:1000])
         np.testing.assert_array_equal(table["tails"], 10 - data[:1000])
         for k, coin in enumerate("AB"):
@@ -151,7 +152,7 @@ class TestTwoCoinsByHand:
     def test_published_shares_and_sums(self, published):
         published.stand(iter=0)
         hand = published.section("by_hand")
-        weights = hand.frame("Weights and attributed")["weight A"]
+        weights = published.frame("Weights and attributed")["weight A"]
         assert list(weights.round(3)) == [0.449, 0.805, 0.733, 0.352, 0.647]
         assert hand.formulas[4].endswith(r"\frac{21.30}{21.30 + 8.57} = 0.713")
         assert hand.formulas[5].endswith(r"\frac{11.70}{11.70 + 8.43} = 0.581")
@@ -196,9 +197,8 @@ class TestTwoCoinsByHand:
 
     def test_sums_are_over_all_trials_where_not_all_are_listed(self, visit):
         page = visit("two_coins", tc_trials="1500", tc_by_hand="true", tc_observation="1400")
-        hand = page.section("by_hand")
-        assert len(hand.frame("Weights and attributed")) == 1_000
-        assert any("1,000 of 1,500 trials" in caption for caption in hand.captions)
+        assert len(page.frame("Weights and attributed")) == 1_000
+        assert any("1,000 of 1,500 trials" in caption for caption in page.captions)
         data = coins(1500).data
         trace = fit(BinomialMixture(10), data, BinomialParams([0.8, 0.7], [0.5, 0.5]))
         self.check(page, trace, data, 0, 1399)

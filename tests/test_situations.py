@@ -196,7 +196,7 @@ class TestTwoCoins:
         assert "= 4.512" in hand.formulas[1]
         assert "= 3.488" in hand.formulas[3]
         exact = 0.8**8 * 0.2**2 / (0.8**8 * 0.2**2 + 0.7**8 * 0.3**2)
-        row = hand.frame("Weights and attributed").iloc[0]
+        row = page.frame("Weights and attributed").iloc[0]
         assert row["weight A"] == pytest.approx(exact, rel=1e-12)
         assert row["heads to A"] == pytest.approx(8 * exact, rel=1e-12)
 
