@@ -413,7 +413,9 @@ class Controls:
             for name, value in self._shown.items()
             if name not in self.truth and not isinstance(self._all[name], Section)
         }
-        hidden = {name: self._shown[name] for name in self.truth if name in self._shown}
+        # Of published data the truth has no controls on the page, but is to be hidden all the same.
+        names = [name for name in self.truth if name in self._shown] or self.truth
+        hidden = {name: self.value(name) for name in names}
         query = urllib.parse.urlencode({**open_to_all, self.key("quiz"): self._seal(hidden)})
         _copy_link(
             key=self.key("student_link"),
@@ -434,7 +436,7 @@ class Controls:
             values = json.loads(base64.urlsafe_b64decode(padded))
         except (binascii.Error, ValueError, RecursionError):
             values = None
-        if not isinstance(values, dict) or not set(values) <= set(self.truth):
+        if not isinstance(values, dict) or not values or not set(values) <= set(self.truth):
             st.warning(
                 "The part of this link that hides the truth is damaged, so nothing is hidden. Ask "
                 "for the link again."

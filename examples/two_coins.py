@@ -388,11 +388,13 @@ def draw_by_hand(c: Controls, run: Run, settings: dict[str, Any], objective: Obj
 def draw_versus(c: Controls, run: Run, settings: dict[str, Any], objective: Objective) -> None:
     """Draw hard assignment beside soft."""
     st.markdown("The same trials from the same start, with soft and with hard assignment:")
+    table = versus(settings)
     st.dataframe(
-        versus(settings),
+        table[table["method"] != "labels known"] if c.sealed else table,
         hide_index=True,
         column_config={f"θ {coin}": st.column_config.NumberColumn(format="%.3f") for coin in COINS},
-        alt="Final heads probabilities and iterations of soft and hard EM, and labels known",
+        alt="Final heads probabilities and iterations of soft and hard EM"
+        + ("" if c.sealed else ", and labels known"),
     )
     st.markdown(
         "Hard assignment decides each trial, and is done after a few steps. Soft assignment "

@@ -1,0 +1,515 @@
+"""For the teacher: the sheet's answers, the link that hides the truth, the quiz, and the class."""
+
+import base64
+import io
+import json
+import re
+from itertools import permutations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from em_core import (
+    BinomialMixture,
+    BinomialParams,
+    GaussianMixture,
+    HardEM,
+    KMeans,
+    binomial_mixture,
+    fit,
+    fit_labelled,
+    gaussian_mixture,
+    kmeans,
+    match_components,
+)
+from em_ui.compute import DATA, GUESS, stream
+
+few = settings(max_examples=12, phases=(Phase.explicit, Phase.generate))
+
+EXAMPLES = ("k_means", "two_coins", "gaussian_mixture")
+PREFIX = {"k_means": "km", "two_coins": "tc", "gaussian_mixture": "gm"}
+# Settings with a truth that can be recognized wherever it stands.
+SET_UP = {
+    "k_means": {"spread": "1.3", "size": "150"},
+    "two_coins": {"true_a": "0.63", "true_b": "0.27", "share_a": "0.35", "weights": "true"},
+    "gaussian_mixture": {
+        "mean1": "-11.372",
+        "sd1": "3.187",
+        "size1": "917",
+        "mean3": "4.567",
+        "size3": "400",
+    },
+}
+
+
+def unseal(token):
+    return json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+
+
+def seal(values):
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
+
+
+def set_up(name):
+    return {f"{PREFIX[name]}_{control}": value for control, value in SET_UP[name].items()}
+
+
+def run_of(name):
+    """Return the run that the page is set up for, from em_core alone."""
+    if name == "k_means":
+        sample = kmeans.simulate([150] * 3, spread=1.3, rng=stream(6, DATA))
+        model, tol, limit = KMeans(), 0, 100
+        start = kmeans.guess_from_points(sample.data, 3, rng=stream(1, GUESS, 1))
+    elif name == "two_coins":
+        truth = BinomialParams([0.63, 0.27], [0.35, 0.65])
+        sample = binomial_mixture.simulate(truth, n_tosses=10, n_trials=500, rng=stream(1, DATA))
+        model, tol, limit = BinomialMixture(10, estimate_weights=True), 1e-6, 100
+        start = BinomialParams([0.8, 0.7], [0.5, 0.5])
+    else:
+        sample = gaussian_mixture.simulate(
+            [-11.372, 30, 4.567], [3.187, 7, 5], [917, 1000, 400], rng=stream(1, DATA)
+        )
+        model, tol, limit = GaussianMixture(0.05), 1e-6, 20
+        start = gaussian_mixture.guess_integers(sample.data, 3, rng=stream(46, GUESS, 1))
+    trace = fit(model, sample.data, start, tol=tol, max_iter=limit)
+    place, true = (next(iter(p.arrays().values())) for p in (trace.final.params, sample.truth))
+    return trace.relabel(match_components(place, true)), sample, model
+
+
+def words(params):
+    """Return parameters as the sheet writes them."""
+    names = {1: "AB", 2: "12345678"}
+    parts = []
+    for field, array in params.arrays().items():
+        letters = names[1] if field == "heads_prob" or len(array) == 2 else names[2]
+        for letter, value in zip(letters, array, strict=False):
+            if array.ndim == 1:
+                parts.append(f"{field} {letter} {value:.4f}")
+            else:
+                parts += [f"{field} {letter} {a} {x:.4f}" for a, x in zip("xy", value, strict=True)]
+    return ", ".join(parts)
+
+
+@pytest.fixture(scope="module")
+def with_teacher(visit):
+    """Return a function that gives a page with the teacher's section open. To be read only."""
+    pages = {}
+
+    def show(name):
+        if name not in pages:
+            pages[name] = visit(name, **set_up(name), **{f"{PREFIX[name]}_teacher": "true"})
+        return pages[name]
+
+    return show
+
+
+@pytest.fixture(scope="module")
+def as_student(visit, with_teacher):
+    """Return a function that gives the page that a student's link opens."""
+
+    def follow(name, **more):
+        more = {f"{PREFIX[name]}_{control}": value for control, value in more.items()}
+        return visit(name, **with_teacher(name).student_link | more)
+
+    return follow
+
+
+class TestSheet:
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_answers_are_those_of_the_run(self, with_teacher, name):
+        trace, sample, model = run_of(name)
+        text = with_teacher(name).section("teacher").text
+        shares = model.e_step(sample.data[:1], trace.steps[0].params).responsibilities[0]
+        letters = "AB" if name == "two_coins" else "123"
+        first = ", ".join(f"{k}: {r:.4f}" for k, r in zip(letters, shares, strict=True))
+        known = fit_labelled(model, sample.data, sample.labels, sample.truth)
+        sign = -1 if name == "k_means" else 1
+        ends = [f"{sign * trace.steps[i].objective:,.4f}" for i in (0, -1)]
+        observation = ", ".join(f"{x:.4g}" for x in np.atleast_1d(sample.data[0]))
+        noun = {"k_means": "point", "two_coins": "trial", "gaussian_mixture": "value"}[name]
+        title = "inertia" if name == "k_means" else "log-likelihood"
+        for question, answer in (
+            (f"At the initial guess, how is {noun} 1 ({observation}) shared", first),
+            ("What are the parameters after one iteration?", words(trace.steps[1].params)),
+            ("After how many iterations did the run stop, and why?", trace.message),
+            (
+                f"Where does EM end, from {words(trace.steps[0].params)}?",
+                words(trace.final.params),
+            ),
+            (f"What is the {title} at the guess and at the end?", " and ".join(ends)),
+            ("What would one estimate with the labels known?", words(known)),
+            ("What is the truth?", words(sample.truth)),
+        ):
+            (item,) = (item for item in re.split(r"\n(?=\d+\. )", text) if question in item)
+            assert f"*{answer}*" in item
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_begins_with_the_situation(self, visit, declared, name):
+        page = visit(name)
+        page.open("teacher")
+        situation = next(iter(declared[name].situations.values()))
+        text = page.section("teacher").text
+        assert f"1. {situation.question}\n\n    *{situation.answer}*" in text
+        page.set(data_seed=12)
+        assert situation.question not in page.section("teacher").text
+        assert "1. At the initial guess" in page.section("teacher").text
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_downloads_with_and_without_answers(self, visit, downloads, name):
+        page = visit(name, **set_up(name), **{f"{PREFIX[name]}_teacher": "true"})
+        (answers, mime), (questions, _) = (
+            downloads[f"{page.prefix}-{kind}.md"] for kind in ("answers", "questions")
+        )
+        assert mime == "text/markdown"
+        trace, sample, _ = run_of(name)
+        for text, answered in ((answers, True), (questions, False)):
+            assert (words(trace.final.params) in text) == answered
+            assert (words(sample.truth) in text) == answered
+            assert "What is the truth?" in text
+            assert len(re.findall(r"^\d+\. ", text, re.MULTILINE)) == 7
+        assert answers.count("Answer: ") == 7
+        assert "Answer" not in questions
+
+    def test_stands_a_run_without_a_likelihood(self, visit):
+        page = visit("two_coins", tc_start_a="0", tc_start_b="1", tc_teacher="true")
+        text = page.section("teacher").text
+        assert "Stopped at iteration 0" in text
+        assert "after one iteration" not in text
+
+
+class TestStudentLink:
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_hides_the_truth_and_nothing_else(self, with_teacher, declared, name):
+        page = with_teacher(name)
+        prefix, controls = page.prefix, declared[name]
+        link = page.student_link
+        hidden = unseal(link.pop(f"{prefix}_quiz"))
+        shown = set(page.shown()) - {"situation", "class_size"}
+        assert set(hidden) == set(controls.truth) & shown
+        assert hidden == {control: page.value(control) for control in hidden}
+        assert set(link) == {f"{prefix}_{control}" for control in shown - set(hidden)}
+        for query, text in link.items():
+            control = query.removeprefix(f"{prefix}_")
+            spec = {**controls.specs, **controls.view}[control]
+            assert spec.nearest(text) == page.value(control)
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_gives_the_same_run(self, with_teacher, as_student, name):
+        teacher, student = with_teacher(name), as_student(name)
+        pd.testing.assert_frame_equal(student.table, teacher.table)
+        assert student.player["rows"] == teacher.player["rows"]
+        assert not student.at.warning or student.advice
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_page_shows_nothing_of_the_truth(self, as_student, name):
+        page = as_student(name)
+        page.open(*page.sections())
+        trace, sample, model = run_of(name)
+        known = fit_labelled(model, sample.data, sample.labels, sample.truth)
+        assert not set(page.shown()) & set(unseal(page.at.query_params[f"{page.prefix}_quiz"]))
+        assert "situation" not in page.shown()
+        assert "teacher" not in page.sections()
+        assert page.question is page.answer is None
+
+        # In words: status, prose, captions, descriptions, formulas, code and the player's numbers.
+        texts = [page.text, page.status, *page.captions, *page.formulas, json.dumps(page.player)]
+        texts += [chart.alt for chart in page.charts]
+        texts += [table.proto.alt for table in page.at.dataframe]
+        texts += [code.value for code in page.at.code]
+        texts += [json.dumps(data["query"]) for data in page.components("copy_link")]
+        everything = "\n".join(texts)
+        assert "from the truth:" not in everything
+        secrets = ["0.63", "0.27", "-11.372", "3.187", "917", "4.567", "numpy.random", "default_rng"]
+        if name == "k_means":
+            secrets += [f"{x:.4f}" for x in sample.truth.centroids.ravel()]
+        for secret in secrets:
+            assert not re.search(rf"(?<![\d.]){re.escape(secret)}(?!\d)", everything), secret
+        # Round numbers, and what EM finds by itself, may stand anywhere.
+        hidden, found = (
+            np.concatenate([a.ravel() for params in history for a in params.arrays().values()])
+            for history in ((known, sample.truth), [step.params for step in trace.steps])
+        )
+        hidden = hidden[np.abs(hidden % 0.05) > 1e-9]
+        hidden = hidden[~np.isclose(hidden[:, None], found, rtol=1e-6).any(axis=1)]
+        assert len(hidden) >= 4
+        assert not any(f"{x:.4f}" in everything for x in hidden)
+
+        # In numbers: what is drawn, and every table.
+        frames = [frame for chart in page.charts for frame in chart.data.values()]
+        assert not {"truth", "labelled"} & {data for c in page.charts for data in c.data}
+        for frame in [*frames, *(table.value for table in page.at.dataframe)]:
+            assert not {"truth", "labels known"} & set(frame)
+            for column in frame.select_dtypes("number"):
+                close = np.isclose(frame[column].to_numpy()[:, None], hidden, rtol=1e-9, atol=0)
+                assert not close.any(), column
+        for chart in page.charts:
+            assert not re.search(r"\"name\": \"(truth|labelled)\"", json.dumps(chart.template))
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_truth_would_be_found_if_it_were_shown(self, with_teacher, name):
+        # The same search, on the teacher's page.
+        page = with_teacher(name)
+        assert {"truth", "labelled"} <= {data for chart in page.charts for data in chart.data}
+        assert "from the truth:" in page.status
+        assert page.frame("the truth, with labels known") is not None
+
+    def test_published_trials_are_hidden_too(self, visit):
+        teacher = visit(
+            "two_coins",
+            tc_data="Five published trials",
+            tc_start_a="0.6",
+            tc_start_b="0.5",
+            tc_teacher="true",
+        )
+        page = visit("two_coins", **teacher.student_link)
+        assert page.value("data") == "Five published trials"
+        assert "Guess the parameters" in [header.value for header in page.at.header]
+        page.open(*page.sections())
+        assert not any("labels known" in table.proto.alt for table in page.at.dataframe)
+        assert not {"truth", "labelled"} & {data for c in page.charts for data in c.data}
+        table = page.section("versus").frame("soft and hard EM")
+        assert list(table["method"]) == ["soft EM", "hard EM"]
+
+    def test_stays_after_a_change_a_reset_and_a_visit_elsewhere(self, as_student):
+        page = as_student("two_coins")
+        token = page.at.query_params["tc_quiz"]
+        page.set(trials=200)
+        page.press("reset")
+        page.switch("home")
+        page.at.query_params.clear()
+        page.switch("two_coins")
+        assert page.at.query_params["tc_quiz"] == token
+        assert "true_a" not in page.shown()
+        truth = BinomialParams([0.63, 0.27], [0.35, 0.65])
+        data = binomial_mixture.simulate(truth, n_tosses=10, n_trials=500, rng=stream(1, DATA)).data
+        start = BinomialParams([0.8, 0.7], [0.5, 0.5])
+        trace = fit(BinomialMixture(10), data, start, tol=1e-6, max_iter=100)
+        np.testing.assert_array_equal(page.table["log-likelihood"], trace.objectives)
+
+    def test_student_number_gives_other_data_of_the_same_truth(self, as_student):
+        page = as_student("two_coins", student="4")
+        truth = BinomialParams([0.63, 0.27], [0.35, 0.65])
+        data = binomial_mixture.simulate(
+            truth, n_tosses=10, n_trials=500, rng=np.random.default_rng([1, DATA, 4])
+        ).data
+        bars = page.charts[0].data["bars"]
+        counts = bars[bars["component"] == "A"]["height"].to_numpy()
+        np.testing.assert_array_equal(counts, np.bincount(data, minlength=11))
+
+    def test_more_components_can_be_looked_for_on_a_sealed_page(self, as_student):
+        page = as_student("gaussian_mixture", find="4")
+        assert any("There are 3 groups" in text for text in page.advice)
+        assert not any(name.startswith(("mean", "sd", "size")) for name in page.shown())
+
+
+def guess_fields(page):
+    return [
+        w
+        for w in page.at.number_input
+        if w.key.startswith(f"{page.prefix}_guess_") and w.key != f"{page.prefix}_guess_seed"
+    ]
+
+
+def answer_quiz(page, guesses):
+    """Fill the form in, and return what is said of it."""
+    fields = guess_fields(page)
+    for field, guess in zip(fields, np.ravel(guesses), strict=True):
+        field.set_value(float(guess))
+    (button,) = page.at.form_submit_button
+    button.click()
+    page.run()
+    (said,) = (s.value for s in page.at.success if "of 100" in s.value)
+    return said
+
+
+def score(said):
+    return float(re.match(r"\*\*([\d.]+) of 100\.\*\*", said).group(1))
+
+
+class TestQuiz:
+    @pytest.fixture(scope="class")
+    @classmethod
+    def quizzes(cls, as_student):
+        return {name: as_student(name) for name in EXAMPLES}
+
+    def truth(self, name):
+        params = run_of(name)[1].truth
+        return next(iter(params.arrays().values()))
+
+    def scale(self, name):
+        return 0.1 if name == "two_coins" else 0.1 * run_of(name)[1].data.std()
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_truth_in_any_order_scores_100(self, quizzes, name):
+        truth = self.truth(name)
+        for order in permutations(range(len(truth))):
+            said = answer_quiz(quizzes[name], truth[list(order)])
+            assert score(said) == 100
+            assert "you missed by 0." in said
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_asks_for_each_component(self, quizzes, name):
+        labels = [field.label for field in guess_fields(quizzes[name])]
+        assert (
+            labels
+            == {
+                "two_coins": ["Heads probability A", "Heads probability B"],
+                "gaussian_mixture": ["Mean 1", "Mean 2", "Mean 3"],
+                "k_means": [f"Centre {k} {axis}" for k in "123" for axis in "xy"],
+            }[name]
+        )
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    @pytest.mark.parametrize("halvings", [1, 2])
+    def test_a_miss_by_the_scale_halves_the_score(self, quizzes, name, halvings):
+        truth, miss = self.truth(name), halvings * self.scale(name)
+        said = answer_quiz(quizzes[name], truth + miss)
+        assert score(said) == pytest.approx(100 / 2**halvings, abs=0.51)
+        assert f"you missed by {miss:.3g}." in said
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_any_other_guess_scores_less(self, quizzes, name):
+        truth, rng = self.truth(name), np.random.default_rng(1)
+        for size in (0.1, 1.0):
+            guess = truth + size * self.scale(name) * rng.normal(size=truth.shape)
+            orders = (guess[list(order)] for order in permutations(range(len(truth))))
+            nearest = min(orders, key=lambda g: ((g - truth) ** 2).sum())
+            miss = np.abs(nearest - truth).mean()
+            said = answer_quiz(quizzes[name], guess)
+            expected = 100 * 0.5 ** (miss / self.scale(name))
+            assert score(said) == pytest.approx(expected, abs=0.51)
+            assert score(said) < 100
+        assert score(answer_quiz(quizzes[name], truth + 100)) == 0
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_says_how_far_em_is(self, quizzes, name):
+        trace, _, _ = run_of(name)
+        truth = self.truth(name)
+        estimates = next(iter(trace.final.params.arrays().values()))
+        gap = np.linalg.norm((estimates - truth).reshape(len(truth), -1), axis=1).max()
+        assert f"EM’s own answer misses by {gap:.3g} at most." in answer_quiz(quizzes[name], truth)
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_is_not_there_when_nothing_is_hidden(self, plain, name):
+        assert not plain(name).at.form_submit_button
+        assert "Guess the parameters" not in [h.value for h in plain(name).at.header]
+
+
+DAMAGED = [
+    "x",
+    "=",
+    "====",
+    "%00",
+    "e30",  # nothing at all
+    "bnVsbA",  # null
+    "W10",  # a list
+    "🎲",
+    "x" * 3_999,
+    "A" * 20_000,
+    seal({"true_a": 0.5})[:-3],
+    seal({"nonsense": 1}),
+    seal({"true_a": 0.5, "trials": 7}),
+    seal([["true_a", 0.5]]),
+    seal("true_a"),
+    seal(json.loads("[" * 900 + "]" * 900)),
+    base64.urlsafe_b64encode(b"[" * 2_900).decode(),
+    base64.urlsafe_b64encode(b"\xff\xfe{").decode(),
+    base64.urlsafe_b64encode(b"9" * 2_900).decode(),
+]
+
+
+def check_open(page):
+    """Check that the page is an ordinary one, with a warning."""
+    assert any("nothing is hidden" in warning.value for warning in page.at.warning)
+    assert page.value("true_a") == 0.6
+    assert page.status.startswith("**Converged**")
+
+
+class TestDamagedSeal:
+    @pytest.mark.parametrize("token", DAMAGED, ids=range(len(DAMAGED)))
+    def test_gives_a_warning_and_hides_nothing(self, visit, token):
+        check_open(visit("two_coins", tc_quiz=token))
+
+    @few
+    @given(token=st.text(min_size=1, max_size=200).filter(lambda t: t.isprintable()))
+    def test_any_text(self, visit, token):
+        check_open(visit("two_coins", tc_quiz=token))
+
+    @few
+    @given(
+        values=st.recursive(
+            st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=5),
+            lambda inner: st.lists(inner) | st.dictionaries(st.text(max_size=5), inner),
+            max_leaves=8,
+        )
+    )
+    def test_any_json(self, visit, values):
+        check_open(visit("two_coins", tc_quiz=seal(values)))
+
+    @few
+    @given(
+        values=st.dictionaries(
+            st.sampled_from(["true_a", "true_b", "share_a"]),
+            st.none() | st.booleans() | st.floats() | st.integers() | st.text() | st.just([1, {}]),
+            min_size=1,
+        )
+    )
+    def test_any_values_of_the_hidden_controls(self, visit, declared, values):
+        page = visit("two_coins", tc_quiz=seal(values))
+        assert not any("nothing is hidden" in warning.value for warning in page.at.warning)
+        assert not set(values) & set(page.shown())
+        # They are moved to what the controls allow, as in any link.
+        specs = declared["two_coins"].specs
+        s = {
+            n: specs[n].nearest(values.get(n, specs[n].default))
+            for n in ("true_a", "true_b", "share_a")
+        }
+        truth = BinomialParams([s["true_a"], s["true_b"]], [s["share_a"], 1 - s["share_a"]])
+        data = binomial_mixture.simulate(truth, n_tosses=10, n_trials=500, rng=stream(1, DATA)).data
+        bars = page.charts[0].data["bars"]
+        counts = bars[bars["component"] == "A"]["height"].to_numpy()
+        np.testing.assert_array_equal(counts, np.bincount(data, minlength=11))
+
+    def test_seal_of_another_page_or_of_a_page_without_one_is_no_matter(self, visit):
+        page = visit("maximum_likelihood", ml_quiz="x", tc_quiz="x")
+        assert not page.at.warning
+
+
+class TestClass:
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_answers_are_those_of_each_students_own_page(self, visit, downloads, name):
+        page = visit(name, **set_up(name), **{f"{PREFIX[name]}_teacher": "true"})
+        table = page.section("teacher").frame("each of 5 students")
+        assert list(table["student"]) == [1, 2, 3, 4, 5]
+        objective = "inertia" if name == "k_means" else "log-likelihood"
+        for number in (1, 4):
+            theirs = visit(name, **set_up(name), **{f"{PREFIX[name]}_student": str(number)}).table
+            row = table.iloc[number - 1]
+            columns = [c for c in theirs if c not in ("iteration", "gain")]
+            assert row[columns].tolist() == theirs.iloc[-1][columns].tolist()
+            assert row["iterations"] == theirs["iteration"].iloc[-1]
+        assert table[objective].nunique() == 5
+        page.set(class_size=2)
+        assert len(page.section("teacher").frame("each of 2 students")) == 2
+        content, mime = downloads[f"{page.prefix}-class.csv"]
+        downloaded = pd.read_csv(io.BytesIO(content()))
+        assert mime == "text/csv"
+        pd.testing.assert_frame_equal(downloaded, table[:2], check_exact=True)
+
+    def test_student_who_is_number_zero_has_the_data_of_all(self, visit, plain):
+        page = visit("two_coins", tc_student="0")
+        pd.testing.assert_frame_equal(page.table, plain("two_coins").table)
+
+    def test_class_shares_the_page_with_hard_assignment(self, visit):
+        page = visit("two_coins", tc_hard="true", tc_teacher="true")
+        table = page.section("teacher").frame("each of 5 students")
+        truth = BinomialParams([0.6, 0.2], [0.5, 0.5])
+        data = binomial_mixture.simulate(
+            truth, n_tosses=10, n_trials=500, rng=np.random.default_rng([1, DATA, 3])
+        ).data
+        start = BinomialParams([0.8, 0.7], [0.5, 0.5])
+        trace = fit(HardEM(BinomialMixture(10)), data, start, tol=1e-6, max_iter=100)
+        assert table["log-likelihood"][2] == trace.final.objective
