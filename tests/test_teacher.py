@@ -222,7 +222,16 @@ class TestStudentLink:
         texts += [json.dumps(data["query"]) for data in page.components("copy_link")]
         everything = "\n".join(texts)
         assert "from the truth:" not in everything
-        secrets = ["0.63", "0.27", "-11.372", "3.187", "917", "4.567", "numpy.random", "default_rng"]
+        secrets = [
+            "0.63",
+            "0.27",
+            "-11.372",
+            "3.187",
+            "917",
+            "4.567",
+            "numpy.random",
+            "default_rng",
+        ]
         if name == "k_means":
             secrets += [f"{x:.4f}" for x in sample.truth.centroids.ravel()]
         for secret in secrets:
@@ -232,7 +241,7 @@ class TestStudentLink:
             np.concatenate([a.ravel() for params in history for a in params.arrays().values()])
             for history in ((known, sample.truth), [step.params for step in trace.steps])
         )
-        hidden = hidden[np.abs(hidden % 0.05) > 1e-9]
+        hidden = hidden[~np.isclose(20 * hidden, np.round(20 * hidden))]
         hidden = hidden[~np.isclose(hidden[:, None], found, rtol=1e-6).any(axis=1)]
         assert len(hidden) >= 4
         assert not any(f"{x:.4f}" in everything for x in hidden)
