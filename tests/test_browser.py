@@ -656,11 +656,11 @@ class TestPlayer:
     def test_stops_when_its_page_is_left(self, tab):
         tab.page.add_init_script(
             """
-            window.ticking = new Map();
+            window.ticking = new Set();
             const {setInterval: start, clearInterval: stop} = window;
-            window.setInterval = (call, delay, ...rest) => {
-                const id = start(call, delay, ...rest);
-                ticking.set(id, delay);
+            window.setInterval = (...call) => {
+                const id = start(...call);
+                ticking.add(id);
                 return id;
             };
             window.clearInterval = (id) => { ticking.delete(id); stop(id); };
@@ -668,11 +668,16 @@ class TestPlayer:
         )
         tab.open(PUBLISHED)
         tab.page.locator("select[name=speed]").select_option("slow")
-        tab.button("play").click()
-        ticking = "wanted => [...ticking.values()].includes(1200) === wanted"
-        tab.page.wait_for_function(ticking, arg=True)
+        (started,) = tab.button("play").evaluate(
+            """button => {
+                const before = new Set(ticking);
+                button.click();
+                return [...ticking].filter(id => !before.has(id));
+            }"""
+        )
         tab.go_to("K-Means", "k-means")
-        tab.page.wait_for_function(ticking, arg=False)
+        # Long before it would have come to the last iteration.
+        tab.page.wait_for_function("started => !ticking.has(started)", arg=started, timeout=5_000)
         tab.expect_frame(0, int(tab.slider.get_attribute("max")))
         expect(tab.button("play")).to_have_text("Play")
 
