@@ -89,16 +89,16 @@ def advice(findings: Mapping[str, bool]) -> None:
             st.warning(text, icon=":material/lightbulb:")
 
 
-def question(situation: Situation | None) -> None:
-    """Show the situation's question, to be answered before pressing play."""
+def question(situation: Situation | None, *, before: str = "Before you press play") -> None:
+    """Show the situation's question, to be answered before the visitor does something."""
     if situation:
-        st.info(situation.question, title="Before you press play", icon=":material/help:")
+        st.info(situation.question, title=before, icon=":material/help:")
 
 
-def answer(situation: Situation | None) -> None:
+def answer(situation: Situation | None, *, after: str = "After you have played") -> None:
     """Keep the answer to the situation's question behind a click."""
     if situation:
-        with st.expander("After you have played: what happened, and why"):
+        with st.expander(f"{after}: what happened, and why"):
             st.markdown(situation.answer)
 
 

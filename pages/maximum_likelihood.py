@@ -33,7 +33,7 @@ st.markdown(
     "distribution. Move your guess of its mean μ and standard deviation σ in the sidebar, and try "
     "to make the log-likelihood as large as you can."
 )
-sections.question(situation)
+sections.question(situation, before="Before you move the sliders")
 heights, bars = one_group(**population, seed=seed)
 cells, best = surface(heights, guess)
 yours, largest = (float(gaussian.log_likelihood(heights, *e)) for e in (guess, best))
@@ -78,7 +78,7 @@ sections.in_row(
     key="ml_fit",
 )
 
-sections.answer(situation)
+sections.answer(situation, after="After you have moved them")
 
 st.header("The formula")
 st.markdown("The log-likelihood of heights $x_1 \\dots x_n$ under a normal distribution is")
