@@ -21,7 +21,7 @@ from typing import Self
 from urllib.parse import parse_qsl, urlencode
 
 from streamlit.proto.BackMsg_pb2 import BackMsg
-from streamlit.proto.Element_pb2 import Element
+from streamlit.proto.Delta_pb2 import Delta
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import ClientConnection, connect
@@ -41,7 +41,7 @@ class Widget:
     id, label : str
         Its identity in the protocol, and its name on the page.
     kind : str
-        "slider", "number_input", "selectbox" or "checkbox".
+        "slider", "number_input", "selectbox", "checkbox" or "expandable" (a section that opens).
     value : float, int, str or bool
         What it shows.
     default : float, int, str or bool
@@ -54,6 +54,8 @@ class Widget:
         Choices of a selectbox.
     parameter : str
         Its query parameter; empty if it is not bound to the address.
+    given : bool
+        Whether the script set the value itself, whatever the visitor had set.
     """
 
     id: str
@@ -67,6 +69,7 @@ class Widget:
     whole: bool = False
     options: tuple[str, ...] = ()
     parameter: str = ""
+    given: bool = False
 
     def state(self) -> WidgetState:
         """Return the value as the protocol wants it."""
@@ -90,18 +93,25 @@ class Widget:
         return self.value if isinstance(self.value, str) else f"{self.value:.12g}"
 
 
-def read_widget(element: Element) -> Widget | None:
-    """Return the control that an element is, or None if it is something else."""
-    kind = element.WhichOneof("type")
-    if kind not in {"slider", "number_input", "selectbox", "checkbox"}:
+def read_widget(delta: Delta) -> Widget | None:
+    """Return the control that was drawn, or None if it is something else."""
+    place = delta.add_block if delta.HasField("add_block") else delta.new_element
+    kind = place.WhichOneof("type")
+    if kind not in {"slider", "number_input", "selectbox", "checkbox", "expandable"}:
         return None
-    proto = getattr(element, kind)
+    proto = getattr(place, kind)
+    if not proto.id:  # a section that opens without the server
+        return None
     common = {
         "id": proto.id,
         "kind": kind,
         "label": proto.label,
         "parameter": proto.query_param_key,
+        "given": proto.HasField("expanded") if kind == "expandable" else proto.set_value,
     }
+    if kind == "expandable":
+        value = proto.expanded if proto.HasField("expanded") else proto.default_expanded
+        return Widget(**common, value=value, default=proto.default_expanded)
     if kind == "checkbox":
         value = proto.value if proto.set_value else proto.default
         return Widget(**common, value=value, default=proto.default)
@@ -252,7 +262,7 @@ class Session:
             elif kind == "page_not_found":
                 rerun.errors.append(f"page not found: {message.page_not_found.page_name}")
             elif kind == "delta":
-                self._draw(message.delta.new_element, drawn, rerun)
+                self._draw(message.delta, drawn, rerun)
             elif kind == "script_finished":
                 if message.script_finished == ForwardMsg.FINISHED_EARLY_FOR_RERUN:
                     continue
@@ -263,17 +273,17 @@ class Session:
                 return rerun
         raise ConnectionError("the server closed the connection")
 
-    def _draw(self, element: Element, drawn: dict[str, Widget], rerun: Rerun) -> None:
-        kind = element.WhichOneof("type")
+    def _draw(self, delta: Delta, drawn: dict[str, Widget], rerun: Rerun) -> None:
+        element, kind = delta.new_element, delta.new_element.WhichOneof("type")
         if kind == "exception":
             rerun.errors.append(f"{element.exception.type}: {element.exception.message}")
         elif kind == "vega_lite_chart":
             rerun.charts += 1
         elif kind in {"markdown", "alert"}:
             self.texts.append(getattr(element, kind).body)
-        elif widget := read_widget(element):
+        elif widget := read_widget(delta):
             known = self.widgets.get(widget.id)
-            if known and not getattr(element, kind).set_value:
+            if known and not widget.given:
                 widget = replace(widget, value=known.value)
             drawn[widget.id] = widget
 

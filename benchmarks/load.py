@@ -9,7 +9,8 @@ waits mean nothing.
 A number with a wide range (a seed, a sample size) is set to anything in it, small values as likely
 as large ones; another number is moved by a few steps; a slider goes anywhere. The iteration slider
 of the ordinary app is one control among the others. In ours the iteration never reaches the server,
-and so is not in the load.
+and so is not in the load. With ``--sections`` the students also open and close the sections that
+compute only while they are open, which the ordinary app does not have.
 
 Run it from the project's folder, with nothing else running::
 
@@ -108,7 +109,7 @@ class Tally:
 
 def another_value(widget: Widget, rng: random.Random) -> Value:
     """Return a value that a student may move the control to."""
-    if widget.kind == "checkbox":
+    if widget.kind in {"checkbox", "expandable"}:
         return not widget.value
     if widget.kind == "selectbox":
         return rng.choice([option for option in widget.options if option != widget.value])
@@ -123,18 +124,24 @@ def another_value(widget: Widget, rng: random.Random) -> Value:
     return int(value) if widget.whole else value
 
 
-async def student(
-    number: int, server: Server, pages: Sequence[str], every: float, end: float, tally: Tally
-) -> None:
+class Plan(NamedTuple):
+    """What the students do: on which pages, every so many seconds, and whether in sections too."""
+
+    pages: Sequence[str]
+    every: float
+    sections: bool
+
+
+async def student(number: int, server: Server, plan: Plan, end: float, tally: Tally) -> None:
     """Play until the end; after a failure, begin anew as one does with a page that hangs."""
     rng = random.Random(number)
+    first = number % len(plan.pages)
+    pages = [*plan.pages[first:], *plan.pages[:first]]
     paths = itertools.cycle([PATHS[server.name][page] for page in pages])
-    for _ in range(number % len(pages)):
-        next(paths)
-    await asyncio.sleep(rng.uniform(0, every))
+    await asyncio.sleep(rng.uniform(0, plan.every))
     while time.monotonic() < end:
         try:
-            await _visit(server, paths, rng, every, end, tally)
+            await _visit(server, paths, rng, plan, end, tally)
         except (OSError, TimeoutError, WebSocketException) as error:
             tally.errors[f"{type(error).__name__}: {error}"] += 1
             await asyncio.sleep(1)
@@ -144,7 +151,7 @@ async def _visit(
     server: Server,
     paths: itertools.cycle,
     rng: random.Random,
-    every: float,
+    plan: Plan,
     end: float,
     tally: Tally,
 ) -> None:
@@ -152,7 +159,7 @@ async def _visit(
 
     async def think() -> bool:
         nonlocal next_move
-        next_move = max(next_move + rng.uniform(0, 2 * every), time.monotonic())
+        next_move = max(next_move + rng.uniform(0, 2 * plan.every), time.monotonic())
         await asyncio.sleep(min(next_move, end) - time.monotonic())
         return next_move < end
 
@@ -162,29 +169,33 @@ async def _visit(
             for _ in range(MOVES):
                 if not await think():
                     return
-                if not session.widgets:
+                controls = [
+                    widget
+                    for widget in session.widgets.values()
+                    if plan.sections or widget.kind != "expandable"
+                ]
+                if not controls:
                     raise ConnectionError("the page has no controls")
-                widget = rng.choice(list(session.widgets.values()))
+                widget = rng.choice(controls)
                 await tally.add(session.move(widget, another_value(widget, rng)))
             if not await think():
                 return
             await tally.add(session.go(next(paths)))
 
 
-async def run(
-    server: Server, n_students: int, pages: Sequence[str], every: float, seconds: float
-) -> Tally:
+async def run(server: Server, n_students: int, plan: Plan, seconds: float) -> Tally:
     """Let the students play, and return what happened."""
+    paths = [PATHS[server.name][page] for page in plan.pages]
     async with Session(server.address) as first:  # pays for the imports
-        await first.open(PATHS[server.name][pages[0]])
-        for page in pages[1:]:
-            await first.go(PATHS[server.name][page])
-    tally = Tally(since=time.monotonic() + every)
+        await first.open(paths[0])
+        for path in paths[1:]:
+            await first.go(path)
+    tally = Tally(since=time.monotonic() + plan.every)
     end = tally.since + seconds
     tally.memory.append(server.resident_megabytes())
     async with asyncio.TaskGroup() as group:
         for number in range(n_students):
-            group.create_task(student(number, server, pages, every, end, tally))
+            group.create_task(student(number, server, plan, end, tally))
         await asyncio.sleep(tally.since - time.monotonic())
         before = Cpu.now(server)
         for _ in range(SAMPLES):
@@ -245,6 +256,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=_number(float, MAX_SECONDS), default=60.0)
     parser.add_argument("--app", choices=PATHS, default=OURS)
     parser.add_argument("--pages", nargs="+", help="default: all example pages of the app")
+    parser.add_argument("--sections", action="store_true", help="open and close the sections too")
     parser.add_argument("--within", type=float, help="seconds that p95 may take; no error allowed")
     options = parser.parse_args()
     pages = options.pages or list(PATHS[options.app])
@@ -253,10 +265,11 @@ def main() -> None:
 
     print(
         f"{options.app}: {options.students} students, a change every {options.every:g} s, "
-        f"{options.seconds:g} s, pages {', '.join(pages)}"
+        f"{options.seconds:g} s, pages {', '.join(pages)}{', with sections' * options.sections}"
     )
     with serve(options.app) as server:
-        tally = asyncio.run(run(server, options.students, pages, options.every, options.seconds))
+        plan = Plan(pages, options.every, options.sections)
+        tally = asyncio.run(run(server, options.students, plan, options.seconds))
     if not tally.waits:
         sys.exit(f"nothing was measured: {dict(tally.errors)}")
     p95 = report(tally, options.students, options.seconds)
