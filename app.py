@@ -11,8 +11,8 @@ import streamlit as st
 ICON = Path(__file__).parent / "em_ui" / "icon.svg"
 
 if __name__ == "__main__":
-    st.set_page_config(page_title="Understanding EM", page_icon=str(ICON), layout="wide")
-    st.navigation(
+    st.set_page_config(page_icon=str(ICON), layout="wide")
+    page = st.navigation(
         [
             st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
             st.Page(
@@ -40,7 +40,9 @@ if __name__ == "__main__":
                 url_path="gaussian-mixture",
             ),
         ]
-    ).run()
+    )
+    st.set_page_config(page_title=f"{page.title} · Understanding EM")
+    page.run()
 else:
     from streamlit.runtime.pages_manager import PagesManager
 

@@ -472,9 +472,13 @@ class Controls:
             if readable and len(given) == 1:
                 continue
             if len(given) > 1:
-                notices.append(f"“{spec.label}” was given {len(given)} times; it is now {value}.")
+                notices.append(
+                    f"“{spec.label}” was given {len(given)} times; it is now {_said(value)}."
+                )
             else:
-                notices.append(f"“{spec.label}” cannot be {_quoted(given[0])}; it is now {value}.")
+                notices.append(
+                    f"“{spec.label}” cannot be {_quoted(given[0])}; it is now {_said(value)}."
+                )
             if value == default:
                 wrong.append(key)
             else:
@@ -508,6 +512,11 @@ class Controls:
         for name, spec in self.specs.items():
             if name not in self.sealed:
                 st.session_state[self.key(name)] = values.get(name, spec.default)
+
+
+def _said(value: Value) -> str:
+    """Return a value in words."""
+    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
 
 
 def _same(text: str, value: Value) -> bool:

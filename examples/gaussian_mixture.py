@@ -24,7 +24,7 @@ GUESSES = {
 }
 POINTS = "Random data points"
 STILLS = (0, 5, 20)  # the article's figure
-BINS, CURVE_POINTS = 60, 300
+BINS, CURVE_POINTS = 60, 200
 EMPTY = 0.1  # values; a component with less has none
 POOR = 1e-3  # log-likelihood per observation that a good start would gain
 QUANTITIES = {

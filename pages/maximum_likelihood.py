@@ -8,6 +8,7 @@ from em_core import gaussian
 from em_ui import charts, landscape, sections
 from em_ui.controls import Controls
 from em_ui.sections import Drawing
+from examples import gaussian_mixture as mixture
 from examples.maximum_likelihood import (
     CURVE_POINTS,
     SEPARATION,
@@ -149,12 +150,15 @@ st.caption(
 )
 means = population["mean"] + SEPARATION * population["std"] * np.array([-1, 1])
 std = population["std"] * np.sqrt(1 - SEPARATION**2)
+# Whatever the other page was set to before, it shows these two groups.
+PLAIN = ("data_seed", "student", "find", "guess_seed", "start", "weights", "hard", "floor", "tol")
 half = min(population["size"] // 2, 12_500)
 st.page_link(
     "pages/gaussian_mixture.py",
     label="See EM find the two groups",
     icon=":material/arrow_forward:",
     query_params={
+        **{f"gm_{name}": mixture.SPECS[name].text(mixture.SPECS[name].default) for name in PLAIN},
         "gm_k": "2",
         **{f"gm_mean{i}": f"{mean:.1f}" for i, mean in enumerate(means, 1)},
         **{f"gm_sd{i}": f"{std:.2f}" for i in (1, 2)},
