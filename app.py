@@ -11,7 +11,9 @@ import streamlit as st
 ICON = Path(__file__).parent / "em_ui" / "icon.svg"
 
 if __name__ == "__main__":
-    st.set_page_config(page_icon=str(ICON), layout="wide")
+    # In the frame of a learning platform there is little room.
+    sidebar = "collapsed" if st.context.is_embedded else "auto"
+    st.set_page_config(page_icon=str(ICON), layout="wide", initial_sidebar_state=sidebar)
     page = st.navigation(
         [
             st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),

@@ -212,10 +212,11 @@ class Trace(Generic[ParamsT]):
     @property
     def message(self) -> str:
         """Why the run stopped, as a sentence."""
+        iterations = f"{self.n_iter} iteration" + "s" * (self.n_iter != 1)
         return {
-            Status.CONVERGED: f"Converged after {self.n_iter} iterations.",
+            Status.CONVERGED: f"Converged after {iterations}.",
             Status.MAX_ITER: (
-                f"Stopped at the limit of {self.n_iter} iterations, before it converged. "
+                f"Stopped at the limit of {iterations}, before it converged. "
                 "Allow more iterations, or a larger tolerance."
             ),
             Status.NON_FINITE: (

@@ -181,7 +181,7 @@ def simulate(
     Returns
     -------
     Sample
-        Observations (n,) component by component, their components, and the true parameters,
+        Observations (n,) in random order, their components, and the true parameters,
         whose weights are the components' shares in the sample.
 
     Raises
@@ -193,7 +193,9 @@ def simulate(
     truth = GaussianParams(means, stds, np.array(counts) / sum(counts))  # type: ignore[arg-type]
     GaussianMixture().check(np.zeros(1), truth)
     labels = np.repeat(np.arange(len(counts)), counts)
-    return Sample(rng.normal(truth.means[labels], truth.stds[labels]), labels, truth)
+    values = rng.normal(truth.means[labels], truth.stds[labels])
+    order = rng.permutation(len(labels))
+    return Sample(values[order], labels[order], truth)
 
 
 def guess_integers(

@@ -26,6 +26,9 @@ _CACHED_RUNS = 64
 # Observations times components times iterations that may be spent on finding the limit.
 _LIMIT_WORK = 3e7
 
+# The same for all of many starts, and how many there are at least.
+_STARTS_WORK, _LEAST_STARTS = 6e8, 2
+
 # Fits in several threads at once fight over the interpreter, and all of them get slower.
 _one_at_a_time = threading.RLock()
 
@@ -175,6 +178,11 @@ class Run:
         return float(distances.min(axis=1).max())
 
     @property
+    def still_to_gain(self) -> float:
+        """How much the objective would still gain if the run went on."""
+        return self.limit.final.objective - self.trace.final.objective
+
+    @property
     def missed(self) -> float:
         """How much more the objective reaches from the truth than from this guess, 0 if unknown."""
         if self.from_truth is None or self.from_truth.status is Status.NON_FINITE:
@@ -226,7 +234,12 @@ CURVE_STEPS = 60
 
 
 def run_starts(problem: Problem, n: int) -> Starts:
-    """Run EM from the first ``n`` guesses of the page's method and seed."""
+    """Run EM from the first ``n`` guesses of the page's method and seed.
+
+    Where the observations are many, there are fewer starts: others wait while these run.
+    """
+    work = len(problem.sample.data) * problem.start.n_components * problem.max_iter
+    n = min(n, max(int(_STARTS_WORK / work), _LEAST_STARTS))
     by, truth = problem.by, problem.sample.truth
     traces = []
     for number in range(1, n + 1):

@@ -179,8 +179,11 @@ def explore(
 
 def in_row(drawings: Sequence[Drawing], *, key: str) -> None:
     """Draw charts side by side; on a phone they come below each other."""
-    for i, (column, drawing) in enumerate(zip(st.columns(len(drawings)), drawings, strict=True)):
-        with column:
+    a_row = 2 if len(drawings) == 4 else len(drawings)
+    for i, drawing in enumerate(drawings):
+        if i % a_row == 0:
+            columns = st.columns(a_row)
+        with columns[i % a_row]:
             st.markdown(f"**{drawing.heading}**")
             charts.show(drawing.template, drawing.datasets, key=f"{key}_{i}", alt=drawing.alt)
 
@@ -300,7 +303,7 @@ def convergence(c: Controls, run: Run, *, per: str, soft: bool) -> None:
         f"**The rule.** Stop when {rule}, or after "
         f"{count(problem.max_iter, 'iteration')}. {trace.message}"
     )
-    if trace.n_iter:
+    if trace.n_iter and np.isfinite(trace.final.objective):
         gain = trace.objectives[-1] - trace.objectives[-2]
         st.markdown(f"**The last gain** was {gain:.3g}, or {gain / n:.3g} per {per}.")
     if not soft:
@@ -311,19 +314,25 @@ def convergence(c: Controls, run: Run, *, per: str, soft: bool) -> None:
         return
     limit = run.limit
     rate = linear_rate(limit)
-    if np.isfinite(rate):
-        st.markdown(
-            f"**Speed.** In the end each step is {rate:.3f} times as long as the one before. "
-            "This *linear rate* is the largest fraction of the information on the parameters "
-            f"that the missing labels take away, here about {100 * rate:.0f}%. A small gain "
-            "does not mean that the limit is near: the steps still to come add up to about "
-            f"{rate / max(1 - rate, 1e-12):.1f} times the last one."
-        )
     vectors = np.array(
         [np.concatenate([a.ravel() for a in s.params.arrays().values()]) for s in run.steps]
     )
     end = np.concatenate([a.ravel() for a in limit.final.params.arrays().values()])
     distances = np.linalg.norm(vectors - end, axis=1)
+    if np.isfinite(rate):
+        st.markdown(
+            f"**Speed.** Near the limit each step is {rate:.3f} times as long as the one before. "
+            "This *linear rate* is the largest fraction of the information on the parameters that "
+            f"the missing labels take away, here about {100 * rate:.1f}%, unless a floor holds a "
+            "parameter."
+        )
+    last_step = np.linalg.norm(vectors[-1] - vectors[-2]) if len(vectors) > 1 else 0.0
+    if last_step > 0:
+        st.markdown(
+            f"**Still to go.** The parameters are {distances[-1]:.3g} away from where the run "
+            f"would end, {distances[-1] / last_step:.1f} times the last step. A small gain does "
+            "not mean that the limit is near."
+        )
     far = distances > _ROUNDING * np.linalg.norm(end)
     table = pd.DataFrame({"iteration": np.arange(len(distances)), "distance": distances})[far]
     if len(table) > 1:

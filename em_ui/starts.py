@@ -25,19 +25,25 @@ def show_starts(
     table = starts.table
     solutions = table["solution"].nunique()
     best = int((table["solution"] == 1).sum())
-    st.markdown(
-        f"{count(len(table), 'start')} reached {count(solutions, 'different solution')}. "
-        f"**{best}** of them reached the best, solution 1. Solutions that differ only in the order "
-        "of the components are the same. A different answer from another start is not a fault: the "
-        "hill has several tops."
-    )
+    if solutions == 1:
+        st.markdown(f"All {count(len(table), 'start')} ended at the same solution.")
+    else:
+        st.markdown(
+            f"{count(len(table), 'start')} ended at {count(solutions, 'solution')}. **{best}** of "
+            "them ended at the best, solution 1. Solutions that differ only in the order of the "
+            "components are the same. A different answer from another start is not a fault: EM "
+            "climbs the hill on which it starts."
+        )
 
     unfinished = int((table["status"] != "converged").sum())
-    if unfinished:
+    if solutions > 1 and (unfinished or run.problem.tol > 0):
         st.caption(
-            f"{count(unfinished, 'start')} had not converged when stopped, so solutions that look "
-            "different may be on their way to the same place. Raise the iteration limit to see."
+            (f"{count(unfinished, 'start')} stopped at the iteration limit. " if unfinished else "")
+            + "Solutions with nearly the same objective may be on their way to the same place: a "
+            "smaller tolerance and a larger iteration limit would tell."
         )
+    if c.value("starts") > len(table):
+        st.caption(f"With so many observations, only {len(table)} starts are run.")
 
     def open_start() -> None:
         rows = st.session_state[c.key("start_rows")].selection.rows

@@ -94,7 +94,7 @@ def code(c: Controls, run: Run, text: str, table: pd.DataFrame) -> None:
     """
     problem = run.problem
     model: Any = problem.model.model if isinstance(problem.model, HardEM) else problem.model
-    st.markdown(f"**The model**: the three functions of `{type(model).__name__}`, as they ran.")
+    st.markdown(f"**The model**: the functions of `{type(model).__name__}`, as they ran.")
     steps = [type(problem.model).e_step, type(model).statistics, type(model).m_step]
     if hasattr(model, "log_joint"):
         steps.insert(0, type(model).log_joint)

@@ -83,8 +83,10 @@ SITUATIONS = {
         {},
         "Three groups of 1,000 values and a random start of whole numbers. Which component will "
         "move first? Are 20 iterations enough?",
-        "The first few iterations make the large moves. Then two components that overlap have to "
-        "settle how to share the values between them, and that is slow.",
+        "Component 2 makes the first large move, since the values from 10 upwards are "
+        "nearest to it. Then the two components that overlap have to settle how to share the "
+        "values between them, and that is slow: 20 iterations come close, but the "
+        "log-likelihood is still rising.",
     ),
     "Equal weights, as in the article": Situation(
         {"weights": False},
@@ -93,11 +95,12 @@ SITUATIONS = {
         "does.",
     ),
     "Heights of men and women": Situation(
-        {**HEIGHTS, "guess_seed": 1, "start": 5, "max_iter": 500},
+        {**HEIGHTS, "guess_seed": 1, "max_iter": 500},
         "1,000 women around 163 cm and 1,000 men around 177 cm. The histogram has no two peaks. "
         "Can EM still tell the groups apart?",
-        "Yes, roughly: the shape of one bell curve does not fit, and two do. But the overlap makes "
-        "it slow, and the estimates are less sure than with the labels.",
+        "Yes, roughly: two bell curves fit the flat top a little better than one. But the "
+        "overlap hides most of the labels: with a smaller tolerance EM goes on for thousands "
+        "of iterations, and the means still move.",
     ),
     "A poor local optimum": Situation(
         {"guess_seed": 1, "max_iter": 100},
@@ -106,13 +109,13 @@ SITUATIONS = {
         "climbs, but this hill is not the highest. Open *Many initial guesses*.",
     ),
     "Components that overlap": Situation(
-        {**OVERLAP, "guess_seed": 1, "start": 4, "max_iter": 500, "tol": "1e-8"},
+        {**OVERLAP, "guess_seed": 1, "max_iter": 500, "tol": "1e-8"},
         "Two groups only two standard deviations apart. How many iterations will it take?",
         "More than a hundred. Most values could have come from either group, so the labels that "
         "are missing are most of the information.",
     ),
     "Stopping too early": Situation(
-        {**OVERLAP, "guess_seed": 1, "start": 10, "max_iter": 500, "tol": "1e-3"},
+        {**OVERLAP, "guess_seed": 1, "start": 4, "max_iter": 500, "tol": "1e-3"},
         "The same groups with a loose tolerance. The page says converged, after how many "
         "iterations? Is it true?",
         "The gain was small because EM is slow here, not because it has arrived. The estimate is "
@@ -138,8 +141,8 @@ SITUATIONS = {
     "Too many components": Situation(
         {"find": 5, "max_iter": 500, "guess_seed": 1, "start": 5},
         "Three groups and five components. Will the log-likelihood be higher than with three?",
-        "Yes, always: more components can only fit closer. That does not make them real. Criteria "
-        "such as BIC ask whether the gain is worth the parameters.",
+        "Yes: at its best, a model with more components can only fit closer. That does not "
+        "make them real. Criteria such as BIC ask whether the gain is worth the parameters.",
     ),
     "One wide group, one narrow": Situation(
         {
@@ -152,7 +155,7 @@ SITUATIONS = {
             "size2": 200,
             "guess": POINTS,
             "guess_seed": 1,
-            "start": 2,
+            "start": 11,
             "max_iter": 100,
         },
         "A wide group of 2,000 beside a narrow one of 200. K-Means would put the border halfway "
@@ -175,7 +178,8 @@ MISCONCEPTIONS = (
     ),
     (
         "More components are better, since the likelihood is higher.",
-        "It always is: each component can only add. Whether it is real is another question.",
+        "At its best it always is: each component can only add. Whether it is real is another "
+        "question.",
     ),
     (
         "A different answer from each start is a bug.",
@@ -362,6 +366,8 @@ def findings(run: Run, settings: dict[str, Any]) -> dict[str, bool]:
     """Return what may have gone wrong in this run, in words, and whether it has."""
     n, find = len(run.problem.sample.data), settings["find"] or settings["k"]
     stds, weights = run.params.stds, run.params.weights
+    missed = run.missed > POOR * n
+    stuck = missed and run.trace.converged and run.missed - run.still_to_gain > POOR * n
     return {
         "A component has collapsed: it sits on a single value and its standard deviation has "
         "fallen to 0, where its density is infinite. Set a smallest standard deviation above 0, "
@@ -374,14 +380,14 @@ def findings(run: Run, settings: dict[str, Any]) -> dict[str, bool]:
             settings["weights"] and n * weights.min() < EMPTY
         ),
         f"This is a poor optimum: started from the truth, EM reaches {run.missed:,.1f} more "
-        "log-likelihood. Try other starts and keep the best.": run.missed > POOR * n
-        and run.trace.converged,
+        "log-likelihood. Try other starts and keep the best.": stuck,
+        "EM stopped too early: the tolerance let it stop while it was still climbing. Choose a "
+        "smaller one.": missed and run.trace.converged and not stuck,
         f"EM is not there yet: started from the truth, it reaches {run.missed:,.1f} more "
         "log-likelihood. Raise the iteration limit; if that does not help, try another "
-        "start.": run.missed > POOR * n and run.trace.status is Status.MAX_ITER,
-        f"There are {settings['k']} groups, and EM was told to look for {find}.": (
-            find != settings["k"]
-        ),
+        "start.": missed and run.trace.status is Status.MAX_ITER,
+        f"There are {sections.count(settings['k'], 'group')} in the truth, and EM was told to look "
+        f"for {find}.": find != settings["k"],
     }
 
 

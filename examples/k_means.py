@@ -65,9 +65,9 @@ SITUATIONS = {
         {},
         "Three clusters of 200 points, two of them close together. Where will the centroids go "
         "first? Which one has the longest way?",
-        "In the first E-step each point joins the nearest centroid, however far. The first M-step "
-        "makes the largest move; then only points near a border change sides, and the moves shrink "
-        "until no point changes sides.",
+        "Centroid 2 goes furthest, and nearly all of its way in the first step: each point "
+        "joins the nearest centroid, however far, and the M-step follows. Then only points "
+        "near a border change sides, and the moves shrink until none does.",
     ),
     "A poor local optimum": Situation(
         {"start": 5},
@@ -84,7 +84,7 @@ SITUATIONS = {
     "Clusters that overlap": Situation(
         {"spread": 3.5, "size": 400},
         "Now the clusters overlap. Will the centroids still find the true centres?",
-        "Nearly, but not quite. A border cuts through the overlap, and each side keeps only its "
+        "Not quite. A border cuts through the overlap, and each side keeps only its "
         "own half of it, so the centroids are pushed apart. More points would not help.",
     ),
     "Too few centroids": Situation(
@@ -227,9 +227,12 @@ def soft_limit(run: Run, settings: dict[str, Any], at: int, i: int) -> pd.DataFr
     """Return the point's shares in Gaussians around the centroids, as their width shrinks."""
     point, centroids = run.problem.sample.data[i], run.steps[at].params.centroids
     distances = ((point - centroids) ** 2).sum(axis=1)
+    # The width that the clusters show, not the true one, which a student's link hides.
+    inertia = -run.trace.final.objective
+    scale = np.sqrt(inertia / run.problem.sample.data.size) or 1.0
     rows = []
     for softness in SOFTNESS:
-        width = softness * settings["spread"]
+        width = softness * scale
         shares, _ = posterior(-distances[None, :] / (2 * width**2))
         rows.append({"σ": width} | {f"share of {NAMES[k]}": r for k, r in enumerate(shares[0])})
     return pd.DataFrame(rows)
@@ -254,9 +257,8 @@ def findings(run: Run, settings: dict[str, Any]) -> dict[str, bool]:
         f"{best:,.1f}. Raise the iteration limit; if that does not help, try another start.": (
             missed and not run.trace.converged
         ),
-        f"There are {settings['k']} clusters, and K-Means was told to look for {find}.": (
-            find != settings["k"]
-        ),
+        f"There are {sections.count(settings['k'], 'cluster')} in the truth, and K-Means was told "
+        f"to look for {find}.": find != settings["k"],
     }
 
 

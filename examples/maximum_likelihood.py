@@ -34,8 +34,9 @@ SITUATIONS = {
     "Ten adults": Situation(
         {"size": 10},
         "Ten heights only. Will the top of the hill lie at the truth?",
-        "Rarely: the top is the best fit to these ten, and ten others would give another. The "
-        "bands are wider too, so many guesses are nearly as good.",
+        "Rarely: the top is the best fit to these ten, and ten others would give another. "
+        "The bands show the loss per adult; with ten adults, the same band is a hundredth of "
+        "the loss that it is with a thousand, so many guesses are nearly as good.",
     ),
     "A guess that is too narrow": Situation(
         {"guess_mean": 170.0, "guess_std": 4.0},

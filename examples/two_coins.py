@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 from scipy.special import logsumexp
 
-from em_core import BinomialMixture, BinomialParams, HardEM, Status
+from em_core import BinomialMixture, BinomialParams, HardEM, Status, fit
 from em_core.binomial_mixture import (
     BinomialStatistics,
     fit_grid,
@@ -26,9 +26,10 @@ SIMULATED, PUBLISHED = "Simulated", "Five published trials"
 TYPED, RANDOM = "Typed in", "Random"
 LISTED_TRIALS = 1_000
 SAME = 1e-6  # heads probabilities closer than this are one
+APART = 0.01  # a small distance between two coins
 POOR = 1e-3  # log-likelihood per trial that a good start would gain
 MAP_STARTS = 101  # along each side of the map
-MAP_ENDS = ("A above B", "A below B", "both equal: the saddle", "impossible")
+MAP_ENDS = ("A above B", "A below B", "both equal", "impossible")
 
 
 def probability(label: str, default: float) -> Number:
@@ -59,9 +60,9 @@ SITUATIONS = {
         {},
         "500 trials, but nobody noted the coins. EM starts far off, at 0.8 and 0.7. Will it find "
         "0.6 and 0.2? Which of the two estimates will move first, and which way?",
-        "Most trials show few heads, which 0.7 explains a little less badly than 0.8. So nearly "
-        "all of them go to B at first, and B falls at once. As B falls, it lets go of the trials "
-        "with many heads, and A settles near 0.6.",
+        "Yes. Both fall in the first step, B further: most trials show few heads, which 0.7 "
+        "explains a little less badly than 0.8, so nearly all of them go to B. As B falls, "
+        "it lets go of the trials with many heads, and A settles near 0.6.",
     ),
     "Do and Batzoglou": Situation(
         {"data": PUBLISHED, "start_a": 0.6, "start_b": 0.5},
@@ -326,6 +327,11 @@ def draw_attribution(c: Controls, run: Run, settings: dict[str, Any]) -> None:
     """Draw each trial's weights and attributed heads and tails, and the sums they go into."""
     at, _ = sections.standing(c, run)
     table, sums, update = attributed(settings, at)
+    if not np.isfinite(sums.heads).all():
+        st.markdown(
+            "A trial here is impossible under both coins, so it cannot be shared between them."
+        )
+        return
     st.markdown(
         f"Here is the E-step at **{sections.moment(at)}**, trial by trial. With *One step by hand* "
         "open, the table follows the player."
@@ -356,26 +362,42 @@ def draw_attribution(c: Controls, run: Run, settings: dict[str, Any]) -> None:
     )
 
 
+def is_saddle(run: Run) -> bool:
+    """Return whether coins that ended equal would leave each other if they were a little apart."""
+    p, (theta, _) = run.problem, run.params.heads_prob
+    apart = np.clip([theta + APART, theta - APART], 0, 1)
+    start = BinomialParams(apart, run.params.weights)
+    trace = fit(p.model, p.sample.data, start, tol=SAME**2, max_iter=500)
+    return bool(trace.final.objective > run.trace.final.objective + SAME * len(p.sample.data))
+
+
 def findings(run: Run, settings: dict[str, Any]) -> dict[str, bool]:
     """Return what may have gone wrong in this run, in words, and whether it has."""
     n, (a, b) = len(run.problem.sample.data), run.params.heads_prob
+    finite = run.trace.status is not Status.NON_FINITE
     empty = compute(settings).attributed.trials.min() == 0
-    saddle = abs(a - b) < SAME and not empty
-    missed = run.missed > POOR * n and not saddle
+    equal = abs(a - b) < SAME and not empty and finite
+    saddle = equal and is_saddle(run)
+    missed = run.missed > POOR * n and not equal
+    stuck = missed and run.trace.converged and run.missed - run.still_to_gain > POOR * n
     return {
         "Both coins ended at the same probability. This is a saddle: while the coins are equal, "
         "every trial is shared equally, and nothing can pull them apart. Start them apart, even "
         "by 0.01.": saddle,
+        "Both coins ended at the same probability, and from a start apart they come back to it: "
+        "one coin explains these trials as well as two.": equal and not saddle,
         "One coin has no trials left, so it stays where it is. Start it closer to the data.": empty,
         f"This is a poor optimum: started from the truth, EM reaches {run.missed:.3f} more. Try "
-        "another start.": missed and run.trace.converged,
+        "another start.": stuck,
+        "EM stopped too early: the tolerance let it stop while it was still climbing. Choose a "
+        "smaller one.": missed and run.trace.converged and not stuck,
         f"EM is not there yet: started from the truth, it reaches {run.missed:.3f} more. Raise the "
         "iteration limit; if that does not help, try another start.": (
             missed and run.trace.status is Status.MAX_ITER
         ),
         "EM has given the coins each other’s names. The likelihood does not know the names, so "
         "both ways are right; here they are matched to the truth.": (
-            run.order[0] == 1 and not saddle and run.trace.status is not Status.NON_FINITE
+            run.order[0] == 1 and not equal and finite
         ),
     }
 
@@ -409,6 +431,10 @@ def draw_hill(c: Controls, run: Run, settings: dict[str, Any], objective: Object
     a, b = heads_prob
     middle = float(run.problem.sample.data.mean() / n_tosses)
     spots = {"top": (a, b), "mirror image": (b, a), "saddle": (middle, middle)}
+    words = f"Two tops, at {a:.3f}, {b:.3f} and mirrored, a saddle between them at {middle:.3f}"
+    if abs(a - b) < SAME:
+        spots = {"saddle" if is_saddle(run) else "top": (a, b)}
+        words = f"One point on the diagonal, {a:.3f}, a {next(iter(spots))}"
     drawing = Drawing(
         f"{objective.title} over both heads probabilities",
         charts.surface("θ A", "θ B", f"{objective.title} lost per trial", path=True),
@@ -417,8 +443,7 @@ def draw_hill(c: Controls, run: Run, settings: dict[str, Any], objective: Object
             "path": landscape.path(run, "heads_prob", (0, 1)),
             "marks": landscape.marks(spots),
         },
-        f"Two tops, at {a:.3f}, {b:.3f} and mirrored, a saddle between them at {middle:.3f}, "
-        f"and the path of EM over {sections.count(run.frames.last, 'iteration')}",
+        f"{words}, and the path of EM over {sections.count(run.frames.last, 'iteration')}",
     )
     along = landscape.bound_slice(run, "heads_prob", 0, (0.0, 1.0), objective, "θ A")
     sections.in_row([drawing, along], key="tc_hill")
@@ -432,7 +457,7 @@ def draw_starts(c: Controls, run: Run, settings: dict[str, Any], objective: Obje
     if not settings["hard"]:
         st.markdown(
             f"**A map of starts.** All {MAP_STARTS**2:,} pairs of starts on a grid: where EM "
-            "ends, and how long it takes (darker is longer)."
+            "ends, and how long it takes (a stronger colour is longer)."
         )
         charts.show(
             charts.start_map("Start for A", "Start for B", MAP_ENDS),

@@ -77,8 +77,8 @@ left, right = st.columns(2)
 with left:
     st.markdown(
         "**When does it stop?** No round can lower the likelihood. When a round gains almost "
-        "nothing, the parameters no longer change, and EM has converged. This *convergence test* "
-        "says that the climb is over, not that the hill is the highest."
+        "nothing, EM stops. This *convergence test* says that the climb is nearly over, or that "
+        "the slope is flat here; it does not say that the hill is the highest."
     )
 with right:
     st.markdown(

@@ -8,7 +8,6 @@ from em_core import gaussian
 from em_ui import charts, landscape, sections
 from em_ui.controls import Controls
 from em_ui.sections import Drawing
-from examples import gaussian_mixture as mixture
 from examples.maximum_likelihood import (
     CURVE_POINTS,
     SEPARATION,
@@ -117,7 +116,8 @@ if c.show("labels"):
 else:
     bars, curves = groups["bars"].assign(component="Adults"), groups["together"]
     st.markdown(
-        "Nobody noted who is who, and one bell curve does not fit. The likelihood of a height now "
+        "Nobody noted who is who, and one bell curve fits only roughly. The likelihood of a height "
+        "now "
         "adds up both ways in which it can have come about, and the logarithm of a sum does not "
         "come apart:"
     )
@@ -151,14 +151,24 @@ st.caption(
 means = population["mean"] + SEPARATION * population["std"] * np.array([-1, 1])
 std = population["std"] * np.sqrt(1 - SEPARATION**2)
 # Whatever the other page was set to before, it shows these two groups.
-PLAIN = ("data_seed", "student", "find", "guess_seed", "start", "weights", "hard", "floor", "tol")
+PLAIN = {
+    "data_seed": "1",
+    "student": "0",
+    "find": "0",
+    "guess_seed": "1",
+    "start": "1",
+    "weights": "true",
+    "hard": "false",
+    "floor": "0.05",
+    "tol": "1e-6",
+}
 half = min(population["size"] // 2, 12_500)
 st.page_link(
     "pages/gaussian_mixture.py",
     label="See EM find the two groups",
     icon=":material/arrow_forward:",
     query_params={
-        **{f"gm_{name}": mixture.SPECS[name].text(mixture.SPECS[name].default) for name in PLAIN},
+        **{f"gm_{name}": value for name, value in PLAIN.items()},
         "gm_k": "2",
         **{f"gm_mean{i}": f"{mean:.1f}" for i, mean in enumerate(means, 1)},
         **{f"gm_sd{i}": f"{std:.2f}" for i in (1, 2)},

@@ -231,14 +231,14 @@ class Page(Part):
     @property
     def question(self) -> str | None:
         """The question of the situation that is set, if any."""
-        found = [i.value for i in self.at.info if i.proto.title == "Before you press play"]
+        found = [i.value for i in self.at.info if i.proto.title.startswith("Before you ")]
         assert len(found) <= 1
         return found[0] if found else None
 
     @property
     def answer(self) -> str | None:
         """The answer behind the click, if there is one."""
-        boxes = [e for e in self.at.expander if e.label.startswith("After you have played")]
+        boxes = [e for e in self.at.expander if e.label.startswith("After you have ")]
         assert len(boxes) <= 1
         return Part(boxes[0]).text if boxes else None
 

@@ -692,11 +692,14 @@ class TestManyStarts:
         assert list(table["solution"]) == solutions
         assert list(table["best"] == "best") == [number == 1 for number in solutions]
         text = page.section("many").text
-        assert f"12 starts reached {len(set(solutions))} different solution" in text
-        assert f"**{solutions.count(1)}** of them reached the best" in text
+        if len(set(solutions)) == 1:
+            assert "All 12 starts ended at the same solution." in text
+        else:
+            assert f"12 starts ended at {len(set(solutions))} solutions" in text
+            assert f"**{solutions.count(1)}** of them ended at the best" in text
         unfinished = sum(not trace.converged for trace in traces)
         captions = " ".join(page.section("many").captions)
-        assert (f"{unfinished} start" in captions) == bool(unfinished)
+        assert (f"{unfinished} start" in captions) == bool(unfinished and max(solutions) > 1)
 
     @pytest.mark.parametrize("name", EXAMPLES)
     def test_a_start_is_the_same_among_few_and_many(self, with_starts, name):
@@ -791,7 +794,7 @@ class TestMapOfStarts:
             if not np.isfinite(final.objective):
                 end = "impossible"
             elif abs(a - b) < 1e-6:
-                end = "both equal: the saddle"
+                end = "both equal"
             else:
                 end = "A above B" if a > b else "A below B"
             assert ends[i, j] == end, start
@@ -804,7 +807,7 @@ class TestMapOfStarts:
         # The corners: with 0 and 1 for the coins no trial of some heads and some tails is possible.
         assert counts["impossible"] == 4
         assert {ends[i, j] for i in (0, -1) for j in (0, -1)} == {"impossible"}
-        assert counts["both equal: the saddle"] == 99 == (np.diag(ends) != "impossible").sum()
+        assert counts["both equal"] == 99 == (np.diag(ends) != "impossible").sum()
         assert counts["A above B"] == counts["A below B"] == (101 * 101 - 99 - 4) // 2
         np.testing.assert_array_equal(ends == "A above B", (ends == "A below B").T)
         above = np.tril_indices(101, -1)  # A's start, the first index, is the larger
@@ -847,7 +850,7 @@ class TestConvergence:
         assert f"**The last gain** was {gain:.3g}, or {gain / n:.3g} per" in text
         iterations = table["iteration"].iloc[-1]
         message = "Converged after" if page.at.success else "Stopped at the limit of"
-        assert f"{message} {iterations} iterations" in text
+        assert f"{message} {iterations} iteration" in text
 
     @pytest.mark.parametrize("name", ["two_coins", "gaussian_mixture"])
     def test_rate_and_distance_to_the_limit(self, opened, name):
@@ -856,9 +859,13 @@ class TestConvergence:
         limit = fit(model, sample.data, trace.final.params, tol=0, max_iter=3_000)
         rate = linear_rate(limit)
         assert number(r"each step is ([\d.]+) times", section.text) == pytest.approx(rate, abs=6e-4)
-        assert number(r"here about (\d+)%", section.text) == pytest.approx(100 * rate, abs=0.51)
-        still = rate / (1 - rate)
-        assert number(r"about ([\d.]+) times the last", section.text) == pytest.approx(
+        assert number(r"here about ([\d.]+)%", section.text) == pytest.approx(100 * rate, abs=0.06)
+        before, last, end = (
+            np.concatenate(list(step.params.arrays().values()))
+            for step in (*trace.steps[-2:], limit.final)
+        )
+        still = np.linalg.norm(last - end) / np.linalg.norm(last - before)
+        assert number(r", ([\d.]+) times the last step", section.text) == pytest.approx(
             still, abs=0.06
         )
         # The steps that are still to come, against what is left of them a few steps before the end.
