@@ -13,12 +13,15 @@ import streamlit as st
 from hypothesis import settings
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.proto.WidgetStates_pb2 import WidgetState
-from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1 import AppTest, app_test
 
 from em_ui.controls import VIEW, Controls, Section
 
 # Its asserts are inherited by test classes, and should explain themselves as theirs do.
 pytest.register_assert_rewrite("contract")
+
+# Scripts are compiled once, as on a server, and not anew in every run.
+app_test.ScriptCache = cache(app_test.ScriptCache)
 
 # The same examples everywhere, however slow the machine: a failure can be seen again.
 settings.register_profile("reproducible", derandomize=True, deadline=None, database=None)
@@ -38,9 +41,17 @@ SECTIONS = [name for name, control in VIEW.items() if isinstance(control, Sectio
 
 
 @cache
-def registered_pages() -> dict[str, Any]:
-    """What st.navigation registers in a first run of the app, the same for every visitor."""
-    return AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()._registered_pages
+def first_visitor(app: Path) -> AppTest:
+    """Return a first run of the app, which finds out what is then the same for every visitor."""
+    return AppTest.from_file(str(app), default_timeout=60).run()
+
+
+def visitor(app: Path) -> AppTest:
+    """Return a new visitor of the app, who has not come to a page yet."""
+    at, first = AppTest.from_file(str(app), default_timeout=60), first_visitor(app)
+    at._registered_pages = first._registered_pages
+    at._bidi_component_manager = first._bidi_component_manager
+    return at
 
 
 class Chart(NamedTuple):
@@ -98,9 +109,8 @@ class Page(Part):
     """A page of the app, and what stands on it. Every run of it must end without an exception."""
 
     def __init__(self, name: str, query: dict[str, str | list[str]]) -> None:
-        self.at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
         # A visitor with a link comes to the page straight away.
-        self.at._registered_pages = registered_pages()
+        self.at = visitor(ROOT / "app.py")
         self.switch(name, **query)
 
     @property

@@ -8,9 +8,8 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Page
+from conftest import Page, visitor
 from scipy import stats
-from streamlit.testing.v1 import AppTest
 
 from em_core import fit, fit_labelled
 from em_core.diagnostics import same_solutions
@@ -282,7 +281,7 @@ class ToyPage(Page):
     name, prefix = "poisson", "po"
 
     def __init__(self, app, query):
-        self.at = AppTest.from_file(str(app), default_timeout=60)
+        self.at = visitor(app)
         self.at.query_params.update(query)
         self.run()
 

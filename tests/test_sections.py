@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import SECTIONS
+from conftest import PREFIXES, SECTIONS
 from scipy import stats
 
 from em_core import (
@@ -840,9 +840,8 @@ class TestConvergence:
         ],
     )
     def test_rule_and_last_gain(self, visit, name, query, rule):
-        page = visit(name)
-        query = {f"{page.prefix}_{control}": value for control, value in query.items()}
-        page = visit(name, **query, **{f"{page.prefix}_speed": "true"})
+        query = {f"{PREFIXES[name]}_{control}": value for control, value in query.items()}
+        page = visit(name, **query, **{f"{PREFIXES[name]}_speed": "true"})
         text, table = page.section("speed").text, page.table
         assert rule in text
         n = {"k_means": 600, "two_coins": 500, "gaussian_mixture": 3000}[name]
@@ -888,8 +887,7 @@ class TestConvergence:
         ("name", "query"), [("k_means", {}), ("two_coins", {"tc_hard": "true"})]
     )
     def test_hard_assignment_ends_exactly(self, visit, name, query):
-        page = visit(name)
-        page = visit(name, **query, **{f"{page.prefix}_speed": "true"})
+        page = visit(name, **query, **{f"{PREFIXES[name]}_speed": "true"})
         assert "so the run ends exactly" in page.section("speed").text
         assert not page.section("speed").charts
 
@@ -1084,8 +1082,7 @@ EXTREMES = {
     ("name", "query"), [(name, query) for name, queries in EXTREMES.items() for query in queries]
 )
 def test_all_sections_stand_the_extremes(visit, name, query):
-    page = visit(name)
-    prefix = page.prefix
+    prefix = PREFIXES[name]
     everything = {f"{prefix}_{section}": "true" for section in SECTIONS}
     page = visit(
         name,
