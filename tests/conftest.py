@@ -193,10 +193,12 @@ class Page(Part):
         key = f"-{self.prefix}_{name}"
         ids = {e.proto.id for kind in kinds for e in self.at.get(kind) if e.proto.id.endswith(key)}
         (widget_id,) = ids
+        self.send(WidgetState(id=widget_id, string_value=json.dumps({"selection": selection})))
+
+    def send(self, state: WidgetState) -> None:
+        """Run as if the browser had sent this state besides those of the widgets on the page."""
         states = self.at._tree.get_widget_states()
-        states.widgets.append(
-            WidgetState(id=widget_id, string_value=json.dumps({"selection": selection}))
-        )
+        states.widgets.append(state)
         self.at._run(states)
         assert not self.at.exception, self.at.exception[0].message
 

@@ -230,6 +230,15 @@ class TestSituations:
         page.set(data_seed=plain(name).value("data_seed"))
         assert page.value("situation") == page.widget("situation").options[0]
 
+    def test_late_word_of_the_old_situation_undoes_nothing(self, visit):
+        # A browser may send its next change before it has heard what the last one led to.
+        page = visit("two_coins")
+        old = page.widget("situation")._widget_state
+        page.set(data_seed=123)
+        page.send(old)
+        assert page.value("data_seed") == 123
+        assert page.value("situation") == "Your own settings"
+
     @pytest.mark.parametrize("name", PREFIXES)
     def test_reset_brings_every_default_back(self, visit, plain, declared, name):
         page, fresh = visit(name), plain(name)
