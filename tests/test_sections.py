@@ -203,6 +203,25 @@ class TestTwoCoinsByHand:
         trace = fit(BinomialMixture(10), data, BinomialParams([0.8, 0.7], [0.5, 0.5]))
         self.check(page, trace, data, 0, 1399)
 
+    @pytest.mark.parametrize(
+        ("at", "hard"), [(0, "false"), (3, "false"), (499, "false"), (1, "true")]
+    )
+    def test_sums_stand_below_the_table_without_the_section(self, visit, at, hard):
+        page = visit("two_coins", **PUBLISHED, tc_hard=hard, tc_iter=str(at))
+        model = HardEM(BinomialMixture(10)) if hard == "true" else BinomialMixture(10)
+        trace = fit(model, HEADS, BinomialParams([0.6, 0.5], [0.5, 0.5]))
+        params = trace.steps[min(at, trace.n_iter)].params
+        shares = model.e_step(HEADS, params).responsibilities
+        np.testing.assert_allclose(
+            page.frame("Weights and attributed")[["weight A", "weight B"]], shares, rtol=1e-12
+        )
+        written = [line for line in page.formulas if "Coin" in line]
+        for line, heads, tails in zip(written, HEADS @ shares, (10 - HEADS) @ shares, strict=True):
+            h, t = f"{heads:.2f}", f"{tails:.2f}"
+            assert figures(line) == [h, t, h, h, t, f"{heads / (heads + tails):.3f}"]
+        when = f"iteration {min(at, trace.n_iter)}" if at else "the initial guess"
+        assert f"Here is the E-step at **{when}**" in page.text
+
     def test_click_on_a_bar_takes_its_first_trial(self, visit):
         page = visit("two_coins", tc_by_hand="true")
         data = coins().data
