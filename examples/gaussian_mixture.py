@@ -26,6 +26,7 @@ POINTS = "Random data points"
 STILLS = (0, 5, 20)  # the article's figure
 BINS, CURVE_POINTS = 60, 200
 EMPTY = 0.1  # values; a component with less has none
+MISTAKES = "values with the wrong component"
 POOR = 1e-3  # log-likelihood per observation that a good start would gain
 QUANTITIES = {
     "means": Quantity("Mean", "μ", ".2f"),
@@ -356,7 +357,7 @@ def versus(settings: dict[str, Any]) -> pd.DataFrame:
                 "method": name,
                 **{f"mean {NAMES[k]}": centre for k, centre in enumerate(centres)},
                 "iterations": trace.n_iter,
-                "values with the wrong component": f"{100 * np.mean(winners != labels):.1f}%",
+                MISTAKES: f"{100 * np.mean(winners != labels):.1f}%",
             }
         )
     return pd.DataFrame(rows)
@@ -404,8 +405,9 @@ def draw_versus(c: Controls, run: Run, settings: dict[str, Any], objective: Obje
         "wholly to its likeliest component. K-Means does so too, and knows no widths or shares."
     )
     if find == settings["k"]:
+        table = versus(settings)
         st.dataframe(
-            versus(settings),
+            table.drop(columns=MISTAKES) if c.sealed else table,
             hide_index=True,
             alt="Soft mixture, hard mixture and K-Means: means, iterations and mistakes",
         )
