@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 import altair as alt
-import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 MAX_ITERATIONS = 500
@@ -38,7 +38,7 @@ Template = dict[str, Any]
 
 def show(
     template: Template,
-    datasets: Mapping[str, pd.DataFrame],
+    datasets: Mapping[str, pa.Table],
     *,
     key: str,
     alt: str,

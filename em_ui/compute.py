@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from em_core.diagnostics import same_solutions
@@ -162,6 +163,28 @@ class Run:
             data = self.problem.sample.data
             return fit(self.problem.model, data, self.params, tol=0, max_iter=max_iter)
 
+    @functools.cached_property
+    def references(self) -> pa.Table | None:
+        """Truth, estimate with the labels known, EM's, and the gaps; None if K is not the truth's.
+
+        One row a parameter.
+        """
+        truth = self.problem.sample.truth
+        if self.params.n_components != truth.n_components:
+            return None
+        named = [frames.flat(p, self.problem.names) for p in (truth, self.labelled, self.params)]
+        true, known, found = (np.array(list(values.values())) for values in named)
+        return frames.arrow(
+            {
+                "parameter": list(named[0]),
+                "truth": true,
+                "labels known": known,
+                "EM": found,
+                "the sample’s fault": known - true,
+                "the missing labels’ fault": found - known,
+            }
+        )
+
     @property
     def gap(self) -> float:
         """Largest distance of an estimate from its truth, in what tells the components apart.
@@ -221,13 +244,13 @@ class Starts:
         In the order of the start numbers, components in the order of the truth.
     table : pandas.DataFrame
         One row a start.
-    curves : pandas.DataFrame
+    curves : pyarrow.Table
         start, solution, iteration, objective: thinned to at most :data:`CURVE_STEPS` a start.
     """
 
     traces: tuple[Trace[Any], ...]
     table: pd.DataFrame
-    curves: pd.DataFrame
+    curves: pa.Table
 
 
 CURVE_STEPS = 60
@@ -268,13 +291,12 @@ def run_starts(problem: Problem, n: int) -> Starts:
         )
         kept = np.unique(np.linspace(0, shown.n_iter, CURVE_STEPS).round().astype(int))
         curves.append(
-            pd.DataFrame(
-                {
-                    "start": number,
-                    "solution": "best" if solution == 1 else "other",
-                    "iteration": kept,
-                    "objective": problem.sign * shown.objectives[kept],
-                }
+            frames.extend(
+                frames.arrow(
+                    {"iteration": kept, "objective": problem.sign * shown.objectives[kept]}
+                ),
+                start=number,
+                solution="best" if solution == 1 else "other",
             )
         )
-    return Starts(tuple(traces), pd.DataFrame(rows), pd.concat(curves, ignore_index=True))
+    return Starts(tuple(traces), pd.DataFrame(rows), pa.concat_tables(curves).combine_chunks())

@@ -8,6 +8,7 @@ told so.
 
 import base64
 import binascii
+import functools
 import json
 import math
 import urllib.parse
@@ -351,7 +352,11 @@ class Controls:
         """Draw the choice of situation, and return the one that is set, if any."""
         if self.sealed:
             return None
-        current = next((name for name in self.situations if self._matches(name)), None)
+        now = {name: self.value(name) for name in self.specs}  # read once for all situations
+        defaults = {name: spec.default for name, spec in self.specs.items()}
+        current = next(
+            (name for name, s in self.situations.items() if {**defaults, **s.values} == now), None
+        )
         options = list(self.situations) if current else [_OWN, *self.situations]
         # A widget for each: with only one, a browser that has not heard yet that a change made the
         # settings the reader's own would seem to choose the old situation, and undo the change.
@@ -444,7 +449,7 @@ class Controls:
             return
         self.sealed = {name: self.specs[name].nearest(value) for name, value in values.items()}
 
-    @property
+    @functools.cached_property
     def _all(self) -> dict[str, Control]:
         return {**self.specs, **self.view}
 
@@ -496,12 +501,6 @@ class Controls:
         if key in st.session_state:
             return spec.nearest(st.session_state[key])
         return spec.nearest(st.query_params.get(key, spec.default))
-
-    def _matches(self, situation: str) -> bool:
-        wanted = self.situations[situation].values
-        return all(
-            self.value(name) == wanted.get(name, spec.default) for name, spec in self.specs.items()
-        )
 
     def _set_situation(self, key: str, shown: str) -> None:
         chosen = st.session_state[key]

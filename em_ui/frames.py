@@ -1,14 +1,16 @@
 """From a trace to tidy tables: the iteration table, and what the charts draw.
 
-Frames are built once, cached with the fit, and never changed afterwards.
+Frames are built once, cached with the fit, and never changed afterwards. They are Arrow tables,
+which is how they travel to the browser: a pandas frame would be converted in every rerun.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from em_core.engine import Mixture, Model, Params, Trace
 from em_ui.charts import SHARE_DIGITS
@@ -24,25 +26,25 @@ class Frames:
 
     Attributes
     ----------
-    steps : pandas.DataFrame
+    steps : pyarrow.Table
         One row per iteration and component: iteration, component, each parameter, movement (the
         Euclidean distance that the component moved in this update; not a number for the guess)
         and last (whether this is the last iteration).
-    objective : pandas.DataFrame
+    objective : pyarrow.Table
         One row per iteration: iteration, objective.
-    truth : pandas.DataFrame
+    truth : pyarrow.Table
         One row per true component.
-    labelled : pandas.DataFrame
+    labelled : pyarrow.Table
         The same for the estimate with the labels known.
-    table : pandas.DataFrame
+    table : pyarrow.Table
         The iteration table, all steps, one column per parameter and component.
     """
 
-    steps: pd.DataFrame
-    objective: pd.DataFrame
-    truth: pd.DataFrame
-    labelled: pd.DataFrame
-    table: pd.DataFrame
+    steps: pa.Table
+    objective: pa.Table
+    truth: pa.Table
+    labelled: pa.Table
+    table: pa.Table
 
     @property
     def last(self) -> int:
@@ -83,20 +85,11 @@ def build(
         -1 where the page shows minus the objective (K-Means: the inertia).
     """
     shown = drawable(trace)
-    steps = pd.concat(
-        [by_component(step.params, names).assign(iteration=step.iteration) for step in shown.steps],
-        ignore_index=True,
-    )
-    k = shown.final.params.n_components
-    values = steps.drop(columns=["component", "iteration"]).to_numpy()
-    steps["movement"] = np.nan
-    steps.loc[k:, "movement"] = np.linalg.norm(values[k:] - values[:-k], axis=1)
-    steps["last"] = steps["iteration"] == shown.n_iter
-    objectives = pd.DataFrame(
-        {"iteration": range(len(shown.steps)), "objective": _signed(shown, sign)}
+    objectives = arrow(
+        {"iteration": np.arange(len(shown.steps)), "objective": _signed(shown, sign)}
     )
     return Frames(
-        steps,
+        _steps(shown, names),
         objectives,
         by_component(truth, names),
         by_component(labelled, names),
@@ -104,7 +97,44 @@ def build(
     )
 
 
-def by_component(params: Params, names: Sequence[str]) -> pd.DataFrame:
+def arrow(columns: Mapping[str, Any]) -> pa.Table:
+    """Return columns as an Arrow table. Not a number becomes a missing value."""
+    return pa.table({name: pa.array(x, from_pandas=True) for name, x in columns.items()})
+
+
+def extend(table: pa.Table, **columns: Any) -> pa.Table:
+    """Return a table with further columns: one value for each row, or the same for all."""
+    for name, values in columns.items():
+        array = pa.array(values) if np.ndim(values) else pa.repeat(values, len(table))
+        table = table.append_column(name, array)
+    return table
+
+
+def _steps(trace: Trace[Any], names: Sequence[str]) -> pa.Table:
+    t, k = len(trace.steps), trace.final.params.n_components
+    columns: dict[str, Any] = {}
+    for field in trace.final.params.arrays():
+        values = np.array([getattr(step.params, field) for step in trace.steps])
+        if values.ndim == 2:
+            columns[field] = values.ravel()
+        else:
+            columns.update(zip(_AXES, values.reshape(t * k, -1).T, strict=True))
+    path = np.column_stack(list(columns.values()))
+    movement = np.full(t * k, np.nan)
+    movement[k:] = np.linalg.norm(path[k:] - path[:-k], axis=1)
+    iteration = np.repeat(np.arange(t), k)
+    return arrow(
+        {
+            "component": list(names[:k]) * t,
+            **columns,
+            "iteration": iteration,
+            "movement": movement,
+            "last": iteration == trace.n_iter,
+        }
+    )
+
+
+def by_component(params: Params, names: Sequence[str]) -> pa.Table:
     """Return parameters with one row per component; a parameter in the plane gives x and y."""
     columns: dict[str, Any] = {"component": list(names[: params.n_components])}
     for field, values in params.arrays().items():
@@ -112,7 +142,7 @@ def by_component(params: Params, names: Sequence[str]) -> pd.DataFrame:
             columns[field] = values
         else:
             columns.update(zip(_AXES, values.T, strict=True))
-    return pd.DataFrame(columns)
+    return arrow(columns)
 
 
 def flat(params: Params, names: Sequence[str]) -> dict[str, float]:
@@ -131,12 +161,16 @@ def _signed(trace: Trace[Any], sign: int) -> np.ndarray:
     return sign * trace.objectives + 0.0  # which takes the sign off minus zero
 
 
-def _table(trace: Trace[Any], names: Sequence[str], objective: str, sign: int) -> pd.DataFrame:
-    table = pd.DataFrame([flat(step.params, names) for step in trace.steps])
-    table.insert(0, "iteration", range(len(trace.steps)))
-    table[objective] = _signed(trace, sign)
-    table["gain"] = np.concatenate([[np.nan], np.diff(trace.objectives)])
-    return table
+def _table(trace: Trace[Any], names: Sequence[str], objective: str, sign: int) -> pa.Table:
+    values = np.array([list(flat(step.params, names).values()) for step in trace.steps])
+    return arrow(
+        {
+            "iteration": np.arange(len(trace.steps)),
+            **dict(zip(flat(trace.final.params, names), values.T, strict=True)),
+            objective: _signed(trace, sign),
+            "gain": np.concatenate([[np.nan], np.diff(trace.objectives)]),
+        }
+    )
 
 
 def pack(shares: np.ndarray) -> list[str]:
@@ -149,7 +183,8 @@ def pack(shares: np.ndarray) -> list[str]:
     """
     scale = 10**SHARE_DIGITS - 1
     whole = np.rint(np.nan_to_num(shares) * scale).astype(int)
-    return ["".join(f"{value:0{SHARE_DIGITS}d}" for value in column) for column in whole.T]
+    digits = whole.T[:, :, None] // 10 ** np.arange(SHARE_DIGITS)[::-1] % 10
+    return [column.tobytes().decode() for column in (digits + ord("0")).astype(np.uint8)]
 
 
 def divided_bars(
@@ -161,7 +196,7 @@ def divided_bars(
     half_width: float,
     heights: np.ndarray,
     digits: int,
-) -> pd.DataFrame:
+) -> pa.Table:
     """Return bars that are divided between the components, for :func:`em_ui.charts.shares`.
 
     Parameters
@@ -186,23 +221,22 @@ def divided_bars(
         "label": [f"{middle:.{digits}f}" for middle in middles],
         "height": heights,
     }
-    return pd.concat(
-        [
-            pd.DataFrame(
-                {**common, "component": names[k], "share": pack(responsibilities[:, :, k])}
-            )
-            for k in range(responsibilities.shape[2])
-        ],
-        ignore_index=True,
+    n, k = responsibilities.shape[1:]
+    return arrow(
+        {
+            **{name: np.tile(values, k) for name, values in common.items()},
+            "component": [name for name in names[:k] for _ in range(n)],
+            "share": pack(responsibilities.transpose(0, 2, 1).reshape(-1, k * n)),
+        }
     )
 
 
 def expected_counts(
     model: Mixture[Any, Any], params: Sequence[Params], outcomes: np.ndarray, n: int
-) -> pd.DataFrame:
+) -> pa.Table:
     """Return how often each outcome of n trials is expected, for each of several parameters."""
     counts = [n * np.exp(model.log_joint(outcomes, p)).sum(axis=1) for p in params]
-    return pd.DataFrame(
+    return arrow(
         {
             "iteration": np.repeat(np.arange(len(params)), len(outcomes)),
             "outcome": np.tile(outcomes, len(params)),
@@ -211,12 +245,16 @@ def expected_counts(
     )
 
 
-def still(frame: pd.DataFrame, iteration: int) -> pd.DataFrame:
+def still(table: pa.Table, iteration: int) -> pa.Table:
     """Return the rows, or the packed digits, of one iteration alone, for a picture that rests."""
-    if "share" in frame:
+    if "share" in table.column_names:
         start = SHARE_DIGITS * iteration
-        return frame.assign(share=frame["share"].str[start : start + SHARE_DIGITS])
-    return frame[frame["iteration"] == iteration].assign(iteration=0)
+        name = "share"
+        values = pc.utf8_slice_codeunits(table[name], start, start + SHARE_DIGITS)
+    else:
+        table = table.filter(pc.field("iteration") == iteration)
+        name, values = "iteration", pa.repeat(0, len(table))
+    return table.set_column(table.column_names.index(name), name, values)
 
 
 def assigned(

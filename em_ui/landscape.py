@@ -6,12 +6,12 @@ from itertools import islice
 from typing import Any
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from em_core.diagnostics import lower_bound
 from em_core.engine import Params, iterate, objective_of
-from em_ui import charts
+from em_ui import charts, frames
 from em_ui.compute import Run
 from em_ui.sections import Drawing, Objective
 
@@ -43,7 +43,7 @@ def affordable_cells(run: Run) -> int:
 
 def surface(
     heights: np.ndarray, x_edges: np.ndarray, y_edges: np.ndarray, *, n: int, top: float
-) -> pd.DataFrame:
+) -> pa.Table:
     """Return the cells of a surface, for :func:`em_ui.charts.surface`.
 
     Parameters
@@ -59,14 +59,14 @@ def surface(
     """
     loss = (top - heights).ravel() / n
     bands = np.digitize(np.nan_to_num(loss, nan=np.inf), charts.LOSS_BANDS)
-    return cells(x_edges, y_edges).assign(band=bands)
+    return frames.extend(cells(x_edges, y_edges), band=bands)
 
 
-def cells(x_edges: np.ndarray, y_edges: np.ndarray) -> pd.DataFrame:
+def cells(x_edges: np.ndarray, y_edges: np.ndarray) -> pa.Table:
     """Return the rectangles of a grid: x_low, x_high, y_low, y_high, column by column."""
     x, y = (i.ravel() for i in np.indices((len(x_edges) - 1, len(y_edges) - 1)))
     x_high, y_high = (e[1:] + _OVERLAP * np.diff(e) for e in (x_edges, y_edges))
-    return pd.DataFrame(
+    return frames.arrow(
         {
             "x_low": x_edges[x],
             "x_high": np.minimum(x_high, x_edges[-1])[x],
@@ -87,15 +87,16 @@ def heights(
     )
 
 
-def path(run: Run, field: str, components: Sequence[int]) -> pd.DataFrame:
+def path(run: Run, field: str, components: Sequence[int]) -> pa.Table:
     """Return the way that two components took in one parameter: iteration, x, y."""
-    values = np.array([getattr(step.params, field)[list(components)] for step in run.steps])
-    return pd.DataFrame({"iteration": range(len(values)), "x": values[:, 0], "y": values[:, 1]})
+    x, y = np.array([getattr(step.params, field)[list(components)] for step in run.steps]).T
+    return frames.arrow({"iteration": np.arange(len(x)), "x": x, "y": y})
 
 
-def marks(points: Mapping[str, Sequence[float]]) -> pd.DataFrame:
+def marks(points: Mapping[str, Sequence[float]]) -> pa.Table:
     """Return named points of a surface."""
-    return pd.DataFrame([{"mark": name, "x": x, "y": y} for name, (x, y) in points.items()])
+    x, y = zip(*points.values(), strict=True)
+    return frames.arrow({"mark": list(points), "x": x, "y": y})
 
 
 def bound_slice(
@@ -148,8 +149,9 @@ def bound_slice(
             "Lower bound": [bound(params) for params in along],
         }
         for name, values in heights.items():
-            table = pd.DataFrame({"x": grid, "y": np.array(values), "curve": name, **interval})
-            curves.append(table[np.isfinite(table["y"])])
+            finite = np.isfinite(values)
+            table = frames.arrow({"x": grid[finite], "y": np.array(values)[finite]})
+            curves.append(frames.extend(table, curve=name, **interval))
         for name, x in (("where they touch", here), ("top of the bound", top)):
             y = bound(put(at, field, component, x))
             if np.isfinite(y):
@@ -159,8 +161,10 @@ def bound_slice(
         f"{objective.title} and lower bound along {title}",
         charts.bound(title, objective.title),
         {
-            "slice": pd.concat(curves, ignore_index=True),
-            "ends": pd.DataFrame(ends, columns=["x", "y", "point", *interval]),
+            "slice": pa.concat_tables(curves).combine_chunks(),
+            "ends": frames.arrow(
+                {name: [end[name] for end in ends] for name in ("x", "y", "point", *interval)}
+            ),
         },
         f"{objective.title} along {title}, and the lower bound that touches it at the iteration of "
         f"the player; the M-step goes to the top of the bound.{note}",

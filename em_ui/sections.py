@@ -6,14 +6,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from em_core.diagnostics import linear_rate
 from em_core.engine import Status
-from em_ui import charts
+from em_ui import charts, frames
 from em_ui.compute import Run
 from em_ui.controls import Controls, Situation
-from em_ui.frames import flat
 from em_ui.player import player
 
 # Distances to the limit below this, relative to the parameters, are rounding.
@@ -46,7 +46,7 @@ class Drawing(NamedTuple):
 
     heading: str
     template: charts.Template
-    datasets: Mapping[str, pd.DataFrame]
+    datasets: Mapping[str, pa.Table]
     alt: str
 
 
@@ -136,10 +136,7 @@ def explore(
         Further charts beside the convergence charts.
     """
     over = f"over {count(run.frames.last, 'iteration')}"
-    names = list(run.frames.steps["component"].unique())
-    data = {"steps": run.frames.steps}
-    if not c.sealed:
-        data |= {"truth": run.frames.truth, "labelled": run.frames.labelled}
+    names = list(run.problem.names[: run.params.n_components])
 
     drawings = []
     for field, (title, symbol, form) in quantities.items():
@@ -149,6 +146,11 @@ def explore(
             for name, start, end in zip(names, first, last, strict=True)
         )
         template = charts.parameter(field, f"{title} {symbol}", truth=not c.sealed)
+        # Each chart gets its own parameter only.
+        data = {"steps": run.frames.steps.select(["iteration", "component", field, "last"])}
+        if not c.sealed:
+            for name in ("truth", "labelled"):
+                data[name] = getattr(run.frames, name).select(["component", field])
         drawings.append(Drawing(title, template, data, f"{title} {over}: {paths}"))
     start, end = (objective.text(step.objective) for step in (run.steps[0], run.steps[-1]))
     alt = f"{objective.title} {over}: from {start} to {end}"
@@ -193,20 +195,11 @@ def references(run: Run, quantities: Mapping[str, Quantity]) -> None:
 
     Without as many components as the truth has, there is nothing to put side by side.
     """
-    truth, labelled = run.problem.sample.truth, run.labelled
-    if run.params.n_components != truth.n_components:
+    table = run.references
+    if table is None:
         return
-    names = run.problem.names
-    table = pd.DataFrame(
-        {
-            "truth": flat(truth, names),
-            "labels known": flat(labelled, names),
-            "EM": flat(run.params, names),
-        }
-    )
-    table["the sample’s fault"] = table["labels known"] - table["truth"]
-    table["the missing labels’ fault"] = table["EM"] - table["labels known"]
-    shown = [name for name in table.index if name.split()[0] in quantities or not quantities]
+    named = table["parameter"].to_pylist()
+    shown = [name.split()[0] in quantities or not quantities for name in named]
     st.header("Whose fault is the rest?")
     st.markdown(
         "With the labels known, the estimate still misses the truth: that is the luck of the "
@@ -214,10 +207,10 @@ def references(run: Run, quantities: Mapping[str, Quantity]) -> None:
         "missing labels."
     )
     st.dataframe(
-        table.loc[shown].rename_axis("parameter").reset_index(),
+        table.filter(pa.array(shown)),
         hide_index=True,
         column_config={
-            name: st.column_config.NumberColumn(format="%.4f") for name in table.columns
+            name: st.column_config.NumberColumn(format="%.4f") for name in table.column_names[1:]
         },
         alt="Each parameter: the truth, with labels known, by EM, and the gaps",
     )
@@ -237,18 +230,23 @@ def iteration_table(c: Controls, run: Run, quantities: Mapping[str, Quantity]) -
             column: st.column_config.NumberColumn(
                 format="%d" if column == "iteration" else formats.get(column.split()[0], "%.4f")
             )
-            for column in table.columns
+            for column in table.column_names
         },
         alt="Parameters and objective at every iteration, the initial guess first",
     )
     csv_download("Download the table (CSV)", table, f"{c.prefix}-iterations.csv", c.key("csv"))
 
 
-def csv_download(label: str, table: pd.DataFrame, file_name: str, key: str) -> None:
+def csv_download(label: str, table: pa.Table | pd.DataFrame, file_name: str, key: str) -> None:
     """Offer a table with all its digits. It is written only when it is asked for."""
+
+    def csv() -> bytes:
+        frame = table.to_pandas() if isinstance(table, pa.Table) else table
+        return frame.to_csv(index=False).encode()
+
     st.download_button(
         label,
-        lambda: table.to_csv(index=False).encode(),
+        csv,
         file_name,
         "text/csv",
         key=key,
@@ -334,14 +332,14 @@ def convergence(c: Controls, run: Run, *, per: str, soft: bool) -> None:
             "not mean that the limit is near."
         )
     far = distances > _ROUNDING * np.linalg.norm(end)
-    table = pd.DataFrame({"iteration": np.arange(len(distances)), "distance": distances})[far]
+    table = frames.arrow({"iteration": np.flatnonzero(far), "distance": distances[far]})
     if len(table) > 1:
         charts.show(
             charts.distance("Distance to the limit"),
             {"distance": table},
             key=c.key("distance"),
             alt=f"Distance to the limit on a log scale, from {distances[0]:.2g} to "
-            f"{table['distance'].iloc[-1]:.2g}; a straight line means a constant rate",
+            f"{distances[far][-1]:.2g}; a straight line means a constant rate",
         )
         st.caption(
             "On this log scale a constant rate is a straight line. The limit: the same run, "

@@ -76,7 +76,7 @@ def script(run: Run, *, title: str, data: Sequence[str], simulator: str) -> str:
         max_iter=problem.max_iter,
         in_order=f".relabel({order})" if order != sorted(order) else "",
         sign="-" if problem.sign < 0 else "",
-        header=",".join(run.frames.table.columns),
+        header=",".join(run.frames.table.column_names),
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from em_core import GaussianMixture, GaussianParams, HardEM, KMeans, KMeansParams, Status, fit
@@ -191,9 +192,10 @@ MISCONCEPTIONS = (
 
 class Mixture(NamedTuple):
     run: Run
-    bars: pd.DataFrame
-    steps: pd.DataFrame
-    references: dict[str, pd.DataFrame]
+    bars: pa.Table
+    steps: pa.Table
+    references: dict[str, pa.Table]
+    stills: dict[int, dict[str, pa.Table]]
 
 
 def simulation(s: SimpleNamespace) -> tuple[list[list[Any]], list[int]]:
@@ -258,10 +260,14 @@ def compute(settings: dict[str, Any]) -> Mixture:
         "top": 1.2 * density.max(),
     }
     references = {
-        name: frame.assign(**grid)
-        for name, frame in (("truth", run.frames.truth), ("labelled", run.frames.labelled))
+        name: frames.extend(getattr(run.frames, name), **grid) for name in ("truth", "labelled")
     }
-    return Mixture(run, bars, run.frames.steps.assign(**grid), references)
+    steps = frames.extend(run.frames.steps, **grid)
+    stills = {
+        at: {"bars": frames.still(bars, at), "steps": frames.still(steps, at)}
+        for at in sorted({min(at, run.frames.last) for at in STILLS})
+    }
+    return Mixture(run, bars, steps, references, stills)
 
 
 @cached_run
@@ -270,7 +276,7 @@ def many(settings: dict[str, Any], n: int) -> Any:
 
 
 @cached_run
-def hill(settings: dict[str, Any], at: int, i: int, j: int) -> pd.DataFrame:
+def hill(settings: dict[str, Any], at: int, i: int, j: int) -> pa.Table:
     run = compute(settings).run
     params, n = run.steps[at].params, len(run.problem.sample.data)
     low, high = run.problem.sample.data.min(), run.problem.sample.data.max()

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from em_core import KMeans, KMeansParams
@@ -130,7 +131,7 @@ MISCONCEPTIONS = (
 class Clusters(NamedTuple):
     run: Run
     counts: np.ndarray
-    points: pd.DataFrame
+    points: pa.Table
 
 
 def simulation(s: SimpleNamespace) -> tuple[list[int], list[float], list[int]]:
@@ -178,9 +179,9 @@ def compute(settings: dict[str, Any]) -> Clusters:
     run = run_em(problem(settings))
     data = run.problem.sample.data
     drawn = frames.sample_rows(len(data), stream(settings["data_seed"], DRAWING))
-    points = pd.DataFrame(data[drawn], columns=["x", "y"])
-    points["observation"] = drawn + 1
-    points["assigned"] = frames.assigned(run.problem.model, data[drawn], run.trace, NAMES)
+    x, y = data[drawn].T
+    assigned = frames.assigned(run.problem.model, data[drawn], run.trace, NAMES)
+    points = frames.arrow({"x": x, "y": y, "observation": drawn + 1, "assigned": assigned})
     counts = run.problem.model.e_step(data, run.params).responsibilities.sum(axis=0)
     return Clusters(run, counts, points)
 

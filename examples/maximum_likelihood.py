@@ -1,7 +1,7 @@
 """Maximum likelihood: one Gaussian in closed form, and the hidden label that breaks it."""
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from em_core import GaussianMixture, GaussianParams, fit_labelled, gaussian, gaussian_mixture
 from em_core.engine import Array
@@ -48,14 +48,14 @@ SITUATIONS = {
 
 
 @cached_run
-def one_group(mean: float, std: float, size: int, seed: int) -> tuple[Array, pd.DataFrame]:
+def one_group(mean: float, std: float, size: int, seed: int) -> tuple[Array, pa.Table]:
     heights = gaussian.simulate(mean, std, size, rng=stream(seed, DATA))
     density, edges = np.histogram(heights, bins=BINS, density=True)
-    return heights, pd.DataFrame({"low": edges[:-1], "high": edges[1:], "height": density})
+    return heights, frames.arrow({"low": edges[:-1], "high": edges[1:], "height": density})
 
 
 @cached_run
-def two_groups(mean: float, std: float, size: int, seed: int) -> dict[str, pd.DataFrame]:
+def two_groups(mean: float, std: float, size: int, seed: int) -> dict[str, pa.Table]:
     means = mean + SEPARATION * std * np.array([-1, 1])
     stds = np.full(2, std * np.sqrt(1 - SEPARATION**2))
     sizes = [size - size // 2, size // 2]
@@ -66,19 +66,16 @@ def two_groups(mean: float, std: float, size: int, seed: int) -> dict[str, pd.Da
     edges = np.histogram_bin_edges(sample.data, bins=BINS)
     counts = [np.histogram(sample.data[sample.labels == k], bins=edges)[0] for k in (0, 1)]
     width = edges[1] - edges[0]
-    bars = [
-        pd.DataFrame(
-            {
-                "low": edges[:-1],
-                "high": edges[1:],
-                "label": [f"{middle:.1f}" for middle in (edges[:-1] + edges[1:]) / 2],
-                "height": count / (size * width),
-                "component": group,
-                "share": frames.pack(np.ones((1, BINS))),
-            }
-        )
-        for group, count in zip(GROUPS, counts, strict=True)
-    ]
+    bars = frames.arrow(
+        {
+            "low": np.tile(edges[:-1], 2),
+            "high": np.tile(edges[1:], 2),
+            "label": [f"{middle:.1f}" for middle in (edges[:-1] + edges[1:]) / 2] * 2,
+            "height": np.concatenate(counts) / (size * width),
+            "component": np.repeat(GROUPS, BINS),
+            "share": frames.pack(np.ones((1, 2 * BINS))),
+        }
+    )
     grid = {
         "low": edges[0],
         "high": edges[-1],
@@ -86,14 +83,15 @@ def two_groups(mean: float, std: float, size: int, seed: int) -> dict[str, pd.Da
         "top": 1.2 * sum(counts).max() / (size * width),
     }
     return {
-        "bars": pd.concat(bars, ignore_index=True),
-        "known": frames.by_component(known, GROUPS).assign(iteration=0, **grid),
-        "together": frames.by_component(together, ["Adults"]).assign(iteration=0, **grid),
-        "truth": frames.by_component(sample.truth, GROUPS).assign(**grid),
+        "bars": bars,
+        "bars together": frames.extend(bars.drop_columns("component"), component="Adults"),
+        "known": frames.extend(frames.by_component(known, GROUPS), iteration=0, **grid),
+        "together": frames.extend(frames.by_component(together, ["Adults"]), iteration=0, **grid),
+        "truth": frames.extend(frames.by_component(sample.truth, GROUPS), **grid),
     }
 
 
-def surface(heights: Array, guess: gaussian.Estimate) -> tuple[pd.DataFrame, gaussian.Estimate]:
+def surface(heights: Array, guess: gaussian.Estimate) -> tuple[pa.Table, gaussian.Estimate]:
     best = gaussian.maximum_likelihood(heights)
     reach = max(2 * best.std, 1.1 * abs(guess.mean - best.mean))
     low, high = min(best.std / 2.5, guess.std / 1.1), max(2.2 * best.std, 1.1 * guess.std)

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 from scipy.special import logsumexp
 
@@ -129,10 +130,10 @@ MISCONCEPTIONS = (
 class Coins(NamedTuple):
     run: Run
     attributed: BinomialStatistics
-    bars: pd.DataFrame
-    expected: pd.DataFrame
-    by_truth: pd.DataFrame
-    by_labels: pd.DataFrame
+    bars: pa.Table
+    expected: pa.Table
+    by_truth: pa.Table
+    by_labels: pa.Table
 
 
 def simulation(s: SimpleNamespace) -> tuple[BinomialParams, list[int]]:
@@ -200,7 +201,7 @@ def many(settings: dict[str, Any], n: int) -> Any:
 
 
 @cached_run
-def hill(settings: dict[str, Any]) -> pd.DataFrame:
+def hill(settings: dict[str, Any]) -> pa.Table:
     run, edges = compute(settings).run, landscape.edges(0, 1)
     data, weights = run.problem.sample.data, run.params.weights
     # Trials with equal heads have equal densities: each number of heads is looked at once.
@@ -221,7 +222,7 @@ def hill(settings: dict[str, Any]) -> pd.DataFrame:
 
 
 @cached_run
-def ends_of_starts(settings: dict[str, Any]) -> pd.DataFrame:
+def ends_of_starts(settings: dict[str, Any]) -> pa.Table:
     run, edges = compute(settings).run, landscape.edges(0, 1, MAP_STARTS)
     grid = np.linspace(0, 1, MAP_STARTS)
     i, j = (index.ravel() for index in np.indices((MAP_STARTS, MAP_STARTS)))
@@ -237,24 +238,23 @@ def ends_of_starts(settings: dict[str, Any]) -> pd.DataFrame:
     a, b = squares.heads_prob.T
     possible, equal = np.isfinite(squares.log_likelihood), abs(a - b) < SAME
     end = np.select([~possible, equal, a > b, a < b], [MAP_ENDS[i] for i in (3, 2, 0, 1)], "")
-    return landscape.cells(edges, edges).assign(end=end, iterations=squares.n_iter)
+    return frames.extend(landscape.cells(edges, edges), end=end, iterations=squares.n_iter)
 
 
 def attribute(
     run: Run, n_tosses: int, iteration: int
-) -> tuple[pd.DataFrame, BinomialStatistics, BinomialParams]:
-    """Return the E-step of an iteration as a table, its sums, and what the M-step makes of them."""
+) -> tuple[dict[str, np.ndarray], BinomialStatistics, BinomialParams]:
+    """Return the columns of an iteration's E-step, the sums, and what the M-step makes of them."""
     params, heads, model = run.steps[iteration].params, run.problem.sample.data, run.problem.model
     weights = model.e_step(heads, params).responsibilities
-    table = pd.DataFrame(
-        {"trial": np.arange(1, len(heads) + 1), "heads": heads, "tails": n_tosses - heads}
-    )
-    for k, coin in enumerate(COINS):
-        table[f"weight {coin}"] = weights[:, k]
-        table[f"heads to {coin}"] = weights[:, k] * table["heads"]
-        table[f"tails to {coin}"] = weights[:, k] * table["tails"]
+    tails = n_tosses - heads
+    columns = {"trial": np.arange(1, len(heads) + 1), "heads": heads, "tails": tails}
+    for coin, weight in zip(COINS, weights.T, strict=True):
+        columns[f"weight {coin}"] = weight
+        columns[f"heads to {coin}"] = weight * heads
+        columns[f"tails to {coin}"] = weight * tails
     sums = model.statistics(heads, params, weights)
-    return table, sums, model.m_step(sums, params)
+    return columns, sums, model.m_step(sums, params)
 
 
 @cached_run
@@ -275,14 +275,15 @@ def versus(settings: dict[str, Any]) -> pd.DataFrame:
 
 def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
     """Write one trial's numbers into the formulas, and the sums that they go into."""
-    table, sums, update = attribute(run, settings["tosses"], at)
+    columns, sums, update = attribute(run, settings["tosses"], at)
+    n = len(run.problem.sample.data)
     theta, pi = run.steps[at].params.heads_prob, run.steps[at].params.weights
-    h, t = int(table["heads"][i]), int(table["tails"][i])
+    h, t = int(columns["heads"][i]), int(columns["tails"][i])
     mix = ["" if pi[0] == pi[1] else rf"{share:.3f}\cdot " for share in pi]
     terms = [rf"{mix[k]}{theta[k]:.3f}^{{{h}}}\cdot {1 - theta[k]:.3f}^{{{t}}}" for k in (0, 1)]
     st.markdown(f"**E-step.** Trial {i + 1} shows {h} heads and {t} tails.")
     for k, coin in enumerate(COINS):
-        w = table[f"weight {coin}"][i]
+        w = columns[f"weight {coin}"][i]
         rule = r"\text{hard: }" if isinstance(run.problem.model, HardEM) else ""
         sections.formula(
             [
@@ -290,12 +291,12 @@ def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
                 rf" \;\Rightarrow\; {rule}{w:.3f}"
                 if rule
                 else rf"w_{coin} &= \frac{{{terms[k]}}}{{{terms[0]} + {terms[1]}}} = {w:.3f}",
-                rf"&{w:.3f}\times {h} = {table[f'heads to {coin}'][i]:.3f}"
-                rf"\text{{ heads and }}{w:.3f}\times {t} = {table[f'tails to {coin}'][i]:.3f}"
+                rf"&{w:.3f}\times {h} = {columns[f'heads to {coin}'][i]:.3f}"
+                rf"\text{{ heads and }}{w:.3f}\times {t} = {columns[f'tails to {coin}'][i]:.3f}"
                 rf"\text{{ tails go to {coin}}}",
             ]
         )
-    st.markdown(f"**M-step.** Added up over all {len(table):,} trials:")
+    st.markdown(f"**M-step.** Added up over all {n:,} trials:")
     sections.formula(
         [
             rf"\theta_{coin} &= \frac{{{sums.heads[k]:.2f}}}{{{sums.heads[k]:.2f} + "
@@ -304,7 +305,7 @@ def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
         ]
         + (
             [
-                rf"\pi_{coin} &= \frac{{{sums.trials[k]:.2f}}}{{{len(table)}}} = "
+                rf"\pi_{coin} &= \frac{{{sums.trials[k]:.2f}}}{{{n}}} = "
                 rf"{update.weights[k]:.3f}"
                 for k, coin in enumerate(COINS)
             ]
@@ -317,10 +318,11 @@ def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
 @cached_run
 def attributed(
     settings: dict[str, Any], iteration: int
-) -> tuple[pd.DataFrame, BinomialStatistics, BinomialParams]:
+) -> tuple[pa.Table, BinomialStatistics, BinomialParams]:
     """Return what :func:`attribute` does, with the listed trials only."""
-    table, sums, update = attribute(compute(settings).run, settings["tosses"], iteration)
-    return table.head(LISTED_TRIALS), sums, update
+    columns, sums, update = attribute(compute(settings).run, settings["tosses"], iteration)
+    listed = {name: values[:LISTED_TRIALS] for name, values in columns.items()}
+    return frames.arrow(listed), sums, update
 
 
 def draw_attribution(c: Controls, run: Run, settings: dict[str, Any]) -> None:
@@ -343,7 +345,7 @@ def draw_attribution(c: Controls, run: Run, settings: dict[str, Any]) -> None:
         height=260,
         column_config={
             name: st.column_config.NumberColumn(format="%d" if j < 3 else "%.3f")
-            for j, name in enumerate(table)
+            for j, name in enumerate(table.column_names)
         },
         alt=f"Weights and attributed heads and tails of each trial at {sections.moment(at)}",
     )

@@ -3,7 +3,7 @@
 import numpy as np
 import streamlit as st
 
-from em_ui import charts, controls, frames, sections, teacher
+from em_ui import charts, controls, sections, teacher
 from em_ui.controls import Controls, Number
 from em_ui.sections import Drawing, Objective
 from examples.gaussian_mixture import (
@@ -13,7 +13,6 @@ from examples.gaussian_mixture import (
     SECTIONS,
     SITUATIONS,
     SPECS,
-    STILLS,
     TYPED,
     compute,
     findings,
@@ -102,15 +101,11 @@ sections.in_row(
         Drawing(
             "Initial guess" if at == 0 else f"After {sections.count(at, 'iteration')}",
             charts.densities("Value", "Component", bound=False, truth=not c.sealed),
-            {
-                "bars": frames.still(mixture.bars, at),
-                "steps": frames.still(mixture.steps, at),
-            }
-            | ({} if c.sealed else mixture.references),
+            mixture.stills[at] | ({} if c.sealed else mixture.references),
             "Histogram, component densities and their sum "
             + ("at the initial guess" if at == 0 else f"after {sections.count(at, 'iteration')}"),
         )
-        for at in sorted({min(at, run.frames.last) for at in STILLS})
+        for at in mixture.stills
     ],
     key="gm_stills",
 )

@@ -1,11 +1,10 @@
 """Maximum likelihood: one Gaussian in closed form, and the hidden label that breaks it."""
 
 import numpy as np
-import pandas as pd
 import streamlit as st
 
 from em_core import gaussian
-from em_ui import charts, landscape, sections
+from em_ui import charts, frames, landscape, sections
 from em_ui.controls import Controls
 from em_ui.sections import Drawing
 from examples.maximum_likelihood import (
@@ -48,15 +47,16 @@ for column, (label, value) in zip(
 ):
     column.metric(label, value, border=True)
 
-x = np.linspace(bars["low"].iloc[0], bars["high"].iloc[-1], CURVE_POINTS)
-curves = pd.concat(
-    [
-        pd.DataFrame({"x": x, "density": np.exp(gaussian.log_density(x, *estimate)), "curve": name})
-        for name, estimate in {"Your guess": guess, "Maximum likelihood": best}.items()
-    ],
-    ignore_index=True,
-)
+x = np.linspace(heights.min(), heights.max(), CURVE_POINTS)
 spots = {"Your guess": guess, "Maximum likelihood": best}
+densities = [np.exp(gaussian.log_density(x, *estimate)) for estimate in spots.values()]
+curves = frames.arrow(
+    {
+        "x": np.tile(x, len(spots)),
+        "density": np.concatenate(densities),
+        "curve": np.repeat(list(spots), len(x)),
+    }
+)
 sections.in_row(
     [
         Drawing(
@@ -109,12 +109,12 @@ groups = two_groups(**population, seed=seed)
 if c.show("labels"):
     bars, curves = groups["bars"], groups["known"]
     text = " and ".join(
-        f"{row.component.lower()} {row.means:.2f} ± {row.stds:.2f} cm"
-        for row in curves.itertuples()
+        f"{row['component'].lower()} {row['means']:.2f} ± {row['stds']:.2f} cm"
+        for row in curves.to_pylist()
     )
     st.markdown(f"With the labels, each group has the formula to itself: {text}.")
 else:
-    bars, curves = groups["bars"].assign(component="Adults"), groups["together"]
+    bars, curves = groups["bars together"], groups["together"]
     st.markdown(
         "Nobody noted who is who, and one bell curve fits only roughly. The likelihood of a height "
         "now "
@@ -141,8 +141,9 @@ charts.show(
     key="ml_groups",
     alt="Histogram of the heights of women and men together, "
     + " and ".join(
-        f"{row.component.lower()} with mean {row.means:.1f} and standard deviation {row.stds:.1f}"
-        for row in curves.itertuples()
+        f"{row['component'].lower()} with mean {row['means']:.1f} and standard deviation "
+        f"{row['stds']:.1f}"
+        for row in curves.to_pylist()
     ),
 )
 st.caption(

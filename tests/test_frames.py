@@ -1,6 +1,10 @@
 """From a trace to tables: what the charts draw and what the iteration table says."""
 
+from dataclasses import fields
+from types import SimpleNamespace
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,9 +35,14 @@ KNOWN = BinomialParams([0.8, 0.45], [0.6, 0.4])
 
 
 def build(trace, truth, names, *, labelled=None, objective="log-likelihood", **arguments):
-    """Build the frames; without better knowledge the truth is the estimate with labels known."""
+    """Build the frames; without better knowledge the truth is the estimate with labels known.
+
+    They are returned as pandas frames, which are easier to ask.
+    """
     known = truth if labelled is None else labelled
-    return frames.build(trace, truth, known, names, objective=objective, **arguments)
+    built = frames.build(trace, truth, known, names, objective=objective, **arguments)
+    tables = {field.name: getattr(built, field.name).to_pandas() for field in fields(built)}
+    return SimpleNamespace(**tables, last=built.last)
 
 
 @pytest.fixture(scope="module")
@@ -203,13 +212,28 @@ class TestFlat:
         }
 
 
+class TestArrow:
+    def test_not_a_number_is_a_missing_value(self):
+        table = frames.arrow({"gain": np.array([np.nan, 1.0]), "component": ["A", "B"]})
+        assert table.to_pydict() == {"gain": [None, 1.0], "component": ["A", "B"]}
+
+    def test_extend_gives_every_row_one_value_or_its_own(self):
+        table = frames.extend(pa.table({"x": [1, 2]}), low=0.5, curve="a", y=np.array([3, 4]))
+        assert table.to_pydict() == {
+            "x": [1, 2],
+            "low": [0.5, 0.5],
+            "curve": ["a", "a"],
+            "y": [3, 4],
+        }
+
+
 class TestPictures:
     def test_bars_are_divided_by_responsibility(self, coins):
         outcomes = np.arange(11)
         counts = np.bincount(HEADS, minlength=11)
         bars = frames.divided_bars(
             COINS, coins, "AB", middles=outcomes, half_width=0.45, heights=counts, digits=0
-        )
+        ).to_pandas()
         assert len(bars) == 22
         for k, coin in enumerate("AB"):
             rows = bars[bars["component"] == coin]
@@ -223,7 +247,7 @@ class TestPictures:
 
     def test_expected_counts_are_the_mixtures(self, coins):
         params = [step.params for step in coins.steps]
-        expected = frames.expected_counts(COINS, params, np.arange(11), 5)
+        expected = frames.expected_counts(COINS, params, np.arange(11), 5).to_pandas()
         for step in coins.steps:
             rows = expected[expected["iteration"] == step.iteration]
             mixture = stats.binom.pmf(np.arange(11)[:, None], 10, step.params.heads_prob).mean(1)
@@ -239,17 +263,19 @@ class TestPictures:
                 assert text[step.iteration] == "ab"[nearest]
 
     def test_still_is_one_iteration_as_iteration_zero(self, coins):
-        built = build(coins, START, "AB")
-        still = frames.still(built.steps, 2)
+        built = frames.build(coins, START, KNOWN, "AB", objective="log-likelihood")
+        still = frames.still(built.steps, 2).to_pandas()
+        assert list(still) == built.steps.column_names
         np.testing.assert_array_equal(still["heads_prob"], coins.steps[2].params.heads_prob)
         assert set(still["iteration"]) == {0}
         bars = frames.divided_bars(
             COINS, coins, "AB", middles=HEADS, half_width=0.5, heights=HEADS, digits=0
         )
-        shares = frames.still(bars, 2)["share"]
-        assert [unpack(text)[2] for text in bars["share"]] == [unpack(t)[0] for t in shares]
-        assert set(shares.str.len()) == {SHARE_DIGITS}
-        assert set(bars["share"].str.len()) == {SHARE_DIGITS * 4}
+        shares = frames.still(bars, 2)["share"].to_pylist()
+        packed = bars["share"].to_pylist()
+        assert [unpack(text)[2] for text in packed] == [unpack(text)[0] for text in shares]
+        assert {len(text) for text in shares} == {SHARE_DIGITS}
+        assert {len(text) for text in packed} == {SHARE_DIGITS * 4}
 
     @pytest.mark.parametrize(("n", "drawn"), [(1, 1), (2_000, 2_000), (2_001, 2_000)])
     def test_sample_has_at_most_two_thousand_different_rows(self, n, drawn):

@@ -88,6 +88,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import streamlit as st
 
 from em_core import HardEM
@@ -118,8 +119,8 @@ SITUATIONS = {
 
 class Calls(NamedTuple):
     run: Run
-    bars: pd.DataFrame
-    expected: pd.DataFrame
+    bars: pa.Table
+    expected: pa.Table
     references: dict
 
 

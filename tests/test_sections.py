@@ -950,13 +950,17 @@ class TestReferences:
         page = plain(name)
         _, sample, model = run_of(name)
         known = fit_labelled(model, sample.data, sample.labels, sample.truth)
-        field = "heads_prob" if name == "two_coins" else "means"
+        drawn = set()
         for chart in page.charts[1:-1]:
             if not {"truth", "labelled"} <= set(chart.data) or "bars" in chart.data:
                 continue
             for data, params in (("truth", sample.truth), ("labelled", known)):
+                (field,) = set(chart.data[data]) - {"component"}
                 np.testing.assert_allclose(chart.data[data][field], params.arrays()[field])
-        assert sum("labelled" in chart.data for chart in page.charts) > 1
+            assert set(chart.data["steps"]) == {"iteration", "component", field, "last"}
+            drawn.add(field)
+        fields = {"two_coins": {"heads_prob"}, "gaussian_mixture": {"means", "stds", "weights"}}
+        assert drawn == fields[name]
 
     def test_pictures_have_both_too(self, plain):
         _, sample, model = run_of("k_means")
