@@ -13,6 +13,8 @@ ICON = Path(__file__).parent / "em_ui" / "icon.svg"
 if __name__ == "__main__":
     # In the frame of a learning platform there is little room.
     sidebar = "collapsed" if st.context.is_embedded else "auto"
+    # Before the navigation, which would else make its pages' icons the browser tab's, and a browser
+    # would fetch those from elsewhere.
     st.set_page_config(page_icon=str(ICON), layout="wide", initial_sidebar_state=sidebar)
     page = st.navigation(
         [

@@ -368,8 +368,7 @@ def optional(
 def misconceptions(*texts: tuple[str, str]) -> None:
     """Show beliefs that students bring along, each with its answer."""
     st.header("Often believed")
-    for belief, reply in texts:
-        st.markdown(f"**“{belief}”** {reply}")
+    st.markdown("\n\n".join(f"**“{belief}”** {reply}" for belief, reply in texts))
 
 
 def formula(lines: Sequence[str]) -> None:
