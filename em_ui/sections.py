@@ -226,6 +226,7 @@ def iteration_table(c: Controls, run: Run, quantities: Mapping[str, Quantity]) -
         hide_index=True,
         key=c.key("table"),
         height=320,
+        placeholder="–",
         column_config={
             column: st.column_config.NumberColumn(
                 format="%d" if column == "iteration" else formats.get(column.split()[0], "%.4f")

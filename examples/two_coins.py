@@ -416,6 +416,7 @@ def draw_versus(c: Controls, run: Run, settings: dict[str, Any], objective: Obje
     st.dataframe(
         table[table["method"] != "labels known"] if c.sealed else table,
         hide_index=True,
+        placeholder="–",
         column_config={f"θ {coin}": st.column_config.NumberColumn(format="%.3f") for coin in COINS},
         alt="Final heads probabilities and iterations of soft and hard EM"
         + ("" if c.sealed else ", and labels known"),
