@@ -28,6 +28,8 @@ from em_core.numerics import (
     posterior,
 )
 
+_TALLIED_ROWS = 2**20  # head counts that are counted at once
+
 
 @dataclass(frozen=True, eq=False)
 class BinomialParams(Params):
@@ -79,13 +81,11 @@ class BinomialMixture:
     def check(self, data: npt.NDArray[Any], params: BinomialParams) -> None:
         """Raise ValueError unless data are head counts and params are probabilities."""
         check_data(data, ndim=1)
-        fractional = np.flatnonzero(data != np.floor(data))
-        if len(fractional):
-            i = fractional[0]
+        if data.dtype.kind == "f" and (data != np.floor(data)).any():
+            i = np.flatnonzero(data != np.floor(data))[0]
             raise ValueError(f"data must be whole head counts, got {data[i]} at [{i}]")
-        outside = np.flatnonzero((data < 0) | (data > self.n_tosses))
-        if len(outside):
-            i = outside[0]
+        if data.min() < 0 or data.max() > self.n_tosses:
+            i = np.flatnonzero((data < 0) | (data > self.n_tosses))[0]
             raise ValueError(
                 f"data must be head counts from 0 to n_tosses = {self.n_tosses}, "
                 f"got {data[i]} at [{i}]"
@@ -105,15 +105,28 @@ class BinomialMixture:
             # Typed weights may sum to one only nearly; what the M-step returns does exactly.
             return np.asarray(log_density + np.log(params.weights / params.weights.sum()))
 
-    def e_step(self, data: npt.NDArray[Any], params: BinomialParams) -> EStep:
-        """Return each coin's share in each trial (Bayes' rule) and the log-likelihood."""
-        many = self.n_tosses < len(data)  # then equal head counts are computed once
-        outcomes = np.arange(self.n_tosses + 1) if many else data
-        responsibilities, log_evidence = posterior(self.log_joint(outcomes, params))
-        if many:
-            heads = data.astype(np.intp)
-            responsibilities, log_evidence = responsibilities[heads], log_evidence[heads]
-        return EStep(responsibilities, float(log_evidence.sum()))
+    def tally(self, data: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Array]:
+        """Return the different head counts, and how many trials show each: an exact compression."""
+        if self.n_tosses < len(data):
+            times = np.zeros(self.n_tosses + 1)
+            for start in range(0, len(data), _TALLIED_ROWS):
+                block = data[start : start + _TALLIED_ROWS].astype(np.intp)
+                times += np.bincount(block, minlength=self.n_tosses + 1)
+            heads = np.flatnonzero(times)
+            return heads, times[heads]
+        heads, repeats = np.unique(data, return_counts=True)
+        return heads, repeats.astype(float)
+
+    def e_step(
+        self, data: npt.NDArray[Any], params: BinomialParams, counts: Array | None = None
+    ) -> EStep:
+        """Return each coin's share in each trial (Bayes' rule) and the log-likelihood.
+
+        ``counts``, shape (n,), says how often each number of heads was seen, if not once.
+        """
+        responsibilities, log_evidence = posterior(self.log_joint(data, params))
+        total = log_evidence.sum() if counts is None else counts @ log_evidence
+        return EStep(responsibilities, float(total))
 
     def statistics(
         self, data: npt.NDArray[Any], params: BinomialParams, responsibilities: Array

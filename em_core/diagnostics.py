@@ -15,9 +15,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from em_core.engine import Model, ParamsT, StatisticsT, Status, Trace, expectations
+from em_core.blocks import prepare
+from em_core.engine import Data, Model, ParamsT, StatisticsT, Status, Trace, expectations
 from em_core.numerics import Array, match_components
 
 # Steps shorter than this, relative to the parameters, are rounding, and so is their ratio.
@@ -25,7 +25,7 @@ _RATE_FLOOR = 1e-11
 
 
 def lower_bound(
-    model: Model[ParamsT, StatisticsT], data: npt.ArrayLike, at: ParamsT
+    model: Model[ParamsT, StatisticsT], data: Data, at: ParamsT
 ) -> Callable[[ParamsT], float]:
     """Return the lower bound of the objective that touches it at some parameters.
 
@@ -46,9 +46,7 @@ def lower_bound(
     ValueError
         If ``data`` or ``at`` do not fit the model.
     """
-    array = np.asarray(data)
-    model.check(array, at)
-    statistics, objective = expectations(model, array, at)
+    statistics, objective = expectations(model, prepare(model, data, at), at)
     touching = model.expected_objective(statistics, at, at)
 
     def bound(params: ParamsT) -> float:

@@ -9,22 +9,23 @@ data via the EM algorithm", JRSS B 39, 1977):
 
 A :class:`Model` supplies the two steps. The functions here walk the data, add the statistics up,
 and decide when to stop. The statistics are sums over observations, so the data are taken in blocks
-that fit the processor's cache, and only the sums are kept.
+(:mod:`em_core.blocks`), and only the sums are kept.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from itertools import count
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
+from em_core.blocks import Blocks, OnCluster, prepare
 from em_core.numerics import Array, as_integer, check_not_negative
 
-# Rows taken at once: a block, its responsibilities and its temporaries stay in a 1 MB cache.
-BLOCK_ROWS = 8192
+# What fit takes: an array, or several that are loaded one after another, or data on a cluster.
+Data = npt.ArrayLike | Sequence[npt.NDArray[Any]] | OnCluster | Blocks
 
 # "Nothing changes", in floating point: a few units in the last place of a parameter array.
 _ROUNDING = 4 * np.finfo(float).eps
@@ -240,49 +241,57 @@ class Trace(Generic[ParamsT]):
 
 
 def expectations(
-    model: Model[ParamsT, StatisticsT], data: npt.NDArray[Any], params: ParamsT
+    model: Model[ParamsT, StatisticsT], data: Blocks, params: ParamsT
 ) -> tuple[StatisticsT, float]:
     """Return the statistics and the objective of all data, summed over blocks in a fixed order."""
+
+    def of_block(rows: npt.NDArray[Any], counts: Array | None) -> tuple[StatisticsT, float]:
+        # A degenerate component divides by zero here. The step that comes of it says so in its
+        # objective, which fit looks at; a warning would say it twice.
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            responsibilities, objective = _e_step(model, rows, counts, params)
+            if counts is not None:
+                responsibilities = responsibilities * counts[:, None]
+            return model.statistics(rows, params, responsibilities), objective
+
     total: StatisticsT | None = None
     objective = 0.0
-    for block in _blocks(data):
-        responsibilities, block_objective = model.e_step(block, params)
-        sums = model.statistics(block, params, responsibilities)
-        objective += block_objective
+    for sums, of_rows in data.map(of_block):
+        objective += of_rows
         total = sums if total is None else type(sums)(*map(np.add, total, sums))
     assert total is not None  # check() refuses empty data
     return total, objective
 
 
-def objective_of(
-    model: Model[ParamsT, StatisticsT], data: npt.NDArray[Any], params: ParamsT
-) -> float:
+def _e_step(model: Any, rows: npt.NDArray[Any], counts: Array | None, params: ParamsT) -> EStep:
+    # Only a model that tallies its observations need know of counts.
+    found = model.e_step(rows, params) if counts is None else model.e_step(rows, params, counts)
+    return cast(EStep, found)
+
+
+def objective_of(model: Model[ParamsT, StatisticsT], data: Blocks, params: ParamsT) -> float:
     """Return the objective of ``params`` on all data, in nats (K-Means: minus the inertia)."""
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        return sum(model.e_step(block, params).objective for block in _blocks(data))
 
+    def of_block(rows: npt.NDArray[Any], counts: Array | None) -> float:
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            return _e_step(model, rows, counts, params).objective
 
-def _blocks(data: npt.NDArray[Any]) -> Iterator[npt.NDArray[Any]]:
-    for start in range(0, len(data), BLOCK_ROWS):
-        yield data[start : start + BLOCK_ROWS]
+    return sum(data.map(of_block))
 
 
 def _steps(
-    model: Model[ParamsT, StatisticsT], data: npt.NDArray[Any], init: ParamsT
+    model: Model[ParamsT, StatisticsT], data: Blocks, init: ParamsT
 ) -> Iterator[Step[ParamsT]]:
     params = init
     for iteration in count():
-        # A degenerate component divides by zero here. The step that comes of it says so in its
-        # objective, which fit looks at; a warning would say it twice.
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            statistics, objective = expectations(model, data, params)
+        statistics, objective = expectations(model, data, params)
         yield Step(iteration, params, objective)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             params = model.m_step(statistics, params)
 
 
 def iterate(
-    model: Model[ParamsT, StatisticsT], data: npt.ArrayLike, init: ParamsT
+    model: Model[ParamsT, StatisticsT], data: Data, init: ParamsT
 ) -> Iterator[Step[ParamsT]]:
     """Yield the steps of EM one by one, without end.
 
@@ -290,8 +299,10 @@ def iterate(
     ----------
     model : Model
         Supplies the E-step and the M-step.
-    data : array_like, shape (n,) or (n, d), as the model wants it
-        The observations.
+    data : array_like, shape (n,) or (n, d), as the model wants it, or sequence of such ndarrays
+        The observations. The arrays of a sequence, for example memory-mapped files, are asked for
+        one after another in every iteration, so that no more than one need be in memory. A Dask
+        array, or a Dask bag of arrays, stays on its cluster (:mod:`em_core.cluster`).
     init : Params
         The initial guess, which is step 0.
 
@@ -305,14 +316,12 @@ def iterate(
     ValueError
         If ``data`` or ``init`` do not fit the model.
     """
-    array = np.asarray(data)
-    model.check(array, init)
-    return _steps(model, array, init)
+    return _steps(model, prepare(model, data, init), init)
 
 
 def fit(
     model: Model[ParamsT, StatisticsT],
-    data: npt.ArrayLike,
+    data: Data,
     init: ParamsT,
     *,
     tol: float = 1e-6,
@@ -343,17 +352,16 @@ def fit(
     """
     check_not_negative("tol", tol)
     limit = as_integer("max_iter", max_iter, minimum=0)
-    array = np.asarray(data)
-    n_observations = len(array) if array.ndim else 0
+    blocks = prepare(model, data, init)
     steps: list[Step[ParamsT]] = []
-    for step in iterate(model, array, init):
+    for step in _steps(model, blocks, init):
         steps.append(step)
-        status = _stopped(steps, tol, n_observations)
+        status = _stopped(steps, tol, blocks.n)
         if status is None and step.iteration >= limit:
             status = Status.MAX_ITER
         if status is not None:
             return Trace(tuple(steps), status)
-    raise AssertionError("iterate ended")  # pragma: no cover - iterate is endless
+    raise AssertionError("the steps ended")  # pragma: no cover - they are endless
 
 
 def _stopped(steps: list[Step[ParamsT]], tol: float, n_observations: int) -> Status | None:
@@ -378,7 +386,7 @@ def _stopped(steps: list[Step[ParamsT]], tol: float, n_observations: int) -> Sta
 
 def fit_restarts(
     model: Model[ParamsT, StatisticsT],
-    data: npt.ArrayLike,
+    data: Data,
     inits: Iterable[ParamsT],
     *,
     tol: float = 1e-6,
@@ -388,7 +396,11 @@ def fit_restarts(
 
     Parameters and errors are those of :func:`fit`; the traces come in the order of ``inits``.
     """
-    return tuple(fit(model, data, init, tol=tol, max_iter=max_iter) for init in inits)
+    traces: list[Trace[ParamsT]] = []
+    for init in inits:
+        data = prepare(model, data, init)  # the first time; then only the guess is checked
+        traces.append(fit(model, data, init, tol=tol, max_iter=max_iter))
+    return tuple(traces)
 
 
 def fit_labelled(

@@ -110,11 +110,10 @@ class GaussianMixture:
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             # Typed weights may sum to one only nearly; what the M-step returns does exactly.
             constant = np.log(weights / weights.sum()) - np.log(stds) - _LOG_SQRT_2PI
-            z = (data - means[:, None]) / stds[:, None]  # a row a component: they are contiguous
-            z *= z
-            z *= -0.5
-            z += constant[:, None]
-            return np.asarray(z.T)
+            z = data - means[:, None]  # a row a component: they are contiguous
+            z *= np.sqrt(0.5) / stds[:, None]
+            z *= z  # (x_i - mu_k)^2 / (2 sigma_k^2)
+            return np.asarray(np.subtract(constant[:, None], z, out=z).T)
 
     def e_step(self, data: npt.NDArray[Any], params: GaussianParams) -> EStep:
         """Return each component's share in each value (Bayes' rule) and the log-likelihood."""
@@ -125,11 +124,11 @@ class GaussianMixture:
         self, data: npt.NDArray[Any], params: GaussianParams, responsibilities: Array
     ) -> GaussianStatistics:
         """Add up the shares, and the deviations from the current means weighted by them."""
-        d = data - params.means[:, None]
-        weighted = responsibilities.T * d
-        counts = responsibilities.sum(axis=0)  # N_k = sum_i r_ik
-        first = weighted.sum(axis=1)  # sum_i r_ik (x_i - mu_k)
-        second = np.einsum("kn,kn->k", weighted, d)  # sum_i r_ik (x_i - mu_k)^2
+        shares, d = responsibilities.T, data - params.means[:, None]
+        counts = shares.sum(axis=1)  # N_k = sum_i r_ik
+        first = np.einsum("kn,kn->k", shares, d)  # sum_i r_ik (x_i - mu_k)
+        d *= d
+        second = np.einsum("kn,kn->k", shares, d)  # sum_i r_ik (x_i - mu_k)^2
         return GaussianStatistics(counts, first, second)
 
     def m_step(self, statistics: GaussianStatistics, previous: GaussianParams) -> GaussianParams:

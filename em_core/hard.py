@@ -30,13 +30,19 @@ class HardEM(Generic[ParamsT, StatisticsT]):
         """Raise ValueError where the mixture would."""
         self.model.check(data, params)
 
-    def e_step(self, data: npt.NDArray[Any], params: ParamsT) -> EStep:
+    def tally(self, data: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Array] | None:
+        """Return what the mixture's tally does, or None if it has none."""
+        tally = getattr(self.model, "tally", None)
+        return tally(data) if tally else None
+
+    def e_step(self, data: npt.NDArray[Any], params: ParamsT, counts: Array | None = None) -> EStep:
         """Assign each observation to its most probable component, the first of equals."""
         log_joint = self.model.log_joint(data, params)
         rows, winners = np.arange(len(data)), log_joint.argmax(axis=1)
         responsibilities = np.zeros_like(log_joint)
         responsibilities[rows, winners] = 1.0
-        return EStep(responsibilities, float(log_joint[rows, winners].sum()))
+        best = log_joint[rows, winners]
+        return EStep(responsibilities, float(best.sum() if counts is None else counts @ best))
 
     def statistics(
         self, data: npt.NDArray[Any], params: ParamsT, responsibilities: Array

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import streamlit as st
 
+from em_core.blocks import Blocks, prepare
 from em_core.diagnostics import lower_bound
-from em_core.engine import Params, iterate, objective_of
+from em_core.engine import Model, Params, iterate, objective_of
 from em_ui import charts, frames
 from em_ui.compute import Run
 from em_ui.sections import Drawing, Objective
@@ -76,11 +77,16 @@ def cells(x_edges: np.ndarray, y_edges: np.ndarray) -> pa.Table:
     )
 
 
+def _model_and_blocks(run: Run) -> tuple[Model[Any, Any], Blocks]:
+    model = run.problem.model
+    return model, prepare(model, run.problem.sample.data, run.problem.start)
+
+
 def heights(
     run: Run, build: Callable[[float, float], Params], x_edges: np.ndarray, y_edges: np.ndarray
 ) -> np.ndarray:
     """Return the objective at the middle of each cell, for the parameters that ``build`` makes."""
-    model, data = run.problem.model, run.problem.sample.data
+    model, data = _model_and_blocks(run)
     middles = [(e[:-1] + e[1:]) / 2 for e in (x_edges, y_edges)]
     return np.array(
         [[objective_of(model, data, build(x, y)) for y in middles[1]] for x in middles[0]]
@@ -125,8 +131,8 @@ def bound_slice(
     title : str
         Its symbol.
     """
-    model, data = run.problem.model, run.problem.sample.data
-    affordable = _SLICE_WORK / (len(data) * run.params.n_components * _SLICE)
+    model, data = _model_and_blocks(run)
+    affordable = _SLICE_WORK / (data.n * run.params.n_components * _SLICE)
     picked = int(np.clip(affordable, 2, _SLICES))
     picked = np.unique(np.linspace(0, run.frames.last, picked).round().astype(int))
     nearest = picked[np.abs(np.arange(run.frames.last + 1)[:, None] - picked).argmin(axis=1)]

@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import streamlit as st
-from scipy.special import logsumexp
 
 from em_core import BinomialMixture, BinomialParams, HardEM, Status, fit
 from em_core.binomial_mixture import (
@@ -17,6 +16,8 @@ from em_core.binomial_mixture import (
     published_trials,
     simulate,
 )
+from em_core.blocks import prepare
+from em_core.engine import expectations
 from em_ui import charts, controls, frames, landscape, sections, starts, take_away, teacher
 from em_ui.compute import DATA, GUESS, Problem, Run, cached_run, run_em, run_starts, stream
 from em_ui.controls import Choice, Controls, Number, Situation, Switch
@@ -191,8 +192,7 @@ def compute(settings: dict[str, Any]) -> Coins:
         frames.expected_counts(mixture, [params], outcomes, len(data))
         for params in (run.problem.sample.truth, run.labelled)
     )
-    last = attribute(run, n_tosses, run.frames.last)[1]
-    return Coins(run, last, bars, expected, by_truth, by_labels)
+    return Coins(run, totals(run, run.frames.last), bars, expected, by_truth, by_labels)
 
 
 @cached_run
@@ -203,22 +203,10 @@ def many(settings: dict[str, Any], n: int) -> Any:
 @cached_run
 def hill(settings: dict[str, Any]) -> pa.Table:
     run, edges = compute(settings).run, landscape.edges(0, 1)
-    data, weights = run.problem.sample.data, run.params.weights
-    # Trials with equal heads have equal densities: each number of heads is looked at once.
-    heads, times = np.unique(data, return_counts=True)
-    mixture, middles = BinomialMixture(settings["tosses"]), (edges[:-1] + edges[1:]) / 2
-    total = np.max if settings["hard"] else logsumexp
-    heights = np.array(
-        [
-            [
-                times @ total(mixture.log_joint(heads, BinomialParams([a, b], weights)), axis=1)
-                for b in middles
-            ]
-            for a in middles
-        ]
-    )
+    weights, n = run.params.weights, len(run.problem.sample.data)
+    heights = landscape.heights(run, lambda a, b: BinomialParams([a, b], weights), edges, edges)
     top = max(run.steps[-1].objective, heights.max())
-    return landscape.surface(heights, edges, edges, n=len(data), top=top)
+    return landscape.surface(heights, edges, edges, n=n, top=top)
 
 
 @cached_run
@@ -241,19 +229,27 @@ def ends_of_starts(settings: dict[str, Any]) -> pa.Table:
     return frames.extend(landscape.cells(edges, edges), end=end, iterations=squares.n_iter)
 
 
+def totals(run: Run, iteration: int) -> BinomialStatistics:
+    """Return the heads, tails and trials that an iteration's E-step gives to each coin."""
+    model, data = run.problem.model, run.problem.sample.data
+    return expectations(
+        model, prepare(model, data, run.problem.start), run.steps[iteration].params
+    )[0]
+
+
 def attribute(
-    run: Run, n_tosses: int, iteration: int
+    run: Run, n_tosses: int, iteration: int, trials: slice
 ) -> tuple[dict[str, np.ndarray], BinomialStatistics, BinomialParams]:
-    """Return the columns of an iteration's E-step, the sums, and what the M-step makes of them."""
+    """Return columns of an iteration's E-step for some trials, the sums over all, and the M-step."""
     params, heads, model = run.steps[iteration].params, run.problem.sample.data, run.problem.model
-    weights = model.e_step(heads, params).responsibilities
+    numbers, heads = np.arange(1, len(heads) + 1)[trials], heads[trials]
     tails = n_tosses - heads
-    columns = {"trial": np.arange(1, len(heads) + 1), "heads": heads, "tails": tails}
-    for coin, weight in zip(COINS, weights.T, strict=True):
+    columns = {"trial": numbers, "heads": heads, "tails": tails}
+    for coin, weight in zip(COINS, model.e_step(heads, params).responsibilities.T, strict=True):
         columns[f"weight {coin}"] = weight
         columns[f"heads to {coin}"] = weight * heads
         columns[f"tails to {coin}"] = weight * tails
-    sums = model.statistics(heads, params, weights)
+    sums = totals(run, iteration)
     return columns, sums, model.m_step(sums, params)
 
 
@@ -275,15 +271,15 @@ def versus(settings: dict[str, Any]) -> pd.DataFrame:
 
 def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
     """Write one trial's numbers into the formulas, and the sums that they go into."""
-    columns, sums, update = attribute(run, settings["tosses"], at)
+    trial, sums, update = attribute(run, settings["tosses"], at, slice(i, i + 1))
     n = len(run.problem.sample.data)
     theta, pi = run.steps[at].params.heads_prob, run.steps[at].params.weights
-    h, t = int(columns["heads"][i]), int(columns["tails"][i])
+    h, t = int(trial["heads"][0]), int(trial["tails"][0])
     mix = ["" if pi[0] == pi[1] else rf"{share:.3f}\cdot " for share in pi]
     terms = [rf"{mix[k]}{theta[k]:.3f}^{{{h}}}\cdot {1 - theta[k]:.3f}^{{{t}}}" for k in (0, 1)]
     st.markdown(f"**E-step.** Trial {i + 1} shows {h} heads and {t} tails.")
     for k, coin in enumerate(COINS):
-        w = columns[f"weight {coin}"][i]
+        w = trial[f"weight {coin}"][0]
         rule = r"\text{hard: }" if isinstance(run.problem.model, HardEM) else ""
         sections.formula(
             [
@@ -291,8 +287,8 @@ def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
                 rf" \;\Rightarrow\; {rule}{w:.3f}"
                 if rule
                 else rf"w_{coin} &= \frac{{{terms[k]}}}{{{terms[0]} + {terms[1]}}} = {w:.3f}",
-                rf"&{w:.3f}\times {h} = {columns[f'heads to {coin}'][i]:.3f}"
-                rf"\text{{ heads and }}{w:.3f}\times {t} = {columns[f'tails to {coin}'][i]:.3f}"
+                rf"&{w:.3f}\times {h} = {trial[f'heads to {coin}'][0]:.3f}"
+                rf"\text{{ heads and }}{w:.3f}\times {t} = {trial[f'tails to {coin}'][0]:.3f}"
                 rf"\text{{ tails go to {coin}}}",
             ]
         )
@@ -320,9 +316,9 @@ def attributed(
     settings: dict[str, Any], iteration: int
 ) -> tuple[pa.Table, BinomialStatistics, BinomialParams]:
     """Return what :func:`attribute` does, with the listed trials only."""
-    columns, sums, update = attribute(compute(settings).run, settings["tosses"], iteration)
-    listed = {name: values[:LISTED_TRIALS] for name, values in columns.items()}
-    return frames.arrow(listed), sums, update
+    run, n_tosses = compute(settings).run, settings["tosses"]
+    columns, sums, update = attribute(run, n_tosses, iteration, slice(LISTED_TRIALS))
+    return frames.arrow(columns), sums, update
 
 
 def draw_attribution(c: Controls, run: Run, settings: dict[str, Any]) -> None:

@@ -1,0 +1,181 @@
+"""Data as blocks of rows, which are visited one after another in every iteration.
+
+The statistics of EM are sums over observations, so nobody needs all rows at once. Blocks fit the
+processor's cache; several threads work on them; and data that are larger than memory are loaded
+block by block. The sums of the blocks are added up in the order of the rows, so the result does not
+depend on the number of threads, not even in its last bit.
+"""
+
+import functools
+import itertools
+import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from em_core.numerics import Array
+
+# Rows taken at once: a block, its responsibilities and its temporaries stay in the cache.
+BLOCK_ROWS = 8192
+
+# How many threads work on the blocks, at the most. Fewer where other work is to have a processor.
+n_threads = (
+    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+)
+
+Rows = npt.NDArray[Any]
+Tally = tuple[Rows, Array]  # different rows, and how often each was observed
+Parameters = TypeVar("Parameters", contravariant=True)
+Result = TypeVar("Result")
+
+
+class Checks(Protocol[Parameters]):
+    """The part of a model that looks at data."""
+
+    def check(self, data: Rows, params: Parameters) -> None:
+        """Raise ValueError unless ``data`` and ``params`` fit the model and each other."""
+
+
+class OnCluster(Protocol):
+    """A Dask collection: an array of observations, or a bag of such arrays."""
+
+    def __dask_graph__(self) -> Any:
+        """Return how it is computed."""
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """Observations that fit a model.
+
+    Attributes
+    ----------
+    parts : sequence of ndarray
+        Arrays of rows, loaded one after another when they are asked for.
+    n : int
+        Number of observations.
+    counts : ndarray, shape (rows,), optional
+        How often each row of the only part was observed, if not once.
+    """
+
+    parts: Sequence[Rows]
+    n: int
+    counts: Array | None = None
+
+    def check(self, model: Checks[Parameters], params: Parameters) -> None:
+        """Raise ValueError unless the model accepts the parameters with these data."""
+        model.check(self.parts[0][:1], params)
+
+    def map(self, function: Callable[[Rows, Array | None], Result]) -> Iterator[Result]:
+        """Yield ``function(rows, counts)`` of each block, in the order of the rows."""
+        for i in range(len(self.parts)):
+            yield from visit(function, self.parts[i], self.counts, threads=n_threads)
+
+
+def visit(
+    function: Callable[[Rows, Array | None], Result],
+    part: Rows,
+    counts: Array | None,
+    *,
+    threads: int,
+) -> list[Result]:
+    """Return ``function(rows, counts)`` of each block of an array, in the order of the rows."""
+
+    def of_run(starts: range) -> list[Result]:
+        cuts = [slice(start, start + BLOCK_ROWS) for start in starts]
+        return [function(part[cut], None if counts is None else counts[cut]) for cut in cuts]
+
+    starts = range(0, len(part), BLOCK_ROWS)
+    # Each thread gets a run of neighbours: one hand-over an iteration, not one a block.
+    threads = max(min(threads, len(starts)), 1)
+    ends = [len(starts) * i // threads for i in range(threads + 1)]
+    first, *others = (starts[i:j] for i, j in itertools.pairwise(ends))
+    futures = [_pool().submit(of_run, run) for run in others]
+    results = of_run(first)
+    for future in futures:
+        results += future.result()
+    return results
+
+
+@functools.cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_name_prefix="em_core")
+
+
+if hasattr(os, "register_at_fork"):
+    # A forked child has the pool, but not its threads.
+    os.register_at_fork(after_in_child=_pool.cache_clear)
+
+
+def prepare(model: Checks[Parameters], data: Any, params: Parameters) -> Blocks:
+    """Return the data as blocks, after a check at the door.
+
+    Parameters
+    ----------
+    model : Model
+        Its ``check`` refuses what does not fit. If it has a ``tally``, equal observations are put
+        together, and visited once.
+    data : array_like, sequence of ndarray, Dask array, Dask bag of ndarray, or Blocks
+        One array; several that are loaded one after another; data on a cluster; or what this
+        function returned.
+    params : Params
+        What the data are to fit.
+
+    Raises
+    ------
+    ValueError
+        If the model refuses the data or the parameters.
+    """
+    if isinstance(data, Blocks):
+        data.check(model, params)
+        return data
+    if hasattr(data, "__dask_graph__"):
+        from em_core import cluster  # which imports Dask
+
+        return cluster.prepare(model, data, params)
+    if not _is_sequence_of_blocks(model, data, params):
+        array = np.asarray(data)
+        model.check(array, params)
+        return _tallied(model, [array])
+    for i in range(len(data)):
+        try:
+            model.check(data[i], params)
+        except ValueError as error:
+            raise ValueError(f"in block {i} of the data: {error}") from None
+    return _tallied(model, data)
+
+
+def _is_sequence_of_blocks(model: Checks[Parameters], data: Any, params: Parameters) -> bool:
+    if hasattr(data, "__array__") or not (hasattr(data, "__getitem__") and len(data)):
+        return False
+    first = data[0]
+    if not isinstance(first, np.ndarray) or first.ndim == 0:
+        return False
+    # An array (n, d) may come as a list of its rows. Blocks are what the model takes by themselves.
+    try:
+        model.check(np.ones((1, *first.shape[1:]), first.dtype), params)
+    except ValueError:
+        return False
+    return True
+
+
+def _tallied(model: Any, parts: Sequence[Rows]) -> Blocks:
+    tally = getattr(model, "tally", None)
+    n, tallies = 0, []
+    for i in range(len(parts)):
+        part = parts[i]
+        n += len(part)
+        tallied = tally(part) if tally else None
+        if tallied is not None:
+            tallies.append(tallied)
+    return join(tallies, n) if tallies else Blocks(parts, n)
+
+
+def join(tallies: Sequence[Tally], n: int) -> Blocks:
+    """Return the blocks of ``n`` observations that were tallied part by part."""
+    rows, place = np.unique(np.concatenate([rows for rows, _ in tallies]), return_inverse=True)
+    times = np.concatenate([times for _, times in tallies])
+    return Blocks([rows], n, np.bincount(place, weights=times).astype(float))

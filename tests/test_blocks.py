@@ -1,0 +1,249 @@
+"""Data in blocks: several threads, several arrays, equal observations put together."""
+
+import threading
+import tracemalloc
+from itertools import islice
+
+import numpy as np
+import pytest
+from contract import assert_params_close
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from em_core import (
+    BinomialMixture,
+    BinomialParams,
+    GaussianMixture,
+    GaussianParams,
+    HardEM,
+    KMeans,
+    KMeansParams,
+    best,
+    blocks,
+    fit,
+    fit_restarts,
+    gaussian_mixture,
+    iterate,
+)
+from em_core.blocks import BLOCK_ROWS, prepare
+
+ROWS = 5 * BLOCK_ROWS + 7
+RNG = np.random.default_rng(3)
+NUMBERS = RNG.normal(RNG.choice([-4.0, 0.0, 5.0], ROWS), 1.5)
+POINTS = RNG.normal(RNG.choice([-4.0, 0.0, 5.0], (ROWS, 1)), 1.5, (ROWS, 6))
+HEADS = RNG.binomial(10, RNG.choice([0.2, 0.6], ROWS))
+GAUSSIANS = GaussianParams([-3.0, 1.0, 4.0], [1.0, 2.0, 1.0], [0.2, 0.5, 0.3])
+COINS = BinomialParams([0.8, 0.7], [0.5, 0.5])
+PROBLEMS = {
+    "gaussian": (GaussianMixture(), NUMBERS, GAUSSIANS),
+    "hard gaussian": (HardEM(GaussianMixture()), NUMBERS, GAUSSIANS),
+    "plane": (KMeans(), POINTS[:, :2].copy(), KMeansParams(POINTS[:3, :2])),
+    "six axes": (KMeans(), POINTS, KMeansParams(POINTS[:3])),
+    "coins": (BinomialMixture(10, estimate_weights=True), HEADS, COINS),
+    "hard coins": (HardEM(BinomialMixture(10)), HEADS, COINS),
+}
+problems = pytest.mark.parametrize("name", PROBLEMS)
+
+
+def steps_of(model, data, init):
+    return fit(model, data, init, tol=0, max_iter=6).steps
+
+
+class Files:
+    """A sequence of arrays that are made when they are asked for."""
+
+    def __init__(self, arrays):
+        self.arrays, self.loaded = arrays, []
+
+    def __len__(self):
+        return len(self.arrays)
+
+    def __getitem__(self, i):
+        array = self.arrays[i].copy()
+        self.loaded.append(i)
+        return array
+
+
+class TestThreads:
+    @problems
+    def test_their_number_does_not_change_a_bit(self, monkeypatch, name):
+        monkeypatch.setattr(blocks, "n_threads", 1)
+        alone = steps_of(*PROBLEMS[name])
+        for n_threads in (2, 3, 16):
+            monkeypatch.setattr(blocks, "n_threads", n_threads)
+            assert steps_of(*PROBLEMS[name]) == alone
+
+    def test_work_on_their_own_runs_of_blocks(self, monkeypatch):
+        monkeypatch.setattr(blocks, "n_threads", 2)
+        data = np.arange(4 * BLOCK_ROWS)
+        seen = blocks.visit(lambda rows, _: (rows[0], threading.get_ident()), data, None, threads=2)
+        assert [start for start, _ in seen] == [BLOCK_ROWS * i for i in range(4)]
+        first, second = {who for _, who in seen[:2]}, {who for _, who in seen[2:]}
+        assert first == {threading.get_ident()}
+        assert len(second) == 1
+        assert first != second
+
+    @pytest.mark.parametrize("where", [0, ROWS - 1])
+    def test_an_error_in_any_of_them_is_raised(self, monkeypatch, where):
+        monkeypatch.setattr(blocks, "n_threads", 2)
+
+        class Fails(GaussianMixture):
+            def e_step(self, data, params):
+                if NUMBERS[where] in data:
+                    raise ZeroDivisionError("here")
+                return super().e_step(data, params)
+
+        with pytest.raises(ZeroDivisionError, match="here"):
+            fit(Fails(), NUMBERS, GAUSSIANS)
+
+    def test_a_collapse_does_not_warn(self):
+        data = np.concatenate([NUMBERS, np.full(ROWS, 9.0)])
+        start = GaussianParams([0.0, 9.0], [3.0, 1e-3], [0.5, 0.5])
+        assert fit(GaussianMixture(), data, start).status == "non_finite"
+
+
+class TestSequences:
+    @problems
+    def test_whole_blocks_give_the_very_trace_of_one_array(self, name):
+        model, data, init = PROBLEMS[name]
+        parts = [
+            data[: 2 * BLOCK_ROWS],
+            data[2 * BLOCK_ROWS : 3 * BLOCK_ROWS],
+            data[3 * BLOCK_ROWS :],
+        ]
+        assert steps_of(model, parts, init) == steps_of(model, data, init)
+
+    @problems
+    def test_any_cut_gives_the_same_answer(self, name):
+        model, data, init = PROBLEMS[name]
+        parts = np.split(data, [1, 700, 20_001])
+        for ours, whole in zip(
+            steps_of(model, parts, init), steps_of(model, data, init), strict=True
+        ):
+            assert ours.objective == pytest.approx(whole.objective, rel=1e-12)
+            assert_params_close(ours.params, whole.params, rtol=1e-10)
+
+    def test_files_mapped_into_memory(self, tmp_path):
+        for i, part in enumerate(np.split(NUMBERS, [BLOCK_ROWS, 4 * BLOCK_ROWS])):
+            np.save(tmp_path / f"{i}.npy", part)
+        parts = [np.load(path, mmap_mode="r") for path in sorted(tmp_path.glob("*.npy"))]
+        assert steps_of(GaussianMixture(), parts, GAUSSIANS) == steps_of(
+            GaussianMixture(), NUMBERS, GAUSSIANS
+        )
+
+    def test_arrays_are_asked_for_one_after_another_and_let_go(self):
+        files = Files(np.split(NUMBERS[: 5 * BLOCK_ROWS], 5))
+        steps = iterate(GaussianMixture(), files, GAUSSIANS)
+        looked = len(files.loaded)
+        next(steps)
+        next(steps)
+        assert files.loaded[looked:] == [0, 1, 2, 3, 4] * 2
+
+    def test_no_more_than_one_array_is_in_memory(self):
+        size = 2**20
+
+        class Drawn:
+            def __len__(self):
+                return 8
+
+            def __getitem__(self, i):
+                if not 0 <= i < 8:
+                    raise IndexError(i)
+                return np.random.default_rng(i).normal(size=size)
+
+        tracemalloc.start()
+        fit(GaussianMixture(), Drawn(), GAUSSIANS, max_iter=2)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 3 * 8 * size  # eight arrays would be 64 bytes a row
+
+    @pytest.mark.parametrize("i", [0, 2])
+    def test_bad_block_is_named(self, i):
+        parts = [np.zeros(5) for _ in range(3)]
+        parts[i][4] = np.nan
+        with pytest.raises(ValueError, match=rf"^in block {i} of the data: data must be finite.*4"):
+            fit(GaussianMixture(), parts, GAUSSIANS)
+
+    def test_rows_of_one_array_are_no_blocks(self):
+        rows = list(POINTS[:50])
+        _, _, init = PROBLEMS["six axes"]
+        assert steps_of(KMeans(), rows, init) == steps_of(KMeans(), POINTS[:50], init)
+
+    def test_restarts_take_them(self):
+        files = Files(np.split(NUMBERS[: 5 * BLOCK_ROWS], 5))
+        rng = np.random.default_rng(1)
+        inits = [gaussian_mixture.guess_from_points(NUMBERS, 3, rng=rng) for _ in range(3)]
+        ours = fit_restarts(GaussianMixture(), files, inits, max_iter=5)
+        whole = fit_restarts(GaussianMixture(), NUMBERS[: 5 * BLOCK_ROWS], inits, max_iter=5)
+        assert [t.steps for t in ours] == [t.steps for t in whole]
+        assert best(ours).final.objective == best(whole).final.objective
+
+    def test_restarts_check_every_guess(self):
+        bad = GaussianParams([0.0], [-1.0], [1.0])
+        with pytest.raises(ValueError, match=r"^stds must be"):
+            fit_restarts(GaussianMixture(), NUMBERS, [GAUSSIANS, bad], max_iter=1)
+
+
+class TestTally:
+    @given(
+        heads=st.lists(st.integers(0, 12), min_size=1, max_size=60),
+        dtype=st.sampled_from([np.int8, np.int64, np.uint16, float]),
+    )
+    def test_puts_equal_trials_together(self, heads, dtype):
+        data = np.array(heads, dtype=dtype)
+        rows, times = BinomialMixture(12).tally(data)
+        assert (np.diff(rows) > 0).all()
+        assert dict(zip(rows, times, strict=True)) == {h: heads.count(h) for h in heads}
+
+    @given(
+        heads=st.lists(st.integers(0, 10), min_size=2, max_size=40),
+        theta=st.tuples(st.floats(0.05, 0.95), st.floats(0.05, 0.95)),
+        hard=st.booleans(),
+    )
+    @settings(max_examples=30)
+    def test_is_exact(self, heads, theta, hard):
+        mixture = BinomialMixture(10, estimate_weights=True)
+        model = HardEM(mixture) if hard else mixture
+        data, params = np.array(heads), BinomialParams(theta, [0.4, 0.6])
+        responsibilities, objective = model.e_step(data, params)
+        update = model.m_step(model.statistics(data, params, responsibilities), params)
+        first, second = islice(iterate(model, data, params), 2)
+        assert first.objective == pytest.approx(objective, rel=1e-13)
+        assert_params_close(second.params, update, rtol=1e-12)
+
+    def test_makes_an_iteration_as_short_for_any_number_of_trials(self):
+        looked = []
+
+        class Looks(BinomialMixture):
+            def e_step(self, data, params, counts=None):
+                looked.append((len(data), counts.sum()))
+                return super().e_step(data, params, counts)
+
+        for times in (1, 1000):
+            fit(Looks(10), np.tile(HEADS[:500], times), COINS, tol=0, max_iter=2)
+        few, many = looked[:3], looked[3:]
+        assert {n for n, _ in few} == {n for n, _ in many} == {len(np.unique(HEADS[:500]))}
+        assert {total for _, total in many} == {500_000}
+
+    def test_hard_assignment_has_one_only_if_its_mixture_has(self):
+        assert HardEM(BinomialMixture(10)).tally(HEADS) is not None
+        assert HardEM(GaussianMixture()).tally(NUMBERS) is None
+        assert prepare(HardEM(GaussianMixture()), NUMBERS, GAUSSIANS).counts is None
+
+    def test_of_parts_is_that_of_the_whole(self):
+        model = BinomialMixture(10)
+        whole, parts = (prepare(model, d, COINS) for d in (HEADS, np.split(HEADS, [3, 500, 9000])))
+        assert parts.n == whole.n == len(HEADS)
+        np.testing.assert_array_equal(parts.parts[0], whole.parts[0])
+        np.testing.assert_array_equal(parts.counts, whole.counts)
+
+
+class TestMemory:
+    @pytest.mark.parametrize("max_iter", [1, 12])
+    def test_extra_memory_does_not_grow_with_rows_or_iterations(self, max_iter):
+        data = np.tile(NUMBERS, 25)  # a million
+        tracemalloc.start()
+        fit(GaussianMixture(), data, GAUSSIANS, tol=0, max_iter=max_iter)
+        peak = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        assert peak < 0.5 * data.nbytes
