@@ -240,7 +240,7 @@ def totals(run: Run, iteration: int) -> BinomialStatistics:
 def attribute(
     run: Run, n_tosses: int, iteration: int, trials: slice
 ) -> tuple[dict[str, np.ndarray], BinomialStatistics, BinomialParams]:
-    """Return columns of an iteration's E-step for some trials, the sums over all, and the M-step."""
+    """Return an iteration's E-step as columns for some trials, the sums of all, and the M-step."""
     params, heads, model = run.steps[iteration].params, run.problem.sample.data, run.problem.model
     numbers, heads = np.arange(1, len(heads) + 1)[trials], heads[trials]
     tails = n_tosses - heads
