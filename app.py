@@ -48,7 +48,18 @@ if __name__ == "__main__":
     st.set_page_config(page_title=f"{page.title} · Understanding EM")
     page.run()
 else:
+    from importlib import import_module
+
     from streamlit.runtime.pages_manager import PagesManager
+
+    # The server imports what the pages need before it answers, or the first visitor would wait.
+    examples = sorted((Path(__file__).parent / "examples").glob("[!_]*.py"))
+    for module in (
+        "sklearn.cluster",
+        "sklearn.datasets",
+        *(f"examples.{e.stem}" for e in examples),
+    ):
+        import_module(module)
 
     # A folder named pages makes Streamlit look for the pages there until the first script has
     # called st.navigation; a first visitor with a link to /two-coins would read "page not found".

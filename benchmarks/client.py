@@ -164,8 +164,9 @@ class Rerun:
 class Session:
     """One visitor. Use it as an asynchronous context manager."""
 
-    def __init__(self, address: str, *, timeout: float = TIMEOUT) -> None:
+    def __init__(self, address: str, *, timeout: float = TIMEOUT, cookie: str = "") -> None:
         self.address = address
+        self.cookie = cookie
         self.timeout = timeout
         self.widgets: dict[str, Widget] = {}
         self.pages: dict[str, str] = {}  # path in the address -> hash
@@ -186,12 +187,23 @@ class Session:
             ping_interval=None,
             open_timeout=self.timeout,
             proxy=None,
+            additional_headers={"Cookie": self.cookie} if self.cookie else None,
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
         """Close the page."""
         await self._socket.close()
+
+    @property
+    def query(self) -> dict[str, str]:
+        """What stands in the address behind the question mark."""
+        return dict(self._query)
+
+    @property
+    def path(self) -> str:
+        """The page's path in the address; empty before the first page."""
+        return {page: path for path, page in self.pages.items()}.get(self._page_hash, "")
 
     async def open(self, path: str = "", query: str = "") -> Rerun:
         """Open the address ``/path?query`` and wait for the page."""

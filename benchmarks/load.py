@@ -12,10 +12,16 @@ of the ordinary app is one control among the others. In ours the iteration never
 and so is not in the load. With ``--sections`` the students also open and close the sections that
 compute only while they are open, which the ordinary app does not have.
 
+With ``--processes`` ours runs as it is deployed, in several processes behind nginx, and each
+student has a cookie. With ``--kill`` one of the processes is killed in the middle. Its students
+lose their connection and open the address that their browser shows; what they then see must be what
+it says, or it counts as an error.
+
 Run it from the project's folder, with nothing else running::
 
     python -m benchmarks.load --students 100 --every 5 --seconds 60
     python -m benchmarks.load --students 12 --every 5 --seconds 60 --app ordinary
+    python -m benchmarks.load --students 100 --processes 2 --kill
     python -m benchmarks.load --students 100 --pages two-coins gaussian-mixture --within 1
 
 The last one ends with an error if the 95th percentile of the wait is above 1 s, or anything failed.
@@ -31,12 +37,21 @@ from collections import Counter
 from collections.abc import Awaitable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Self
+from urllib.parse import urlencode
 
 import numpy as np
 from websockets.exceptions import WebSocketException
 
 from benchmarks.client import Rerun, Session, Value, Widget
-from benchmarks.servers import OURS, PATHS, Server, machine_cpu_seconds, serve
+from benchmarks.servers import (
+    OURS,
+    PATHS,
+    Farm,
+    Server,
+    machine_cpu_seconds,
+    serve,
+    serve_behind_nginx,
+)
 
 MOVES = 6  # on a page, before the student goes on to the next
 STEPS = 5  # of a number with a narrow range, at the most
@@ -55,7 +70,7 @@ class Cpu(NamedTuple):
     others: float = 0.0
 
     @classmethod
-    def now(cls, server: Server) -> Self:
+    def now(cls, server: Server | Farm) -> Self:
         """Read the clocks."""
         used, own = server.cpu_seconds(), time.process_time()
         return cls(used, own, machine_cpu_seconds() - used - own)
@@ -81,6 +96,8 @@ class Tally:
         What the server sent in the time that counts.
     errors : Counter
         What failed, at any time.
+    returned : int
+        Students who lost their connection to a killed process and came back by their address.
     memory : list of float
         Resident megabytes, at equal times.
     cpu : Cpu
@@ -92,6 +109,7 @@ class Tally:
     arrivals: list[float] = field(default_factory=list)
     n_bytes: int = 0
     errors: Counter[str] = field(default_factory=Counter)
+    returned: int = 0
     memory: list[float] = field(default_factory=list)
     cpu: Cpu = field(default_factory=Cpu)
 
@@ -125,30 +143,53 @@ def another_value(widget: Widget, rng: random.Random) -> Value:
 
 
 class Plan(NamedTuple):
-    """What the students do: on which pages, every so many seconds, and whether in sections too."""
+    """What the students do.
+
+    Attributes
+    ----------
+    pages : sequence of str
+        Which they visit.
+    every : float
+        Seconds between two moves.
+    sections : bool
+        Whether they open and close sections too.
+    kill : bool
+        Whether one of several processes is killed in the middle.
+    """
 
     pages: Sequence[str]
     every: float
-    sections: bool
+    sections: bool = False
+    kill: bool = False
 
 
-async def student(number: int, server: Server, plan: Plan, end: float, tally: Tally) -> None:
+async def student(number: int, server: Server | Farm, plan: Plan, end: float, tally: Tally) -> None:
     """Play until the end; after a failure, begin anew as one does with a page that hangs."""
     rng = random.Random(number)
     first = number % len(plan.pages)
     pages = [*plan.pages[first:], *plan.pages[:first]]
     paths = itertools.cycle([PATHS[server.name][page] for page in pages])
     await asyncio.sleep(rng.uniform(0, plan.every))
+    cookie = await asyncio.to_thread(server.cookie) if isinstance(server, Farm) else ""
+    place = next(paths), {}
     while time.monotonic() < end:
+        session = Session(server.address, timeout=TIMEOUT, cookie=cookie)
         try:
-            await _visit(server, paths, rng, plan, end, tally)
+            async with session:
+                await _visit(session, place, paths, rng, plan, end, tally)
         except (OSError, TimeoutError, WebSocketException) as error:
-            tally.errors[f"{type(error).__name__}: {error}"] += 1
+            if plan.kill and isinstance(error, ConnectionError | WebSocketException):
+                tally.returned += 1
+                place = session.path, session.query
+            else:
+                tally.errors[f"{type(error).__name__}: {error}"] += 1
+                place = next(paths), {}
             await asyncio.sleep(1)
 
 
 async def _visit(
-    server: Server,
+    session: Session,
+    place: tuple[str, dict[str, str]],
     paths: itertools.cycle,
     rng: random.Random,
     plan: Plan,
@@ -163,27 +204,30 @@ async def _visit(
         await asyncio.sleep(min(next_move, end) - time.monotonic())
         return next_move < end
 
-    async with Session(server.address, timeout=TIMEOUT) as session:
-        await tally.add(session.open(next(paths)), arrival=True)
-        while True:
-            for _ in range(MOVES):
-                if not await think():
-                    return
-                controls = [
-                    widget
-                    for widget in session.widgets.values()
-                    if plan.sections or widget.kind != "expandable"
-                ]
-                if not controls:
-                    raise ConnectionError("the page has no controls")
-                widget = rng.choice(controls)
-                await tally.add(session.move(widget, another_value(widget, rng)))
+    path, query = place
+    await tally.add(session.open(path, urlencode(query)), arrival=True)
+    for widget in session.widgets.values():
+        if query.get(widget.parameter, widget.text()) != widget.text():
+            tally.errors[f"{widget.parameter} is not what the address says"] += 1
+    while True:
+        for _ in range(MOVES):
             if not await think():
                 return
-            await tally.add(session.go(next(paths)))
+            controls = [
+                widget
+                for widget in session.widgets.values()
+                if plan.sections or widget.kind != "expandable"
+            ]
+            if not controls:
+                raise TimeoutError("the page has no controls")
+            widget = rng.choice(controls)
+            await tally.add(session.move(widget, another_value(widget, rng)))
+        if not await think():
+            return
+        await tally.add(session.go(next(paths)))
 
 
-async def run(server: Server, n_students: int, plan: Plan, seconds: float) -> Tally:
+async def run(server: Server | Farm, n_students: int, plan: Plan, seconds: float) -> Tally:
     """Let the students play, and return what happened."""
     paths = [PATHS[server.name][page] for page in plan.pages]
     async with Session(server.address) as first:  # pays for the imports
@@ -198,7 +242,9 @@ async def run(server: Server, n_students: int, plan: Plan, seconds: float) -> Ta
             group.create_task(student(number, server, plan, end, tally))
         await asyncio.sleep(tally.since - time.monotonic())
         before = Cpu.now(server)
-        for _ in range(SAMPLES):
+        for i in range(SAMPLES):
+            if plan.kill and i == SAMPLES // 2:
+                server.servers[0].process.kill()
             await asyncio.sleep(seconds / SAMPLES)
             tally.memory.append(server.resident_megabytes())
         tally.cpu = Cpu.now(server).since(before)
@@ -230,6 +276,8 @@ def report(tally: Tally, n_students: int, seconds: float) -> float:
         f"{(last - start) / n_students:.2f} MB a session"
     )
     print(f"             over time {', '.join(f'{sample:.0f}' for sample in tally.memory)}")
+    if tally.returned:
+        print(f"returned     {tally.returned} students, whose process was killed, by their address")
     print(f"errors       {tally.errors.total()}")
     for error, times in tally.errors.most_common():
         print(f"             {times} × {error}")
@@ -258,7 +306,13 @@ def main() -> None:
     parser.add_argument("--pages", nargs="+", help="default: all example pages of the app")
     parser.add_argument("--sections", action="store_true", help="open and close the sections too")
     parser.add_argument("--within", type=float, help="seconds that p95 may take; no error allowed")
+    parser.add_argument("--processes", type=_number(int, 16), help="so many, behind nginx")
+    parser.add_argument("--kill", action="store_true", help="one of these, in the middle")
     options = parser.parse_args()
+    if options.kill and (options.processes or 1) < 2:
+        parser.error("--kill needs --processes 2 or more")
+    if options.processes and options.app != OURS:
+        parser.error(f"--processes is for {OURS}")
     pages = options.pages or list(PATHS[options.app])
     if unknown := set(pages) - set(PATHS[options.app]):
         parser.error(f"{options.app} has no page {', '.join(unknown)}")
@@ -267,8 +321,9 @@ def main() -> None:
         f"{options.app}: {options.students} students, a change every {options.every:g} s, "
         f"{options.seconds:g} s, pages {', '.join(pages)}{', with sections' * options.sections}"
     )
-    with serve(options.app) as server:
-        plan = Plan(pages, options.every, options.sections)
+    served = serve_behind_nginx(options.processes) if options.processes else serve(options.app)
+    with served as server:
+        plan = Plan(pages, options.every, options.sections, options.kill)
         tally = asyncio.run(run(server, options.students, plan, options.seconds))
     if not tally.waits:
         sys.exit(f"nothing was measured: {dict(tally.errors)}")

@@ -1,6 +1,12 @@
-"""Start the two apps that are compared, and read what they use from ``/proc`` (Linux only)."""
+"""Start the two apps that are compared, and read what they use from ``/proc`` (Linux only).
 
+Ours can also be started as it is deployed: several processes behind nginx.
+"""
+
+import getpass
 import os
+import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -8,8 +14,8 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +32,10 @@ PATHS = {
 }
 # Each app is started in its own folder, where Streamlit looks for its configuration.
 _FOLDERS = {OURS: ROOT, ORDINARY: ROOT / "benchmarks" / "ordinary"}
+
+
+# Never through a proxy: the apps are on this machine.
+_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 def machine_cpu_seconds() -> float:
@@ -73,6 +83,102 @@ class Server:
         return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+@dataclass(frozen=True)
+class Farm:
+    """Several processes of one app behind nginx, which looks like one :class:`Server`.
+
+    Attributes
+    ----------
+    name, address
+        As of a server; the address is nginx's.
+    servers : sequence of Server
+        The processes.
+    log : Path
+        A line for each request that nginx passed on: the student's cookie, and the process.
+    """
+
+    name: str
+    address: str
+    servers: Sequence[Server]
+    log: Path
+
+    @property
+    def alive(self) -> list[Server]:
+        """Those that still run."""
+        return [server for server in self.servers if server.process.poll() is None]
+
+    def cpu_seconds(self) -> float:
+        """Return the CPU time that those which run have used so far."""
+        return sum(server.cpu_seconds() for server in self.alive)
+
+    def tracebacks(self) -> int:
+        """Return how many errors all of them have written so far."""
+        return sum(server.tracebacks() for server in self.servers)
+
+    def resident_megabytes(self) -> float:
+        """Return the memory that those which run use."""
+        return sum(server.resident_megabytes() for server in self.alive)
+
+    def cookie(self) -> str:
+        """Return the cookie that nginx gives a new student."""
+        with _opener.open(f"http://{self.address}/", timeout=5) as response:
+            return response.headers["Set-Cookie"].partition(";")[0]
+
+
+@contextmanager
+def serve_behind_nginx(n_processes: int) -> Iterator[Farm]:
+    """Start our app in several processes behind nginx, with the configuration in ``deploy/``.
+
+    Raises
+    ------
+    RuntimeError
+        If nginx is not installed, or something ends or does not answer in time.
+    """
+    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+    if nginx is None:
+        raise RuntimeError("nginx is not installed")
+    with ExitStack() as stack:
+        servers = [stack.enter_context(serve(OURS)) for _ in range(n_processes)]
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        port = free_port()
+        (folder / "nginx.conf").write_text(_on_loopback(servers, port, folder))
+        command = [nginx, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+        log = stack.enter_context((folder / "log").open("wb"))
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        stack.callback(_stop, process)
+        address = f"127.0.0.1:{port}"
+        _wait("nginx", f"http://{address}/_stcore/health", process, folder / "log")
+        yield Farm(OURS, address, servers, folder / "access")
+
+
+def _on_loopback(servers: Sequence[Server], port: int, folder: Path) -> str:
+    """Return what ``deploy/nginx.conf`` says, for these processes, this port and this folder."""
+    site = (ROOT / "deploy" / "nginx.conf").read_text()
+    line = re.compile(r"^    server 127\.0\.0\.1:\d+(.*\n)", re.MULTILINE)
+    how = line.search(site)[1]
+    ours = ["".join(f"    server {server.address}{how}" for server in servers)]
+    site = line.sub(lambda _: ours.pop() if ours else "", site)
+    site = site.replace("listen 80;", f"listen 127.0.0.1:{port};")
+    site = site.replace("/var/cache/nginx/em", str(folder / "cache"))
+    kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
+    paths = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
+    # Workers of root's nginx would be nobody, who may not write into the folder.
+    user = f"user {getpass.getuser()}; " if os.geteuid() == 0 else ""
+    return (
+        f"{user}daemon off; pid {folder}/pid; worker_processes 1; worker_rlimit_nofile 8192;\n"
+        f"events {{ worker_connections 4096; }}\n"
+        "http { include /etc/nginx/mime.types; log_format em '$cookie_em_student $upstream_addr';\n"
+        f"access_log {folder}/access em;\n{paths}{site}}}\n"
+    )
+
+
+def free_port() -> int:
+    """Return a port of this machine that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 @contextmanager
 def serve(name: str) -> Iterator[Server]:
     """Start an app on a free port of this machine, wait until it answers, and stop it at the end.
@@ -82,9 +188,7 @@ def serve(name: str) -> Iterator[Server]:
     RuntimeError
         If it ends, or does not answer in time.
     """
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
     command += ["--server.headless", "true", "--browser.gatherUsageStats", "false"]
@@ -99,27 +203,29 @@ def serve(name: str) -> Iterator[Server]:
         )
         server = Server(name, f"127.0.0.1:{port}", process, Path(log.name))
         try:
-            _wait(server)
+            _wait(name, f"http://{server.address}/_stcore/health", process, server.log)
             yield server
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            _stop(process)
 
 
-def _wait(server: Server) -> None:
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+def _wait(name: str, url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + START_TIMEOUT
-    # Never through a proxy: the app is on this machine.
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     while time.monotonic() < end:
-        if server.process.poll() is not None:
-            raise RuntimeError(f"the app “{server.name}” ended:\n{server.log.read_text()}")
+        if process.poll() is not None:
+            raise RuntimeError(f"{name} ended:\n{log.read_text()}")
         try:
-            with opener.open(f"http://{server.address}/_stcore/health", timeout=5):
+            with _opener.open(url, timeout=5):
                 return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.1)
-    raise RuntimeError(f"the app “{server.name}” did not answer within {START_TIMEOUT:g} s")
+    raise RuntimeError(f"{name} did not answer within {START_TIMEOUT:g} s")
