@@ -224,7 +224,7 @@ class Trace(Generic[ParamsT]):
                 f"Stopped at iteration {self.n_iter}: the objective is no longer a finite number. "
                 "Either a component has collapsed onto a single value, where its density is "
                 "infinite, or an observation is impossible under every component. Start from "
-                "another guess, or set a floor for the standard deviation."
+                "another guess, or set a floor for the standard deviations if the model has one."
             ),
             Status.DECREASED: (
                 f"Stopped at iteration {self.n_iter}: the objective fell, which EM never does. "

@@ -364,7 +364,9 @@ def densities(
     """
     grid = {
         "points": "sequence(datum.low, datum.high, datum.step)",
-        "density": "datum.weights * densityNormal(datum.x, datum.means, datum.stds)",
+        # A component of no width has no density that could be drawn.
+        "density": "datum.stds > 0"
+        " ? datum.weights * densityNormal(datum.x, datum.means, datum.stds) : 0",
         "drawn": "min(datum.density, datum.top)",
     }
 
@@ -444,6 +446,11 @@ def histogram(x_title: str) -> Template:
             y=alt.Y("density:Q"),
             color=alt.Color("curve:N", title=None).legend(**_legend()),
             strokeDash=alt.StrokeDash("curve:N", title=None).legend(**_legend()),
+            tooltip=[
+                alt.Tooltip("curve:N", title="Curve"),
+                alt.Tooltip("x:Q", title=x_title, format=".1f"),
+                alt.Tooltip("density:Q", title="Density", format=".4f"),
+            ],
         )
     )
     return alt.layer(bars, curves).properties(height=_PICTURE_HEIGHT).to_dict()
@@ -458,12 +465,23 @@ def surface(x_title: str, y_title: str, loss_title: str, *, path: bool = False) 
     chart follows the player.
     """
     labels = [f"under {band:g}" for band in LOSS_BANDS] + [f"{LOSS_BANDS[-1]:g} or more"]
+    words = f"{json.dumps(labels)}[datum.{{}}]"
     scale = {"domain": list(range(len(labels))), "scheme": "viridis", "reverse": True}
     no_grid = alt.Axis(grid=False)
     cells = (
         alt.Chart(alt.NamedData("surface"))
+        .transform_calculate(
+            x="(datum.x_low + datum.x_high) / 2",
+            y="(datum.y_low + datum.y_high) / 2",
+            loss=words.format("band"),
+        )
         .mark_rect()
         .encode(
+            tooltip=[
+                alt.Tooltip("x:Q", title=x_title, format=".3~f"),
+                alt.Tooltip("y:Q", title=y_title, format=".3~f"),
+                alt.Tooltip("loss:N", title=loss_title),
+            ],
             x=alt.X("x_low:Q", title=x_title, axis=no_grid).scale(zero=False, nice=False),
             x2="x_high:Q",
             y=alt.Y("y_low:Q", title=y_title, axis=no_grid).scale(zero=False, nice=False),
@@ -474,7 +492,7 @@ def surface(x_title: str, y_title: str, loss_title: str, *, path: bool = False) 
                 orient="bottom",
                 columns=alt.ExprRef("width < 420 ? 2 : 3"),
                 symbolType="square",
-                labelExpr=f"{json.dumps(labels)}[datum.value]",
+                labelExpr=words.format("value"),
             ),
         )
     )
@@ -527,6 +545,11 @@ def bound(x_title: str, y_title: str) -> Template:
             y=alt.Y("y:Q", title=y_title).scale(zero=False),
             color=alt.Color("curve:N", title=None).legend(**_legend()),
             strokeDash=alt.StrokeDash("curve:N", title=None).legend(**_legend()),
+            tooltip=[
+                alt.Tooltip("curve:N", title="Curve"),
+                alt.Tooltip("x:Q", title=x_title, format=".4~f"),
+                alt.Tooltip("y:Q", title="Value", format=",.4f"),
+            ],
         )
     )
     points = (

@@ -74,6 +74,15 @@ def cached_run(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return or_say_why
 
 
+def check_enough(find: int, n: int) -> None:
+    """Raise ValueError, in words for the page, if there are more components than observations."""
+    if find > n:
+        raise ValueError(
+            f"{find} different observations are needed to start from, and there are only {n}. "
+            "Look for fewer, make more data, or choose another initial guess"
+        )
+
+
 @dataclass(frozen=True)
 class Problem:
     """What a page's settings ask EM to do.
@@ -96,6 +105,8 @@ class Problem:
         As for :func:`em_ui.frames.build`.
     tol, max_iter
         As for :func:`em_core.fit`.
+    algorithm : str
+        What the page calls it.
     """
 
     model: Model[Any, Any]
@@ -110,6 +121,7 @@ class Problem:
     max_iter: int
     objective: str = "log-likelihood"
     sign: int = 1
+    algorithm: str = "EM"
 
     def fit(self, start: Params) -> Trace[Any]:
         """Run EM from ``start``."""
@@ -179,7 +191,7 @@ class Run:
                 "parameter": list(named[0]),
                 "truth": true,
                 "labels known": known,
-                "EM": found,
+                self.problem.algorithm: found,
                 "the sample’s fault": known - true,
                 "the missing labels’ fault": found - known,
             }

@@ -515,7 +515,9 @@ class Controls:
 
 def _said(value: Value) -> str:
     """Return a value in words."""
-    return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value).removesuffix(".0")
 
 
 def _same(text: str, value: Value) -> bool:

@@ -152,10 +152,11 @@ def explore(
             for name in ("truth", "labelled"):
                 data[name] = getattr(run.frames, name).select(["component", field])
         drawings.append(Drawing(title, template, data, f"{title} {over}: {paths}"))
-    start, end = (objective.text(step.objective) for step in (run.steps[0], run.steps[-1]))
-    alt = f"{objective.title} {over}: from {start} to {end}"
-    template = charts.objective(objective.title)
-    drawings.append(Drawing(objective.title, template, {"steps": run.frames.objective}, alt))
+    if np.isfinite(run.steps[-1].objective):
+        start, end = (objective.text(step.objective) for step in (run.steps[0], run.steps[-1]))
+        alt = f"{objective.title} {over}: from {start} to {end}"
+        template = charts.objective(objective.title)
+        drawings.append(Drawing(objective.title, template, {"steps": run.frames.objective}, alt))
 
     columns = [f"{q.symbol} {name}" for q in quantities.values() for name in names]
     rows = [
@@ -203,8 +204,8 @@ def references(run: Run, quantities: Mapping[str, Quantity]) -> None:
     st.header("Whose fault is the rest?")
     st.markdown(
         "With the labels known, the estimate still misses the truth: that is the luck of the "
-        "sample, and more data make it smaller. What EM loses on top of that is the price of the "
-        "missing labels."
+        f"sample, and more data make it smaller. What {run.problem.algorithm} loses on top of that "
+        "is the price of the missing labels."
     )
     st.dataframe(
         table.filter(pa.array(shown)),
@@ -276,6 +277,9 @@ def chosen(c: Controls, run: Run) -> tuple[int, int]:
         "results come from all digits."
     )
     c.show("observation")
+    n = len(run.problem.sample.data)
+    if c.value("observation") > n:
+        st.caption(f"There are only {n:,}. This is the last.")
     return standing(c, run)
 
 
@@ -326,7 +330,7 @@ def convergence(c: Controls, run: Run, *, per: str, soft: bool) -> None:
             "parameter."
         )
     last_step = np.linalg.norm(vectors[-1] - vectors[-2]) if len(vectors) > 1 else 0.0
-    if last_step > 0:
+    if last_step > 0 and distances[-1] > _ROUNDING * np.linalg.norm(end):
         st.markdown(
             f"**Still to go.** The parameters are {distances[-1]:.3g} away from where the run "
             f"would end, {distances[-1] / last_step:.1f} times the last step. A small gain does "
@@ -376,6 +380,12 @@ def formula(lines: Sequence[str]) -> None:
     """Show lines of LaTeX, aligned at their ampersands."""
     strut = r"\vphantom{\Bigg|}"  # keeps fractions apart, and the first from being cut off
     st.latex(r"\begin{aligned}" + r"\\".join(strut + line for line in lines) + r"\end{aligned}")
+
+
+def significant(value: float) -> str:
+    """Return a number in LaTeX with four significant digits, tiny or huge ones as powers of ten."""
+    digits, _, exponent = f"{value:.4g}".partition("e")
+    return rf"{digits}\cdot 10^{{{int(exponent)}}}" if exponent else digits
 
 
 def bracketed(value: float) -> str:

@@ -31,11 +31,11 @@ def show_starts(
         st.markdown(
             f"{count(len(table), 'start')} ended at {count(solutions, 'solution')}. **{best}** of "
             "them ended at the best, solution 1. Solutions that differ only in the order of the "
-            "components are the same. A different answer from another start is not a fault: EM "
-            "climbs the hill on which it starts."
+            "components are the same. A different answer from another start is not a fault: each "
+            "run climbs the hill on which it starts."
         )
 
-    unfinished = int((table["status"] != "converged").sum())
+    unfinished = int((table["status"] == "max iter").sum())
     if solutions > 1 and (unfinished or run.problem.tol > 0):
         st.caption(
             (f"{count(unfinished, 'start')} stopped at the iteration limit. " if unfinished else "")

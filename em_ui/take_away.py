@@ -25,17 +25,13 @@ from {module} import {names}
 start = {start}
 trace = fit({model}, data, start, tol={tol!r}, max_iter={max_iter}){in_order}
 
-rows = []
-for step in trace.steps:
-    parameters = [x for array in step.params.arrays().values() for x in array.ravel()]
-    rows.append([step.iteration, *parameters, {sign}step.objective])
-
 print({header!r})
-previous = None
-for row, step in zip(rows, trace.steps):
-    gain = "" if previous is None else repr(float(step.objective - previous))
-    print(*(repr(x if isinstance(x, int) else float(x)) for x in row), gain, sep=",")
-    previous = step.objective
+previous = float("nan")
+for step in trace.steps:
+    parameters = [float(x) for array in step.params.arrays().values() for x in array.ravel()]
+    gain, previous = step.objective - previous, step.objective
+    row = [step.iteration, *parameters, {sign}step.objective, gain]
+    print(*("" if x != x else repr(x) for x in row), sep=",")  # not a number is left empty
 '''
 
 
@@ -75,7 +71,7 @@ def script(run: Run, *, title: str, data: Sequence[str], simulator: str) -> str:
         tol=problem.tol,
         max_iter=problem.max_iter,
         in_order=f".relabel({order})" if order != sorted(order) else "",
-        sign="-" if problem.sign < 0 else "",
+        sign="0.0 - " if problem.sign < 0 else "",  # of which nothing comes out as minus zero
         header=",".join(run.frames.table.column_names),
     )
 

@@ -12,7 +12,17 @@ from em_core import GaussianMixture, GaussianParams, HardEM, KMeans, KMeansParam
 from em_core.gaussian_mixture import guess_from_points, guess_integers, simulate
 from em_core.numerics import equal_weights, match_components
 from em_ui import charts, controls, frames, landscape, sections, starts, take_away, teacher
-from em_ui.compute import DATA, GUESS, Problem, Run, cached_run, run_em, run_starts, stream
+from em_ui.compute import (
+    DATA,
+    GUESS,
+    Problem,
+    Run,
+    cached_run,
+    check_enough,
+    run_em,
+    run_starts,
+    stream,
+)
 from em_ui.controls import Choice, Controls, Number, Situation, Switch
 from em_ui.sections import Drawing, Objective, Quantity
 
@@ -215,6 +225,8 @@ def problem(settings: dict[str, Any]) -> Problem:
         return GaussianParams(params.means, np.maximum(params.stds, s.floor), params.weights)
 
     def guess(rng: np.random.Generator) -> GaussianParams:
+        if method is guess_from_points:
+            check_enough(find, len(sample.data))
         return floored(method(sample.data, find, rng=rng))
 
     if s.guess == TYPED:
@@ -303,14 +315,15 @@ def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
         [
             rf"\pi_{NAMES[k]}\,\mathcal N(x;\mu_{NAMES[k]},\sigma_{NAMES[k]}^2) &= "
             rf"{params.weights[k]:.3f}\cdot\mathcal N({x:.4f};\ {params.means[k]:.2f},\ "
-            rf"{params.stds[k]:.2f}^2) = {joint[k]:.4g}"
+            rf"{params.stds[k]:.2f}^2) = {sections.significant(joint[k])}"
             for k in range(len(joint))
         ]
     )
     hard = r"\;\rightarrow\;" if isinstance(model, HardEM) else "="
     sections.formula(
         [
-            rf"r_{NAMES[k]} &= \frac{{{joint[k]:.4g}}}{{{joint.sum():.4g}}} {hard} {r[k]:.3f}"
+            rf"r_{NAMES[k]} &= \frac{{{sections.significant(joint[k])}}}"
+            rf"{{{sections.significant(joint.sum())}}} {hard} {r[k]:.3f}"
             for k in range(len(joint))
         ]
     )
@@ -333,7 +346,7 @@ def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
             )
         ]
     sections.formula(lines)
-    if (update.stds <= settings["floor"]).any():
+    if settings["floor"] and (update.stds <= settings["floor"]).any():
         st.caption(f"A standard deviation below the smallest, {settings['floor']:g}, is raised.")
 
 
@@ -357,15 +370,16 @@ def versus(settings: dict[str, Any]) -> pd.DataFrame:
         centres = final.centroids[:, 0] if name == "K-Means" else final.means
         final = final.relabel(match_components(centres, truth.means))
         centres = final.centroids[:, 0] if name == "K-Means" else final.means
-        winners = model.e_step(points, final).responsibilities.argmax(axis=1)
-        rows.append(
-            {
-                "method": name,
-                **{f"mean {NAMES[k]}": centre for k, centre in enumerate(centres)},
-                "iterations": trace.n_iter,
-                MISTAKES: f"{100 * np.mean(winners != labels):.1f}%",
-            }
-        )
+        row = {
+            "method": name,
+            **{f"mean {NAMES[k]}": centre for k, centre in enumerate(centres)},
+            "iterations": trace.n_iter,
+        }
+        # Without a component for each of the truth's there is no right answer.
+        if len(centres) == truth.n_components:
+            winners = model.e_step(points, final).responsibilities.argmax(axis=1)
+            row[MISTAKES] = f"{100 * np.mean(winners != labels):.1f}%"
+        rows.append(row)
     return pd.DataFrame(rows)
 
 
@@ -393,8 +407,8 @@ def findings(run: Run, settings: dict[str, Any]) -> dict[str, bool]:
         f"EM is not there yet: started from the truth, it reaches {run.missed:,.1f} more "
         "log-likelihood. Raise the iteration limit; if that does not help, try another "
         "start.": missed and run.trace.status is Status.MAX_ITER,
-        f"There are {sections.count(settings['k'], 'group')} in the truth, and EM was told to look "
-        f"for {find}.": find != settings["k"],
+        f"The truth has {sections.count(settings['k'], 'group')}, and EM was told to look for "
+        f"{find}.": find != settings["k"],
     }
 
 
@@ -405,18 +419,21 @@ def draw_by_hand(c: Controls, run: Run, settings: dict[str, Any], objective: Obj
 
 def draw_versus(c: Controls, run: Run, settings: dict[str, Any], objective: Objective) -> None:
     """Draw hard assignment beside soft."""
-    find = settings["find"] or settings["k"]
     st.markdown(
         "The same values from the same start, three ways. Hard assignment gives each value "
         "wholly to its likeliest component. K-Means does so too, and knows no widths or shares."
     )
-    if find == settings["k"]:
-        table = versus(settings)
-        st.dataframe(
-            table.drop(columns=MISTAKES) if c.sealed else table,
-            hide_index=True,
-            alt="Soft mixture, hard mixture and K-Means: means, iterations and mistakes",
-        )
+    table = versus(settings)
+    st.dataframe(
+        table.drop(columns=MISTAKES, errors="ignore") if c.sealed else table,
+        hide_index=True,
+        column_config={
+            name: st.column_config.NumberColumn(format="%.4f")
+            for name in table
+            if name.startswith("mean ")
+        },
+        alt="Soft mixture, hard mixture and K-Means: means, iterations and mistakes",
+    )
 
 
 def draw_hill(c: Controls, run: Run, settings: dict[str, Any], objective: Objective) -> None:

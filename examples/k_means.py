@@ -19,6 +19,7 @@ from em_ui.compute import (
     Problem,
     Run,
     cached_run,
+    check_enough,
     run_em,
     run_starts,
     stream,
@@ -150,6 +151,8 @@ def problem(settings: dict[str, Any]) -> Problem:
     method = GUESSES.get(s.guess, guess_from_points)
 
     def guess(rng: np.random.Generator) -> KMeansParams:
+        if method is not guess_uniform:
+            check_enough(find, len(sample.data))
         return method(sample.data, find, rng=rng)
 
     if s.guess == TYPED:
@@ -171,6 +174,7 @@ def problem(settings: dict[str, Any]) -> Problem:
         max_iter=s.max_iter,
         objective="inertia",
         sign=-1,
+        algorithm="K-Means",
     )
 
 
@@ -258,8 +262,8 @@ def findings(run: Run, settings: dict[str, Any]) -> dict[str, bool]:
         f"{best:,.1f}. Raise the iteration limit; if that does not help, try another start.": (
             missed and not run.trace.converged
         ),
-        f"There are {sections.count(settings['k'], 'cluster')} in the truth, and K-Means was told "
-        f"to look for {find}.": find != settings["k"],
+        f"The truth has {sections.count(settings['k'], 'cluster')}, and K-Means was told to look "
+        f"for {find}.": find != settings["k"],
     }
 
 

@@ -275,6 +275,12 @@ def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
     n = len(run.problem.sample.data)
     theta, pi = run.steps[at].params.heads_prob, run.steps[at].params.weights
     h, t = int(trial["heads"][0]), int(trial["tails"][0])
+    if not np.isfinite(run.steps[at].objective):
+        st.markdown(
+            f"Trial {i + 1} shows {h} heads and {t} tails. A trial that is impossible under both "
+            "coins cannot be shared between them, and there is one here: the run cannot go on."
+        )
+        return
     mix = ["" if pi[0] == pi[1] else rf"{share:.3f}\cdot " for share in pi]
     terms = [rf"{mix[k]}{theta[k]:.3f}^{{{h}}}\cdot {1 - theta[k]:.3f}^{{{t}}}" for k in (0, 1)]
     st.markdown(f"**E-step.** Trial {i + 1} shows {h} heads and {t} tails.")
@@ -325,7 +331,7 @@ def draw_attribution(c: Controls, run: Run, settings: dict[str, Any]) -> None:
     """Draw each trial's weights and attributed heads and tails, and the sums they go into."""
     at, _ = sections.standing(c, run)
     table, sums, update = attributed(settings, at)
-    if not np.isfinite(sums.heads).all():
+    if not np.isfinite(run.steps[at].objective):
         st.markdown(
             "A trial here is impossible under both coins, so it cannot be shared between them."
         )
@@ -434,6 +440,9 @@ def draw_hill(c: Controls, run: Run, settings: dict[str, Any], objective: Object
     if abs(a - b) < SAME:
         spots = {"saddle" if is_saddle(run) else "top": (a, b)}
         words = f"One point on the diagonal, {a:.3f}, a {next(iter(spots))}"
+    if run.trace.status is Status.NON_FINITE:
+        spots = {"start": (a, b)}
+        words = "The start, under which a trial is impossible"
     drawing = Drawing(
         f"{objective.title} over both heads probabilities",
         charts.surface("θ A", "θ B", f"{objective.title} lost per trial", path=True),
@@ -444,6 +453,9 @@ def draw_hill(c: Controls, run: Run, settings: dict[str, Any], objective: Object
         },
         f"{words}, and the path of EM over {sections.count(run.frames.last, 'iteration')}",
     )
+    if run.trace.status is Status.NON_FINITE:
+        sections.in_row([drawing], key="tc_hill")
+        return
     along = landscape.bound_slice(run, "heads_prob", 0, (0.0, 1.0), objective, "θ A")
     sections.in_row([drawing, along], key="tc_hill")
     landscape.explain()

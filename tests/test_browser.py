@@ -382,6 +382,18 @@ class TestPages:
             assert size["height"] > 100
         assert tab.page.evaluate(OVERFLOWING) == []
 
+    @pytest.mark.parametrize(
+        ("query", "charts"),
+        [
+            ("two-coins?tc_start_a=0&tc_start_b=1&tc_surface=true&tc_speed=true", 3),
+            ("two-coins?tc_start_a=0&tc_start_b=0&tc_hard=true&tc_many=true", 3),
+            ("gaussian-mixture?gm_k=1&gm_size1=1&gm_floor=0&gm_surface=true", 7),
+        ],
+    )
+    def test_degenerate_runs_draw_without_a_warning(self, tab, query, charts):
+        tab.open(query, charts=charts)
+        expect(tab.page.get_by_test_id("stException")).to_have_count(0)
+
     def test_start_page_leads_to_the_examples_and_back(self, tab):
         tab.open("")
         # Twice, since the second run of a session finds the pages in another way.

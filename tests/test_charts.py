@@ -123,6 +123,25 @@ class TestTemplates:
         sealed = {data for _, data in layers(BOUND[f"{name} without truth"])}
         assert sealed == {data for _, data in layers(BOUND[name])} - {"truth", "labelled"}
 
+    @pytest.mark.parametrize("template", [*BOUND.values(), *FREE.values()], ids=[*BOUND, *FREE])
+    def test_no_tooltip_shows_a_raw_number(self, template):
+        for unit, _ in layers(template):
+            kind = unit["mark"]["type"] if isinstance(unit["mark"], dict) else unit["mark"]
+            for field in unit["encoding"].get("tooltip", []):
+                assert field.get("title") or field["field"] in "xy"
+                if field["type"] == "quantitative":
+                    whole = field["field"] in ("iteration", "iterations", "start", "outcome")
+                    assert "format" in field or whole or field["field"] == "observation"
+            if kind == "rect":
+                assert "tooltip" in unit["encoding"]
+
+    def test_surface_says_the_loss_as_its_legend_does(self):
+        (unit,) = (u for u, data in layers(FREE["surface"]) if data == "surface")
+        (loss,) = (t for t in unit["transform"] if t["as"] == "loss")
+        assert loss["calculate"].endswith("[datum.band]")
+        assert "under 0.003" in loss["calculate"]
+        assert [field["field"] for field in unit["encoding"]["tooltip"]] == ["x", "y", "loss"]
+
     def test_is_compiled_once(self):
         assert charts.scatter() is BOUND["scatter"]
         assert charts.parameter("means", "Mean") is BOUND["parameter"]

@@ -739,3 +739,22 @@ class TestDownload:
         assert mime == "text/csv"
         downloaded = pd.read_csv(io.BytesIO(content()))
         pd.testing.assert_frame_equal(downloaded, page.table, check_exact=True)
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "find", "n"),
+    [
+        ("k_means", {"km_size": "1", "km_find": "8"}, 8, 3),
+        (
+            "gaussian_mixture",
+            {"gm_k": "1", "gm_size1": "1", "gm_find": "4", "gm_guess": "Random data points"},
+            4,
+            1,
+        ),
+    ],
+)
+def test_more_components_than_observations_are_refused_in_plain_words(visit, name, query, find, n):
+    (error,) = visit(name, **query).at.error
+    assert f"{find} different observations are needed" in error.value
+    assert f"there are only {n}." in error.value
+    assert "n_components" not in error.value

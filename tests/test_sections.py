@@ -39,6 +39,7 @@ FIGURE = re.compile(r"-?\d[\d,]*(?:\.\d+)?(?:e[+-]\d+)?")
 def figures(line):
     """Return the numbers in a line of LaTeX, as they are written, without indices and squares."""
     line = re.sub(r"_(\w|\{[^}]*\})|\^2", "", line)
+    line = re.sub(r"\\cdot 10\^\{(-?\d+)\}", lambda power: f"e{int(power[1]):+03d}", line)
     return FIGURE.findall(line)
 
 
@@ -446,9 +447,13 @@ class TestHardAgainstSoft:
             wrong = f"{100 * (winners != labels).mean():.1f}%"
             assert table.loc[method, "values with the wrong component"] == wrong
 
-    def test_three_ways_need_as_many_components_as_groups(self, visit):
-        page = visit("gaussian_mixture", gm_versus="true", gm_find="2")
-        assert len(page.section("versus").block.dataframe) == 0
+    @pytest.mark.parametrize("find", [1, 2, 5])
+    def test_mistakes_need_as_many_components_as_groups(self, visit, find):
+        table = visit("gaussian_mixture", gm_versus="true", gm_find=str(find)).section("versus")
+        (frame,) = table.block.dataframe
+        means = [f"mean {k}" for k in range(1, find + 1)]
+        assert list(frame.value) == ["method", *means, "iterations"]
+        assert frame.value[means].notna().all(axis=None)
 
 
 def check_bands(cells, objective, top, n, *, x_edges, y_edges, some=None):
@@ -689,6 +694,51 @@ def with_starts(visit):
     return show
 
 
+class TestImpossibleStart:
+    """No coin of 0 or 1 explains a trial with heads and tails."""
+
+    @pytest.fixture(params=["false", "true"])
+    def page(self, visit, request):
+        names = ("by_hand", "surface", "versus", "many", "speed")
+        return visit(
+            "two_coins",
+            tc_start_a="0",
+            tc_start_b="1",
+            tc_hard=request.param,
+            **{f"tc_{name}": "true" for name in names},
+        )
+
+    def test_by_hand_says_so_instead_of_dividing_nothing_by_nothing(self, page):
+        hand = page.section("by_hand")
+        assert "impossible under both coins" in hand.text
+        assert hand.formulas == []
+
+    def test_hill_marks_no_top(self, page):
+        (chart,) = page.section("surface").charts
+        assert list(chart.data["marks"]["mark"]) == ["start"]
+
+    def test_nothing_on_the_page_is_nan(self, page):
+        assert not re.search(r"\bnan\b", "\n".join([page.text, *page.formulas]))
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "n"),
+    [
+        ("two_coins", {"tc_trials": "7"}, 7),
+        ("k_means", {"km_size": "5"}, 15),
+        ("gaussian_mixture", {"gm_k": "1", "gm_size1": "9"}, 9),
+    ],
+)
+def test_observation_beyond_the_last_is_the_last_and_said_so(visit, name, query, n):
+    prefix = next(iter(query))[:2]
+    by_hand = {f"{prefix}_by_hand": "true"}
+    hand = visit(name, **query, **by_hand, **{f"{prefix}_observation": "999"}).section("by_hand")
+    assert f"There are only {n}. This is the last." in hand.captions
+    assert re.search(rf"(Trial|Point|Value) {n} ", hand.text)
+    hand = visit(name, **query, **by_hand, **{f"{prefix}_observation": str(n)}).section("by_hand")
+    assert not any("There are only" in caption for caption in hand.captions)
+
+
 class TestManyStarts:
     @pytest.mark.parametrize("name", EXAMPLES)
     def test_rows_are_fits_of_their_own(self, with_starts, name):
@@ -757,6 +807,16 @@ class TestManyStarts:
         before = page.link
         page.select("start_rows", {"rows": [], "columns": [], "cells": []})
         assert page.link == before
+
+    def test_a_collapsed_start_did_not_stop_at_the_limit(self, visit):
+        settings = {**{f"gm_size{k}": "10" for k in (1, 2, 3)}, "gm_floor": "0", "gm_many": "true"}
+        many = visit("gaussian_mixture", **settings, gm_guess_seed="19", gm_max_iter="100")
+        section = many.section("many")
+        status = list(section.frame("Each start")["status"])
+        assert "non finite" in status
+        stopped = [text for text in section.captions if "iteration limit" in text]
+        at_limit = status.count("max iter")
+        assert bool(stopped and "stopped at the" in stopped[0]) == bool(at_limit)
 
     def test_a_click_leaves_a_typed_start(self, visit):
         page = visit("k_means", km_guess="Typed in", km_start_x1="9")
@@ -922,6 +982,7 @@ class TestReferences:
         trace, sample, model = run_of(name)
         known = fit_labelled(model, sample.data, sample.labels, sample.truth)
         table = page.frame("the truth, with labels known, by EM").set_index("parameter")
+        algorithm = "K-Means" if name == "k_means" else "EM"
         shown = {
             "k_means": ["centroids"],
             "two_coins": ["heads_prob"],
@@ -930,7 +991,7 @@ class TestReferences:
         for column, params in (
             ("truth", sample.truth),
             ("labels known", known),
-            ("EM", trace.final.params),
+            (algorithm, trace.final.params),
         ):
             values = np.concatenate([params.arrays()[field].ravel() for field in shown])
             np.testing.assert_allclose(table[column], values, rtol=1e-12)
@@ -938,7 +999,7 @@ class TestReferences:
         assert set(names) == set(shown)
         first, second = table["the sample’s fault"], table["the missing labels’ fault"]
         np.testing.assert_allclose(table["truth"] + first, table["labels known"], rtol=1e-12)
-        np.testing.assert_allclose(table["labels known"] + second, table["EM"], rtol=1e-12)
+        np.testing.assert_allclose(table["labels known"] + second, table[algorithm], rtol=1e-12)
 
     def test_need_as_many_components_as_the_truth(self, visit):
         for name, query in (("k_means", {"km_find": "2"}), ("gaussian_mixture", {"gm_find": "4"})):

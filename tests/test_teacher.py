@@ -310,7 +310,7 @@ class TestStudentLink:
 
     def test_more_components_can_be_looked_for_on_a_sealed_page(self, as_student):
         page = as_student("gaussian_mixture", find="4")
-        assert any("There are 3 groups" in text for text in page.advice)
+        assert any("The truth has 3 groups" in text for text in page.advice)
         assert not any(name.startswith(("mean", "sd", "size")) for name in page.shown())
 
 
