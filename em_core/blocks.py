@@ -22,10 +22,13 @@ from em_core.numerics import Array
 # Rows taken at once: a block, its responsibilities and its temporaries stay in the cache.
 BLOCK_ROWS = 8192
 
-# How many threads work on the blocks, at the most. Fewer where other work is to have a processor.
-n_threads = (
-    len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-)
+# How many threads work on the blocks. More than one pays only with many components, or on a machine
+# with more than two processors.
+n_threads = 1
+
+# glibc's malloc hands freed arrays back to the system, and the page faults of new ones then take
+# half of a fit's time, until it has seen a large array go. This shows it one that nobody touches.
+np.empty(2**22 - 2**12)
 
 Rows = npt.NDArray[Any]
 Tally = tuple[Rows, Array]  # different rows, and how often each was observed
@@ -88,6 +91,8 @@ def visit(
         cuts = [slice(start, start + BLOCK_ROWS) for start in starts]
         return [function(part[cut], None if counts is None else counts[cut]) for cut in cuts]
 
+    if len(part) <= BLOCK_ROWS:
+        return [function(part, counts)]
     starts = range(0, len(part), BLOCK_ROWS)
     # Each thread gets a run of neighbours: one hand-over an iteration, not one a block.
     threads = max(min(threads, len(starts)), 1)

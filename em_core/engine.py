@@ -12,8 +12,9 @@ and decide when to stop. The statistics are sums over observations, so the data 
 (:mod:`em_core.blocks`), and only the sums are kept.
 """
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import count
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar, cast
@@ -22,7 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from em_core.blocks import Blocks, OnCluster, prepare
-from em_core.numerics import Array, as_integer, check_not_negative
+from em_core.numerics import Array, all_finite, as_integer, check_not_negative
 
 # What fit takes: an array, or several that are loaded one after another, or data on a cluster.
 Data = npt.ArrayLike | Sequence[npt.NDArray[Any]] | OnCluster | Blocks
@@ -49,21 +50,19 @@ class Params:
 
     def __post_init__(self) -> None:
         lengths = {}
-        for field in fields(self):
-            given = getattr(self, field.name)
+        for name in self.__dataclass_fields__:
+            given = getattr(self, name)
             try:
                 array = np.array(given, dtype=float)
             except (TypeError, ValueError):
-                raise ValueError(
-                    f"{field.name} must be an array of numbers, got {given!r}"
-                ) from None
+                raise ValueError(f"{name} must be an array of numbers, got {given!r}") from None
             if array.ndim == 0:
                 raise ValueError(
-                    f"{field.name} must have one entry per component, got the value {given!r}"
+                    f"{name} must have one entry per component, got the value {given!r}"
                 )
-            array.setflags(write=False)
-            object.__setattr__(self, field.name, array)
-            lengths[field.name] = len(array)
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+            lengths[name] = len(array)
         if len(set(lengths.values())) > 1:
             raise ValueError(f"all parameters must have one entry per component, got {lengths}")
 
@@ -74,7 +73,7 @@ class Params:
 
     def arrays(self) -> dict[str, Array]:
         """Return the parameter arrays by name."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
 
     def relabel(self, order: npt.ArrayLike) -> Self:
         """Return the same parameters with component ``order[j]`` in place ``j``."""
@@ -368,8 +367,9 @@ def _stopped(steps: list[Step[ParamsT]], tol: float, n_observations: int) -> Sta
     """Return why a run ends with its latest step, or None while it goes on."""
     step = steps[-1]
     arrays = step.params.arrays().values()
-    if not (np.isfinite(step.objective) and all(np.isfinite(a).all() for a in arrays)):
-        return Status.NON_FINITE
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not (math.isfinite(step.objective) and all(map(all_finite, arrays))):
+            return Status.NON_FINITE
     if len(steps) == 1:
         return None
     previous = steps[-2]

@@ -109,7 +109,7 @@ class GaussianMixture:
         means, stds, weights = params.means, params.stds, params.weights
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             # Typed weights may sum to one only nearly; what the M-step returns does exactly.
-            constant = np.log(weights / weights.sum()) - np.log(stds) - _LOG_SQRT_2PI
+            constant = np.log(weights / (weights.sum() * stds)) - _LOG_SQRT_2PI
             z = data - means[:, None]  # a row a component: they are contiguous
             z *= np.sqrt(0.5) / stds[:, None]
             z *= z  # (x_i - mu_k)^2 / (2 sigma_k^2)
@@ -126,9 +126,9 @@ class GaussianMixture:
         """Add up the shares, and the deviations from the current means weighted by them."""
         shares, d = responsibilities.T, data - params.means[:, None]
         counts = shares.sum(axis=1)  # N_k = sum_i r_ik
-        first = np.einsum("kn,kn->k", shares, d)  # sum_i r_ik (x_i - mu_k)
+        first = np.vecdot(shares, d)  # sum_i r_ik (x_i - mu_k)
         d *= d
-        second = np.einsum("kn,kn->k", shares, d)  # sum_i r_ik (x_i - mu_k)^2
+        second = np.vecdot(shares, d)  # sum_i r_ik (x_i - mu_k)^2
         return GaussianStatistics(counts, first, second)
 
     def m_step(self, statistics: GaussianStatistics, previous: GaussianParams) -> GaussianParams:

@@ -27,11 +27,8 @@ from em_core.numerics import (
     draw_rows,
 )
 
-# In up to so many dimensions, differences are as quick as products.
-_FEW_AXES = 3
-
-# A squared distance below this fraction of the squared coordinates has lost too many digits.
-_RESOLVED = 1e-4
+# An inertia below this fraction of the squared coordinates would lose digits as their difference.
+_RESOLVED = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,11 +70,11 @@ class KMeans:
 
     def e_step(self, data: npt.NDArray[Any], params: KMeansParams) -> EStep:
         """Assign each point to its nearest centroid, the first of equals."""
-        distances, least = _squared_distances(data, params.centroids)
+        distances, least, inertia = _squared_distances(data, params.centroids)
         nearest = distances == least
         if np.count_nonzero(nearest) != len(data):  # some point has two nearest centroids
             nearest = np.arange(len(distances))[:, None] == distances.argmin(axis=0)
-        return EStep(nearest.astype(float).T, -float(least.sum()))
+        return EStep(nearest.astype(float).T, -inertia)
 
     def statistics(
         self, data: npt.NDArray[Any], params: KMeansParams, responsibilities: Array
@@ -109,38 +106,27 @@ class KMeans:
         return float(2 * (move * deviations).sum() - counts @ (move**2).sum(axis=1))
 
 
-def _squared_distances(data: npt.NDArray[Any], centroids: Array) -> tuple[Array, Array]:
-    """Return ||x_i - c_k||^2, shape (K, n), and the least for each point, shape (n,)."""
-    if data.shape[1] > _FEW_AXES:
-        distances, squares = _by_products(data, centroids)
-        least = distances.min(axis=0)
-        # Differences of products: in clusters much tighter than their centroids' spread they have
-        # lost too many digits.
-        if least.sum() > _RESOLVED * squares:
-            return distances, least
-    distances = _by_differences(data, centroids)
-    return distances, distances.min(axis=0)
+def _squared_distances(data: npt.NDArray[Any], centroids: Array) -> tuple[Array, Array, float]:
+    """Return ||x_i - c_k||^2, shape (K, n), the least for each point, and the sum of these.
 
-
-def _by_differences(data: npt.NDArray[Any], centroids: Array) -> Array:
+    From the distances of a point, something may be missing that is the same for all centroids.
+    """
+    # ||x - c||^2 - ||x||^2 = ||c||^2 - 2 c.x, by one product of matrices.
+    distances = (-2 * centroids) @ data.T
+    distances += (centroids**2).sum(axis=1)[:, None]
+    squares = float(np.einsum("nd,nd->", data, data, dtype=float))
+    # Far from zero, or in clusters much tighter than their distances, it would lose digits.
+    least = distances.min(axis=0)
+    inertia = float(least.sum()) + squares
+    if inertia > _RESOLVED * squares:
+        return distances, least, inertia
     distances = np.zeros((len(centroids), len(data)))
     for axis, coordinates in enumerate(np.ascontiguousarray(data.T)):
         differences = coordinates - centroids[:, axis, None]
         differences *= differences
         distances += differences
-    return distances
-
-
-def _by_products(data: npt.NDArray[Any], centroids: Array) -> tuple[Array, float]:
-    # ||x - c||^2 = -2 c.x + ||c||^2 + ||x||^2 as one product of matrices, about the centroids' mean
-    # so that an offset in the data costs no digits.
-    origin = centroids.mean(axis=0)
-    about = centroids - origin
-    left = np.column_stack([-2 * about, (about**2).sum(axis=1), np.ones(len(about))])
-    right = np.ones((data.shape[1] + 2, len(data)))
-    points = np.subtract(data.T, origin[:, None], out=right[:-2])
-    squares = np.einsum("dn,dn->n", points, points, out=right[-1])
-    return left @ right, float(squares.sum())
+    least = distances.min(axis=0)
+    return distances, least, float(least.sum())
 
 
 def simulate(

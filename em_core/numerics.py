@@ -1,5 +1,6 @@
 """What every model needs: Bayes' rule in log space, component matching, and checks at the door."""
 
+import math
 import operator
 from numbers import Real
 from typing import Any
@@ -9,6 +10,9 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 
 Array = npt.NDArray[np.float64]
+
+# Between these, a sum of densities has all its digits: what underflows is no part of them.
+_LOW, _HIGH = 1e-280, 1e280
 
 # Weights typed in with six digits (0.333333) are still meant to sum to one.
 _WEIGHT_SUM_ACCURACY = 1e-5
@@ -29,13 +33,18 @@ def posterior(log_joint: Array) -> tuple[Array, Array]:
     log_evidence : ndarray, shape (n,)
         log p(x_i), in nats; minus infinity in such a row.
     """
-    peak = log_joint.max(axis=1)
-    peak[~np.isfinite(peak)] = 0.0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        joint = log_joint - peak[:, None]
-        np.exp(joint, out=joint)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        joint = np.exp(log_joint)
         evidence = joint.sum(axis=1)
-        joint *= (1 / evidence)[:, None]  # a quarter of the time of a division in each place
+        # Nearly always this is all. Where a row is out of reach of a float, its peak is taken out.
+        if evidence.min(initial=1.0) > _LOW and evidence.max(initial=1.0) < _HIGH:
+            joint *= (1 / evidence)[:, None]  # a quarter of the time of a division in each place
+            return joint, np.log(evidence)
+        peak = log_joint.max(axis=1)
+        peak[~np.isfinite(peak)] = 0.0
+        joint = np.exp(log_joint - peak[:, None])
+        evidence = joint.sum(axis=1)
+        joint *= (1 / evidence)[:, None]
         return joint, np.log(evidence) + peak
 
 
@@ -118,10 +127,16 @@ def check_data(data: npt.NDArray[Any], *, ndim: int) -> None:
     check_finite("data", data)
 
 
+def all_finite(values: npt.NDArray[Any]) -> bool:
+    """Return whether all ``values`` are finite. Warns of what it finds unless that is ignored."""
+    # A sum that has a value in it that is not finite is not finite; few finite values overflow.
+    return math.isfinite(values.sum()) or bool(np.isfinite(values).all())
+
+
 def check_finite(name: str, values: npt.NDArray[Any]) -> None:
     """Raise ValueError, naming the first offender, unless all ``values`` are finite."""
     with np.errstate(over="ignore", invalid="ignore"):
-        if np.isfinite(values.sum()):  # a sum with a value that is not finite is not finite
+        if all_finite(values):
             return
     bad = np.argwhere(~np.isfinite(values))
     if len(bad):

@@ -1,0 +1,312 @@
+"""How fast ``em_core`` fits, against what one would use instead.
+
+Each line fits the same data from the same start for the same number of iterations, with both in
+turn, and takes the shortest of several times, since noise only ever adds. Ours keeps the full
+history of parameters and objective; so does the mixture of scikit-learn here, by a hook in its
+E-step, while its K-Means has no such hook and keeps none. The extra memory is the peak of what is
+allocated during a fit of ours, beyond the data.
+
+* Gaussian mixture: against scikit-learn's ``GaussianMixture`` (diagonal covariance).
+* K-Means: against scikit-learn's ``KMeans`` (Lloyd).
+* Two coins: against a loop over the trials, as the article writes it. The loop's time per trial is
+  that of at most 50,000 trials.
+* Restarts: 200 of ours against ``n_init=200``.
+* Map of starts: 101 x 101 starts of two coins at once, against 200 single fits of ours.
+
+Run it from the project's folder, with nothing else running::
+
+    python -m benchmarks.fits
+    python -m benchmarks.fits --short --at-least 1.5   # small sizes; fails below a ratio of 1.5
+"""
+
+import argparse
+import functools
+import sys
+import time
+import tracemalloc
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from sklearn.cluster import KMeans as TheirKMeans
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.mixture import GaussianMixture as TheirMixture
+
+from em_core import (
+    BinomialMixture,
+    BinomialParams,
+    GaussianMixture,
+    GaussianParams,
+    KMeans,
+    KMeansParams,
+    binomial_mixture,
+    fit,
+    fit_restarts,
+    gaussian_mixture,
+    kmeans,
+)
+
+SECONDS = 2.0  # for which each line is repeated, at the least
+LEAST, MOST = 2, 40  # times that each is run
+LOOPED = 50_000  # trials that the loop over trials is timed with, at the most
+RESTARTS = 200
+GRID = 101
+
+
+class Line(NamedTuple):
+    """One line of the table.
+
+    Attributes
+    ----------
+    what, size : str
+        What is fitted, and to how much data.
+    ours, theirs : callable
+        What is timed.
+    work, their_work : float
+        Observations times iterations of each, or what else the time is shared between.
+    """
+
+    what: str
+    size: str
+    ours: Callable[[], object]
+    theirs: Callable[[], object]
+    work: float
+    their_work: float
+
+
+class Recorded(TheirMixture):
+    """scikit-learn's mixture with the history that ours keeps."""
+
+    def _e_step(self, X, **more):  # noqa: N803 - scikit-learn's name
+        found = super()._e_step(X, **more)
+        at = (self.weights_.copy(), self.means_.copy(), self.precisions_cholesky_.copy(), found[0])
+        self.__dict__.setdefault("history", []).append(at)
+        return found
+
+
+def gaussian(n: int, k: int, iterations: int) -> Line:
+    """Return a mixture of overlapping components from a start that is a little off."""
+    rng = np.random.default_rng(1)
+    means, stds = np.linspace(-10, 30, k), np.linspace(3, 6, k)
+    data = gaussian_mixture.simulate(means, stds, [n // k] * k, rng=rng).data
+    start = GaussianParams(means + 1, stds * 1.5, np.full(k, 1 / k))
+    column = data[:, None]
+
+    def theirs() -> TheirMixture:
+        return Recorded(
+            k,
+            covariance_type="diag",
+            reg_covar=0,
+            tol=0,
+            max_iter=iterations,
+            weights_init=start.weights,
+            means_init=start.means[:, None],
+            precisions_init=start.stds[:, None] ** -2,
+        ).fit(column)
+
+    def ours() -> object:
+        return fit(GaussianMixture(), data, start, tol=0, max_iter=iterations)
+
+    same(theirs().means_[:, 0], ours().final.params.means)
+    work = len(data) * iterations
+    return Line("Gaussian mixture", f"n {n:9,d}  K {k:2d}", ours, theirs, work, work)
+
+
+def points(n: int, k: int, d: int, iterations: int) -> Line:
+    """Return K-Means on clusters that overlap, so that it does not end before its time."""
+    rng = np.random.default_rng(1)
+    centres = rng.uniform(-10, 10, (k, d))
+    data = centres[rng.integers(0, k, n)] + rng.normal(0, 4, (n, d))
+    start = KMeansParams(data[:k])
+
+    def theirs() -> TheirKMeans:
+        model = TheirKMeans(
+            k, init=start.centroids, n_init=1, tol=0, max_iter=iterations, algorithm="lloyd"
+        )
+        return model.fit(data)
+
+    def ours() -> object:
+        return fit(KMeans(), data, start, tol=0, max_iter=iterations)
+
+    trace, model = ours(), theirs()
+    same(model.cluster_centers_, trace.final.params.centroids)
+    work, their_work = n * trace.n_iter, n * model.n_iter_
+    return Line("K-Means", f"n {n:9,d}  K {k:2d}  d {d}", ours, theirs, work, their_work)
+
+
+def coins(n: int, iterations: int) -> Line:
+    """Return two coins."""
+    truth = BinomialParams([0.6, 0.2], [0.5, 0.5])
+    rng = np.random.default_rng(1)
+    data = binomial_mixture.simulate(truth, n_tosses=10, n_trials=n, rng=rng).data
+    start, looped = BinomialParams([0.8, 0.7], [0.5, 0.5]), data[:LOOPED].tolist()
+    times = iterations if n <= 1_000 else 1
+
+    def theirs(heads=looped, times=times) -> tuple[float, float]:
+        a, b = start.heads_prob
+        for _ in range(times):
+            sums = [0.0, 0.0, 0.0, 0.0]
+            for h in heads:
+                like_a, like_b = a**h * (1 - a) ** (10 - h), b**h * (1 - b) ** (10 - h)
+                w = like_a / (like_a + like_b)
+                sums[0] += w * h
+                sums[1] += w * (10 - h)
+                sums[2] += (1 - w) * h
+                sums[3] += (1 - w) * (10 - h)
+            a, b = sums[0] / (sums[0] + sums[1]), sums[2] / (sums[2] + sums[3])
+        return a, b
+
+    def ours() -> object:
+        return fit(BinomialMixture(10), data, start, tol=0, max_iter=iterations)
+
+    same(
+        theirs(),
+        fit(
+            BinomialMixture(10), data[:LOOPED], start, tol=0, max_iter=times
+        ).final.params.heads_prob,
+    )
+    return Line("Two coins", f"n {n:9,d}", ours, theirs, n * iterations, len(looped) * times)
+
+
+def restarts(model: str, n: int, k: int, iterations: int) -> Line:
+    """Return 200 fits from data points drawn at random."""
+    rng = np.random.default_rng(1)
+    if model == "gaussian":
+        data = gaussian_mixture.simulate(
+            np.linspace(-10, 30, k), np.linspace(3, 6, k), [n // k] * k, rng=rng
+        ).data
+        inits = [gaussian_mixture.guess_from_points(data, k, rng=rng) for _ in range(RESTARTS)]
+        ours = functools.partial(
+            fit_restarts, GaussianMixture(min_std=0.1), data, inits, tol=0, max_iter=iterations
+        )
+        theirs = functools.partial(
+            TheirMixture(
+                k,
+                covariance_type="diag",
+                reg_covar=1e-2,
+                tol=0,
+                max_iter=iterations,
+                n_init=RESTARTS,
+                init_params="random_from_data",
+                random_state=1,
+            ).fit,
+            data[:, None],
+        )
+        title = "200 restarts: Gaussian"
+    else:
+        data = kmeans.simulate([n // k] * k, spread=3, rng=rng).data
+        inits = [kmeans.guess_from_points(data, k, rng=rng) for _ in range(RESTARTS)]
+        ours = functools.partial(fit_restarts, KMeans(), data, inits, tol=0, max_iter=iterations)
+        theirs = functools.partial(
+            TheirKMeans(
+                k,
+                init="random",
+                n_init=RESTARTS,
+                tol=0,
+                max_iter=iterations,
+                algorithm="lloyd",
+                random_state=1,
+            ).fit,
+            data,
+        )
+        title = "200 restarts: K-Means"
+    return Line(title, f"n {n:9,d}  K {k:2d}", ours, theirs, RESTARTS * n, RESTARTS * n)
+
+
+def grid(n: int) -> Line:
+    """Return the map of starts, and 200 single fits on the same data."""
+    rng = np.random.default_rng(1)
+    truth = BinomialParams([0.6, 0.2], [0.5, 0.5])
+    data = binomial_mixture.simulate(truth, n_tosses=10, n_trials=n, rng=rng).data
+    side = np.linspace(0.005, 0.995, GRID)
+    starts = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+    chosen = starts[rng.choice(len(starts), RESTARTS, replace=False)]
+    singles = [BinomialParams(pair, [0.5, 0.5]) for pair in chosen]
+    model = BinomialMixture(10)
+
+    def theirs() -> None:
+        for start in singles:
+            fit(model, data, start)
+
+    return Line(
+        "10,201 starts, and 200 fits",
+        f"n {n:9,d}",
+        lambda: binomial_mixture.fit_grid(model, data, starts, [0.5, 0.5]),
+        theirs,
+        len(starts) * n,
+        RESTARTS * n,
+    )
+
+
+def same(theirs, ours) -> None:
+    """Fail unless both fits went the same way."""
+    np.testing.assert_allclose(np.asarray(theirs), ours, rtol=1e-9)
+
+
+def lines(*, short: bool) -> Iterator[Line]:
+    """Yield the lines of the table, each made when it is due: some data are large."""
+    for n, iterations in [(3_000, 50), (30_000, 20), (300_000, 10), (3_000_000, 3)][
+        : 2 if short else 4
+    ]:
+        for k in (3, 8):
+            yield gaussian(n, k, iterations)
+    for n, iterations in [(600, 10), (60_000, 10), (1_200_000, 5)][: 2 if short else 3]:
+        for k in (3, 10):
+            for d in (2, 8):
+                yield points(n, k, d, iterations)
+    for n in (500, 50_000) if short else (500, 50_000, 50_000_000):
+        yield coins(n, 20)
+    yield restarts("gaussian", 3_000, 3, 5 if short else 20)
+    yield restarts("kmeans", 600, 3, 100)
+    yield grid(500)
+
+
+def shortest(calls: Sequence[Callable[[], object]]) -> list[float]:
+    """Return the shortest time of each, run in turn."""
+    times: list[list[float]] = [[] for _ in calls]
+    end = time.perf_counter() + SECONDS
+    while len(times[0]) < LEAST or (time.perf_counter() < end and len(times[0]) < MOST):
+        for call, found in zip(calls, times, strict=True):
+            start = time.perf_counter()
+            call()
+            found.append(time.perf_counter() - start)
+    return [min(found) for found in times]
+
+
+def peak_megabytes(call: Callable[[], object]) -> float:
+    """Return what a call allocates at its peak."""
+    tracemalloc.start()
+    call()
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    return peak / 1e6
+
+
+def main() -> None:
+    """Measure and print; end with an error if a ratio is too low."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--short", action="store_true", help="small sizes only")
+    parser.add_argument("--at-least", type=float, default=0.0, help="ratio that must be reached")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore", ConvergenceWarning)
+    print(f"{'':28}{'':26}{'ns per observation and iteration':^36}{'ratio':>9}{'extra MB':>10}")
+    print(f"{'':28}{'':26}{'em_core':>18}{'the other':>18}")
+    lowest = np.inf
+    for line in lines(short=options.short):
+        ours, theirs = shortest([line.ours, line.theirs])
+        per_ours, per_theirs = 1e9 * ours / line.work, 1e9 * theirs / line.their_work
+        # The map has its own measure: its time beside that of the 200 fits.
+        ratio = theirs / ours if line.what.startswith("10,201") else per_theirs / per_ours
+        lowest = min(lowest, ratio)
+        print(
+            f"{line.what:28}{line.size:26}{per_ours:18.3g}{per_theirs:18.3g}{ratio:9.2f}"
+            f"{peak_megabytes(line.ours):10.1f}",
+            flush=True,
+        )
+    if lowest < options.at_least:
+        sys.exit(f"a ratio of {lowest:.2f} is below {options.at_least:g}")
+
+
+if __name__ == "__main__":
+    main()
