@@ -11,6 +11,7 @@ import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
+from em_core.blocks import Blocks, prepare
 from em_core.diagnostics import same_solutions
 from em_core.engine import Model, Params, Sample, Status, Trace, fit, fit_labelled
 from em_core.numerics import match_components
@@ -27,8 +28,8 @@ _CACHED_RUNS = 64
 # Observations times components times iterations that may be spent on finding the limit.
 _LIMIT_WORK = 3e7
 
-# The same for all of many starts, and how many there are at least.
-_STARTS_WORK, _LEAST_STARTS = 6e8, 2
+# The same for the run from the truth, for all of many starts, and for a class of students.
+_TRUTH_WORK, _STARTS_WORK, _CLASS_WORK = 1e8, 4e8, 3e8
 
 # Fits in several threads at once fight over the interpreter, and all of them get slower.
 _one_at_a_time = threading.RLock()
@@ -123,9 +124,20 @@ class Problem:
     sign: int = 1
     algorithm: str = "EM"
 
-    def fit(self, start: Params) -> Trace[Any]:
-        """Run EM from ``start``."""
-        return fit(self.model, self.sample.data, start, tol=self.tol, max_iter=self.max_iter)
+    @functools.cached_property
+    def data(self) -> Blocks:
+        """The observations, checked once for all runs."""
+        return prepare(self.model, self.sample.data, self.start)
+
+    @property
+    def work(self) -> int:
+        """Rows times components that one iteration looks at."""
+        return sum(map(len, self.data.parts)) * self.start.n_components
+
+    def fit(self, start: Params, *, max_iter: int | None = None) -> Trace[Any]:
+        """Run EM from ``start``, as the page says or with another iteration limit."""
+        limit = self.max_iter if max_iter is None else max_iter
+        return fit(self.model, self.data, start, tol=self.tol, max_iter=limit)
 
 
 @dataclass(frozen=True)
@@ -139,8 +151,9 @@ class Run:
     trace : Trace
         From the initial guess, its components in the order of the truth.
     from_truth : Trace or None
-        The same from the true parameters: how good an answer there is to be found. None if the
-        model has not as many components as the truth.
+        The same from the true parameters: how good an answer there is to be found. It starts near
+        its end, so it is cut short where iterations take long. None if the model has not as many
+        components as the truth.
     labelled : Params
         The estimate with the labels known.
     order : ndarray of int, shape (K,)
@@ -169,11 +182,14 @@ class Run:
     @functools.cached_property
     def limit(self) -> Trace[Any]:
         """The run continued from its last parameters, as near to the limit as time allows."""
-        work = len(self.problem.sample.data) * self.params.n_components
-        max_iter = int(np.clip(_LIMIT_WORK / work, 10, 3_000))
+        problem = self.problem
+        max_iter = int(np.clip(_LIMIT_WORK / problem.work, 10, 3_000))
         with _one_at_a_time:
-            data = self.problem.sample.data
-            return fit(self.problem.model, data, self.params, tol=0, max_iter=max_iter)
+            return fit(problem.model, problem.data, self.params, tol=0, max_iter=max_iter)
+
+    def affordable_students(self, n: int) -> int:
+        """Return for how many of ``n`` students a run like this one may be computed at once."""
+        return min(n, max(int(_CLASS_WORK / self.problem.work / (self.trace.n_iter + 1)), 1))
 
     @functools.cached_property
     def references(self) -> pa.Table | None:
@@ -229,7 +245,8 @@ def run_em(problem: Problem) -> Run:
     """Run EM from the guess and from the truth, match the components, and build the tables."""
     trace = problem.fit(problem.start)
     same_k = problem.start.n_components == problem.truth.n_components
-    from_truth = problem.fit(problem.truth) if same_k else None
+    enough = min(problem.max_iter, max(int(_TRUTH_WORK / problem.work), 10))
+    from_truth = problem.fit(problem.truth, max_iter=enough) if same_k else None
     sample, by = problem.sample, problem.by
     labelled = fit_labelled(problem.model, sample.data, sample.labels, problem.truth)
     final = frames.drawable(trace).final.params
@@ -273,8 +290,7 @@ def run_starts(problem: Problem, n: int) -> Starts:
 
     Where the observations are many, there are fewer starts: others wait while these run.
     """
-    work = len(problem.sample.data) * problem.start.n_components * problem.max_iter
-    n = min(n, max(int(_STARTS_WORK / work), _LEAST_STARTS))
+    n = min(n, max(int(_STARTS_WORK / problem.work / (problem.max_iter + 1)), 1))
     by, truth = problem.by, problem.sample.truth
     traces = []
     for number in range(1, n + 1):

@@ -9,9 +9,8 @@ import numpy as np
 import pyarrow as pa
 import streamlit as st
 
-from em_core.blocks import Blocks, prepare
 from em_core.diagnostics import lower_bound
-from em_core.engine import Model, Params, iterate, objective_of
+from em_core.engine import Params, iterate, objective_of
 from em_ui import charts, frames
 from em_ui.compute import Run
 from em_ui.sections import Drawing, Objective
@@ -38,8 +37,7 @@ def edges(low: float, high: float, cells: int = GRID) -> np.ndarray:
 
 def affordable_cells(run: Run) -> int:
     """Return how many cells along each side a surface may have, for the number of observations."""
-    work = len(run.problem.sample.data) * run.params.n_components
-    return int(np.clip(np.sqrt(_SLICE_WORK / work), 9, 41))
+    return int(np.clip(np.sqrt(_SLICE_WORK / run.problem.work), 9, 41))
 
 
 def surface(
@@ -77,16 +75,11 @@ def cells(x_edges: np.ndarray, y_edges: np.ndarray) -> pa.Table:
     )
 
 
-def _model_and_blocks(run: Run) -> tuple[Model[Any, Any], Blocks]:
-    model = run.problem.model
-    return model, prepare(model, run.problem.sample.data, run.problem.start)
-
-
 def heights(
     run: Run, build: Callable[[float, float], Params], x_edges: np.ndarray, y_edges: np.ndarray
 ) -> np.ndarray:
     """Return the objective at the middle of each cell, for the parameters that ``build`` makes."""
-    model, data = _model_and_blocks(run)
+    model, data = run.problem.model, run.problem.data
     middles = [(e[:-1] + e[1:]) / 2 for e in (x_edges, y_edges)]
     return np.array(
         [[objective_of(model, data, build(x, y)) for y in middles[1]] for x in middles[0]]
@@ -131,8 +124,8 @@ def bound_slice(
     title : str
         Its symbol.
     """
-    model, data = _model_and_blocks(run)
-    affordable = _SLICE_WORK / (data.n * run.params.n_components * _SLICE)
+    model, data = run.problem.model, run.problem.data
+    affordable = _SLICE_WORK / (run.problem.work * _SLICE)
     picked = int(np.clip(affordable, 2, _SLICES))
     picked = np.unique(np.linspace(0, run.frames.last, picked).round().astype(int))
     nearest = picked[np.abs(np.arange(run.frames.last + 1)[:, None] - picked).argmin(axis=1)]

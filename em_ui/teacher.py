@@ -115,7 +115,10 @@ def teacher(
     )
     size = st.number_input("Students in the class", 1, _LISTED_STUDENTS, 5, key=c.key("class_size"))
     rows = []
-    for number in range(1, size + 1):
+    shown = run.affordable_students(int(size))
+    if shown < size:
+        st.caption(f"These runs take long. Only the first {count(shown, 'student')} are computed.")
+    for number in range(1, shown + 1):
         theirs = for_student(number)
         rows.append(
             {
@@ -130,7 +133,7 @@ def teacher(
         table,
         hide_index=True,
         key=c.key("class"),
-        alt=f"EM’s answer for each of {count(size, 'student')}",
+        alt=f"EM’s answer for each of {count(shown, 'student')}",
     )
     csv_download("Download (CSV)", table, f"{c.prefix}-class.csv", c.key("class_csv"))
 

@@ -354,7 +354,8 @@ def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
 def versus(settings: dict[str, Any]) -> pd.DataFrame:
     """Return the mistakes of the soft mixture, of hard assignment and of K-Means, same start."""
     rows = []
-    p = problem(settings)
+    run = compute(settings).run
+    p = run.problem
     data, labels, truth = p.sample.data, p.sample.labels, p.sample.truth
     for name, model in (
         ("Gaussian mixture, soft", problem({**settings, "hard": False}).model),
@@ -365,7 +366,10 @@ def versus(settings: dict[str, Any]) -> pd.DataFrame:
             points, start = data[:, None], KMeansParams(p.start.means[:, None])
         else:
             points, start = data, p.start
-        trace = fit(model, points, start, tol=p.tol, max_iter=p.max_iter)
+        if model == p.model:
+            trace = run.trace
+        else:
+            trace = fit(model, points, start, tol=p.tol, max_iter=p.max_iter)
         final = frames.drawable(trace).final.params
         centres = final.centroids[:, 0] if name == "K-Means" else final.means
         final = final.relabel(match_components(centres, truth.means))

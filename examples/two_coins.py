@@ -16,7 +16,6 @@ from em_core.binomial_mixture import (
     published_trials,
     simulate,
 )
-from em_core.blocks import prepare
 from em_core.engine import expectations
 from em_ui import charts, controls, frames, landscape, sections, starts, take_away, teacher
 from em_ui.compute import DATA, GUESS, Problem, Run, cached_run, run_em, run_starts, stream
@@ -31,6 +30,7 @@ SAME = 1e-6  # heads probabilities closer than this are one
 APART = 0.01  # a small distance between two coins
 POOR = 1e-3  # log-likelihood per trial that a good start would gain
 MAP_STARTS = 101  # along each side of the map
+MAP_WORK = 4e8  # starts times rows times components times iterations that it may cost
 MAP_ENDS = ("A above B", "A below B", "both equal", "impossible")
 
 
@@ -215,13 +215,15 @@ def ends_of_starts(settings: dict[str, Any]) -> pa.Table:
     grid = np.linspace(0, 1, MAP_STARTS)
     i, j = (index.ravel() for index in np.indices((MAP_STARTS, MAP_STARTS)))
     mixture = BinomialMixture(settings["tosses"], estimate_weights=settings["weights"])
+    # Where each step takes long, starts that are on their way are shown as they are by then.
+    affordable = int(MAP_WORK / run.problem.work / MAP_STARTS**2)
     squares = fit_grid(
         mixture,
         run.problem.sample.data,
         np.column_stack([grid[i], grid[j]]),
         [0.5, 0.5],
         tol=float(settings["tol"]) or 1e-10,
-        max_iter=settings["max_iter"],
+        max_iter=min(settings["max_iter"], affordable),
     )
     a, b = squares.heads_prob.T
     possible, equal = np.isfinite(squares.log_likelihood), abs(a - b) < SAME
@@ -231,10 +233,8 @@ def ends_of_starts(settings: dict[str, Any]) -> pa.Table:
 
 def totals(run: Run, iteration: int) -> BinomialStatistics:
     """Return the heads, tails and trials that an iteration's E-step gives to each coin."""
-    model, data = run.problem.model, run.problem.sample.data
-    return expectations(
-        model, prepare(model, data, run.problem.start), run.steps[iteration].params
-    )[0]
+    problem = run.problem
+    return expectations(problem.model, problem.data, run.steps[iteration].params)[0]
 
 
 def attribute(
