@@ -29,6 +29,10 @@ from em_core.numerics import (
 )
 
 _TALLIED_ROWS = 2**20  # head counts that are counted at once
+_GRID_NUMBERS = (
+    2**17
+)  # log densities that a grid of starts works on at once: they stay in the cache
+_NEVER = -1e300  # stands for the logarithm of zero
 
 
 @dataclass(frozen=True, eq=False)
@@ -275,32 +279,53 @@ def fit_grid(
         raise ValueError(f"tol must be a finite number above 0, got {tol!r}")
     limit = as_integer("max_iter", max_iter, minimum=0)
 
-    heads, times = np.unique(counts.astype(float), return_counts=True)
-    tails, n = model.n_tosses - heads, len(counts)
+    rows, times = model.tally(counts)
+    rows = rows.astype(float)
+    at_once = max(_GRID_NUMBERS // (len(rows) * starts.shape[1]), 1)
+    parts = [
+        _climb(model, rows, times, starts[i : i + at_once], weights, tol, limit)
+        for i in range(0, len(starts), at_once)
+    ]
+    return Grid(*map(np.concatenate, zip(*parts, strict=True)))
+
+
+def _climb(
+    model: BinomialMixture,
+    heads: Array,
+    times: Array,
+    starts: Array,
+    weights: npt.ArrayLike,
+    tol: float,
+    max_iter: int,
+) -> Grid:
+    """Run EM from some starts, on different head counts that were observed so many times each."""
+    tails, n = model.n_tosses - heads, times.sum()
     ways = gammaln(model.n_tosses + 1) - gammaln(heads + 1) - gammaln(tails + 1)
-    shape = starts.shape
     result = Grid(
-        starts,
-        np.broadcast_to(np.asarray(weights, dtype=float), shape).copy(),
+        starts.copy(),
+        np.broadcast_to(np.asarray(weights, dtype=float), starts.shape).copy(),
         np.full(len(starts), -np.inf),
         np.zeros(len(starts), dtype=np.int64),
         np.zeros(len(starts), dtype=bool),
     )
     running = np.arange(len(starts))
-    for iteration in range(limit + 1):
+    for iteration in range(max_iter + 1):
         theta, pi = result.heads_prob[running], result.weights[running]
         # Equations of log_joint, posterior, statistics and m_step, with the starts as first axis.
         with np.errstate(divide="ignore", invalid="ignore"):
-            log_joint = (
-                xlogy(heads, theta[:, :, None])
-                + xlog1py(tails, -theta[:, :, None])
-                + np.log(pi / pi.sum(axis=1, keepdims=True))[:, :, None]
+            # Not minus infinity, so that no heads of a coin without any come to 0 = 0 log 0.
+            log_heads, log_tails = (
+                np.maximum(log, _NEVER) for log in (np.log(theta), np.log1p(-theta))
             )
+            log_joint = heads * log_heads[:, :, None]
+            log_joint += tails * log_tails[:, :, None]
+            log_joint += np.log(pi / pi.sum(axis=1, keepdims=True))[:, :, None]
             peak = log_joint.max(axis=1, keepdims=True)
-            joint = np.exp(log_joint - np.where(np.isfinite(peak), peak, 0.0))
+            log_joint -= np.where(np.isfinite(peak), peak, 0.0)
+            joint = np.exp(log_joint, out=log_joint)
             evidence = joint.sum(axis=1, keepdims=True)
             log_evidence = (np.log(evidence) + peak)[:, 0] + ways
-            objective = log_evidence @ times
+            objective = np.where(peak.min(axis=(1, 2)) > _NEVER / 2, log_evidence @ times, -np.inf)
             gain = objective - result.log_likelihood[running]
         result.log_likelihood[running] = objective
         result.n_iter[running] = iteration
@@ -308,12 +333,13 @@ def fit_grid(
         result.converged[running[done]] = True
         going = ~done & np.isfinite(objective)
         running = running[going]
-        if iteration == limit or not len(running):
+        if iteration == max_iter or not len(running):
             break
-        share = (joint[going] / evidence[going]) * times
+        share = joint[going]
+        share *= times / evidence[going]
         trials, attributed = share.sum(axis=2), share @ heads
         tosses = trials * model.n_tosses
-        new = theta[going].copy()
+        new = theta[going]
         np.divide(attributed, tosses, out=new, where=trials > 0)
         result.heads_prob[running] = np.minimum(new, 1.0)
         if model.estimate_weights:
