@@ -288,24 +288,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--short", action="store_true", help="small sizes only")
     parser.add_argument("--at-least", type=float, default=0.0, help="ratio that must be reached")
+    parser.add_argument(
+        "--mixture-at-least", type=float, default=0.0, help="the same for the Gaussian mixture"
+    )
     options = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     print(f"{'':28}{'':26}{'ns per observation and iteration':^36}{'ratio':>9}{'extra MB':>10}")
     print(f"{'':28}{'':26}{'em_core':>18}{'the other':>18}")
-    lowest = np.inf
+    too_low = []
     for line in lines(short=options.short):
         ours, theirs = shortest([line.ours, line.theirs])
         per_ours, per_theirs = 1e9 * ours / line.work, 1e9 * theirs / line.their_work
         # The map has its own measure: its time beside that of the 200 fits.
         ratio = theirs / ours if line.what.startswith("10,201") else per_theirs / per_ours
-        lowest = min(lowest, ratio)
+        mixture = line.what == "Gaussian mixture"
+        if ratio < max(options.at_least, options.mixture_at_least if mixture else 0.0):
+            too_low.append(f"{line.what} {line.size}: {ratio:.2f}")
         print(
             f"{line.what:28}{line.size:26}{per_ours:18.3g}{per_theirs:18.3g}{ratio:9.2f}"
             f"{peak_megabytes(line.ours):10.1f}",
             flush=True,
         )
-    if lowest < options.at_least:
-        sys.exit(f"a ratio of {lowest:.2f} is below {options.at_least:g}")
+    if too_low:
+        sys.exit("ratios too low: " + "; ".join(too_low))
 
 
 if __name__ == "__main__":
