@@ -2,7 +2,8 @@
 
 import functools
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
@@ -31,8 +32,11 @@ _LIMIT_WORK = 3e7
 # The same for the run from the truth, for all of many starts, and for a class of students.
 _TRUTH_WORK, _STARTS_WORK, _CLASS_WORK = 1e8, 4e8, 3e8
 
-# Fits in several threads at once fight over the interpreter, and all of them get slower.
-_one_at_a_time = threading.RLock()
+# Fits in several threads at once fight over the interpreter, and all of them get slower. So they
+# take turns, in two queues: a quick one does not wait for one of more rows, components and
+# iterations than this.
+_QUICK_WORK = 2e7
+_quick, _slow = threading.Lock(), threading.Lock()
 
 
 def stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
@@ -50,19 +54,28 @@ def stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
     return np.random.default_rng([seed, purpose, *more])
 
 
+@contextmanager
+def turn(work: float) -> Iterator[None]:
+    """Wait for the turn of a computation.
+
+    Inside, nothing may be asked for that is cached: who computes it may wait for a turn too.
+
+    Parameters
+    ----------
+    work : float
+        How many rows times components times iterations it looks at, at the most.
+    """
+    with _slow if work > _QUICK_WORK else _quick:
+        yield
+
+
 def cached_run(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Cache what a page computes, for all sessions, and compute one run at a time.
+    """Cache what a page computes, for all sessions.
 
     The result is shared between sessions as it is: nobody may change it. Settings that em_core
     refuses end the page with the reason.
     """
-
-    @functools.wraps(function)
-    def alone(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        with _one_at_a_time:
-            return function(*args, **kwargs)
-
-    cached = st.cache_resource(alone, max_entries=_CACHED_RUNS, show_spinner="Running EM …")
+    cached = st.cache_resource(function, max_entries=_CACHED_RUNS, show_spinner="Running EM …")
 
     @functools.wraps(function)
     def or_say_why(*args: _P.args, **kwargs: _P.kwargs) -> _R:
@@ -137,7 +150,8 @@ class Problem:
     def fit(self, start: Params, *, max_iter: int | None = None) -> Trace[Any]:
         """Run EM from ``start``, as the page says or with another iteration limit."""
         limit = self.max_iter if max_iter is None else max_iter
-        return fit(self.model, self.data, start, tol=self.tol, max_iter=limit)
+        with turn(self.work * limit):
+            return fit(self.model, self.data, start, tol=self.tol, max_iter=limit)
 
 
 @dataclass(frozen=True)
@@ -184,7 +198,7 @@ class Run:
         """The run continued from its last parameters, as near to the limit as time allows."""
         problem = self.problem
         max_iter = int(np.clip(_LIMIT_WORK / problem.work, 10, 3_000))
-        with _one_at_a_time:
+        with turn(problem.work * max_iter):
             return fit(problem.model, problem.data, self.params, tol=0, max_iter=max_iter)
 
     def affordable_students(self, n: int) -> int:

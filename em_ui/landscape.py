@@ -12,7 +12,7 @@ import streamlit as st
 from em_core.diagnostics import lower_bound
 from em_core.engine import Params, iterate, objective_of
 from em_ui import charts, frames
-from em_ui.compute import Run
+from em_ui.compute import Run, turn
 from em_ui.sections import Drawing, Objective
 
 GRID = 61  # cells along each side of a surface
@@ -81,9 +81,10 @@ def heights(
     """Return the objective at the middle of each cell, for the parameters that ``build`` makes."""
     model, data = run.problem.model, run.problem.data
     middles = [(e[:-1] + e[1:]) / 2 for e in (x_edges, y_edges)]
-    return np.array(
-        [[objective_of(model, data, build(x, y)) for y in middles[1]] for x in middles[0]]
-    )
+    with turn(run.problem.work * len(middles[0]) * len(middles[1])):
+        return np.array(
+            [[objective_of(model, data, build(x, y)) for y in middles[1]] for x in middles[0]]
+        )
 
 
 def path(run: Run, field: str, components: Sequence[int]) -> pa.Table:
@@ -143,8 +144,10 @@ def bound_slice(
         )
         bound = lower_bound(model, data, at)
         along = [put(at, field, component, x) for x in grid]
+        with turn(run.problem.work * _SLICE):
+            objectives = [objective_of(model, data, params) for params in along]
         heights = {
-            objective.title: [objective_of(model, data, params) for params in along],
+            objective.title: objectives,
             "Lower bound": [bound(params) for params in along],
         }
         for name, values in heights.items():

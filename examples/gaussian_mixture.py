@@ -22,6 +22,7 @@ from em_ui.compute import (
     run_em,
     run_starts,
     stream,
+    turn,
 )
 from em_ui.controls import Choice, Controls, Number, Situation, Switch
 from em_ui.sections import Drawing, Objective, Quantity
@@ -369,7 +370,8 @@ def versus(settings: dict[str, Any]) -> pd.DataFrame:
         if model == p.model:
             trace = run.trace
         else:
-            trace = fit(model, points, start, tol=p.tol, max_iter=p.max_iter)
+            with turn(p.work * p.max_iter):
+                trace = fit(model, points, start, tol=p.tol, max_iter=p.max_iter)
         final = frames.drawable(trace).final.params
         centres = final.centroids[:, 0] if name == "K-Means" else final.means
         final = final.relabel(match_components(centres, truth.means))

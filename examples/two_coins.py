@@ -18,7 +18,17 @@ from em_core.binomial_mixture import (
 )
 from em_core.engine import expectations
 from em_ui import charts, controls, frames, landscape, sections, starts, take_away, teacher
-from em_ui.compute import DATA, GUESS, Problem, Run, cached_run, run_em, run_starts, stream
+from em_ui.compute import (
+    DATA,
+    GUESS,
+    Problem,
+    Run,
+    cached_run,
+    run_em,
+    run_starts,
+    stream,
+    turn,
+)
 from em_ui.controls import Choice, Controls, Number, Situation, Switch
 from em_ui.sections import Drawing, Objective
 
@@ -217,14 +227,16 @@ def ends_of_starts(settings: dict[str, Any]) -> pa.Table:
     mixture = BinomialMixture(settings["tosses"], estimate_weights=settings["weights"])
     # Where each step takes long, starts that are on their way are shown as they are by then.
     affordable = int(MAP_WORK / run.problem.work / MAP_STARTS**2)
-    squares = fit_grid(
-        mixture,
-        run.problem.sample.data,
-        np.column_stack([grid[i], grid[j]]),
-        [0.5, 0.5],
-        tol=float(settings["tol"]) or 1e-10,
-        max_iter=min(settings["max_iter"], affordable),
-    )
+    max_iter = min(settings["max_iter"], affordable)
+    with turn(run.problem.work * MAP_STARTS**2 * max_iter):
+        squares = fit_grid(
+            mixture,
+            run.problem.sample.data,
+            np.column_stack([grid[i], grid[j]]),
+            [0.5, 0.5],
+            tol=float(settings["tol"]) or 1e-10,
+            max_iter=max_iter,
+        )
     a, b = squares.heads_prob.T
     possible, equal = np.isfinite(squares.log_likelihood), abs(a - b) < SAME
     end = np.select([~possible, equal, a > b, a < b], [MAP_ENDS[i] for i in (3, 2, 0, 1)], "")
@@ -371,8 +383,8 @@ def is_saddle(run: Run) -> bool:
     p, (theta, _) = run.problem, run.params.heads_prob
     apart = np.clip([theta + APART, theta - APART], 0, 1)
     start = BinomialParams(apart, run.params.weights)
-    trace = fit(p.model, p.sample.data, start, tol=SAME**2, max_iter=500)
-    return bool(trace.final.objective > run.trace.final.objective + SAME * len(p.sample.data))
+    trace = fit(p.model, p.data, start, tol=SAME**2, max_iter=500)
+    return bool(trace.final.objective > run.trace.final.objective + SAME * p.data.n)
 
 
 def findings(run: Run, settings: dict[str, Any]) -> dict[str, bool]:
