@@ -304,6 +304,14 @@ def hill(settings: dict[str, Any], at: int, i: int, j: int) -> pa.Table:
     return landscape.surface(heights, edges, edges, n=n, top=heights.max())
 
 
+@cached_run
+def along(settings: dict[str, Any], i: int, _objective: Objective) -> Drawing:
+    run = compute(settings).run
+    data = run.problem.sample.data
+    domain = (data.min(), data.max())
+    return landscape.bound_slice(run, "means", i, domain, _objective, f"μ {NAMES[i]}")
+
+
 def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
     """Write one value's numbers into the formulas, and the sums that they go into."""
     model, data, params = run.problem.model, run.problem.sample.data, run.steps[at].params
@@ -446,7 +454,6 @@ def draw_hill(c: Controls, run: Run, settings: dict[str, Any], objective: Object
     """Draw the hill and the lower bound."""
     find = settings["find"] or settings["k"]
     at, _ = sections.standing(c, run)
-    low, high = run.problem.sample.data.min(), run.problem.sample.data.max()
     if find == 1:
         st.markdown("With one component there is one mean, and EM needs one step.")
     else:
@@ -455,7 +462,7 @@ def draw_hill(c: Controls, run: Run, settings: dict[str, Any], objective: Object
             i = min(c.show("across"), find) - 1
         with right:
             j = min(c.show("up"), find) - 1
-        drawing = landscape.bound_slice(run, "means", i, (low, high), objective, f"μ {NAMES[i]}")
+        drawing = along(settings, i, objective)
         if i == j:
             st.info("Choose two different components for the surface.")
             sections.in_row([drawing], key="gm_hill")

@@ -220,6 +220,12 @@ def hill(settings: dict[str, Any]) -> pa.Table:
 
 
 @cached_run
+def along(settings: dict[str, Any], _objective: Objective) -> Drawing:
+    run = compute(settings).run
+    return landscape.bound_slice(run, "heads_prob", 0, (0.0, 1.0), _objective, "θ A")
+
+
+@cached_run
 def ends_of_starts(settings: dict[str, Any]) -> pa.Table:
     run, edges = compute(settings).run, landscape.edges(0, 1, MAP_STARTS)
     grid = np.linspace(0, 1, MAP_STARTS)
@@ -468,8 +474,7 @@ def draw_hill(c: Controls, run: Run, settings: dict[str, Any], objective: Object
     if run.trace.status is Status.NON_FINITE:
         sections.in_row([drawing], key="tc_hill")
         return
-    along = landscape.bound_slice(run, "heads_prob", 0, (0.0, 1.0), objective, "θ A")
-    sections.in_row([drawing, along], key="tc_hill")
+    sections.in_row([drawing, along(settings, objective)], key="tc_hill")
     landscape.explain()
 
 
