@@ -213,8 +213,15 @@ def many(settings: dict[str, Any], n: int) -> Any:
 @cached_run
 def hill(settings: dict[str, Any]) -> pa.Table:
     run, edges = compute(settings).run, landscape.edges(0, 1)
-    weights, n = run.params.weights, len(run.problem.sample.data)
-    heights = landscape.heights(run, lambda a, b: BinomialParams([a, b], weights), edges, edges)
+    weights, data, n = run.params.weights, run.problem.sample.data, len(run.problem.sample.data)
+    if settings["hard"]:
+        heights = landscape.heights(run, lambda a, b: BinomialParams([a, b], weights), edges, edges)
+    else:
+        # All at once: a grid of starts from which no step is made.
+        middles = (edges[:-1] + edges[1:]) / 2
+        starts = np.stack(np.meshgrid(middles, middles, indexing="ij"), axis=-1)
+        grid = fit_grid(run.problem.model, data, starts.reshape(-1, 2), weights, max_iter=0)
+        heights = grid.log_likelihood.reshape(starts.shape[:2])
     top = max(run.steps[-1].objective, heights.max())
     return landscape.surface(heights, edges, edges, n=n, top=top)
 
