@@ -17,6 +17,9 @@ student has a cookie. With ``--kill`` one of the processes is killed in the midd
 lose their connection and open the address that their browser shows; what they then see must be what
 it says, or it counts as an error.
 
+With ``--dearest`` one more student keeps asking for the most expensive run that the controls allow,
+again and again with other data. That student's waits are reported apart.
+
 Run it from the project's folder, with nothing else running::
 
     python -m benchmarks.load --students 100 --every 5 --seconds 60
@@ -59,6 +62,23 @@ WIDE = 1_000  # a whole number with a wider range than this may become anything 
 TIMEOUT = 30.0  # seconds after which a student gives up
 SAMPLES = 10  # of the memory, over the whole run
 
+# Eight components of 12,500 values each that overlap, and 500 iterations: nowhere else, and with no
+# other settings, does a change take longer.
+_COMPONENT = {"mean": "{}", "sd": "3", "size": "12500"}
+DEAREST = (
+    "gaussian-mixture",
+    {
+        "gm_k": "8",
+        "gm_tol": "0",
+        "gm_max_iter": "500",
+        **{
+            f"gm_{name}{k}": text.format(k)
+            for k in range(1, 9)
+            for name, text in _COMPONENT.items()
+        },
+    },
+)
+
 MAX_STUDENTS, MAX_SECONDS = 1_000, 3_600
 
 
@@ -96,6 +116,8 @@ class Tally:
         What the server sent in the time that counts.
     errors : Counter
         What failed, at any time.
+    dearest : list of float
+        Seconds that the student with the most expensive settings waited.
     returned : int
         Students who lost their connection to a killed process and came back by their address.
     memory : list of float
@@ -110,6 +132,7 @@ class Tally:
     n_bytes: int = 0
     errors: Counter[str] = field(default_factory=Counter)
     returned: int = 0
+    dearest: list[float] = field(default_factory=list)
     memory: list[float] = field(default_factory=list)
     cpu: Cpu = field(default_factory=Cpu)
 
@@ -155,12 +178,15 @@ class Plan(NamedTuple):
         Whether they open and close sections too.
     kill : bool
         Whether one of several processes is killed in the middle.
+    dearest : bool
+        Whether there is one more, who keeps asking for the most expensive run.
     """
 
     pages: Sequence[str]
     every: float
     sections: bool = False
     kill: bool = False
+    dearest: bool = False
 
 
 async def student(number: int, server: Server | Farm, plan: Plan, end: float, tally: Tally) -> None:
@@ -228,6 +254,19 @@ async def _visit(
         await tally.add(session.go(next(paths)))
 
 
+async def dearest_student(server: Server | Farm, end: float, tally: Tally) -> None:
+    """Ask for the most expensive run with ever new data, until the end."""
+    path, query = DEAREST
+    async with Session(server.address, timeout=TIMEOUT) as session:
+        tally.errors.update((await session.open(path, urlencode(query))).errors)
+        for seed in itertools.count(1_000):
+            if time.monotonic() > end:
+                return
+            rerun = await session.move(session.widget("Data seed"), seed)
+            tally.errors.update(rerun.errors)
+            tally.dearest.append(rerun.seconds)
+
+
 async def run(server: Server | Farm, n_students: int, plan: Plan, seconds: float) -> Tally:
     """Let the students play, and return what happened."""
     paths = [PATHS[server.name][page] for page in plan.pages]
@@ -241,6 +280,8 @@ async def run(server: Server | Farm, n_students: int, plan: Plan, seconds: float
     async with asyncio.TaskGroup() as group:
         for number in range(n_students):
             group.create_task(student(number, server, plan, end, tally))
+        if plan.dearest:
+            group.create_task(dearest_student(server, end, tally))
         await asyncio.sleep(tally.since - time.monotonic())
         before = Cpu.now(server)
         for i in range(SAMPLES):
@@ -277,6 +318,8 @@ def report(tally: Tally, n_students: int, seconds: float) -> float:
         f"{(last - start) / n_students:.2f} MB a session"
     )
     print(f"             over time {', '.join(f'{sample:.0f}' for sample in tally.memory)}")
+    if tally.dearest:
+        print(f"dearest      {percentiles(tally.dearest)}")
     if tally.returned:
         print(f"returned     {tally.returned} students, whose process was killed, by their address")
     print(f"errors       {tally.errors.total()}")
@@ -309,7 +352,10 @@ def main() -> None:
     parser.add_argument("--within", type=float, help="seconds that p95 may take; no error allowed")
     parser.add_argument("--processes", type=_number(int, 16), help="so many, behind nginx")
     parser.add_argument("--kill", action="store_true", help="one of these, in the middle")
+    parser.add_argument("--dearest", action="store_true", help="one student at the dearest run")
     options = parser.parse_args()
+    if options.dearest and options.app != OURS:
+        parser.error(f"--dearest is for {OURS}")
     if options.kill and (options.processes or 1) < 2:
         parser.error("--kill needs --processes 2 or more")
     if options.processes and options.app != OURS:
@@ -324,7 +370,7 @@ def main() -> None:
     )
     served = serve_behind_nginx(options.processes) if options.processes else serve(options.app)
     with served as server:
-        plan = Plan(pages, options.every, options.sections, options.kill)
+        plan = Plan(pages, options.every, options.sections, options.kill, options.dearest)
         tally = asyncio.run(run(server, options.students, plan, options.seconds))
     if not tally.waits:
         sys.exit(f"nothing was measured: {dict(tally.errors)}")
