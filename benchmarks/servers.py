@@ -159,7 +159,7 @@ def _on_loopback(servers: Sequence[Server], port: int, folder: Path) -> str:
     ours = ["".join(f"    server {server.address}{how}" for server in servers)]
     site = line.sub(lambda _: ours.pop() if ours else "", site)
     site = site.replace("listen 80;", f"listen 127.0.0.1:{port};")
-    site = site.replace("/var/cache/nginx/em", str(folder / "cache"))
+    site = site.replace("/var/lib/nginx/em", str(folder / "cache"))
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     paths = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
     # Workers of root's nginx would be nobody, who may not write into the folder.

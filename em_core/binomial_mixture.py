@@ -10,6 +10,7 @@ heads h. Which coin it was is not noted. The log-likelihood, binomial coefficien
 """
 
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,7 +29,8 @@ from em_core.numerics import (
     posterior,
 )
 
-_TALLIED_ROWS = 2**20  # head counts that are counted at once
+_TALLIED_OUTCOMES = 2**16  # different head counts, at the most, for which trials are counted
+_TALLIED_ROWS = 2**20  # trials that are counted at once
 _GRID_NUMBERS = (
     2**17
 )  # log densities that a grid of starts works on at once: they stay in the cache
@@ -102,15 +104,20 @@ class BinomialMixture:
         """Return log(pi_k Binomial(h_i; m, theta_k)), shape (n, K)."""
         heads = np.asarray(data, dtype=float)[:, None]
         tails = self.n_tosses - heads
-        ways = gammaln(self.n_tosses + 1) - gammaln(heads + 1) - gammaln(tails + 1)
+        ways = gammaln(float(self.n_tosses) + 1) - gammaln(heads + 1) - gammaln(tails + 1)
         # xlogy(0, 0) = 0: a coin that never shows heads can still produce no heads.
         log_density = ways + xlogy(heads, params.heads_prob) + xlog1py(tails, -params.heads_prob)
         with np.errstate(divide="ignore"):
             # Typed weights may sum to one only nearly; what the M-step returns does exactly.
             return np.asarray(log_density + np.log(params.weights / params.weights.sum()))
 
-    def tally(self, data: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Array]:
-        """Return the different head counts, and how many trials show each: an exact compression."""
+    def tally(self, data: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Array] | None:
+        """Return the different head counts, and how many trials show each: an exact compression.
+
+        None where head counts are too many to be the same often.
+        """
+        if self.n_tosses > _TALLIED_OUTCOMES:
+            return None
         if self.n_tosses < len(data):
             times = np.zeros(self.n_tosses + 1)
             for start in range(0, len(data), _TALLIED_ROWS):
@@ -249,8 +256,8 @@ def fit_grid(
 ) -> Grid:
     """Run EM from many starts, as one array computation.
 
-    Each start goes exactly as :func:`em_core.fit` would take it. Trials with equal head counts are
-    one observation with a weight, and the starts that have converged leave the array.
+    Each start goes as :func:`em_core.fit` would take it, but for rounding. Trials with equal head
+    counts are one observation with a weight, and the starts that have converged leave the array.
 
     Parameters
     ----------
@@ -275,15 +282,14 @@ def fit_grid(
         raise ValueError(f"heads_prob must have shape (S, K), got {starts.shape}")
     check_range("heads_prob", starts, 0, 1)
     model.check(counts, BinomialParams(starts[0], weights))  # type: ignore[arg-type]
-    if not (np.isfinite(tol) and tol > 0):
+    if not (isinstance(tol, Real) and not isinstance(tol, bool) and np.isfinite(tol) and tol > 0):
         raise ValueError(f"tol must be a finite number above 0, got {tol!r}")
     limit = as_integer("max_iter", max_iter, minimum=0)
 
-    rows, times = model.tally(counts)
-    rows = rows.astype(float)
+    rows, repeats = np.unique(counts.astype(float), return_counts=True)
     at_once = max(_GRID_NUMBERS // (len(rows) * starts.shape[1]), 1)
     parts = [
-        _climb(model, rows, times, starts[i : i + at_once], weights, tol, limit)
+        _climb(model, rows, repeats.astype(float), starts[i : i + at_once], weights, tol, limit)
         for i in range(0, len(starts), at_once)
     ]
     return Grid(*map(np.concatenate, zip(*parts, strict=True)))
@@ -300,7 +306,7 @@ def _climb(
 ) -> Grid:
     """Run EM from some starts, on different head counts that were observed so many times each."""
     tails, n = model.n_tosses - heads, times.sum()
-    ways = gammaln(model.n_tosses + 1) - gammaln(heads + 1) - gammaln(tails + 1)
+    ways = gammaln(float(model.n_tosses) + 1) - gammaln(heads + 1) - gammaln(tails + 1)
     result = Grid(
         starts.copy(),
         np.broadcast_to(np.asarray(weights, dtype=float), starts.shape).copy(),
@@ -312,7 +318,7 @@ def _climb(
     for iteration in range(max_iter + 1):
         theta, pi = result.heads_prob[running], result.weights[running]
         # Equations of log_joint, posterior, statistics and m_step, with the starts as first axis.
-        with np.errstate(divide="ignore", invalid="ignore"):
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             # Not minus infinity, so that no heads of a coin without any come to 0 = 0 log 0.
             log_heads, log_tails = (
                 np.maximum(log, _NEVER) for log in (np.log(theta), np.log1p(-theta))

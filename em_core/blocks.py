@@ -56,26 +56,35 @@ class Blocks:
 
     Attributes
     ----------
+    model : Model
+        Which they fit.
     parts : sequence of ndarray
         Arrays of rows, loaded one after another when they are asked for.
     n : int
         Number of observations.
+    first : ndarray
+        The first row, which parameters are checked with.
     counts : ndarray, shape (rows,), optional
         How often each row of the only part was observed, if not once.
     """
 
-    parts: Sequence[Rows]
+    model: Any
+    parts: Sequence[Any]
     n: int
+    first: Rows
     counts: Array | None = None
 
     def check(self, model: Checks[Parameters], params: Parameters) -> None:
-        """Raise ValueError unless the model accepts the parameters with these data."""
-        model.check(self.parts[0][:1], params)
+        """Raise ValueError unless they were made for this model, and it accepts the parameters."""
+        if self.model != model:
+            raise ValueError(f"these data were prepared for {self.model}, not for {model}")
+        model.check(self.first, params)
 
     def map(self, function: Callable[[Rows, Array | None], Result]) -> Iterator[Result]:
         """Yield ``function(rows, counts)`` of each block, in the order of the rows."""
         for i in range(len(self.parts)):
-            yield from visit(function, self.parts[i], self.counts, threads=n_threads)
+            rows = np.asarray(self.parts[i])
+            yield from visit(function, rows, self.counts, threads=n_threads)
 
 
 def visit(
@@ -141,16 +150,29 @@ def prepare(model: Checks[Parameters], data: Any, params: Parameters) -> Blocks:
         from em_core import cluster  # which imports Dask
 
         return cluster.prepare(model, data, params)
-    if not _is_sequence_of_blocks(model, data, params):
-        array = np.asarray(data)
-        model.check(array, params)
-        return _tallied(model, [array])
-    for i in range(len(data)):
+    if _is_sequence_of_blocks(model, data, params):
+        return _look_through(model, data, params)
+    array = np.asarray(data)
+    model.check(array, params)
+    tallied = tally(model, array)
+    if tallied is None:
+        return Blocks(model, [array], len(array), array[:1])
+    return join(model, [tallied], len(array))
+
+
+def _look_through(model: Any, parts: Sequence[Rows], params: Any) -> Blocks:
+    n, tallies, first = 0, [], np.asarray(parts[0])[:1].copy()
+    for i in range(len(parts)):
+        rows = np.asarray(parts[i])
         try:
-            model.check(data[i], params)
+            model.check(rows, params)
         except ValueError as error:
             raise ValueError(f"in block {i} of the data: {error}") from None
-    return _tallied(model, data)
+        n += len(rows)
+        tallied = tally(model, rows)
+        if tallied is not None:
+            tallies.append(tallied)
+    return join(model, tallies, n) if tallies else Blocks(model, parts, n, first)
 
 
 def _is_sequence_of_blocks(model: Checks[Parameters], data: Any, params: Parameters) -> bool:
@@ -167,20 +189,18 @@ def _is_sequence_of_blocks(model: Checks[Parameters], data: Any, params: Paramet
     return True
 
 
-def _tallied(model: Any, parts: Sequence[Rows]) -> Blocks:
-    tally = getattr(model, "tally", None)
-    n, tallies = 0, []
-    for i in range(len(parts)):
-        part = parts[i]
-        n += len(part)
-        tallied = tally(part) if tally else None
-        if tallied is not None:
-            tallies.append(tallied)
-    return join(tallies, n) if tallies else Blocks(parts, n)
+def tally(model: Any, rows: Rows) -> Tally | None:
+    """Return the different rows and how often each occurs, if the model has a use for that.
+
+    A model has it for all data or for none.
+    """
+    counted: Callable[[Rows], Tally | None] | None = getattr(model, "tally", None)
+    return counted(rows) if counted else None
 
 
-def join(tallies: Sequence[Tally], n: int) -> Blocks:
+def join(model: Any, tallies: Sequence[Tally], n: int) -> Blocks:
     """Return the blocks of ``n`` observations that were tallied part by part."""
     rows, place = np.unique(np.concatenate([rows for rows, _ in tallies]), return_inverse=True)
     times = np.concatenate([times for _, times in tallies])
-    return Blocks([rows], n, np.bincount(place, weights=times).astype(float))
+    counts = np.bincount(place, weights=times).astype(float)
+    return Blocks(model, [rows], n, rows[:1], counts)

@@ -3,14 +3,15 @@
 Needs the extra ``dask`` (``pip install ".[dask]"``). Nothing here is imported without Dask data.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import dask
 import numpy as np
+from dask.delayed import Delayed
 
-from em_core.blocks import Blocks, Checks, Parameters, Result, Rows, Tally, join, visit
+from em_core.blocks import Blocks, Checks, Parameters, Result, Rows, Tally, join, tally, visit
 from em_core.numerics import Array
 
 
@@ -18,21 +19,8 @@ from em_core.numerics import Array
 class ClusterBlocks(Blocks):
     """Blocks that stay where Dask has them.
 
-    Attributes
-    ----------
-    parts : sequence of dask.delayed.Delayed
-        Each stands for an array of rows, or for a list of such arrays.
-    n : int
-        Number of observations.
-    first : ndarray
-        The first row, to check parameters against.
+    Each of ``parts`` is delayed, and stands for an array of rows or for a list of such arrays.
     """
-
-    first: Rows | None = None
-
-    def check(self, model: Checks[Parameters], params: Parameters) -> None:
-        """Raise ValueError unless the model accepts the parameters with these data."""
-        model.check(self.first, params)  # type: ignore[arg-type]
 
     def map(self, function: Callable[[Rows, Array | None], Result]) -> Iterator[Result]:
         """Yield ``function(rows, None)`` of each block, in the order of the rows."""
@@ -46,8 +34,8 @@ def _visit(function: Callable[[Rows, Array | None], Result], part: Any) -> list[
     return [result for rows in _arrays(part) for result in visit(function, rows, None, threads=1)]
 
 
-def _arrays(part: Any) -> Sequence[Rows]:
-    return [part] if isinstance(part, np.ndarray) else list(part)
+def _arrays(part: Any) -> list[Rows]:
+    return [np.asarray(rows) for rows in (part if isinstance(part, list | tuple) else [part])]
 
 
 def prepare(model: Checks[Parameters], data: Any, params: Parameters) -> Blocks:
@@ -55,28 +43,37 @@ def prepare(model: Checks[Parameters], data: Any, params: Parameters) -> Blocks:
 
     The data are checked, and tallied if the model can, where they are.
     """
-    if getattr(data, "ndim", 1) > 1:
-        data = data.rechunk(dict.fromkeys(range(1, data.ndim), -1))
+    if isinstance(data, Delayed):  # which has every attribute one asks for
+        raise ValueError("Dask data must be an array or a bag of arrays, got a Delayed")
+    dimensions = getattr(data, "ndim", 1)
+    if dimensions == 0:
+        raise ValueError("Dask data must be an array or a bag of arrays, got a single value")
+    if dimensions > 1:
+        data = data.rechunk(dict.fromkeys(range(1, dimensions), -1))
     parts = np.ravel(data.to_delayed()).tolist()
     look = dask.delayed(_look, pure=False)
-    looks = dask.compute(*(look(model, part, params) for part in parts))
-    n, tallies = 0, []
-    for i, (error, length, tallied, _) in enumerate(looks):
-        if error is not None:
-            raise ValueError(f"in block {i} of the data: {error}")
+    n, tallies, first = 0, [], None
+    for i, found in enumerate(dask.compute(*(look(model, part, params) for part in parts))):
+        if isinstance(found, str):
+            raise ValueError(f"in block {i} of the data: {found}")
+        length, tallied, row = found
         n += length
         tallies += tallied
-    if tallies:
-        return join(tallies, n)
-    return ClusterBlocks(parts, n, first=looks[0][3])
+        first = row if first is None else first
+    if first is None:
+        raise ValueError("data must hold at least one observation, got no block")
+    return join(model, tallies, n) if tallies else ClusterBlocks(model, parts, n, first)
 
 
-def _look(model: Any, part: Any, params: Any) -> tuple[str | None, int, list[Tally], Rows | None]:
-    arrays, tally = _arrays(part), getattr(model, "tally", None)
+def _look(model: Any, part: Any, params: Any) -> str | tuple[int, list[Tally], Rows]:
+    """Return what is wrong with a part, or its length, its tallies and its first row."""
+    arrays = _arrays(part)
+    if not arrays:
+        return "data must hold at least one observation, got no array"
     try:
         for rows in arrays:
             model.check(rows, params)
     except ValueError as error:
-        return str(error), 0, [], None
-    tallied = [tally(rows) for rows in arrays] if tally else []
-    return None, sum(map(len, arrays)), [t for t in tallied if t is not None], arrays[0][:1]
+        return str(error)
+    tallied = [tally(model, rows) for rows in arrays]
+    return sum(map(len, arrays)), [t for t in tallied if t is not None], arrays[0][:1]

@@ -416,9 +416,12 @@ def fit_labelled(
 
     Parameters
     ----------
-    model, data, init
-        As for :func:`iterate`. ``init`` gives what the M-step keeps: fixed weights, and the
-        parameters of a component without data.
+    model : Model
+        Supplies the M-step.
+    data : array_like, shape (n,) or (n, d), as the model wants it
+        The observations, in one array.
+    init : Params
+        Gives what the M-step keeps: fixed weights, and the parameters of a component without data.
     labels : array_like of int, shape (n,)
         The component of each observation, from 0.
 

@@ -27,8 +27,9 @@ from em_core.numerics import (
     draw_rows,
 )
 
-# An inertia below this fraction of the squared coordinates would lose digits as their difference.
-_RESOLVED = 1e-3
+# Products of coordinates are known to about 1e-16 of a squared coordinate. Below these fractions of
+# it, an inertia has lost more than its last digits, and so has the gap between two centroids.
+_RESOLVED_INERTIA, _RESOLVED_GAP = 1e-3, 1e-6
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,15 +112,15 @@ def _squared_distances(data: npt.NDArray[Any], centroids: Array) -> tuple[Array,
 
     From the distances of a point, something may be missing that is the same for all centroids.
     """
-    # ||x - c||^2 - ||x||^2 = ||c||^2 - 2 c.x, by one product of matrices.
-    distances = (-2 * centroids) @ data.T
-    distances += (centroids**2).sum(axis=1)[:, None]
-    squares = float(np.einsum("nd,nd->", data, data, dtype=float))
-    # Far from zero, or in clusters much tighter than their distances, it would lose digits.
-    least = distances.min(axis=0)
-    inertia = float(least.sum()) + squares
-    if inertia > _RESOLVED * squares:
-        return distances, least, inertia
+    if _products_resolve(data, centroids):
+        # ||x - c||^2 - ||x||^2 = ||c||^2 - 2 c.x, by one product of matrices.
+        distances = (-2 * centroids) @ data.T
+        distances += (centroids**2).sum(axis=1)[:, None]
+        least = distances.min(axis=0)
+        squares = float(np.einsum("nd,nd->", data, data, dtype=float))
+        inertia = float(least.sum()) + squares
+        if inertia > _RESOLVED_INERTIA * squares:
+            return distances, least, inertia
     distances = np.zeros((len(centroids), len(data)))
     for axis, coordinates in enumerate(np.ascontiguousarray(data.T)):
         differences = coordinates - centroids[:, axis, None]
@@ -127,6 +128,14 @@ def _squared_distances(data: npt.NDArray[Any], centroids: Array) -> tuple[Array,
         distances += differences
     least = distances.min(axis=0)
     return distances, least, float(least.sum())
+
+
+def _products_resolve(data: npt.NDArray[Any], centroids: Array) -> bool:
+    """Return whether products about zero tell the nearest two centroids apart for every point."""
+    apart = ((centroids[:, None] - centroids) ** 2).sum(axis=2)
+    np.fill_diagonal(apart, np.inf)
+    farthest = max(abs(float(data.max())), abs(float(data.min())))
+    return bool(apart.min() > _RESOLVED_GAP * data.shape[1] * farthest**2)
 
 
 def simulate(

@@ -11,9 +11,6 @@ from scipy.optimize import linear_sum_assignment
 
 Array = npt.NDArray[np.float64]
 
-# Between these, a sum of densities has all its digits: what underflows is no part of them.
-_LOW, _HIGH = 1e-280, 1e280
-
 # Weights typed in with six digits (0.333333) are still meant to sum to one.
 _WEIGHT_SUM_ACCURACY = 1e-5
 
@@ -33,18 +30,13 @@ def posterior(log_joint: Array) -> tuple[Array, Array]:
     log_evidence : ndarray, shape (n,)
         log p(x_i), in nats; minus infinity in such a row.
     """
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        joint = np.exp(log_joint)
+    peak = log_joint.max(axis=1)
+    peak[~np.isfinite(peak)] = 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        joint = log_joint - peak[:, None]
+        np.exp(joint, out=joint)
         evidence = joint.sum(axis=1)
-        # Nearly always this is all. Where a row is out of reach of a float, its peak is taken out.
-        if evidence.min(initial=1.0) > _LOW and evidence.max(initial=1.0) < _HIGH:
-            joint *= (1 / evidence)[:, None]  # a quarter of the time of a division in each place
-            return joint, np.log(evidence)
-        peak = log_joint.max(axis=1)
-        peak[~np.isfinite(peak)] = 0.0
-        joint = np.exp(log_joint - peak[:, None])
-        evidence = joint.sum(axis=1)
-        joint *= (1 / evidence)[:, None]
+        joint *= (1 / evidence)[:, None]  # a quarter of the time of a division in each place
         return joint, np.log(evidence) + peak
 
 

@@ -136,13 +136,14 @@ def bound_slice(
         interval = {"first": shown[0], "last": shown[-1]}
         at = run.steps[t].params
         here = getattr(at, field)[component]
-        after = next(islice(iterate(model, data, at), 1, None)).params
+        with turn(run.problem.work * 2):
+            after = next(islice(iterate(model, data, at), 1, None)).params
+            bound = lower_bound(model, data, at)
         top = getattr(after, field)[component]
         reach = max(_REACH * abs(top - here), _LEAST_REACH * (domain[1] - domain[0]))
         grid = np.linspace(
             max(min(here, top) - reach, domain[0]), min(max(here, top) + reach, domain[1]), _SLICE
         )
-        bound = lower_bound(model, data, at)
         along = [put(at, field, component, x) for x in grid]
         with turn(run.problem.work * _SLICE):
             objectives = [objective_of(model, data, params) for params in along]

@@ -5,6 +5,7 @@ import tracemalloc
 from itertools import islice
 
 import numpy as np
+import pandas as pd
 import pytest
 from contract import assert_params_close
 from hypothesis import given, settings
@@ -96,7 +97,8 @@ class TestThreads:
         with pytest.raises(ZeroDivisionError, match="here"):
             fit(Fails(), NUMBERS, GAUSSIANS)
 
-    def test_a_collapse_does_not_warn(self):
+    def test_a_collapse_does_not_warn(self, monkeypatch):
+        monkeypatch.setattr(blocks, "n_threads", 2)
         data = np.concatenate([NUMBERS, np.full(ROWS, 9.0)])
         start = GaussianParams([0.0, 9.0], [3.0, 1e-3], [0.5, 0.5])
         assert fit(GaussianMixture(), data, start).status == "non_finite"
@@ -135,6 +137,7 @@ class TestSequences:
         files = Files(np.split(NUMBERS[: 5 * BLOCK_ROWS], 5))
         steps = iterate(GaussianMixture(), files, GAUSSIANS)
         looked = len(files.loaded)
+        assert looked <= 7  # once to check them all, and the first to see what they are
         next(steps)
         next(steps)
         assert files.loaded[looked:] == [0, 1, 2, 3, 4] * 2
@@ -169,11 +172,30 @@ class TestSequences:
         _, _, init = PROBLEMS["six axes"]
         assert steps_of(KMeans(), rows, init) == steps_of(KMeans(), POINTS[:50], init)
 
+    def test_blocks_need_not_be_plain_arrays(self):
+        parts = [NUMBERS[:500], NUMBERS[500:900].tolist(), pd.Series(NUMBERS[900:2000])]
+        ours = steps_of(GaussianMixture(), parts, GAUSSIANS)
+        whole = steps_of(GaussianMixture(), NUMBERS[:2000], GAUSSIANS)
+        assert_params_close(ours[-1].params, whole[-1].params, rtol=1e-10)
+
+    def test_are_not_taken_by_another_model(self):
+        data = prepare(BinomialMixture(10), HEADS, COINS)
+        with pytest.raises(ValueError, match=r"^these data were prepared for Binomial.*10"):
+            fit(BinomialMixture(9), data, COINS)
+
+    def test_many_outcomes_are_not_tallied(self):
+        coins = BinomialMixture(10**9)
+        data = np.random.default_rng(1).binomial(10**9, 0.3, 3 * BLOCK_ROWS)
+        parts = np.split(data, 3)
+        assert prepare(coins, parts, COINS).counts is None
+        assert steps_of(coins, parts, COINS) == steps_of(coins, data, COINS)
+
     def test_restarts_take_them(self):
         files = Files(np.split(NUMBERS[: 5 * BLOCK_ROWS], 5))
         rng = np.random.default_rng(1)
         inits = [gaussian_mixture.guess_from_points(NUMBERS, 3, rng=rng) for _ in range(3)]
         ours = fit_restarts(GaussianMixture(), files, inits, max_iter=5)
+        assert len(files.loaded) <= 7 + 5 * 3 * 6  # a guess is checked without them
         whole = fit_restarts(GaussianMixture(), NUMBERS[: 5 * BLOCK_ROWS], inits, max_iter=5)
         assert [t.steps for t in ours] == [t.steps for t in whole]
         assert best(ours).final.objective == best(whole).final.objective

@@ -166,3 +166,25 @@ def test_guess_is_checked_before_the_first_pass(client):
     there = dask.array.from_array(NUMBERS, chunks=BLOCK_ROWS)
     with pytest.raises(ValueError, match=r"stds must be finite and larger than 0"):
         fit(GaussianMixture(), there, GaussianParams([0.0], [0.0], [1.0]))
+
+
+@pytest.mark.parametrize(
+    ("there", "message"),
+    [
+        (lambda: dask.bag.from_sequence([NUMBERS[:9]]).filter(len).map(lambda _: None), "block 0"),
+        (lambda: dask.bag.from_sequence([NUMBERS[:9]]).filter(lambda _: False), "got no array"),
+        (lambda: dask.array.from_array(np.array(1.0)), "got a single value"),
+        (lambda: dask.delayed(NUMBERS), "must be an array or a bag of arrays, got a Delayed"),
+    ],
+)
+def test_what_is_no_data_is_refused(client, there, message):
+    with pytest.raises(ValueError, match=message):
+        fit(GaussianMixture(), there(), GAUSSIANS)
+
+
+def test_bag_may_hold_lists(client):
+    parts = [part.tolist() for part in np.split(NUMBERS[:3_000], 3)]
+    there = dask.bag.from_sequence([parts], npartitions=1).flatten()
+    ours = steps_of(GaussianMixture(), there, GAUSSIANS)[-1]
+    whole = steps_of(GaussianMixture(), NUMBERS[:3_000], GAUSSIANS)[-1]
+    assert_params_close(ours.params, whole.params, rtol=1e-10)

@@ -3,6 +3,8 @@
 import asyncio
 import os
 import shutil
+import subprocess
+import urllib.error
 import urllib.request
 from collections import defaultdict
 
@@ -10,13 +12,14 @@ import pytest
 
 from benchmarks.client import Session
 from benchmarks.load import Plan, run
-from benchmarks.servers import serve_behind_nginx
+from benchmarks.servers import ROOT, serve_behind_nginx
+
+NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 
 pytestmark = [
     pytest.mark.deploy,
     pytest.mark.skipif(
-        shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin") is None
-        and "CI" not in os.environ,
+        NGINX is None and "CI" not in os.environ,
         reason="no nginx on this machine",
     ),
 ]
@@ -34,6 +37,29 @@ def get(farm, path, **headers):
     request = urllib.request.Request(f"http://{farm.address}{path}", headers=headers)
     with OPENER.open(request, timeout=10) as response:
         return response.headers, response.read()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="nginx may only write into its folders as root")
+def test_configuration_loads_as_it_stands(tmp_path):
+    site = ROOT / "deploy" / "nginx.conf"
+    (tmp_path / "nginx.conf").write_text(
+        f"pid {tmp_path}/pid; events {{}} http {{ access_log off; include {site}; }}"
+    )
+    command = [NGINX, "-t", "-e", "stderr", "-c", str(tmp_path / "nginx.conf")]
+    found = subprocess.run(command, capture_output=True, text=True)
+    assert found.returncode == 0, found.stderr
+
+
+def test_downloads_are_looked_for_in_every_process(farm):
+    """After a process has come back, a student's session and cookie may lead to different ones."""
+    for server in farm.servers:
+        url = f"http://{server.address}/media/none.csv"
+        with pytest.raises(urllib.error.HTTPError, match="404"):
+            OPENER.open(url, timeout=10)
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        get(farm, "/media/none.csv", Cookie="em_student=x")
+    asked = farm.log.read_text().splitlines()[-1]
+    assert all(server.address in asked for server in farm.servers)
 
 
 def test_new_student_gets_a_cookie_and_keeps_it(farm):
@@ -57,9 +83,10 @@ def test_student_stays_with_one_process_and_a_class_uses_both(farm):
     async def visits():
         await asyncio.gather(*(visit() for _ in range(12)))
 
+    before = len(farm.log.read_text().splitlines())
     asyncio.run(visits())
     processes = defaultdict(set)
-    for line in farm.log.read_text().splitlines():
+    for line in farm.log.read_text().splitlines()[before:]:
         cookie, process = line.split(maxsplit=1)
         processes[cookie].add(process)
     processes.pop("-")
@@ -74,7 +101,11 @@ def test_static_files_are_compressed_and_kept(farm):
     headers, plain = get(farm, f"/static/{script}")
     assert headers["Content-Encoding"] is None
     assert "immutable" in headers["Cache-Control"]
+    asked = farm.log.read_text().splitlines()[-1]
+    assert asked.split()[-1] != "-"
     headers, packed = get(farm, f"/static/{script}", **{"Accept-Encoding": "gzip"})
+    # The second time no process was asked.
+    assert farm.log.read_text().splitlines()[-1].split()[-1] == "-"
     assert headers["Content-Encoding"] == "gzip"
     assert len(packed) < 0.5 * len(plain)
 

@@ -479,3 +479,14 @@ class TestAnyGuess:
         first, second = guess(data, 3, rng=rng), guess(data, 3, rng=rng)
         assert first == guess(data, 3, rng=np.random.default_rng(6))
         assert first != second
+
+
+def test_a_component_out_of_reach_does_not_depend_on_the_cut():
+    x = np.random.default_rng(0).uniform(19, 21, 200)
+    start = GaussianParams([0.0, 60.0], [1.0, 1.0], [0.5, 0.5])
+    data = np.append(x, -60.0)
+    one, two = (
+        fit(GaussianMixture(), d, start, tol=0, max_iter=40) for d in (data, [x, data[200:]])
+    )
+    assert one.status is two.status
+    np.testing.assert_allclose(one.final.params.means, two.final.params.means)

@@ -299,3 +299,32 @@ def test_guess_refuses_bad_data(guess):
         guess(np.ones(3), 2, rng=np.random.default_rng(0))
     with pytest.raises(ValueError, match=r"^data must be finite, got nan at \[0, 0\]"):
         guess(np.full((3, 2), np.nan), 2, rng=np.random.default_rng(0))
+
+
+class TestDigits:
+    """Distances by products lose digits far from zero; then differences are taken."""
+
+    @pytest.mark.parametrize("offset", [0.0, 1e3, 1e8])
+    @pytest.mark.parametrize("far", [1e2, 1e7])
+    def test_wide_cluster_does_not_hide_a_tight_pair(self, offset, far):
+        rng = np.random.default_rng(0)
+        pair = offset + rng.choice([0.0, 1.0], 500)[:, None] + rng.normal(0, 0.1, (500, 1))
+        data = np.concatenate([pair, offset - 10 * far + rng.normal(0, far, (500, 1))])
+        start = KMeansParams(offset + np.array([[-0.2], [0.9], [-10 * far]]))
+        found = fit(KMeans(), data, start, tol=0).final.params.centroids[:2, 0]
+        assert found == pytest.approx([offset, offset + 1], abs=0.03)
+
+    @pytest.mark.parametrize("scale", [1.0, 1e-9])
+    def test_assignments_and_inertia_are_those_of_differences(self, scale):
+        rng = np.random.default_rng(1)
+        centres = np.array([[0.0, 0, 0, 0], [1, 0, 0, 0], [1e4, 0, 0, 0]]) * scale
+        data = centres[rng.integers(0, 3, 900)] + rng.normal(0, 0.2 * scale, (900, 4))
+        squares = ((data[:, None] - centres) ** 2).sum(axis=2)
+        found = KMeans().e_step(data, KMeansParams(centres))
+        np.testing.assert_array_equal(found.responsibilities.argmax(axis=1), squares.argmin(axis=1))
+        assert found.objective == pytest.approx(-squares.min(axis=1).sum(), rel=1e-12)
+
+    def test_two_centroids_in_one_place_share_no_point(self):
+        data = np.random.default_rng(2).normal(size=(50, 3))
+        found = KMeans().e_step(data, KMeansParams([[0.0] * 3, [0.0] * 3]))
+        assert list(found.responsibilities.sum(axis=0)) == [50, 0]
