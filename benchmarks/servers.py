@@ -34,6 +34,9 @@ PATHS = {
 _FOLDERS = {OURS: ROOT, ORDINARY: ROOT / "benchmarks" / "ordinary"}
 
 
+# Ours as ``deploy/em@.service`` has it, the other as it comes.
+_ENVIRONMENT = {OURS: {"MALLOC_ARENA_MAX": "2"}, ORDINARY: {}}
+
 # Never through a proxy: the apps are on this machine.
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -196,7 +199,7 @@ def serve(name: str) -> Iterator[Server]:
         process = subprocess.Popen(
             command,
             cwd=_FOLDERS[name],
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": str(ROOT), **_ENVIRONMENT[name]},
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -24,7 +24,7 @@ _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
 # Results kept for each cached function. The largest run allowed takes a few megabytes.
-_CACHED_RUNS = 64
+_CACHED_RUNS = 32
 
 # Observations times components times iterations that may be spent on finding the limit.
 _LIMIT_WORK = 3e7

@@ -238,8 +238,9 @@ def expected_counts(
     counts = [n * np.exp(model.log_joint(outcomes, p)).sum(axis=1) for p in params]
     return arrow(
         {
-            "iteration": np.repeat(np.arange(len(params)), len(outcomes)),
-            "outcome": np.tile(outcomes, len(params)),
+            # The largest of all tables, and only drawn.
+            "iteration": np.repeat(np.arange(len(params), dtype=np.int16), len(outcomes)),
+            "outcome": np.tile(outcomes.astype(np.int16), len(params)),
             "count": np.concatenate(counts),
         }
     )
