@@ -7,6 +7,7 @@ import subprocess
 import urllib.error
 import urllib.request
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -31,6 +32,12 @@ OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 def farm():
     with serve_behind_nginx(2) as farm:
         yield farm
+
+
+def run_apart(coroutine):
+    """Run it in a thread of its own: in this one the browser tests may have an event loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def get(farm, path, **headers):
@@ -84,7 +91,7 @@ def test_student_stays_with_one_process_and_a_class_uses_both(farm):
         await asyncio.gather(*(visit() for _ in range(12)))
 
     before = len(farm.log.read_text().splitlines())
-    asyncio.run(visits())
+    run_apart(visits())
     processes = defaultdict(set)
     for line in farm.log.read_text().splitlines()[before:]:
         cookie, process = line.split(maxsplit=1)
@@ -113,7 +120,7 @@ def test_static_files_are_compressed_and_kept(farm):
 def test_killed_process_costs_its_students_nothing_but_a_moment(farm):
     """The last test here: one process is gone after it."""
     plan = Plan(("two-coins", "gaussian-mixture", "k-means"), every=1.0, kill=True)
-    tally = asyncio.run(run(farm, 12, plan, seconds=10))
+    tally = run_apart(run(farm, 12, plan, seconds=10))
     assert tally.errors == {}
     assert len(farm.alive) == 1
     assert tally.returned > 0
