@@ -11,6 +11,9 @@ from scipy.optimize import linear_sum_assignment
 
 Array = npt.NDArray[np.float64]
 
+# Between these, densities, their sums and their quotients have all their digits.
+_LOW, _HIGH = 1e-290, 1e290
+
 # Weights typed in with six digits (0.333333) are still meant to sum to one.
 _WEIGHT_SUM_ACCURACY = 1e-5
 
@@ -30,13 +33,18 @@ def posterior(log_joint: Array) -> tuple[Array, Array]:
     log_evidence : ndarray, shape (n,)
         log p(x_i), in nats; minus infinity in such a row.
     """
-    peak = log_joint.max(axis=1)
-    peak[~np.isfinite(peak)] = 0.0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        joint = log_joint - peak[:, None]
-        np.exp(joint, out=joint)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        joint = np.exp(log_joint)
         evidence = joint.sum(axis=1)
-        joint *= (1 / evidence)[:, None]  # a quarter of the time of a division in each place
+        if joint.min(initial=1.0) > _LOW and evidence.max(initial=1.0) < _HIGH:
+            joint *= (1 / evidence)[:, None]  # a quarter of the time of a division in each place
+            return joint, np.log(evidence)
+        # Some density is out of reach of a float: take the largest out of each row first.
+        peak = log_joint.max(axis=1)
+        peak[~np.isfinite(peak)] = 0.0
+        joint = np.exp(log_joint - peak[:, None])
+        evidence = joint.sum(axis=1)
+        joint *= (1 / evidence)[:, None]
         return joint, np.log(evidence) + peak
 
 
