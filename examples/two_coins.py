@@ -40,7 +40,7 @@ SAME = 1e-6  # heads probabilities closer than this are one
 APART = 0.01  # a small distance between two coins
 POOR = 1e-3  # log-likelihood per trial that a good start would gain
 MAP_STARTS = 101  # along each side of the map
-MAP_WORK = 2.5e8  # starts times rows times components times iterations that it may cost
+MAP_WORK = 1.2e8  # starts times rows times components times iterations that it may cost
 MAP_ENDS = ("A above B", "A below B", "both equal", "impossible")
 
 
