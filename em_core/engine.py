@@ -12,9 +12,10 @@ and decide when to stop. The statistics are sums over observations, so the data 
 (:mod:`em_core.blocks`), and only the sums are kept.
 """
 
+import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from itertools import count
 from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar, cast
@@ -50,7 +51,7 @@ class Params:
 
     def __post_init__(self) -> None:
         lengths = {}
-        for name in self.__dataclass_fields__:
+        for name in _names(type(self)):  # type: ignore[arg-type] # a class has a hash
             given = getattr(self, name)
             try:
                 array = np.array(given, dtype=float)
@@ -73,7 +74,8 @@ class Params:
 
     def arrays(self) -> dict[str, Array]:
         """Return the parameter arrays by name."""
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        names = _names(type(self))  # type: ignore[arg-type] # a class has a hash
+        return {name: getattr(self, name) for name in names}
 
     def relabel(self, order: npt.ArrayLike) -> Self:
         """Return the same parameters with component ``order[j]`` in place ``j``."""
@@ -87,6 +89,11 @@ class Params:
         return all(np.array_equal(mine[name], theirs[name]) for name in mine)
 
     __hash__ = None  # type: ignore[assignment]
+
+
+@functools.cache
+def _names(kind: type[Any]) -> tuple[str, ...]:
+    return tuple(field.name for field in fields(kind))
 
 
 class EStep(NamedTuple):

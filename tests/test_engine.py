@@ -1,7 +1,7 @@
 import re
 from dataclasses import FrozenInstanceError, dataclass
 from itertools import islice
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -385,6 +385,14 @@ class TestParams:
         assert list(params.arrays()) == ["centroids"]
         assert START.n_components == 2
         assert list(START.arrays()) == ["heads_prob", "weights"]
+
+    def test_what_belongs_to_the_class_is_no_parameter(self):
+        @dataclass(frozen=True, eq=False)
+        class Length(Params):
+            unit: ClassVar[str] = "cm"
+            at: np.ndarray
+
+        assert list(Length([1.0]).arrays()) == ["at"]
 
     def test_is_a_copy(self):
         given = np.array([0.6, 0.5])
