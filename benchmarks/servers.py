@@ -33,12 +33,14 @@ PATHS = {
 # Each app is started in its own folder, where Streamlit looks for its configuration.
 _FOLDERS = {OURS: ROOT, ORDINARY: ROOT / "benchmarks" / "ordinary"}
 
-
 # Ours as ``deploy/em@.service`` has it, the other as it comes.
 _ENVIRONMENT = {OURS: {"MALLOC_ARENA_MAX": "2"}, ORDINARY: {}}
 
 # Never through a proxy: the apps are on this machine.
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+# Debian keeps it where only root looks for programs. None if it is not installed.
+NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
 
 
 def machine_cpu_seconds() -> float:
@@ -124,7 +126,7 @@ class Farm:
 
     def cookie(self) -> str:
         """Return the cookie that nginx gives a new student."""
-        with _opener.open(f"http://{self.address}/", timeout=5) as response:
+        with OPENER.open(f"http://{self.address}/", timeout=5) as response:
             return response.headers["Set-Cookie"].partition(";")[0]
 
 
@@ -137,15 +139,14 @@ def serve_behind_nginx(n_processes: int) -> Iterator[Farm]:
     RuntimeError
         If nginx is not installed, or something ends or does not answer in time.
     """
-    nginx = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
-    if nginx is None:
+    if NGINX is None:
         raise RuntimeError("nginx is not installed")
     with ExitStack() as stack:
         servers = [stack.enter_context(serve(OURS)) for _ in range(n_processes)]
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = free_port()
         (folder / "nginx.conf").write_text(_on_loopback(servers, port, folder))
-        command = [nginx, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+        command = [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
         log = stack.enter_context((folder / "log").open("wb"))
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         stack.callback(_stop, process)
@@ -227,7 +228,7 @@ def _wait(name: str, url: str, process: subprocess.Popen[bytes], log: Path) -> N
         if process.poll() is not None:
             raise RuntimeError(f"{name} ended:\n{log.read_text()}")
         try:
-            with _opener.open(url, timeout=5):
+            with OPENER.open(url, timeout=5):
                 return
         except (urllib.error.URLError, ConnectionError, TimeoutError):
             time.sleep(0.1)

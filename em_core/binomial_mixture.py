@@ -31,9 +31,7 @@ from em_core.numerics import (
 
 _TALLIED_OUTCOMES = 2**16  # different head counts, at the most, for which trials are counted
 _TALLIED_ROWS = 2**20  # trials that are counted at once
-_GRID_NUMBERS = (
-    2**17
-)  # log densities that a grid of starts works on at once: they stay in the cache
+_GRID_NUMBERS = 2**17  # log densities of a grid of starts that are computed at once, in the cache
 _NEVER = -1e300  # stands for the logarithm of zero
 
 

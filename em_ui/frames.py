@@ -112,13 +112,12 @@ def extend(table: pa.Table, **columns: Any) -> pa.Table:
 
 def _steps(trace: Trace[Any], names: Sequence[str]) -> pa.Table:
     t, k = len(trace.steps), trace.final.params.n_components
-    columns: dict[str, Any] = {}
-    for field in trace.final.params.arrays():
-        values = np.array([getattr(step.params, field) for step in trace.steps])
-        if values.ndim == 2:
-            columns[field] = values.ravel()
-        else:
-            columns.update(zip(_AXES, values.reshape(t * k, -1).T, strict=True))
+    columns = _columns(
+        {
+            field: np.concatenate([getattr(step.params, field) for step in trace.steps])
+            for field in trace.final.params.arrays()
+        }
+    )
     path = np.column_stack(list(columns.values()))
     movement = np.full(t * k, np.nan)
     movement[k:] = np.linalg.norm(path[k:] - path[:-k], axis=1)
@@ -136,13 +135,18 @@ def _steps(trace: Trace[Any], names: Sequence[str]) -> pa.Table:
 
 def by_component(params: Params, names: Sequence[str]) -> pa.Table:
     """Return parameters with one row per component; a parameter in the plane gives x and y."""
-    columns: dict[str, Any] = {"component": list(names[: params.n_components])}
-    for field, values in params.arrays().items():
+    return arrow({"component": list(names[: params.n_components]), **_columns(params.arrays())})
+
+
+def _columns(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return parameters by name, and those in the plane as x and y."""
+    columns = {}
+    for field, values in arrays.items():
         if values.ndim == 1:
             columns[field] = values
         else:
             columns.update(zip(_AXES, values.T, strict=True))
-    return arrow(columns)
+    return columns
 
 
 def flat(params: Params, names: Sequence[str]) -> dict[str, float]:
@@ -240,7 +244,7 @@ def expected_counts(
         {
             # The largest of all tables, and only drawn.
             "iteration": np.repeat(np.arange(len(params), dtype=np.int16), len(outcomes)),
-            "outcome": np.tile(outcomes.astype(np.int16), len(params)),
+            "outcome": np.tile(outcomes.astype(np.int32), len(params)),
             "count": np.concatenate(counts),
         }
     )

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import subprocess
 import urllib.error
 import urllib.request
@@ -13,9 +12,7 @@ import pytest
 
 from benchmarks.client import Session
 from benchmarks.load import Plan, run
-from benchmarks.servers import ROOT, serve_behind_nginx
-
-NGINX = shutil.which("nginx", path=f"{os.environ['PATH']}:/usr/sbin")
+from benchmarks.servers import NGINX, OPENER, ROOT, serve_behind_nginx
 
 pytestmark = [
     pytest.mark.deploy,
@@ -24,8 +21,6 @@ pytestmark = [
         reason="no nginx on this machine",
     ),
 ]
-
-OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 @pytest.fixture(scope="module")
