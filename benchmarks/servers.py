@@ -99,7 +99,8 @@ class Farm:
     servers : sequence of Server
         The processes.
     log : Path
-        A line for each request that nginx passed on: the student's cookie, and the process.
+        A line for each request that nginx has finished: the student's cookie, the path, and the
+        processes that were asked. A request is finished a little after its answer has arrived.
     """
 
     name: str
@@ -171,7 +172,8 @@ def _on_loopback(servers: Sequence[Server], port: int, folder: Path) -> str:
     return (
         f"{user}daemon off; pid {folder}/pid; worker_processes 1; worker_rlimit_nofile 8192;\n"
         f"events {{ worker_connections 4096; }}\n"
-        "http { include /etc/nginx/mime.types; log_format em '$cookie_em_student $upstream_addr';\n"
+        "http { include /etc/nginx/mime.types;\n"
+        "log_format em '$cookie_em_student $uri $upstream_addr';\n"
         f"access_log {folder}/access em;\n{paths}{site}}}\n"
     )
 
