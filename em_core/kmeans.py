@@ -9,6 +9,7 @@ points. The two steps never raise the inertia, the summed squared distance
 objective here is minus the inertia.
 """
 
+import functools
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -37,6 +38,13 @@ class KMeansParams(Params):
     """Centroids, shape (K, d), in the units of the data."""
 
     centroids: Array
+
+    @functools.cached_property
+    def least_gap(self) -> float:
+        """Squared distance between the nearest two centroids; infinite for a single one."""
+        apart = ((self.centroids[:, None] - self.centroids) ** 2).sum(axis=2)
+        np.fill_diagonal(apart, np.inf)
+        return float(apart.min())
 
 
 class KMeansStatistics(NamedTuple):
@@ -71,11 +79,14 @@ class KMeans:
 
     def e_step(self, data: npt.NDArray[Any], params: KMeansParams) -> EStep:
         """Assign each point to its nearest centroid, the first of equals."""
-        distances, least, inertia = _squared_distances(data, params.centroids)
+        distances, least, inertia = _squared_distances(np.asarray(data, dtype=float), params)
         nearest = distances == least
         if np.count_nonzero(nearest) != len(data):  # some point has two nearest centroids
             nearest = np.arange(len(distances))[:, None] == distances.argmin(axis=0)
-        return EStep(nearest.astype(float).T, -inertia)
+        # In the place of the distances, since an array more would crowd out of the cache what the
+        # M-step reads next.
+        np.copyto(distances, nearest)
+        return EStep(distances.T, -inertia)
 
     def statistics(
         self, data: npt.NDArray[Any], params: KMeansParams, responsibilities: Array
@@ -107,17 +118,18 @@ class KMeans:
         return float(2 * (move * deviations).sum() - counts @ (move**2).sum(axis=1))
 
 
-def _squared_distances(data: npt.NDArray[Any], centroids: Array) -> tuple[Array, Array, float]:
+def _squared_distances(data: Array, params: KMeansParams) -> tuple[Array, Array, float]:
     """Return ||x_i - c_k||^2, shape (K, n), the least for each point, and the sum of these.
 
     From the distances of a point, something may be missing that is the same for all centroids.
     """
-    if _products_resolve(data, centroids):
+    centroids, flat = params.centroids, data.reshape(-1)
+    squares = float(np.einsum("i,i->", flat, flat))  # sum_i ||x_i||^2
+    if _products_resolve(data, squares, params.least_gap):
         # ||x - c||^2 - ||x||^2 = ||c||^2 - 2 c.x, by one product of matrices.
         distances = (-2 * centroids) @ data.T
         distances += (centroids**2).sum(axis=1)[:, None]
         least = distances.min(axis=0)
-        squares = float(np.einsum("nd,nd->", data, data, dtype=float))
         inertia = float(least.sum()) + squares
         if inertia > _RESOLVED_INERTIA * squares:
             return distances, least, inertia
@@ -130,12 +142,13 @@ def _squared_distances(data: npt.NDArray[Any], centroids: Array) -> tuple[Array,
     return distances, least, float(least.sum())
 
 
-def _products_resolve(data: npt.NDArray[Any], centroids: Array) -> bool:
+def _products_resolve(data: Array, squares: float, least_gap: float) -> bool:
     """Return whether products about zero tell the nearest two centroids apart for every point."""
-    apart = ((centroids[:, None] - centroids) ** 2).sum(axis=2)
-    np.fill_diagonal(apart, np.inf)
+    # No point is farther from zero than all together, and often that is enough to know.
+    if least_gap > _RESOLVED_GAP * squares:
+        return True
     farthest = max(abs(float(data.max())), abs(float(data.min())))
-    return bool(apart.min() > _RESOLVED_GAP * data.shape[1] * farthest**2)
+    return bool(least_gap > _RESOLVED_GAP * data.shape[1] * farthest**2)
 
 
 def simulate(
