@@ -379,11 +379,10 @@ def draw_attribution(c: Controls, run: Run, settings: dict[str, Any]) -> None:
     n = len(run.problem.sample.data)
     if n > LISTED_TRIALS:
         st.caption(f"The first {LISTED_TRIALS:,} of {n:,} trials. The sums are over all.")
+    st.markdown("Each coin’s heads, summed over all trials, divided by its heads and tails:")
     sections.formula(
         [
-            rf"\text{{Coin {coin}: }} {heads:.2f}\text{{ heads, }}{tails:.2f}\text{{ tails}}"
-            rf"\quad\Rightarrow\quad \theta_{coin} &= \frac{{{heads:.2f}}}{{{heads:.2f} + "
-            rf"{tails:.2f}}} = {theta:.3f}"
+            rf"\theta_{coin} &= \frac{{{heads:.2f}}}{{{heads:.2f} + {tails:.2f}}} = {theta:.3f}"
             for coin, heads, tails, theta in zip(
                 COINS, sums.heads, sums.tails, update.heads_prob, strict=True
             )

@@ -134,11 +134,13 @@ with right:
         "**M-step.** Mean, standard deviation and share of each component, every value counted by "
         "its responsibility, with $N_k = \\sum_i r_{ik}$:"
     )
-    st.latex(
-        r"\mu_k = \frac{1}{N_k}\sum_i r_{ik}\,x_i \qquad "
-        r"\sigma_k^2 = \frac{1}{N_k}\sum_i r_{ik}\,(x_i-\mu_k)^2"
+    sections.formula(
+        [
+            r"\mu_k &= \frac{1}{N_k}\sum_i r_{ik}\,x_i",
+            r"\sigma_k^2 &= \frac{1}{N_k}\sum_i r_{ik}\,(x_i-\mu_k)^2",
+            r"\pi_k &= \frac{N_k}{n} \quad\text{if estimated}",
+        ]
     )
-    st.latex(r"\pi_k = \frac{N_k}{n}")
 st.markdown(
     "The log-likelihood, which neither step can lower, is "
     r"$\ell = \sum_i \log \sum_k \pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)$."

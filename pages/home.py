@@ -5,11 +5,11 @@ import streamlit as st
 from em_ui.controls import Controls
 
 LOOP = """
-flowchart LR
+flowchart TB
     G[Initial guess<br/>of the parameters] --> E
     E["E-step<br/>how probable is each group<br/>for each observation?"] --> M
     M["M-step<br/>maximum likelihood<br/>within the groups"] --> T
-    T{Is there still<br/>something to gain?} -- yes --> E
+    T([Is there still<br/>something to gain?]) -- yes --> E
     T -- no --> R[Estimate]
 """
 CARDS = (
@@ -68,19 +68,20 @@ with right:
     )
 
 st.header("The loop")
-st.mermaid_chart(
-    LOOP,
-    alt="The EM loop: from an initial guess to the E-step, the M-step and the convergence test; "
-    "while there is something to gain it returns to the E-step, otherwise the estimate is done",
-)
 left, right = st.columns(2)
 with left:
+    st.mermaid_chart(
+        LOOP,
+        alt="The EM loop: from an initial guess to the E-step, the M-step and the convergence "
+        "test; while there is something to gain it returns to the E-step, otherwise the estimate "
+        "is done",
+    )
+with right:
     st.markdown(
         "**When does it stop?** No round can lower the likelihood. When a round gains almost "
         "nothing, EM stops. This *convergence test* says that the climb is nearly over, or that "
         "the slope is flat here; it does not say that the hill is the highest."
     )
-with right:
     st.markdown(
         "**Why several initial guesses?** EM climbs the hill it starts on, and there may be higher "
         "ones. So one starts from several guesses and keeps the answer with the largest "

@@ -82,18 +82,30 @@ sections.answer(situation, after="After you have moved them")
 
 st.header("The formula")
 st.markdown("The log-likelihood of heights $x_1 \\dots x_n$ under a normal distribution is")
-st.latex(
-    r"\ell(\mu,\sigma) = -n\log\left(\sigma\sqrt{2\pi}\right)"
-    r" - \frac{1}{2\sigma^2}\sum_i (x_i-\mu)^2"
+sections.formula(
+    [
+        r"\ell(\mu,\sigma) ={}& -n\log\left(\sigma\sqrt{2\pi}\right)",
+        r"& - \frac{1}{2\sigma^2}\sum_i (x_i-\mu)^2",
+    ]
 )
 st.markdown("At the top of the hill both slopes are zero:")
-st.latex(
-    r"\frac{\partial\ell}{\partial\mu} = \frac{1}{\sigma^2}\sum_i (x_i-\mu) = 0"
-    r"\;\Rightarrow\; \hat\mu = \frac1n\sum_i x_i \qquad "
-    r"\frac{\partial\ell}{\partial\sigma} = -\frac{n}{\sigma} + \frac{1}{\sigma^3}"
-    r"\sum_i (x_i-\mu)^2 = 0"
-    r"\;\Rightarrow\; \hat\sigma^2 = \frac1n\sum_i (x_i-\hat\mu)^2"
-)
+for column, lines in zip(
+    st.columns(2),
+    (
+        (
+            r"\frac{\partial\ell}{\partial\mu} &= \frac{1}{\sigma^2}\sum_i (x_i-\mu) = 0",
+            r"\Rightarrow\; \hat\mu &= \frac1n\sum_i x_i",
+        ),
+        (
+            r"\frac{\partial\ell}{\partial\sigma} &= -\frac{n}{\sigma}"
+            r" + \frac{1}{\sigma^3}\sum_i (x_i-\mu)^2 = 0",
+            r"\Rightarrow\; \hat\sigma^2 &= \frac1n\sum_i (x_i-\hat\mu)^2",
+        ),
+    ),
+    strict=True,
+):
+    with column:
+        sections.formula(lines)
 st.markdown(
     f"Here $\\hat\\mu = {best.mean:.2f}$ cm and $\\hat\\sigma = {best.std:.2f}$ cm. The truth is "
     f"{population['mean']:g} and {population['std']:g}: the rest is the luck of the sample, and "
@@ -121,10 +133,7 @@ else:
         "adds up both ways in which it can have come about, and the logarithm of a sum does not "
         "come apart:"
     )
-    st.latex(
-        r"\ell = \sum_i \log\Big(\pi_1\,\mathcal N(x_i;\mu_1,\sigma_1^2) + "
-        r"\pi_2\,\mathcal N(x_i;\mu_2,\sigma_2^2)\Big)"
-    )
+    st.latex(r"\ell = \sum_i \log \sum_{k=1}^{2} \pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)")
     st.markdown(
         "Setting its slopes to zero gives equations in which every unknown depends on all the "
         "others. This is where EM comes in: guess, share each height between the groups, estimate "

@@ -88,19 +88,21 @@ if not c.sealed:
 st.header("The two steps")
 st.markdown(
     "**E-step.** How probable is each coin, given the $h_i$ heads of trial $i$ in $m$ tosses? "
-    "Bayes’ rule gives the *responsibilities*, the trial’s weights:"
+    "Bayes’ rule gives the *responsibilities*, the trial’s weights; the sum is over both coins:"
 )
 st.latex(
     r"w_{ik} = \frac{\pi_k\,\theta_k^{h_i}(1-\theta_k)^{m-h_i}}"
-    r"{\pi_A\,\theta_A^{h_i}(1-\theta_A)^{m-h_i} + \pi_B\,\theta_B^{h_i}(1-\theta_B)^{m-h_i}}"
+    r"{\sum_j \pi_j\,\theta_j^{h_i}(1-\theta_j)^{m-h_i}}"
 )
 st.markdown(
     "**M-step.** Share out the heads and tails by the weights, add them up, and take heads over "
     "tosses:"
 )
-st.latex(
-    r"\theta_k = \frac{\sum_i w_{ik}\,h_i}{\sum_i w_{ik}\,m}"
-    r"\qquad\text{and, if estimated,}\qquad\pi_k = \frac{1}{n}\sum_i w_{ik}"
+sections.formula(
+    [
+        r"\theta_k &= \frac{\sum_i w_{ik}\,h_i}{\sum_i w_{ik}\,m}",
+        r"\pi_k &= \frac{1}{n}\sum_i w_{ik} \quad\text{if estimated}",
+    ]
 )
 st.markdown(
     "K-Means gives each point wholly to one cluster; here a trial is shared. *Hard assignment* in "
