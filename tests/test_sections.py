@@ -216,10 +216,10 @@ class TestTwoCoinsByHand:
         np.testing.assert_allclose(
             page.frame("Weights and attributed")[["weight A", "weight B"]], shares, rtol=1e-12
         )
-        written = [line for line in page.formulas if "Coin" in line]
+        written = page.formulas[-2:]
         for line, heads, tails in zip(written, HEADS @ shares, (10 - HEADS) @ shares, strict=True):
             h, t = f"{heads:.2f}", f"{tails:.2f}"
-            assert figures(line) == [h, t, h, h, t, f"{heads / (heads + tails):.3f}"]
+            assert figures(line) == [h, h, t, f"{heads / (heads + tails):.3f}"]
         when = f"iteration {min(at, trace.n_iter)}" if at else "the initial guess"
         assert f"Here is the E-step at **{when}**" in page.text
 
