@@ -10,7 +10,6 @@ heads h. Which coin it was is not noted. The log-likelihood, binomial coefficien
 """
 
 from dataclasses import dataclass
-from numbers import Real
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +19,13 @@ from scipy.special import gammaln, xlog1py, xlogy
 from em_core.engine import EStep, Params, Sample, fit_labelled
 from em_core.numerics import (
     Array,
+    as_array,
     as_integer,
+    as_number,
     check_data,
+    check_kind,
     check_range,
+    check_rng,
     check_vector,
     check_weights,
     equal_weights,
@@ -94,6 +97,7 @@ class BinomialMixture:
                 f"data must be head counts from 0 to n_tosses = {self.n_tosses}, "
                 f"got {data[i]} at [{i}]"
             )
+        check_kind(params, BinomialParams)
         check_vector("heads_prob", params.heads_prob)
         check_range("heads_prob", params.heads_prob, 0, 1)
         check_weights(params.weights)
@@ -191,6 +195,7 @@ def simulate(
     ValueError
         If a count is not a positive whole number, or ``truth`` does not hold probabilities.
     """
+    check_rng(rng)
     n_trials = as_integer("n_trials", n_trials, minimum=1)
     BinomialMixture(n_tosses).check(np.zeros(1), truth)
     labels = rng.choice(truth.n_components, size=n_trials, p=truth.weights / truth.weights.sum())
@@ -209,13 +214,14 @@ def published_trials() -> Sample[BinomialParams]:
 
 
 def guess_uniform(
-    data: npt.NDArray[Any], n_components: int, *, rng: np.random.Generator
+    data: npt.ArrayLike, n_components: int, *, rng: np.random.Generator
 ) -> BinomialParams:
     """Start from heads probabilities uniform in [0, 1] and equal mixing weights.
 
     ``data`` is not looked at: it is there so that all guesses are called alike.
     """
     k = as_integer("n_components", n_components, minimum=1)
+    check_rng(rng)
     return BinomialParams(rng.uniform(size=k), equal_weights(k))
 
 
@@ -275,12 +281,14 @@ def fit_grid(
     ValueError
         If an argument is not as described.
     """
-    counts, starts = np.asarray(data), np.array(heads_prob, dtype=float)
+    if not isinstance(model, BinomialMixture):
+        raise ValueError(f"model must be a BinomialMixture, got {model!r}")
+    counts, starts = as_array("data", data), np.array(heads_prob, dtype=float)
     if starts.ndim != 2 or starts.size == 0:
         raise ValueError(f"heads_prob must have shape (S, K), got {starts.shape}")
     check_range("heads_prob", starts, 0, 1)
     model.check(counts, BinomialParams(starts[0], weights))  # type: ignore[arg-type]
-    if not (isinstance(tol, Real) and not isinstance(tol, bool) and np.isfinite(tol) and tol > 0):
+    if not 0 < as_number(tol) < np.inf:
         raise ValueError(f"tol must be a finite number above 0, got {tol!r}")
     limit = as_integer("max_iter", max_iter, minimum=0)
 

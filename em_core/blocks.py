@@ -9,7 +9,7 @@ depend on the number of threads, not even in its last bit.
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -17,7 +17,7 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from em_core.numerics import Array
+from em_core.numerics import Array, WrongShapeError, as_array
 
 # Rows taken at once: a block, its responsibilities and its temporaries stay in the cache.
 BLOCK_ROWS = 8192
@@ -152,7 +152,7 @@ def prepare(model: Checks[Parameters], data: Any, params: Parameters) -> Blocks:
         return cluster.prepare(model, data, params)
     if _is_sequence_of_blocks(model, data, params):
         return _look_through(model, data, params)
-    array = np.asarray(data)
+    array = as_array("data", data)
     model.check(array, params)
     tallied = tally(model, array)
     if tallied is None:
@@ -176,7 +176,9 @@ def _look_through(model: Any, parts: Sequence[Rows], params: Any) -> Blocks:
 
 
 def _is_sequence_of_blocks(model: Checks[Parameters], data: Any, params: Parameters) -> bool:
-    if hasattr(data, "__array__") or not (hasattr(data, "__getitem__") and len(data)):
+    if hasattr(data, "__array__") or isinstance(data, str | Mapping):
+        return False
+    if not (hasattr(data, "__getitem__") and len(data)):
         return False
     first = data[0]
     if not isinstance(first, np.ndarray) or first.ndim == 0:
@@ -184,7 +186,7 @@ def _is_sequence_of_blocks(model: Checks[Parameters], data: Any, params: Paramet
     # An array (n, d) may come as a list of its rows. Blocks are what the model takes by themselves.
     try:
         model.check(np.ones((1, *first.shape[1:]), first.dtype), params)
-    except ValueError:
+    except WrongShapeError:
         return False
     return True
 

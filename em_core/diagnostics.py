@@ -47,10 +47,15 @@ def lower_bound(
         If ``data`` or ``at`` do not fit the model.
     """
     statistics, objective = expectations(model, prepare(model, data, at), at)
-    touching = model.expected_objective(statistics, at, at)
+
+    def expected(params: ParamsT) -> float:
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            return model.expected_objective(statistics, params, at)
+
+    touching = expected(at)
 
     def bound(params: ParamsT) -> float:
-        return objective + model.expected_objective(statistics, params, at) - touching
+        return objective + expected(params) - touching
 
     return bound
 

@@ -24,13 +24,17 @@ import numpy as np
 import numpy.typing as npt
 
 from em_core.blocks import Blocks, OnCluster, prepare
-from em_core.numerics import Array, all_finite, as_integer, check_not_negative
+from em_core.numerics import (
+    ROUNDING,
+    Array,
+    all_finite,
+    as_array,
+    as_integer,
+    check_not_negative,
+)
 
 # What fit takes: an array, or several that are loaded one after another, or data on a cluster.
 Data = npt.ArrayLike | Sequence[npt.NDArray[Any]] | OnCluster | Blocks
-
-# "Nothing changes", in floating point: a few units in the last place of a parameter array.
-_ROUNDING = 4 * np.finfo(float).eps
 
 # A sum over observations is known to about this accuracy per term. A smaller fall is rounding.
 _SUM_ACCURACY = 1e-12
@@ -54,8 +58,10 @@ class Params:
         for name in _names(type(self)):  # type: ignore[arg-type] # a class has a hash
             given = getattr(self, name)
             try:
+                if np.iscomplexobj(given):
+                    raise TypeError
                 array = np.array(given, dtype=float)
-            except (TypeError, ValueError):
+            except (TypeError, ValueError, OverflowError):
                 raise ValueError(f"{name} must be an array of numbers, got {given!r}") from None
             if array.ndim == 0:
                 raise ValueError(
@@ -78,8 +84,20 @@ class Params:
         return {name: getattr(self, name) for name in names}
 
     def relabel(self, order: npt.ArrayLike) -> Self:
-        """Return the same parameters with component ``order[j]`` in place ``j``."""
-        index = np.asarray(order, dtype=int)
+        """Return the same parameters with component ``order[j]`` in place ``j``.
+
+        Raises
+        ------
+        ValueError
+            If ``order`` does not name each component once.
+        """
+        index = as_array("order", order)
+        if sorted(index.ravel().tolist()) != list(range(self.n_components)):
+            raise ValueError(
+                f"order must name each component from 0 to {self.n_components - 1} once, "
+                f"got {order!r}"
+            )
+        index = index.astype(int)
         return type(self)(**{name: array[index] for name, array in self.arrays().items()})
 
     def __eq__(self, other: object) -> bool:
@@ -383,8 +401,9 @@ def _stopped(steps: list[Step[ParamsT]], tol: float, n_observations: int) -> Sta
     gain = step.objective - previous.objective
     if gain < -_SUM_ACCURACY * (n_observations + abs(step.objective)):
         return Status.DECREASED
-    unchanged = all(
-        np.abs(new - old).max() <= _ROUNDING * np.abs(new).max()
+    # A parameter that is far larger than the others must not hide that these still move.
+    unchanged = gain <= _SUM_ACCURACY * abs(step.objective) and all(
+        np.abs(new - old).max() <= ROUNDING * np.abs(new).max()
         for new, old in zip(arrays, previous.params.arrays().values(), strict=True)
     )
     gained_enough = tol == 0 or gain > tol * n_observations
@@ -403,6 +422,8 @@ def fit_restarts(
 
     Parameters and errors are those of :func:`fit`; the traces come in the order of ``inits``.
     """
+    if isinstance(inits, Params):
+        raise ValueError(f"inits must be several initial guesses, got one: {inits!r}")
     traces: list[Trace[ParamsT]] = []
     for init in inits:
         data = prepare(model, data, init)  # the first time; then only the guess is checked
@@ -427,17 +448,17 @@ def fit_labelled(
         Supplies the M-step.
     data : array_like, shape (n,) or (n, d), as the model wants it
         The observations, in one array.
-    init : Params
-        Gives what the M-step keeps: fixed weights, and the parameters of a component without data.
     labels : array_like of int, shape (n,)
         The component of each observation, from 0.
+    init : Params
+        Gives what the M-step keeps: fixed weights, and the parameters of a component without data.
 
     Raises
     ------
     ValueError
         If an argument does not fit the model or the others.
     """
-    array, component = np.asarray(data), np.asarray(labels)
+    array, component = as_array("data", data), as_array("labels", labels)
     model.check(array, init)
     if component.shape != array.shape[:1] or component.dtype.kind not in "iu":
         raise ValueError(
@@ -453,8 +474,9 @@ def fit_labelled(
     # Twice, since a model may take its sums about the current parameters: the second time they
     # are taken about the answer, and no digit is lost.
     params = init
-    for _ in range(2):
-        params = model.m_step(model.statistics(array, params, one_hot), params)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        for _ in range(2):
+            params = model.m_step(model.statistics(array, params, one_hot), params)
     return params
 
 

@@ -11,12 +11,19 @@ is largest at the mean of the data and the root of their mean squared deviation
 (Wang, "Understanding the EM Algorithm by Examples", 2022).
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from em_core.numerics import Array, as_integer, check_data, check_finite, check_positive
+from em_core.numerics import (
+    Array,
+    as_data,
+    as_integer,
+    check_finite,
+    check_positive,
+    check_rng,
+)
 
 
 class Estimate(NamedTuple):
@@ -35,12 +42,13 @@ def simulate(mean: float, std: float, size: int, *, rng: np.random.Generator) ->
         If ``size`` is not a positive whole number, ``mean`` is not finite, or ``std`` is not
         positive.
     """
+    check_rng(rng)
     check_finite("mean", np.atleast_1d(mean))
     check_positive("std", np.atleast_1d(np.asarray(std, dtype=float)))
     return rng.normal(mean, std, size=as_integer("size", size, minimum=1))
 
 
-def maximum_likelihood(data: npt.NDArray[Any]) -> Estimate:
+def maximum_likelihood(data: npt.ArrayLike) -> Estimate:
     """Return the maximum likelihood estimate: mean, and deviation with n in the denominator.
 
     Raises
@@ -48,8 +56,8 @@ def maximum_likelihood(data: npt.NDArray[Any]) -> Estimate:
     ValueError
         If ``data`` is not a non-empty vector of finite numbers.
     """
-    check_data(data, ndim=1)
-    return Estimate(float(np.mean(data)), float(np.std(data)))
+    values = as_data(data, ndim=1)
+    return Estimate(float(np.mean(values)), float(np.std(values)))
 
 
 def log_density(x: npt.ArrayLike, mean: float, std: float) -> Array:
@@ -66,12 +74,12 @@ def log_density(x: npt.ArrayLike, mean: float, std: float) -> Array:
     return np.asarray(-np.log(std * np.sqrt(2 * np.pi)) - 0.5 * z**2)
 
 
-def log_likelihood(data: npt.NDArray[Any], mean: npt.ArrayLike, std: npt.ArrayLike) -> Array:
+def log_likelihood(data: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike) -> Array:
     """Return the log-likelihood of each pair of mean and standard deviation, in nats.
 
     Parameters
     ----------
-    data : ndarray, shape (n,)
+    data : array_like, shape (n,)
         The observations.
     mean, std : array_like
         Values to try, in the units of the data. They broadcast against each other, so a column of
@@ -89,5 +97,5 @@ def log_likelihood(data: npt.NDArray[Any], mean: npt.ArrayLike, std: npt.ArrayLi
     check_positive("std", sigma)
     # sum (x - mu)^2 = n (s^2 + (xbar - mu)^2): the data enter through two numbers only.
     mean_square = estimate.std**2 + (estimate.mean - mu) ** 2
-    n = len(data)
+    n = np.size(data)
     return np.asarray(-n * (np.log(sigma * np.sqrt(2 * np.pi)) + mean_square / (2 * sigma**2)))

@@ -20,11 +20,14 @@ from scipy.special import xlogy
 from em_core.engine import EStep, Params, Sample
 from em_core.numerics import (
     Array,
+    as_data,
     as_integer,
     as_sizes,
     check_data,
+    check_kind,
     check_not_negative,
     check_positive,
+    check_rng,
     check_vector,
     check_weights,
     draw_rows,
@@ -92,6 +95,7 @@ class GaussianMixture:
     def check(self, data: npt.NDArray[Any], params: GaussianParams) -> None:
         """Raise ValueError unless data are finite numbers and params describe a mixture."""
         check_data(data, ndim=1)
+        check_kind(params, GaussianParams)
         check_vector("means", params.means)
         check_vector("stds", params.stds)
         check_positive("stds", params.stds)
@@ -188,6 +192,7 @@ def simulate(
     ValueError
         If a size is not a positive whole number, or the parameters do not describe a mixture.
     """
+    check_rng(rng)
     counts = as_sizes(sizes)
     truth = GaussianParams(means, stds, np.array(counts) / sum(counts))  # type: ignore[arg-type]
     GaussianMixture().check(np.zeros(1), truth)
@@ -198,15 +203,16 @@ def simulate(
 
 
 def guess_integers(
-    data: npt.NDArray[Any], n_components: int, *, rng: np.random.Generator
+    data: npt.ArrayLike, n_components: int, *, rng: np.random.Generator
 ) -> GaussianParams:
     """Start as Wang (2022) does: whole means in the data's range, whole deviations from 1 to 9.
 
     Mixing weights are equal.
     """
-    check_data(data, ndim=1)
+    values = as_data(data, ndim=1)
     k = as_integer("n_components", n_components, minimum=1)
-    low, high = int(np.floor(data.min())), int(np.ceil(data.max()))
+    check_rng(rng)
+    low, high = int(np.floor(values.min())), int(np.ceil(values.max()))
     return GaussianParams(
         means=rng.integers(low, high, size=k, endpoint=True).astype(float),
         stds=rng.integers(1, 9, size=k, endpoint=True).astype(float),
@@ -215,7 +221,7 @@ def guess_integers(
 
 
 def guess_from_points(
-    data: npt.NDArray[Any], n_components: int, *, rng: np.random.Generator
+    data: npt.ArrayLike, n_components: int, *, rng: np.random.Generator
 ) -> GaussianParams:
     """Start with means at different observations, drawn at random.
 
@@ -226,10 +232,11 @@ def guess_from_points(
     ValueError
         If there are fewer observations than components, or all observations are equal.
     """
-    check_data(data, ndim=1)
-    rows = draw_rows(data, n_components, rng=rng)
-    if (data == data[0]).all():  # np.std may return rounding error here, not 0
+    values = as_data(data, ndim=1)
+    rows = draw_rows(values, n_components, rng=rng)
+    if (values == values[0]).all():  # np.std may return rounding error here, not 0
         raise ValueError(
-            f"data must differ to give a standard deviation, got {len(data)} times {data[0]}"
+            f"data must differ to give a standard deviation, got {len(values)} times {values[0]}"
         )
-    return GaussianParams(data[rows], np.full(len(rows), np.std(data)), equal_weights(len(rows)))
+    stds = np.full(len(rows), np.std(values))
+    return GaussianParams(values[rows], stds, equal_weights(len(rows)))

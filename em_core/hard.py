@@ -22,9 +22,18 @@ class HardEM(Generic[ParamsT, StatisticsT]):
     ----------
     model : Mixture
         The mixture whose densities and M-step are used, for example ``BinomialMixture(10)``.
+
+    Raises
+    ------
+    ValueError
+        If ``model`` is no mixture: K-Means is hard already.
     """
 
     model: Mixture[ParamsT, StatisticsT]
+
+    def __post_init__(self) -> None:
+        if not hasattr(self.model, "log_joint"):
+            raise ValueError(f"model must be a mixture, with a log_joint, got {self.model!r}")
 
     def check(self, data: npt.NDArray[Any], params: ParamsT) -> None:
         """Raise ValueError where the mixture would."""

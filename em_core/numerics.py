@@ -11,6 +11,9 @@ from scipy.optimize import linear_sum_assignment
 
 Array = npt.NDArray[np.float64]
 
+# "Nothing changes", in floating point: a few units in the last place.
+ROUNDING = 4 * np.finfo(float).eps
+
 # Between these, densities, their sums and their quotients have all their digits.
 _LOW, _HIGH = 1e-290, 1e290
 
@@ -108,18 +111,46 @@ def as_sizes(sizes: npt.ArrayLike) -> list[int]:
     return counts
 
 
+def as_number(value: Any) -> float:
+    """Return a real number as a float: infinite if it is too large, and NaN if it is none."""
+    if not isinstance(value, Real) or isinstance(value, bool):
+        return math.nan
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
+
+
 def check_not_negative(name: str, value: Any) -> None:
     """Raise ValueError unless ``value`` is a finite number, 0 or larger."""
-    number = isinstance(value, Real) and not isinstance(value, bool)
-    if not (number and np.isfinite(value) and value >= 0):
+    if not 0 <= as_number(value) < math.inf:
         raise ValueError(f"{name} must be a finite number, 0 or larger, got {value!r}")
+
+
+def as_array(name: str, values: Any) -> npt.NDArray[Any]:
+    """Return ``values`` as an array, or raise a ValueError that says what was expected."""
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise ValueError(f"{name} must be an array of numbers, got {values!r}") from None
+
+
+def as_data(data: npt.ArrayLike, *, ndim: int) -> Array:
+    """Return the observations as an array of floats, or raise ValueError as ``check_data``."""
+    array = as_array("data", data)
+    check_data(array, ndim=ndim)
+    return array.astype(float, copy=False)
+
+
+class WrongShapeError(ValueError):
+    """The data have another number of axes than the model wants."""
 
 
 def check_data(data: npt.NDArray[Any], *, ndim: int) -> None:
     """Raise ValueError unless ``data`` is a non-empty array of finite numbers of that shape."""
     shape = {1: "(n,)", 2: "(n, d)"}[ndim]
     if data.ndim != ndim:
-        raise ValueError(f"data must have shape {shape}, got shape {data.shape}")
+        raise WrongShapeError(f"data must have shape {shape}, got shape {data.shape}")
     if data.size == 0:
         raise ValueError(f"data must hold at least one observation, got shape {data.shape}")
     if data.dtype.kind not in "iuf":
@@ -162,6 +193,21 @@ def check_positive(name: str, values: Array) -> None:
         )
 
 
+def check_kind(params: Any, kind: type[Any]) -> None:
+    """Raise ValueError unless ``params`` are those of the model."""
+    if not isinstance(params, kind):
+        raise ValueError(f"params must be {kind.__name__}, got {params!r}")
+
+
+def check_rng(rng: Any) -> None:
+    """Raise ValueError unless ``rng`` is a generator."""
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(
+            "rng must be a numpy.random.Generator, for example np.random.default_rng(1), "
+            f"got {rng!r}"
+        )
+
+
 def check_vector(name: str, values: Array) -> None:
     """Raise ValueError unless ``values`` is a finite vector of at least one component."""
     if values.ndim != 1 or values.size == 0:
@@ -194,4 +240,5 @@ def draw_rows(
     data: npt.NDArray[Any], n_components: int, *, rng: np.random.Generator
 ) -> npt.NDArray[np.int64]:
     """Return the indices of ``n_components`` different observations, drawn at random."""
+    check_rng(rng)
     return rng.choice(len(data), size=check_enough_rows(data, n_components), replace=False)

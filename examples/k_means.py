@@ -214,7 +214,8 @@ def by_hand(run: Run, at: int, i: int) -> None:
     responsibilities = model.e_step(data, run.steps[at].params).responsibilities
     statistics = model.statistics(data, run.steps[at].params, responsibilities)
     new = model.m_step(statistics, run.steps[at].params).centroids
-    counts, sums = statistics
+    counts, deviations = statistics
+    sums = deviations + counts[:, None] * run.steps[at].params.centroids
     st.markdown(f"**M-step.** Added up over all {len(data):,} points:")
     sections.formula(
         [

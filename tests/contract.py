@@ -389,10 +389,40 @@ class ModelContract:
 
     def test_refuses_parameters_without_components(self):
         data, init = self.problem(seed=8)
-        empty = init.relabel([])
+        empty = type(init)(**{name: array[:0] for name, array in init.arrays().items()})
         place = next(iter(init.arrays()))
         with pytest.raises(ValueError, match=rf"^{place} must have shape \(K,.*got \(0,"):
             fit(self.model, data, empty)
+
+    @pytest.mark.parametrize("order", [[], [0], [0, 0], [1, 2], [0.5, 1.2], ["a", "b"]])
+    def test_refuses_an_order_that_is_no_permutation(self, order):
+        _, init = self.problem(seed=8)
+        with pytest.raises(ValueError, match=r"^order must name each component from 0 to \d once"):
+            init.relabel(order)
+
+    def test_refuses_what_are_not_its_parameters(self):
+        data, init = self.problem(seed=8)
+        for other in (None, init.arrays(), Sample(data, data, init)):
+            with pytest.raises(ValueError, match=f"^params must be {type(init).__name__}, got "):
+                fit(self.model, data, other)
+            with pytest.raises(ValueError, match=f"^params must be {type(init).__name__}, got "):
+                fit_restarts(self.model, data, [init, other])
+        with pytest.raises(ValueError, match=r"^inits must be several initial guesses, got one: "):
+            fit_restarts(self.model, data, init)
+
+    def test_bad_parameters_for_blocks_are_not_taken_for_bad_data(self):
+        data, init = self.problem(seed=8)
+        name, array = next(iter(init.arrays().items()))
+        bad = type(init)(**{**init.arrays(), name: np.full_like(array, np.nan)})
+        for cut in (100, 90):
+            with pytest.raises(ValueError, match=f"^{name} must be finite, got nan"):
+                fit(self.model, [data[:cut], data[cut:]], bad)
+
+    @pytest.mark.parametrize("data", [{"a": 1}, "ab", None, [[1.0], [1.0, 2.0]]])
+    def test_refuses_what_is_no_array(self, data):
+        _, init = self.problem(seed=8)
+        with pytest.raises(ValueError, match=r"^data must "):
+            fit(self.model, data, init)
 
 
 class AffineContract(ModelContract):

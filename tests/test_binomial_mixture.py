@@ -468,6 +468,7 @@ class TestGrid:
             ({"tol": np.nan}, r"^tol must be a finite number above 0, got nan"),
             ({"tol": np.inf}, r"^tol must be a finite number above 0, got inf"),
             ({"tol": "a"}, r"^tol must be a finite number above 0, got 'a'"),
+            ({"tol": 10**400}, r"^tol must be a finite number above 0, got 1000"),
             ({"tol": True}, r"^tol must be a finite number above 0, got True"),
             ({"max_iter": -1}, r"^max_iter must be a whole number, 0 or larger, got -1"),
             ({"max_iter": 2.5}, r"^max_iter must be a whole number, 0 or larger, got 2.5"),

@@ -92,8 +92,13 @@ class TestStoppingRule:
 
     def test_tol_zero_stops_when_parameters_change_by_rounding_only(self):
         ulp = np.spacing(1e8)
-        trace = run((0.0, 1.0, 2.0, 3.0), (0.0, 1e8, 1e8 + ulp, 5.0), tol=0)
+        trace = run((0.0, 1.0, 1.0 + 1e-13, 3.0), (0.0, 1e8, 1e8 + ulp, 5.0), tol=0)
         assert (trace.status, trace.n_iter) == (Status.CONVERGED, 2)
+
+    def test_large_parameter_does_not_hide_that_small_ones_move(self):
+        places = 1e8 + np.spacing(1e8) * np.arange(4)
+        trace = run((0.0, 1.0, 2.0, 2.0), tuple(places), tol=0)
+        assert (trace.status, trace.n_iter) == (Status.CONVERGED, 3)
 
     def test_tol_zero_goes_on_when_parameters_change_by_more(self):
         trace = run((0.0, 1.0, 2.0), (0.0, 1e8, 1e8 + 1e-6), tol=0, max_iter=2)

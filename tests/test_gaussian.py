@@ -1,6 +1,7 @@
 import math
 
 import numpy as np
+import pandas as pd
 import pytest
 from contract import for_many_seeds
 
@@ -17,6 +18,22 @@ def test_maximum_likelihood_by_hand():
     mean, std = maximum_likelihood(np.array([1.0, 2.0, 6.0]))
     assert mean == 3
     assert std == pytest.approx(math.sqrt(14 / 3), rel=1e-15)  # n in the denominator, not n - 1
+
+
+def test_numbers_of_few_digits_are_computed_in_many():
+    data = (1000 + 100 * np.random.default_rng(0).normal(size=1000)).astype(np.float16)
+    assert maximum_likelihood(data) == maximum_likelihood(data.astype(float))
+    assert maximum_likelihood([1, 2, 6]) == maximum_likelihood(np.array([1.0, 2.0, 6.0]))
+
+
+def test_refuses_missing_values_of_a_series():
+    with pytest.raises(ValueError, match=r"^data must be finite, got nan at \[1\]"):
+        maximum_likelihood(pd.Series([1.0, np.nan, 3.0]))
+
+
+def test_simulate_refuses_what_is_no_generator():
+    with pytest.raises(ValueError, match=r"^rng must be a numpy\.random\.Generator, "):
+        simulate(0.0, 1.0, 3, rng=1)
 
 
 @for_many_seeds()

@@ -3,6 +3,7 @@ import re
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from contract import (
     AffineContract,
@@ -433,6 +434,20 @@ def test_integer_guess_is_the_article_s():
     assert set(guess.means) == set(range(-4, 6))
     assert set(guess.stds) == set(range(1, 10))
     np.testing.assert_allclose(guess.weights, 1 / 5000, rtol=1e-15)
+
+
+@pytest.mark.parametrize("guess", [guess_from_points, guess_integers])
+def test_guess_takes_whatever_holds_numbers(guess):
+    data = [1, 2, 4, 9]
+    guesses = [
+        guess(given, 2, rng=np.random.default_rng(0))
+        for given in (np.array(data, dtype=float), data, pd.Series(data, index=[7, 8, 9, 10]))
+    ]
+    assert guesses[0] == guesses[1] == guesses[2]
+    with pytest.raises(ValueError, match=r"^data must be finite, got nan at \[1\]"):
+        guess(pd.Series([5.0, np.nan, 7.0]), 2, rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"^rng must be a numpy\.random\.Generator, "):
+        guess(data, 2, rng=None)
 
 
 def test_guess_from_points_takes_different_observations():

@@ -113,3 +113,9 @@ def test_collapse():
 def test_refuses_what_the_mixture_refuses(model, data, init, message):
     with pytest.raises(ValueError, match=message):
         fit(HardEM(model), data, init)
+
+
+def test_refuses_what_is_no_mixture():
+    for model in (KMeans(), None):
+        with pytest.raises(ValueError, match=r"^model must be a mixture, with a log_joint, got "):
+            HardEM(model)

@@ -2,6 +2,7 @@ import math
 from itertools import islice
 
 import numpy as np
+import pandas as pd
 import pytest
 from contract import AffineContract, assert_tuples_close, first_steps, for_many_seeds, weighted_sums
 from sklearn.cluster import KMeans as PeerKMeans
@@ -56,10 +57,15 @@ class TestKMeans(AffineContract):
 def test_statistics_agree_with_loops(seed):
     rng = np.random.default_rng(seed)
     data, responsibilities = rng.normal(size=(30, 2)), rng.dirichlet(np.ones(4), size=30)
-    found = KMeans().statistics(data, KMeansParams(np.zeros((4, 2))), responsibilities)
+    data += rng.choice([0, 1e3])  # far from zero, for the distances between them
+    centroids = data[:4]
+    found = KMeans().statistics(data, KMeansParams(centroids), responsibilities)
     naive = KMeansStatistics(
         counts=weighted_sums(np.ones(30), responsibilities),
-        sums=weighted_sums(data, responsibilities),
+        deviations=[
+            [sum(responsibilities[:, k] * (data[:, j] - centroids[k, j])) for j in range(2)]
+            for k in range(4)
+        ],
     )
     assert_tuples_close(found, naive, atol=1e-13)
 
@@ -294,6 +300,23 @@ def test_guess_refuses_bad_n_components(guess, n_components):
 
 
 @pytest.mark.parametrize("guess", GUESSES)
+def test_guess_takes_whatever_holds_numbers(guess):
+    data = [[1, 2], [3, 4], [5, 7]]
+    guesses = [
+        guess(given, 2, rng=np.random.default_rng(0))
+        for given in (np.array(data, dtype=float), data, pd.DataFrame(data, index=[7, 8, 9]))
+    ]
+    assert guesses[0] == guesses[1] == guesses[2]
+
+
+@pytest.mark.parametrize("guess", GUESSES)
+def test_guess_refuses_what_is_no_generator(guess):
+    for rng in (None, 3, np.random.RandomState(1)):
+        with pytest.raises(ValueError, match=r"^rng must be a numpy\.random\.Generator, "):
+            guess(np.ones((3, 2)), 2, rng=rng)
+
+
+@pytest.mark.parametrize("guess", GUESSES)
 def test_guess_refuses_bad_data(guess):
     with pytest.raises(ValueError, match=r"^data must have shape \(n, d\), got shape \(3,\)"):
         guess(np.ones(3), 2, rng=np.random.default_rng(0))
@@ -323,6 +346,38 @@ class TestDigits:
         found = KMeans().e_step(data, KMeansParams(centres))
         np.testing.assert_array_equal(found.responsibilities.argmax(axis=1), squares.argmin(axis=1))
         assert found.objective == pytest.approx(-squares.min(axis=1).sum(), rel=1e-12)
+
+    @pytest.mark.parametrize("offset", [1e7, 1e8, 1.7e9, 1e12])
+    def test_centroids_of_equal_points_are_these_points(self, offset):
+        data = np.full((8000, 2), offset + 0.1)
+        data[4000:] += 3
+        trace = fit(KMeans(), data, KMeansParams(data[[0, -1]]), tol=0)
+        assert (trace.status, trace.n_iter) == (Status.CONVERGED, 1)
+        assert trace.objectives.tolist() == [0, 0]
+
+    @pytest.mark.parametrize("shift", [0.0, 1e3])
+    def test_points_half_way_go_to_the_first_however_they_are_cut(self, shift):
+        data = shift + np.array([[3.7, y] for y in (6.1, 5.4, 8.2, 8.6, 7.3, 8.6, 3.0)])
+        params = KMeansParams(shift + np.array([[2.7, 0.4], [4.7, 0.4]]))
+        exact = ((data[:, None] - params.centroids) ** 2).sum(axis=2).argmin(axis=1)
+        for rows in (slice(None), slice(6), slice(6, None), slice(2, 5)):
+            found = KMeans().e_step(data[rows], params).responsibilities
+            np.testing.assert_array_equal(found.argmax(axis=1), exact[rows])
+            assert (found.sum(axis=1) == 1).all()
+
+    def test_column_without_news_does_not_end_a_run(self):
+        data = np.column_stack([np.full(10, 1e9), 1e-7 * np.arange(10)])
+        trace = fit(KMeans(), data, KMeansParams(data[:2]), tol=0)
+        assert trace.final.objective == pytest.approx(-20 * 1e-14)
+
+    def test_centroid_far_away_does_not_end_a_run(self):
+        start = KMeansParams([[0.0], [1.0], [1e16]])
+        trace = fit(KMeans(), np.arange(10.0)[:, None], start, tol=0)
+        assert trace.final.objective == -20
+
+    def test_data_out_of_range_end_with_a_status(self):
+        for data in ([[2e154], [1e154]], [[1e300], [-1e300]]):
+            assert fit(KMeans(), data, KMeansParams([[0.0]])).status is Status.NON_FINITE
 
     def test_two_centroids_in_one_place_share_no_point(self):
         data = np.random.default_rng(2).normal(size=(50, 3))
