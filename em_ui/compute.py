@@ -4,7 +4,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
@@ -26,11 +26,15 @@ _R = TypeVar("_R")
 # Results kept for each cached function. The largest run allowed takes a few megabytes.
 _CACHED_RUNS = 32
 
-# Observations times components times iterations that may be spent on finding the limit.
-_LIMIT_WORK = 3e7
+# Rows times components times iterations that may be spent on finding the limit.
+_LIMIT_WORK = 4.5e7
 
-# The same for the run from the truth, for all of many starts, and for a class of students.
-_TRUTH_WORK, _STARTS_WORK, _CLASS_WORK = 1e8, 4e8, 3e8
+# The same for the run from the truth, for all of many starts, for going on from where these ended,
+# and for a class of students.
+_TRUTH_WORK, _STARTS_WORK, _ENDS_WORK, _CLASS_WORK = 1e8, 3e8, 1e8, 3e8
+
+# Rows times components that take as long as what an iteration does besides.
+_LEAST_WORK = 15_000
 
 # Fits in several threads at once fight over the interpreter, and all of them get slower. So they
 # take turns, in two queues: a quick one does not wait for one of more rows, components and
@@ -121,6 +125,9 @@ class Problem:
         As for :func:`em_core.fit`.
     algorithm : str
         What the page calls it.
+    truth_known : bool
+        Whether the data were made here. Of others the truth is not known, and in its place stands
+        the estimate with the labels known.
     """
 
     model: Model[Any, Any]
@@ -136,6 +143,7 @@ class Problem:
     objective: str = "log-likelihood"
     sign: int = 1
     algorithm: str = "EM"
+    truth_known: bool = True
 
     @functools.cached_property
     def data(self) -> Blocks:
@@ -147,10 +155,15 @@ class Problem:
         """Rows times components that one iteration looks at."""
         return sum(map(len, self.data.parts)) * self.start.n_components
 
+    @property
+    def cost(self) -> int:
+        """The same, but no less than what an iteration of few rows takes."""
+        return max(self.work, _LEAST_WORK)
+
     def fit(self, start: Params, *, max_iter: int | None = None) -> Trace[Any]:
         """Run EM from ``start``, as the page says or with another iteration limit."""
         limit = self.max_iter if max_iter is None else max_iter
-        with turn(self.work * limit):
+        with turn(self.cost * limit):
             return fit(self.model, self.data, start, tol=self.tol, max_iter=limit)
 
 
@@ -174,6 +187,10 @@ class Run:
         The place that each component of ``trace`` had in the initial guess.
     frames : Frames
         The tables of ``trace``.
+    found : dict
+        The limit, once somebody has asked for it.
+    asking : lock
+        Held while it is computed.
     """
 
     problem: Problem
@@ -182,6 +199,8 @@ class Run:
     labelled: Params
     order: np.ndarray
     frames: frames.Frames
+    found: dict[str, Trace[Any]] = field(default_factory=dict)
+    asking: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def params(self) -> Any:
@@ -193,39 +212,46 @@ class Run:
         """The steps that can be drawn."""
         return frames.drawable(self.trace).steps
 
-    @functools.cached_property
+    @property
     def limit(self) -> Trace[Any]:
         """The run continued from its last parameters, as near to the limit as time allows."""
-        problem = self.problem
-        max_iter = int(np.clip(_LIMIT_WORK / problem.work, 10, 3_000))
-        with turn(problem.work * max_iter):
-            return fit(problem.model, problem.data, self.params, tol=0, max_iter=max_iter)
+        # Not a cached_property: up to Python 3.11 that has one lock for all runs.
+        with self.asking:
+            if "limit" not in self.found:
+                problem = self.problem
+                max_iter = int(np.clip(_LIMIT_WORK / problem.cost, 10, 3_000))
+                with turn(problem.cost * max_iter):
+                    self.found["limit"] = fit(
+                        problem.model, problem.data, self.params, tol=0, max_iter=max_iter
+                    )
+            return self.found["limit"]
 
     def affordable_students(self, n: int) -> int:
         """Return for how many of ``n`` students a run like this one may be computed at once."""
-        return min(n, max(int(_CLASS_WORK / self.problem.work / (self.trace.n_iter + 1)), 1))
+        return min(n, max(int(_CLASS_WORK / self.problem.cost / (self.trace.n_iter + 1)), 1))
 
     @functools.cached_property
     def references(self) -> pa.Table | None:
         """Truth, estimate with the labels known, EM's, and the gaps; None if K is not the truth's.
 
-        One row a parameter.
+        One row a parameter. Without truth and sample's fault, if the truth is not known.
         """
         truth = self.problem.sample.truth
         if self.params.n_components != truth.n_components:
             return None
         named = [frames.flat(p, self.problem.names) for p in (truth, self.labelled, self.params)]
         true, known, found = (np.array(list(values.values())) for values in named)
-        return frames.arrow(
-            {
-                "parameter": list(named[0]),
-                "truth": true,
-                "labels known": known,
-                self.problem.algorithm: found,
-                "the sample’s fault": known - true,
-                "the missing labels’ fault": found - known,
-            }
-        )
+        columns = {
+            "parameter": list(named[0]),
+            "truth": true,
+            "labels known": known,
+            self.problem.algorithm: found,
+            "the sample’s fault": known - true,
+            "the missing labels’ fault": found - known,
+        }
+        if not self.problem.truth_known:
+            del columns["truth"], columns["the sample’s fault"]
+        return frames.arrow(columns)
 
     @property
     def gap(self) -> float:
@@ -283,36 +309,43 @@ class Starts:
 
     Attributes
     ----------
-    traces : tuple of Trace
-        In the order of the start numbers, components in the order of the truth.
     table : pandas.DataFrame
-        One row a start.
+        One row a start. Its solution is where it would end if it went on.
     curves : pyarrow.Table
         start, solution, iteration, objective: thinned to at most :data:`CURVE_STEPS` a start.
+    moving : int
+        How many were still moving when this was given up.
     """
 
-    traces: tuple[Trace[Any], ...]
     table: pd.DataFrame
     curves: pa.Table
+    moving: int
 
 
 CURVE_STEPS = 60
+
+# A run that gains less than this per observation has ended, for the comparison of many.
+_STILL = 1e-11
 
 
 def run_starts(problem: Problem, n: int) -> Starts:
     """Run EM from the first ``n`` guesses of the page's method and seed.
 
-    Where the observations are many, there are fewer starts: others wait while these run.
+    Where they take long, there are fewer: others wait while these run.
     """
-    n = min(n, max(int(_STARTS_WORK / problem.work / (problem.max_iter + 1)), 1))
     by, truth = problem.by, problem.sample.truth
-    traces = []
+    traces: list[Trace[Any]] = []
+    spent = 0
     for number in range(1, n + 1):
         trace = problem.fit(problem.guess(stream(problem.guess_seed, GUESS, number)))
         final = frames.drawable(trace).final.params
         order = match_components(getattr(final, by), getattr(truth, by))
         traces.append(trace.relabel(order))
-    solutions = [number + 1 for number in same_solutions(traces)]
+        spent += problem.cost * (trace.n_iter + 1)
+        if spent * (number + 1) / number > _STARTS_WORK:
+            break
+    ends = _ends(problem, traces)
+    solutions = [number + 1 for number in same_solutions(ends)]
     rows, curves = [], []
     for number, (trace, solution) in enumerate(zip(traces, solutions, strict=True), 1):
         shown = frames.drawable(trace)
@@ -341,4 +374,22 @@ def run_starts(problem: Problem, n: int) -> Starts:
                 solution="best" if solution == 1 else "other",
             )
         )
-    return Starts(tuple(traces), pd.DataFrame(rows), pa.concat_tables(curves).combine_chunks())
+    return Starts(
+        table=pd.DataFrame(rows),
+        curves=pa.concat_tables(curves).combine_chunks(),
+        moving=sum(end.status is Status.MAX_ITER for end in ends),
+    )
+
+
+def _ends(problem: Problem, traces: Sequence[Trace[Any]]) -> list[Trace[Any]]:
+    """Return each run as it goes on until it hardly moves, or as far as time allows.
+
+    Runs that stopped early lie apart on the way to one place, and would count as different.
+    """
+    max_iter = int(min(_ENDS_WORK / problem.cost / len(traces), 1_000))
+    ends = []
+    for trace in traces:
+        final = frames.drawable(trace).final.params
+        with turn(problem.cost * max_iter):
+            ends.append(fit(problem.model, problem.data, final, tol=_STILL, max_iter=max_iter))
+    return ends

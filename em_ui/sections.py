@@ -73,7 +73,8 @@ def status_line(run: Run, objective: Objective, *, quantity: str, truth: bool = 
         return
     place = f"{objective.title} {objective.text(trace.final.objective)}."
     if truth:
-        place += f" Largest distance of a {quantity} from the truth: {run.gap:.4g}."
+        origin = "truth" if run.problem.truth_known else "estimate with the labels known"
+        place += f" Largest distance of a {quantity} from the {origin}: {run.gap:.4g}."
     iterations = count(trace.n_iter, "iteration")
     if trace.converged:
         st.success(f"**Converged** after {iterations}. {place}", icon=":material/check_circle:")
@@ -177,7 +178,11 @@ def explore(
     st.caption(caption)
     in_row([*drawings, *extra], key=c.key("convergence"))
     if quantities and not c.sealed:
-        st.caption("Dashed: the truth. Dotted: the estimate with the labels known.")
+        st.caption(
+            "Dashed: the truth. Dotted: the estimate with the labels known."
+            if run.problem.truth_known
+            else "Dashed and dotted: the estimate with the labels known. Nobody knows the truth."
+        )
 
 
 def in_row(drawings: Sequence[Drawing], *, key: str) -> None:
@@ -202,10 +207,13 @@ def references(run: Run, quantities: Mapping[str, Quantity]) -> None:
     named = table["parameter"].to_pylist()
     shown = [name.split()[0] in quantities or not quantities for name in named]
     st.header("Whose fault is the rest?")
+    loses = f"What {run.problem.algorithm} loses on top of that is the price of the missing labels."
     st.markdown(
         "With the labels known, the estimate still misses the truth: that is the luck of the "
-        f"sample, and more data make it smaller. What {run.problem.algorithm} loses on top of that "
-        "is the price of the missing labels."
+        f"sample, and more data make it smaller. {loses}"
+        if run.problem.truth_known
+        else "Nobody knows the truth behind these data. The estimate with the labels known misses "
+        f"it by the luck of the sample. {loses}"
     )
     st.dataframe(
         table.filter(pa.array(shown)),
@@ -213,7 +221,9 @@ def references(run: Run, quantities: Mapping[str, Quantity]) -> None:
         column_config={
             name: st.column_config.NumberColumn(format="%.4f") for name in table.column_names[1:]
         },
-        alt="Each parameter: the truth, with labels known, by EM, and the gaps",
+        alt="Each parameter: the truth, with labels known, by EM, and the gaps"
+        if run.problem.truth_known
+        else "Each parameter: with labels known, by EM, and the gap",
     )
 
 
@@ -283,7 +293,7 @@ def chosen(c: Controls, run: Run) -> tuple[int, int]:
     return standing(c, run)
 
 
-def convergence(c: Controls, run: Run, *, per: str, soft: bool) -> None:
+def convergence(c: Controls, run: Run, *, per: str, soft: bool, caveat: str = "") -> None:
     """Report why the run stopped and how fast it converges.
 
     Parameters
@@ -294,6 +304,8 @@ def convergence(c: Controls, run: Run, *, per: str, soft: bool) -> None:
         One observation, in words.
     soft : bool
         Whether observations are shared. Hard assignment ends after finitely many iterations.
+    caveat : str
+        When the rate is not the fraction of missing information.
     """
     problem, trace = run.problem, run.trace
     n = len(problem.sample.data)
@@ -316,25 +328,36 @@ def convergence(c: Controls, run: Run, *, per: str, soft: bool) -> None:
         )
         return
     limit = run.limit
+    if Status.NON_FINITE in (trace.status, limit.status):
+        st.markdown("**Speed.** This run does not converge, so there is no limit to measure from.")
+        return
     rate = linear_rate(limit)
     vectors = np.array(
         [np.concatenate([a.ravel() for a in s.params.arrays().values()]) for s in run.steps]
     )
     end = np.concatenate([a.ravel() for a in limit.final.params.arrays().values()])
     distances = np.linalg.norm(vectors - end, axis=1)
+    reached = limit.converged
     if np.isfinite(rate):
+        near = "Near the limit" if reached else "As far as the run was followed,"
         st.markdown(
-            f"**Speed.** Near the limit each step is {rate:.3f} times as long as the one before. "
-            "This *linear rate* is the largest fraction of the information on the parameters that "
-            f"the missing labels take away, here about {100 * rate:.1f}%, unless a floor holds a "
-            "parameter."
+            f"**Speed.** {near} each step is {_just_below_one(rate)} times as long as the one "
+            "before. This *linear rate* is the largest fraction of the information on the "
+            "parameters that the missing labels take away, here about "
+            f"{_just_below_one(rate, percent=True)}{caveat}."
+        )
+    if not reached:
+        st.markdown(
+            f"**The limit was not reached.** The run was followed for "
+            f"{count(limit.n_iter, 'more iteration')} and was still moving. Distances here are "
+            "measured from where it was by then; the limit is farther away."
         )
     last_step = np.linalg.norm(vectors[-1] - vectors[-2]) if len(vectors) > 1 else 0.0
     if last_step > 0 and distances[-1] > _ROUNDING * np.linalg.norm(end):
         st.markdown(
             f"**Still to go.** The parameters are {distances[-1]:.3g} away from where the run "
-            f"would end, {distances[-1] / last_step:.1f} times the last step. A small gain does "
-            "not mean that the limit is near."
+            f"{'would end' if reached else 'was by then'}, {distances[-1] / last_step:.1f} times "
+            "the last step. A small gain does not mean that the limit is near."
         )
     far = distances > _ROUNDING * np.linalg.norm(end)
     table = frames.arrow({"iteration": np.flatnonzero(far), "distance": distances[far]})
@@ -347,9 +370,17 @@ def convergence(c: Controls, run: Run, *, per: str, soft: bool) -> None:
             f"{distances[far][-1]:.2g}; a straight line means a constant rate",
         )
         st.caption(
-            "On this log scale a constant rate is a straight line. The limit: the same run, "
+            "On this log scale a constant rate is a straight line. "
+            f"{'The limit' if reached else 'In the place of the limit'}: the same run, "
             f"continued to {count(run.frames.last + limit.n_iter, 'iteration')}."
         )
+
+
+def _just_below_one(rate: float, *, percent: bool = False) -> str:
+    """Return a rate with three digits, or how far it is below one where these would say 1.000."""
+    if rate <= 0.999 or rate >= 1:
+        return f"{100 * rate:.1f}%" if percent else f"{rate:.3f}"
+    return f"100% − {100 * (1 - rate):.1g}%" if percent else f"1 − {1 - rate:.1g}"
 
 
 def optional(

@@ -26,24 +26,31 @@ def show_starts(
     solutions = table["solution"].nunique()
     best = int((table["solution"] == 1).sum())
     if solutions == 1:
-        st.markdown(f"All {count(len(table), 'start')} ended at the same solution.")
+        st.markdown(f"All {count(len(table), 'start')} lead to the same solution.")
+    elif 2 * starts.moving > len(table):
+        st.markdown(
+            f"These runs climb so slowly that they cannot be told apart: **{starts.moving}** of "
+            f"{count(len(table), 'start')} were still moving long after they had been stopped. "
+            "Runs with nearly the same objective are probably on their way to the same solution."
+        )
     else:
         st.markdown(
-            f"{count(len(table), 'start')} ended at {count(solutions, 'solution')}. **{best}** of "
-            "them ended at the best, solution 1. Solutions that differ only in the order of the "
+            f"{count(len(table), 'start')} lead to {count(solutions, 'solution')}. **{best}** of "
+            "them lead to the best, solution 1. Solutions that differ only in the order of the "
             "components are the same. A different answer from another start is not a fault: each "
             "run climbs the hill on which it starts."
         )
-
-    unfinished = int((table["status"] == "max iter").sum())
-    if solutions > 1 and (unfinished or run.problem.tol > 0):
         st.caption(
-            (f"{count(unfinished, 'start')} stopped at the iteration limit. " if unfinished else "")
-            + "Solutions with nearly the same objective may be on their way to the same place: a "
-            "smaller tolerance and a larger iteration limit would tell."
+            "Runs are compared where they would end if they went on."
+            + (
+                f" {starts.moving} of them were still moving when this was given up, so some of "
+                "these solutions may be one."
+                if starts.moving
+                else ""
+            )
         )
     if c.value("starts") > len(table):
-        st.caption(f"With so many observations, only {len(table)} starts are run.")
+        st.caption(f"These runs take long, so only {len(table)} starts are run.")
 
     def open_start() -> None:
         rows = st.session_state[c.key("start_rows")].selection.rows

@@ -499,7 +499,8 @@ def draw_starts(c: Controls, run: Run, settings: dict[str, Any], objective: Obje
 
 def draw_convergence(c: Controls, run: Run, settings: dict[str, Any], objective: Objective) -> None:
     """Draw the report on convergence."""
-    sections.convergence(c, run, per="value", soft=not settings["hard"])
+    caveat = ", unless the floor holds a standard deviation" if settings["floor"] else ""
+    sections.convergence(c, run, per="value", soft=not settings["hard"], caveat=caveat)
 
 
 def draw_code(c: Controls, run: Run, settings: dict[str, Any], objective: Objective) -> None:

@@ -38,6 +38,7 @@ TYPED, RANDOM = "Typed in", "Random"
 LISTED_TRIALS = 1_000
 SAME = 1e-6  # heads probabilities closer than this are one
 APART = 0.01  # a small distance between two coins
+SADDLE_STEPS = 500  # in which coins that are so far apart show where they tend to
 POOR = 1e-3  # log-likelihood per trial that a good start would gain
 MAP_STARTS = 101  # along each side of the map
 MAP_WORK = 1.2e8  # starts times rows times components times iterations that it may cost
@@ -179,6 +180,7 @@ def problem(settings: dict[str, Any]) -> Problem:
         names=COINS,
         tol=float(s.tol),
         max_iter=s.max_iter,
+        truth_known=s.data != PUBLISHED,
     )
 
 
@@ -251,7 +253,7 @@ def ends_of_starts(settings: dict[str, Any]) -> pa.Table:
             max_iter=max_iter,
         )
     a, b = squares.heads_prob.T
-    possible, equal = np.isfinite(squares.log_likelihood), abs(a - b) < SAME
+    possible, equal = np.isfinite(squares.log_likelihood), abs(a - b) < near(float(settings["tol"]))
     end = np.select([~possible, equal, a > b, a < b], [MAP_ENDS[i] for i in (3, 2, 0, 1)], "")
     return frames.extend(landscape.cells(edges, edges), end=end, iterations=squares.n_iter)
 
@@ -390,30 +392,44 @@ def draw_attribution(c: Controls, run: Run, settings: dict[str, Any]) -> None:
     )
 
 
-def is_saddle(run: Run) -> bool:
-    """Return whether coins that ended equal would leave each other if they were a little apart."""
-    p, (theta, _) = run.problem, run.params.heads_prob
-    apart = np.clip([theta + APART, theta - APART], 0, 1)
+def near(tol: float) -> float:
+    """Return how near coins that tend to each other are, at the most, when the tolerance stops."""
+    # At their common top the gain of a step goes with the square of the distance that is left.
+    return max(SAME, float(np.sqrt(tol)))
+
+
+def where_equal(run: Run) -> str:
+    """Return "saddle" or "top" if both coins ended at the same probability, and "" if not.
+
+    From a saddle, coins that are a little apart leave each other; to a top they come back.
+    """
+    p, (a, b) = run.problem, run.params.heads_prob
+    if abs(a - b) >= near(p.tol):
+        return ""
+    middle = (a + b) / 2
+    apart = np.clip([middle + APART, middle - APART], 0, 1)
     start = BinomialParams(apart, run.params.weights)
-    trace = fit(p.model, p.data, start, tol=SAME**2, max_iter=500)
-    return bool(trace.final.objective > run.trace.final.objective + SAME * p.data.n)
+    with turn(p.work * SADDLE_STEPS):
+        trace = fit(p.model, p.data, start, tol=SAME**2, max_iter=SADDLE_STEPS)
+    if np.ptp(trace.final.params.heads_prob) < np.ptp(apart):
+        return "top"
+    return "saddle" if abs(a - b) < SAME else ""
 
 
 def findings(run: Run, settings: dict[str, Any]) -> dict[str, bool]:
     """Return what may have gone wrong in this run, in words, and whether it has."""
-    n, (a, b) = len(run.problem.sample.data), run.params.heads_prob
+    n = len(run.problem.sample.data)
     finite = run.trace.status is not Status.NON_FINITE
     empty = compute(settings).attributed.trials.min() == 0
-    equal = abs(a - b) < SAME and not empty and finite
-    saddle = equal and is_saddle(run)
+    equal = where_equal(run) if finite and not empty else ""
     missed = run.missed > POOR * n and not equal
     stuck = missed and run.trace.converged and run.missed - run.still_to_gain > POOR * n
     return {
         "Both coins ended at the same probability. This is a saddle: while the coins are equal, "
         "every trial is shared equally, and nothing can pull them apart. Start them apart, even "
-        "by 0.01.": saddle,
+        "by 0.01.": equal == "saddle",
         "Both coins ended at the same probability, and from a start apart they come back to it: "
-        "one coin explains these trials as well as two.": equal and not saddle,
+        "one coin explains these trials as well as two.": equal == "top",
         "One coin has no trials left, so it stays where it is. Start it closer to the data.": empty,
         f"This is a poor optimum: started from the truth, EM reaches {run.missed:.3f} more. Try "
         "another start.": stuck,
@@ -461,9 +477,10 @@ def draw_hill(c: Controls, run: Run, settings: dict[str, Any], objective: Object
     middle = float(run.problem.sample.data.mean() / n_tosses)
     spots = {"top": (a, b), "mirror image": (b, a), "saddle": (middle, middle)}
     words = f"Two tops, at {a:.3f}, {b:.3f} and mirrored, a saddle between them at {middle:.3f}"
-    if abs(a - b) < SAME:
-        spots = {"saddle" if is_saddle(run) else "top": (a, b)}
-        words = f"One point on the diagonal, {a:.3f}, a {next(iter(spots))}"
+    equal = where_equal(run)
+    if equal:
+        spots = {equal: (a, b)}
+        words = f"One point on the diagonal, {a:.3f}, a {equal}"
     if run.trace.status is Status.NON_FINITE:
         spots = {"start": (a, b)}
         words = "The start, under which a trial is impossible"

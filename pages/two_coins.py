@@ -58,6 +58,11 @@ quantities = {"heads_prob": Quantity("Heads probability", "θ", ".3f")}
 if settings["weights"]:
     quantities["weights"] = Quantity("Mixing weight", "π", ".3f")
 
+outlines = (
+    " Dashed: under the true coins. Dotted: with the coins known."
+    if run.problem.truth_known
+    else " Dashed and dotted: with the coins known."
+)
 sections.question(situation)
 sections.status_line(run, objective, quantity="heads probability", truth=not c.sealed)
 sections.advice(findings(run, settings))
@@ -75,8 +80,7 @@ sections.explore(
         "responsibilities of coins A and B.",
     ),
     caption="Bars: trials, divided by responsibility; click one to take its first trial by hand. "
-    "Solid line: trials expected under the current coins."
-    + ("" if c.sealed else " Dashed: under the true coins. Dotted: with the coins known."),
+    "Solid line: trials expected under the current coins." + ("" if c.sealed else outlines),
     on_pick=pick,
 )
 sections.answer(situation)

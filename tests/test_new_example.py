@@ -369,7 +369,9 @@ def test_shared_sections_are_right_as_they_stand(page, run):
     table = page.section("many").frame("where it began and ended")
     traces = [fitted(number) for number in range(1, 7)]
     assert list(table["log-likelihood"]) == [t.final.objective for t in traces]
-    assert list(table["solution"]) == [number + 1 for number in same_solutions(traces)]
+    # Two of them stopped apart, on the way to the same place.
+    assert set(same_solutions(traces)) == {0, 1}
+    assert set(table["solution"]) == {1}
 
     assert "gains no more than 1e-06 per day" in page.section("speed").text
     assert "linear rate" in page.section("speed").text
