@@ -310,7 +310,7 @@ def convergence(c: Controls, run: Run, *, per: str, soft: bool, caveat: str = ""
     problem, trace = run.problem, run.trace
     n = len(problem.sample.data)
     rule = (
-        f"an iteration gains no more than {problem.tol:g} per {per}"
+        f"an iteration gains no more than {problem.tol:g} per {per}".replace("e-0", "e-")
         if problem.tol
         else "no parameter changes any more"
     )
@@ -380,7 +380,9 @@ def _just_below_one(rate: float, *, percent: bool = False) -> str:
     """Return a rate with three digits, or how far it is below one where these would say 1.000."""
     if rate <= 0.999 or rate >= 1:
         return f"{100 * rate:.1f}%" if percent else f"{rate:.3f}"
-    return f"100% − {100 * (1 - rate):.1g}%" if percent else f"1 − {1 - rate:.1g}"
+    below = 100 * (1 - rate) if percent else 1 - rate
+    digit = np.format_float_positional(below, precision=1, fractional=False)
+    return f"100% − {digit}%" if percent else f"1 − {digit}"
 
 
 def optional(

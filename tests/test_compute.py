@@ -2,6 +2,7 @@
 
 import importlib
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -9,6 +10,7 @@ from em_ui import compute
 from em_ui.compute import turn
 
 QUICK, SLOW = 1.0, 1e12
+LARGEST = {"k": 8, "max_iter": 500, **{f"size{i}": 12_500 for i in range(1, 9)}}
 
 
 def finishes(function, seconds=20):
@@ -17,6 +19,12 @@ def finishes(function, seconds=20):
     thread.start()
     thread.join(seconds)
     return not thread.is_alive()
+
+
+def problem_of(name, **settings):
+    example = importlib.import_module(f"examples.{name}")
+    defaults = {control: spec.default for control, spec in example.SPECS.items()}
+    return example.problem(defaults | settings)
 
 
 def take():
@@ -49,15 +57,69 @@ class TestTurn:
             raise ZeroDivisionError
         assert finishes(take)
 
-    def test_the_default_pages_are_quick_and_the_largest_slow(self):
-        for name in ("two_coins", "k_means", "gaussian_mixture"):
-            example = importlib.import_module(f"examples.{name}")
-            settings = {n: spec.default for n, spec in example.SPECS.items()}
-            problem = example.problem(settings)
-            assert problem.work * problem.max_iter < compute._QUICK_WORK
-        settings |= {"max_iter": 500, **{f"size{i}": 12_500 for i in range(1, 9)}, "k": 8}
-        problem = example.problem(settings)
-        assert problem.work * problem.max_iter > compute._QUICK_WORK
+    @pytest.mark.parametrize("name", ["two_coins", "k_means", "gaussian_mixture"])
+    def test_the_default_pages_are_quick(self, name):
+        problem = problem_of(name)
+        assert problem.cost * problem.max_iter < compute._QUICK_WORK
+
+    def test_the_largest_mixture_is_slow(self):
+        problem = problem_of("gaussian_mixture", **LARGEST)
+        assert problem.cost * problem.max_iter > compute._QUICK_WORK
+
+
+class TestLimit:
+    def test_waits_for_the_turn_of_its_own_run_only(self):
+        slow, quick = (
+            compute.run_em(problem_of(name, max_iter=2, **more))
+            for name, more in (("gaussian_mixture", {"size1": 12_500}), ("two_coins", {}))
+        )
+        asked = threading.Event()
+
+        def ask():
+            asked.set()
+            assert slow.limit.n_iter > 0
+
+        with compute._slow:
+            thread = threading.Thread(target=ask)
+            thread.start()
+            assert asked.wait(20)
+            # One that has the same turn would wait; this one is found already.
+            quick.found["limit"] = quick.trace
+            assert finishes(lambda: quick.limit)
+        thread.join(20)
+        assert slow.limit is slow.limit
+
+    def test_is_computed_once_for_all_who_ask(self, monkeypatch):
+        run = compute.run_em(problem_of("two_coins"))
+        fitted = []
+        fit = compute.fit
+        monkeypatch.setattr(compute, "fit", lambda *a, **k: fitted.append(1) or fit(*a, **k))
+        with ThreadPoolExecutor(4) as pool:
+            limits = list(pool.map(lambda _: run.limit, range(4)))
+        assert len(fitted) == 1
+        assert all(limit is limits[0] for limit in limits)
+
+
+class TestStarts:
+    def test_cost_what_is_spent_not_what_could_be(self, monkeypatch):
+        # 100 iterations are allowed, but these runs end long before.
+        problem = problem_of("two_coins")
+        monkeypatch.setattr(compute, "_STARTS_WORK", problem.cost * 50 * 40)
+        starts = compute.run_starts(problem, 50)
+        assert len(starts.table) == 50
+        assert starts.table["iterations"].mean() < 30
+
+    def test_of_few_rows_count_what_an_iteration_takes_besides(self, monkeypatch):
+        problem = problem_of("two_coins", true_a=0.55, true_b=0.45, tol="0", max_iter=500)
+        assert problem.work < problem.cost
+        monkeypatch.setattr(compute, "_STARTS_WORK", problem.cost * 1200)
+        table = compute.run_starts(problem, 200).table
+        assert 1 <= len(table) < 20
+        assert (table["iterations"] + 1).sum() <= 1200
+
+    def test_one_is_run_whatever_it_costs(self, monkeypatch):
+        monkeypatch.setattr(compute, "_STARTS_WORK", 1)
+        assert len(compute.run_starts(problem_of("k_means"), 20).table) == 1
 
 
 def test_who_compares_and_who_looks_do_not_wait_for_each_other(monkeypatch):

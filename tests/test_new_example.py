@@ -373,7 +373,7 @@ def test_shared_sections_are_right_as_they_stand(page, run):
     assert set(same_solutions(traces)) == {0, 1}
     assert set(table["solution"]) == {1}
 
-    assert "gains no more than 1e-06 per day" in page.section("speed").text
+    assert "gains no more than 1e-6 per day" in page.section("speed").text
     assert "linear rate" in page.section("speed").text
 
     known = fit_labelled(model, sample.data, sample.labels, sample.truth)

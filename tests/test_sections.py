@@ -917,11 +917,11 @@ class TestConvergence:
     @pytest.mark.parametrize(
         ("name", "query", "rule"),
         [
-            ("two_coins", {}, "an iteration gains no more than 1e-06 per trial, or after 100 it"),
+            ("two_coins", {}, "an iteration gains no more than 1e-6 per trial, or after 100 it"),
             ("two_coins", {"tol": "0"}, "no parameter changes any more, or after 100 iterations"),
             ("two_coins", {"tol": "1e-2"}, "gains no more than 0.01 per trial"),
             ("k_means", {}, "no parameter changes any more, or after 100 iterations"),
-            ("gaussian_mixture", {}, "gains no more than 1e-06 per value, or after 20 iterations"),
+            ("gaussian_mixture", {}, "gains no more than 1e-6 per value, or after 20 iterations"),
             ("gaussian_mixture", {"max_iter": "1"}, "or after 1 iteration."),
         ],
     )
@@ -936,6 +936,23 @@ class TestConvergence:
         iterations = table["iteration"].iloc[-1]
         message = "Converged after" if page.at.success else "Stopped at the limit of"
         assert f"{message} {iterations} iteration" in text
+
+    def test_limit_that_is_not_reached_is_called_so(self, visit):
+        page = visit("gaussian_mixture", gm_find="5", gm_max_iter="500", gm_speed="true")
+        text = page.section("speed").text
+        assert "**The limit was not reached.** The run was followed for 3,000 more iter" in text
+        assert re.search(r"each step is 1 − 0\.0000\d times as .* about 100% − 0\.00\d%", text)
+        assert "away from where the run was by then" in text
+        assert "In the place of the limit: " in " ".join(page.section("speed").captions)
+
+    def test_run_that_collapses_has_no_limit(self, visit):
+        page = visit("gaussian_mixture")
+        page.set(situation="A variance that collapses")
+        page.open("speed")
+        text = page.section("speed").text
+        assert "This run does not converge, so there is no limit to measure from." in text
+        assert "Still to go" not in text
+        assert not page.section("speed").charts
 
     @pytest.mark.parametrize("name", ["two_coins", "gaussian_mixture"])
     def test_rate_and_distance_to_the_limit(self, opened, name):

@@ -22,6 +22,7 @@ from em_core import (
     gaussian_mixture,
     kmeans,
 )
+from em_core.binomial_mixture import fit_grid
 from em_core.diagnostics import linear_rate
 from em_ui.compute import DATA, stream
 
@@ -187,6 +188,23 @@ class TestTwoCoins:
         patient = choose("two_coins", "Coins that are nearly alike")
         nearer = np.abs(numbers(patient, "heads_prob") - limit.final.params.heads_prob).max()
         assert nearer < still / 10
+
+    def test_coins_that_tend_to_one_place_have_one_top(self, visit, choose):
+        values = choose("two_coins", "One trial of eight heads, by hand").link
+        page = visit("two_coins", **{**values, "tc_surface": "true", "tc_many": "true"})
+        a, b = numbers(page, "heads_prob")
+        # They stopped apart, by more than rounding, and no other pair explains the trials better.
+        assert 1e-4 < abs(a - b) < 1e-3
+        assert any("come back to it" in warning.value for warning in page.at.warning)
+        side = np.linspace(0.01, 0.99, 99)
+        pairs = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
+        heads = page.frame("Weights and attributed")["heads"].to_numpy()
+        grid = fit_grid(self.model, heads, pairs, [0.5, 0.5], max_iter=0)
+        assert pairs[grid.log_likelihood.argmax()].tolist() == pytest.approx([0.78, 0.78])
+        hill = page.section("surface").chart("One point on the diagonal, 0.780, a top")
+        assert list(hill.data["marks"]["mark"]) == ["top"]
+        ends = page.section("many").chart("The square of starts").data["map"]["end"]
+        assert set(ends) == {"both equal", "impossible"}
 
     def test_one_trial_of_eight_heads(self, visit, choose):
         values = choose("two_coins", "One trial of eight heads, by hand").link
