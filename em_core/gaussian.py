@@ -60,18 +60,21 @@ def maximum_likelihood(data: npt.ArrayLike) -> Estimate:
     return Estimate(float(np.mean(values)), float(np.std(values)))
 
 
-def log_density(x: npt.ArrayLike, mean: float, std: float) -> Array:
-    """Return the logarithm of the normal density at ``x``, in nats, the shape of ``x``.
+def log_density(x: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike) -> Array:
+    """Return the logarithm of the normal density at ``x``, in nats.
+
+    The arguments broadcast against each other, and the result has the shape that they have then.
 
     Raises
     ------
     ValueError
-        If ``mean`` is not finite or ``std`` is not positive.
+        If a mean is not finite or a standard deviation is not positive.
     """
-    check_finite("mean", np.atleast_1d(mean))
-    check_positive("std", np.atleast_1d(np.asarray(std, dtype=float)))
-    z = (np.asarray(x, dtype=float) - mean) / std
-    return np.asarray(-np.log(std * np.sqrt(2 * np.pi)) - 0.5 * z**2)
+    mu, sigma = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
+    check_finite("mean", np.atleast_1d(mu))
+    check_positive("std", np.atleast_1d(sigma))
+    z = (np.asarray(x, dtype=float) - mu) / sigma
+    return np.asarray(-np.log(sigma * np.sqrt(2 * np.pi)) - 0.5 * z**2)
 
 
 def log_likelihood(data: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike) -> Array:

@@ -421,6 +421,6 @@ def significant(value: float) -> str:
     return rf"{digits}\cdot 10^{{{int(exponent)}}}" if exponent else digits
 
 
-def bracketed(value: float) -> str:
-    """Return a number with four decimals, in brackets if it is negative."""
-    return f"({value:.4f})" if value < 0 else f"{value:.4f}"
+def bracketed(value: float, decimals: int = 4) -> str:
+    """Return a number with some decimals, in brackets if it is negative."""
+    return f"({value:.{decimals}f})" if value < 0 else f"{value:.{decimals}f}"

@@ -9,6 +9,8 @@ import pyarrow as pa
 import streamlit as st
 
 from em_core import GaussianMixture, GaussianParams, HardEM, KMeans, KMeansParams, Status, fit
+from em_core.engine import expectations
+from em_core.gaussian import log_density
 from em_core.gaussian_mixture import guess_from_points, guess_integers, simulate
 from em_core.numerics import equal_weights, match_components
 from em_ui import charts, controls, frames, landscape, sections, starts, take_away, teacher
@@ -315,19 +317,24 @@ def along(settings: dict[str, Any], i: int, _objective: Objective) -> Drawing:
 def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
     """Write one value's numbers into the formulas, and the sums that they go into."""
     model, data, params = run.problem.model, run.problem.sample.data, run.steps[at].params
-    responsibilities = model.e_step(data, params).responsibilities
-    x, r = data[i], responsibilities[i]
-    mixture = model.model if isinstance(model, HardEM) else model
-    joint = np.exp(mixture.log_joint(data[i : i + 1], params))[0]
-    st.markdown(f"**E-step.** Value {i + 1} is {x:.4f}. Each component’s share in its density:")
-    sections.formula(
-        [
-            rf"\pi_{NAMES[k]}\,\mathcal N(x;\mu_{NAMES[k]},\sigma_{NAMES[k]}^2) &= "
-            rf"{params.weights[k]:.3f}\cdot\mathcal N({x:.4f};\ {params.means[k]:.2f},\ "
-            rf"{params.stds[k]:.2f}^2) = {sections.significant(joint[k])}"
-            for k in range(len(joint))
-        ]
+    x, r = data[i], model.e_step(data[i : i + 1], params).responsibilities[0]
+    density = np.exp(log_density(x, params.means, params.stds))
+    joint = params.weights * density
+    st.markdown(
+        f"**E-step.** Value {i + 1} is {x:.4f}. Each component’s density there, times its mixing "
+        "weight:"
     )
+    lines = []
+    for k, name in enumerate(NAMES[: len(joint)]):
+        mean, std = sections.bracketed(params.means[k], 2), f"{params.stds[k]:.2f}"
+        lines += [
+            rf"\mathcal N_{name} &= \frac{{1}}{{{std}\sqrt{{2\pi}}}}"
+            rf"\,e^{{-\frac{{({x:.4f} - {mean})^2}}{{2\cdot {std}^2}}}}"
+            rf" = {sections.significant(density[k])}",
+            rf"\pi_{name}\,\mathcal N_{name} &= {params.weights[k]:.3f}\cdot "
+            rf"{sections.significant(density[k])} = {sections.significant(joint[k])}",
+        ]
+    sections.formula(lines)
     hard = r"\;\rightarrow\;" if isinstance(model, HardEM) else "="
     sections.formula(
         [
@@ -336,24 +343,25 @@ def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
             for k in range(len(joint))
         ]
     )
-    update = model.m_step(model.statistics(data, params, responsibilities), params)
-    counts = responsibilities.sum(axis=0)
-    sums = responsibilities.T @ data
-    squares = (responsibilities * (data[:, None] - update.means) ** 2).sum(axis=0)
+    with turn(run.problem.cost):
+        statistics, _ = expectations(model, run.problem.data, params)
+    update = model.m_step(statistics, params)
+    counts, first, second = statistics  # about the means before the step
+    sums = counts * params.means + first
+    squares = second - (update.means - params.means) * first  # about those after it
     st.markdown(f"**M-step.** Added up over all {len(data):,} values:")
     lines = []
     for k, name in enumerate(NAMES[: len(counts)]):
         lines += [
-            rf"\mu_{name} &= \frac{{{sums[k]:.2f}}}{{{counts[k]:.2f}}} = {update.means[k]:.2f}"
-            rf"\qquad \sigma_{name} = \sqrt{{\frac{{{squares[k]:.2f}}}{{{counts[k]:.2f}}}}} = "
-            rf"{update.stds[k]:.2f}"
-            + (
-                rf"\qquad \pi_{name} = \frac{{{counts[k]:.2f}}}{{{len(data)}}} = "
-                rf"{update.weights[k]:.3f}"
-                if settings["weights"]
-                else ""
-            )
+            rf"\mu_{name} &= \frac{{{sums[k]:.2f}}}{{{counts[k]:.2f}}} = {update.means[k]:.2f}",
+            rf"\sigma_{name} &= \sqrt{{\frac{{{squares[k]:.2f}}}{{{counts[k]:.2f}}}}} = "
+            rf"{update.stds[k]:.2f}",
         ]
+        if settings["weights"]:
+            lines.append(
+                rf"\pi_{name} &= \frac{{{counts[k]:.2f}}}{{{len(data)}}} = "
+                rf"{update.weights[k]:.3f}"
+            )
     sections.formula(lines)
     if settings["floor"] and (update.stds <= settings["floor"]).any():
         st.caption(f"A standard deviation below the smallest, {settings['floor']:g}, is raised.")

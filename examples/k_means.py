@@ -9,6 +9,7 @@ import pyarrow as pa
 import streamlit as st
 
 from em_core import KMeans, KMeansParams
+from em_core.engine import expectations
 from em_core.kmeans import guess_from_points, guess_plus_plus, guess_uniform, simulate
 from em_core.numerics import posterior
 from em_ui import controls, frames, sections, starts, take_away, teacher
@@ -23,6 +24,7 @@ from em_ui.compute import (
     run_em,
     run_starts,
     stream,
+    turn,
 )
 from em_ui.controls import Choice, Controls, Number, Situation
 from em_ui.sections import Objective
@@ -204,27 +206,33 @@ def by_hand(run: Run, at: int, i: int) -> None:
     st.markdown(f"**E-step.** Point {i + 1} lies at ({x:.4f}, {y:.4f}).")
     sections.formula(
         [
-            rf"\lVert x - c_{NAMES[k]} \rVert^2 &= ({x:.4f} - {sections.bracketed(cx)})^2"
-            rf" + ({y:.4f} - {sections.bracketed(cy)})^2"
-            rf" = {distances[k]:.4f}" + (r"\quad\text{(nearest)}" if k == nearest else "")
+            line
             for k, (cx, cy) in enumerate(centroids)
+            for line in (
+                rf"\lVert x - c_{NAMES[k]} \rVert^2 &= ({x:.4f} - {sections.bracketed(cx)})^2",
+                rf"&\quad + ({y:.4f} - {sections.bracketed(cy)})^2",
+                rf"&= {distances[k]:.4f}" + (r"\quad\text{(nearest)}" if k == nearest else ""),
+            )
         ]
     )
     st.markdown(f"So it goes wholly to centroid {NAMES[nearest]}.")
-    responsibilities = model.e_step(data, run.steps[at].params).responsibilities
-    statistics = model.statistics(data, run.steps[at].params, responsibilities)
+    with turn(run.problem.cost):
+        statistics, _ = expectations(model, run.problem.data, run.steps[at].params)
     new = model.m_step(statistics, run.steps[at].params).centroids
-    counts, deviations = statistics
-    sums = deviations + counts[:, None] * run.steps[at].params.centroids
+    counts, deviations = statistics  # from the centroids before the step
+    sums = deviations + counts[:, None] * centroids
     st.markdown(f"**M-step.** Added up over all {len(data):,} points:")
     sections.formula(
         [
-            rf"c_{NAMES[k]} &= \frac{{({sums[k][0]:.4f},\ {sums[k][1]:.4f})}}{{{counts[k]:.0f}}} = "
-            rf"({new[k][0]:.4f},\ {new[k][1]:.4f})"
-            if counts[k]
-            else rf"c_{NAMES[k]} &\text{{ has no points and stays at }}"
-            rf"({new[k][0]:.4f},\ {new[k][1]:.4f})"
+            line
             for k in range(len(new))
+            for line in (
+                rf"c_{NAMES[k]} &= \frac{{({sums[k][0]:.4f},\ {sums[k][1]:.4f})}}"
+                rf"{{{counts[k]:.0f}}}"
+                if counts[k]
+                else rf"c_{NAMES[k]} &\text{{ has no points and stays at}}",
+                rf"&= ({new[k][0]:.4f},\ {new[k][1]:.4f})",
+            )
         ]
     )
 

@@ -313,15 +313,14 @@ def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
     st.markdown(f"**E-step.** Trial {i + 1} shows {h} heads and {t} tails.")
     for k, coin in enumerate(COINS):
         w = trial[f"weight {coin}"][0]
-        rule = r"\text{hard: }" if isinstance(run.problem.model, HardEM) else ""
+        rule = r"\Rightarrow\text{hard: }" if isinstance(run.problem.model, HardEM) else "="
         sections.formula(
             [
-                rf"w_{coin} &= \frac{{{terms[k]}}}{{{terms[0]} + {terms[1]}}}"
-                rf" \;\Rightarrow\; {rule}{w:.3f}"
-                if rule
-                else rf"w_{coin} &= \frac{{{terms[k]}}}{{{terms[0]} + {terms[1]}}} = {w:.3f}",
+                rf"w_{coin} &= \frac{{{terms[k]}}}{{{terms[0]} + {terms[1]}}}",
+                rf"&{rule} {w:.3f}",
                 rf"&{w:.3f}\times {h} = {trial[f'heads to {coin}'][0]:.3f}"
-                rf"\text{{ heads and }}{w:.3f}\times {t} = {trial[f'tails to {coin}'][0]:.3f}"
+                r"\text{ heads and}",
+                rf"&{w:.3f}\times {t} = {trial[f'tails to {coin}'][0]:.3f}"
                 rf"\text{{ tails go to {coin}}}",
             ]
         )

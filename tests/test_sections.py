@@ -122,22 +122,26 @@ class TestTwoCoinsByHand:
         ]
         for k in (0, 1):
             w = shares[k, i]
-            assert figures(lines[2 * k]) == [*terms[k], *terms[0], *terms[1], f"{w:.3f}"]
-            assert ("hard" in lines[2 * k]) == hard
-            split = [f"{w:.3f}", str(h), f"{w * h:.3f}", f"{w:.3f}", str(t), f"{w * t:.3f}"]
-            assert figures(lines[2 * k + 1]) == split
+            fraction, result, *split = lines[4 * k : 4 * k + 4]
+            assert figures(fraction) == [*terms[k], *terms[0], *terms[1]]
+            assert figures(result) == [f"{w:.3f}"]
+            assert ("hard" in result) == hard
+            assert [figures(line) for line in split] == [
+                [f"{w:.3f}", str(h), f"{w * h:.3f}"],
+                [f"{w:.3f}", str(t), f"{w * t:.3f}"],
+            ]
         # One step further, and not only what the page's own M-step says.
         heads, tails, trials = shares @ data, shares @ (10 - data), shares.sum(axis=1)
         for k in (0, 1):
             fraction = [f"{heads[k]:.2f}", f"{heads[k]:.2f}", f"{tails[k]:.2f}"]
             made = f"{heads[k] / (heads[k] + tails[k]):.3f}"
-            assert figures(lines[4 + k]) == [*fraction, made]
+            assert figures(lines[8 + k]) == [*fraction, made]
             if at + 1 < len(trace.steps):
                 assert made == f"{trace.steps[at + 1].params.heads_prob[k]:.3f}"
             if weights:
                 share = [f"{trials[k]:.2f}", str(len(data)), f"{trials[k] / len(data):.3f}"]
-                assert figures(lines[6 + k]) == share
-        assert len(lines) == (8 if weights else 6)
+                assert figures(lines[10 + k]) == share
+        assert len(lines) == (12 if weights else 10)
         moment = f"iteration {at}" if at else "the initial guess"
         table = page.frame(f"of each trial at {moment}")
         np.testing.assert_array_equal(table["heads"], data[:1000])
@@ -155,8 +159,8 @@ class TestTwoCoinsByHand:
         hand = published.section("by_hand")
         weights = published.frame("Weights and attributed")["weight A"]
         assert list(weights.round(3)) == [0.449, 0.805, 0.733, 0.352, 0.647]
-        assert hand.formulas[4].endswith(r"\frac{21.30}{21.30 + 8.57} = 0.713")
-        assert hand.formulas[5].endswith(r"\frac{11.70}{11.70 + 8.43} = 0.581")
+        assert hand.formulas[8].endswith(r"\frac{21.30}{21.30 + 8.57} = 0.713")
+        assert hand.formulas[9].endswith(r"\frac{11.70}{11.70 + 8.43} = 0.581")
 
     @pytest.mark.parametrize("at", [0, 3, 10, 499])
     def test_published_trials(self, published, at):
@@ -258,15 +262,17 @@ class TestKMeansByHand:
         nearest = int(np.argmin(distances))
         assert f"So it goes wholly to centroid {nearest + 1}." in hand.text
         k = len(centroids)
-        assert len(hand.formulas) == 2 * k
+        assert len(hand.formulas) == 5 * k
         for j, (cx, cy) in enumerate(centroids):
-            written = hand.formulas[j]
-            assert figures(written) == [f"{v:.4f}" for v in (x, cx, y, cy, distances[j])]
-            assert ("nearest" in written) == (j == nearest)
+            *_, result = written = hand.formulas[3 * j : 3 * j + 3]
+            texts = [f"{v:.4f}" for v in (x, cx, y, cy, distances[j])]
+            assert [text for line in written for text in figures(line)] == texts
+            assert ("nearest" in result) == (j == nearest)
         squares = ((data[:, None] - centroids) ** 2).sum(axis=2)
         members = squares.argmin(axis=1)
         for j in range(k):
-            written, mine = hand.formulas[k + j], data[members == j]
+            at_row, mine = 3 * k + 2 * j, data[members == j]
+            written = " ".join(hand.formulas[at_row : at_row + 2])
             if len(mine):
                 (sx, sy), (mx, my) = mine.sum(axis=0), mine.mean(axis=0)
                 texts = [f"{sx:.4f}", f"{sy:.4f}", str(len(mine)), f"{mx:.4f}", f"{my:.4f}"]
@@ -315,19 +321,28 @@ class TestGaussianByHand:
         hand, k = page.section("by_hand"), len(p.means)
         assert f"Value {i + 1} is {data[i]:.4f}." in hand.text
         lines = hand.formulas
-        assert len(lines) == 3 * k
+        a_component = 3 if weights else 2
+        assert len(lines) == (3 + a_component) * k
         for j in range(k):
-            texts = [f"{p.weights[j]:.3f}", f"{data[i]:.4f}", f"{p.means[j]:.2f}"]
-            assert figures(lines[j]) == [*texts, f"{p.stds[j]:.2f}", f"{joint[i, j]:.4g}"]
+            std, density = (
+                f"{p.stds[j]:.2f}",
+                f"{stats.norm.pdf(data[i], p.means[j], p.stds[j]):.4g}",
+            )
+            texts = ["1", std, "2", f"{data[i]:.4f}", f"{p.means[j]:.2f}", "2", std, density]
+            assert figures(lines[2 * j]) == texts
+            texts = [f"{p.weights[j]:.3f}", density, f"{joint[i, j]:.4g}"]
+            assert figures(lines[2 * j + 1]) == texts
             r = [f"{joint[i, j]:.4g}", f"{joint[i].sum():.4g}", f"{shares[i, j]:.3f}"]
-            assert figures(lines[k + j]) == r
+            assert figures(lines[2 * k + j]) == r
             count, total = shares[:, j].sum(), shares[:, j] @ data
             mean = total / count
             square = shares[:, j] @ (data - mean) ** 2
             texts = [f"{total:.2f}", f"{count:.2f}", f"{mean:.2f}"]
             texts += [f"{square:.2f}", f"{count:.2f}", f"{np.sqrt(square / count):.2f}"]
             texts += [f"{count:.2f}", str(len(data)), f"{count / len(data):.3f}"] * weights
-            assert figures(lines[2 * k + j]) == texts
+            at_row = 3 * k + a_component * j
+            written = lines[at_row : at_row + a_component]
+            assert [text for line in written for text in figures(line)] == texts
             if at + 1 < len(trace.steps):
                 after = trace.steps[at + 1].params
                 assert texts[2] == f"{after.means[j]:.2f}"
@@ -357,13 +372,13 @@ class TestGaussianByHand:
         start = gaussian_mixture.guess_from_points(data, 3, rng=stream(1, GUESS, 1))
         trace = in_order(fit(model, data, start, max_iter=20), line().truth)
         self.check(page, trace, data, 3, 76, hard=True, weights=False)
-        assert r"\rightarrow" in page.section("by_hand").formulas[3]
+        assert r"\rightarrow" in page.section("by_hand").formulas[6]
 
     def test_says_when_the_floor_raises_a_deviation(self, visit):
         page = visit("gaussian_mixture", gm_by_hand="true", gm_floor="5", gm_iter="20")
         (caption,) = (c for c in page.section("by_hand").captions if "is raised" in c)
         assert "smallest, 5," in caption
-        assert "= 5.00" in page.section("by_hand").formulas[6]
+        assert "= 5.00" in page.section("by_hand").formulas[10]
 
     def test_click_on_a_bar_takes_the_nearest_value(self, visit):
         page = visit("gaussian_mixture", gm_by_hand="true")

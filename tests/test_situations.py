@@ -215,9 +215,9 @@ class TestTwoCoins:
         assert "Trial 1 shows 8 heads and 2 tails." in hand.text
         numerator = r"\frac{0.800^{8}\cdot 0.200^{2}}"
         assert hand.formulas[0].startswith(rf"w_A &= {numerator}")
-        assert hand.formulas[0].endswith("= 0.564")
-        assert "= 4.512" in hand.formulas[1]
-        assert "= 3.488" in hand.formulas[3]
+        assert hand.formulas[1].endswith("= 0.564")
+        assert "= 4.512" in hand.formulas[2]
+        assert "= 3.488" in hand.formulas[6]
         exact = 0.8**8 * 0.2**2 / (0.8**8 * 0.2**2 + 0.7**8 * 0.3**2)
         row = page.frame("Weights and attributed").iloc[0]
         assert row["weight A"] == pytest.approx(exact, rel=1e-12)
