@@ -105,6 +105,31 @@ def _hidden(data: str, x: str, y: str) -> alt.Chart:
     )
 
 
+def _to_scale() -> alt.Chart:
+    """Return a layer that is not seen, but gives both axes one scale, around what is in ``frame``.
+
+    Data: ``frame`` (x_low, x_high, y_low, y_high), one row. A unit is as long in one direction as
+    in the other, so that what looks nearest is, whatever the width of the window.
+    """
+    return (
+        alt.Chart(alt.NamedData("frame"))
+        .transform_calculate(
+            unit="1.1 * max((datum.x_high - datum.x_low) / width,"
+            " (datum.y_high - datum.y_low) / height)"
+        )
+        .transform_calculate(
+            x="[datum.x_low + datum.x_high - datum.unit * width,"
+            " datum.x_low + datum.x_high + datum.unit * width]",
+            y="[datum.y_low + datum.y_high - datum.unit * height,"
+            " datum.y_low + datum.y_high + datum.unit * height]",
+        )
+        .transform_flatten(["x", "y"])
+        .transform_calculate(x="datum.x / 2", y="datum.y / 2")
+        .mark_point(opacity=0, tooltip=None)
+        .encode(x=alt.X("x", type="quantitative"), y=alt.Y("y", type="quantitative"))
+    )
+
+
 def _now(chart: alt.Chart) -> alt.Chart:
     """Return the rows of the current iteration, or the last before the player knows of a cut."""
     return chart.transform_joinaggregate(end="max(iteration)").transform_filter(
@@ -214,10 +239,12 @@ def scatter(*, truth: bool = True) -> Template:
     """Points in the colour and shape of their cluster, with the centroids and their paths.
 
     Data: ``points`` (x, y, observation, assigned: one character an iteration), ``steps``
-    (iteration, component, x, y) and, with ``truth``, ``truth`` and ``labelled`` (component, x, y).
+    (iteration, component, x, y), ``frame`` (x_low, x_high, y_low, y_high: what is to be seen) and,
+    with ``truth``, ``truth`` and ``labelled`` (component, x, y).
     A click picks an observation.
     """
-    x, y = alt.X("x:Q", title="x"), alt.Y("y:Q", title="y")
+    whole = {"zero": False, "nice": False}
+    x, y = alt.X("x:Q", title="x").scale(**whole), alt.Y("y:Q", title="y").scale(**whole)
     shape = alt.Shape("component:N", title="Cluster").scale(range=_SHAPES).legend(orient="top")
     points = (
         alt.Chart(alt.NamedData("points"))
@@ -277,7 +304,7 @@ def scatter(*, truth: bool = True) -> Template:
         centres("labelled", "M0,-1L0,1M-1,0L1,0", "Mean of the true cluster"),
     ]
     return _compile(
-        alt.layer(_hidden("steps", "x", "y"), points, *(references if truth else []), path, now),
+        alt.layer(_to_scale(), points, *(references if truth else []), path, now),
         _PICTURE_HEIGHT + 40,
     )
 

@@ -135,6 +135,7 @@ class Clusters(NamedTuple):
     run: Run
     counts: np.ndarray
     points: pa.Table
+    frame: pa.Table
 
 
 def simulation(s: SimpleNamespace) -> tuple[list[int], list[float], list[int]]:
@@ -189,7 +190,10 @@ def compute(settings: dict[str, Any]) -> Clusters:
     assigned = frames.assigned(run.problem.model, data[drawn], run.trace, NAMES)
     points = frames.arrow({"x": x, "y": y, "observation": drawn + 1, "assigned": assigned})
     counts = run.problem.model.e_step(data, run.params).responsibilities.sum(axis=0)
-    return Clusters(run, counts, points)
+    seen = np.concatenate([data, *(step.params.centroids for step in run.steps)])
+    (x_low, y_low), (x_high, y_high) = seen.min(axis=0)[:, None], seen.max(axis=0)[:, None]
+    frame = frames.arrow({"x_low": x_low, "x_high": x_high, "y_low": y_low, "y_high": y_high})
+    return Clusters(run, counts, points, frame)
 
 
 @cached_run

@@ -64,7 +64,7 @@ sections.explore(
     Drawing(
         "Points in the colour and shape of their nearest centroid",
         charts.scatter(truth=not c.sealed),
-        {"points": clusters.points, "steps": run.frames.steps}
+        {"points": clusters.points, "frame": clusters.frame, "steps": run.frames.steps}
         | ({} if c.sealed else {"truth": run.frames.truth, "labelled": run.frames.labelled}),
         f"{sections.count(len(clusters.points), 'point')} in {sections.count(find, 'cluster')}, "
         "with the paths of the centroids from the initial guess"

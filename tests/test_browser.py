@@ -435,6 +435,29 @@ class TestLook:
         assert tab.page.evaluate(OVERFLOWING) == []
         assert tab.page.evaluate(FAINT) == []
 
+    @pytest.mark.parametrize("width", [360, 1300])
+    def test_nearest_looks_nearest(self, new_tab, width):
+        """A unit is as long from left to right as from below upwards."""
+        tab = new_tab(viewport={"width": width, "height": 900})
+        tab.open("k-means")
+        points = tab.page.locator("[data-testid=stVegaLiteChart]").first.locator(
+            "path[aria-roledescription=point][aria-label*='Point: ']"
+        )
+        expect(points).to_have_count(600)
+        marks = points.evaluate_all(
+            "marks => marks.map(m => [m.getAttribute('aria-label'), m.getAttribute('transform')])"
+        )
+        value = r"-?[\d.]+"
+        drawn = [
+            (
+                *re.search(f"x: ({value}); y: ({value})", label.replace("−", "-")).groups(),
+                *re.match(rf"translate\(({value}),({value})\)", place).groups(),
+            )
+            for label, place in marks
+        ]
+        x, y, right, down = np.array(drawn, dtype=float).T
+        assert np.polyfit(x, right, 1)[0] == pytest.approx(-np.polyfit(y, down, 1)[0], rel=1e-3)
+
     def test_player_is_at_hand_on_a_phone(self, new_tab):
         tab = new_tab(viewport=PHONE, has_touch=True)
         tab.open(PUBLISHED)
