@@ -83,8 +83,16 @@ def status_line(run: Run, objective: Objective, *, quantity: str, truth: bool = 
         st.info(text, icon=":material/hourglass_bottom:")
 
 
-def advice(findings: Mapping[str, bool]) -> None:
-    """Show the findings that hold: what went wrong in this run, and what to try."""
+def advice(findings: Mapping[str, bool], situation: Situation | None = None) -> None:
+    """Show the findings that hold: what went wrong in this run, and what to try.
+
+    In a situation they would give its answer away, and :func:`answer` shows them.
+    """
+    if situation is None:
+        _warn_of(findings)
+
+
+def _warn_of(findings: Mapping[str, bool]) -> None:
     for text, holds in findings.items():
         if holds:
             st.warning(text, icon=":material/lightbulb:")
@@ -96,11 +104,17 @@ def question(situation: Situation | None, *, before: str = "Before you press pla
         st.info(situation.question, title=before, icon=":material/help:")
 
 
-def answer(situation: Situation | None, *, after: str = "After you have played") -> None:
-    """Keep the answer to the situation's question behind a click."""
+def answer(
+    situation: Situation | None,
+    findings: Mapping[str, bool] | None = None,
+    *,
+    after: str = "After you have played",
+) -> None:
+    """Keep the answer to the situation's question, and what went wrong, behind a click."""
     if situation:
         with st.expander(f"{after}: what happened, and why"):
             st.markdown(situation.answer)
+            _warn_of(findings or {})
 
 
 def explore(

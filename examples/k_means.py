@@ -265,8 +265,12 @@ def findings(run: Run, settings: dict[str, Any]) -> dict[str, bool]:
     counts = compute(settings).counts
     empty = [name for name, count in zip(NAMES, counts, strict=False) if count == 0]
     return {
-        f"Centroid {', '.join(empty)} has no points, so it stays where it is. Try another start, "
-        "or k-means++.": bool(empty),
+        (
+            f"Centroid {empty[0]} has no points, so it stays where it is. "
+            if len(empty) == 1
+            else f"Centroids {', '.join(empty)} have no points, so they stay where they are. "
+        )
+        + "Try another start, or k-means++.": bool(empty),
         f"This is a poor optimum: started from the true centres, the inertia falls to {best:,.1f}. "
         "Try other starts and keep the best, or k-means++, which spreads the start out.": (
             missed and run.trace.converged

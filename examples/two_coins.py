@@ -439,9 +439,8 @@ def findings(run: Run, settings: dict[str, Any]) -> dict[str, bool]:
             missed and run.trace.status is Status.MAX_ITER
         ),
         "EM has given the coins each other’s names. The likelihood does not know the names, so "
-        "both ways are right; here they are matched to the truth.": (
-            run.order[0] == 1 and not equal and finite
-        ),
+        "both ways are right; here they are matched to the truth, and what started as A is "
+        "drawn as B.": (run.order[0] == 1 and not equal and finite),
     }
 
 

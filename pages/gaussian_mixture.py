@@ -74,7 +74,8 @@ quantities = {f: q for f, q in QUANTITIES.items() if f != "weights" or settings[
 
 sections.question(situation)
 sections.status_line(run, objective, quantity="mean", truth=not c.sealed)
-sections.advice(findings(run, settings))
+found = findings(run, settings)
+sections.advice(found, situation)
 sections.explore(
     c,
     run,
@@ -93,9 +94,9 @@ sections.explore(
     + ("" if c.sealed else " Dashed: the truth. Dotted: with the labels known."),
     on_pick=pick,
 )
-sections.answer(situation)
+sections.answer(situation, found)
 
-st.header("The guess, and after 5 and 20 iterations")
+st.header("The guess, and two later moments")
 sections.in_row(
     [
         Drawing(

@@ -55,7 +55,8 @@ objective = Objective("Inertia", sign=-1)
 
 sections.question(situation)
 sections.status_line(run, objective, quantity="centroid", truth=not c.sealed)
-sections.advice(findings(run, settings))
+found = findings(run, settings)
+sections.advice(found, situation)
 sections.explore(
     c,
     run,
@@ -88,7 +89,7 @@ sections.explore(
         )
     ],
 )
-sections.answer(situation)
+sections.answer(situation, found)
 sections.iteration_table(c, run, {})
 teacher.quiz(c, run, "Centre", scale=0.1 * float(run.problem.sample.data.std()))
 if not c.sealed:

@@ -156,7 +156,10 @@ charts.show(
     ),
 )
 st.caption(
-    "Dashed: the true density of women and men together. Dotted: estimated with the labels known."
+    "Pink line: the estimate"
+    + (", both groups together" if c.value("labels") else " of one bell curve for all")
+    + ". Dashed: the true density of women and men together. Dotted: estimated with the labels "
+    "known."
 )
 means = population["mean"] + SEPARATION * population["std"] * np.array([-1, 1])
 std = population["std"] * np.sqrt(1 - SEPARATION**2)

@@ -65,7 +65,8 @@ outlines = (
 )
 sections.question(situation)
 sections.status_line(run, objective, quantity="heads probability", truth=not c.sealed)
-sections.advice(findings(run, settings))
+found = findings(run, settings)
+sections.advice(found, situation)
 sections.explore(
     c,
     run,
@@ -83,7 +84,7 @@ sections.explore(
     "Solid line: trials expected under the current coins." + ("" if c.sealed else outlines),
     on_pick=pick,
 )
-sections.answer(situation)
+sections.answer(situation, found)
 sections.iteration_table(c, run, quantities)
 teacher.quiz(c, run, "Heads probability", scale=0.1)
 if not c.sealed:

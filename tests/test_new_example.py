@@ -248,7 +248,8 @@ objective = Objective("Log-likelihood")
 quantities = {"rates": Quantity("Rate", "λ", ".2f"), "weights": Quantity("Weight", "π", ".3f")}
 sections.question(situation)
 sections.status_line(run, objective, quantity="rate", truth=not c.sealed)
-sections.advice({"The shops are swapped.": run.order[0] == 1})
+found = {"The shops are swapped.": run.order[0] == 1}
+sections.advice(found, situation)
 sections.explore(
     c, run, quantities, objective,
     Drawing(
@@ -260,7 +261,7 @@ sections.explore(
     caption="Bars: days.",
     on_pick=pick,
 )
-sections.answer(situation)
+sections.answer(situation, found)
 sections.iteration_table(c, run, quantities)
 teacher.quiz(c, run, "Rate", scale=1.0)
 if not c.sealed:
