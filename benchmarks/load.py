@@ -196,17 +196,20 @@ async def student(number: int, server: Server | Farm, plan: Plan, end: float, ta
     pages = [*plan.pages[first:], *plan.pages[:first]]
     paths = itertools.cycle([PATHS[server.name][page] for page in pages])
     await asyncio.sleep(rng.uniform(0, plan.every))
-    cookie = await asyncio.to_thread(server.cookie) if isinstance(server, Farm) else ""
-    place = next(paths), {}
+    cookie, place = "", (next(paths), {})
     while time.monotonic() < end:
         session = Session(server.address, timeout=TIMEOUT, cookie=cookie)
         try:
+            if isinstance(server, Farm) and not cookie:
+                session.cookie = cookie = await asyncio.to_thread(server.cookie, TIMEOUT)
             async with session:
                 await _visit(session, place, paths, rng, plan, end, tally)
         except (OSError, TimeoutError, WebSocketException) as error:
             if plan.kill and isinstance(error, ConnectionError | WebSocketException):
                 tally.returned += 1
-                place = session.path, session.query
+                # A connection that is lost early has not said yet where the student is.
+                if session.pages:
+                    place = session.path, session.query
             else:
                 tally.errors[f"{type(error).__name__}: {error}"] += 1
                 place = next(paths), {}

@@ -125,9 +125,9 @@ class Farm:
         """Return the memory that those which run use."""
         return sum(server.resident_megabytes() for server in self.alive)
 
-    def cookie(self) -> str:
+    def cookie(self, timeout: float) -> str:
         """Return the cookie that nginx gives a new student."""
-        with OPENER.open(f"http://{self.address}/", timeout=5) as response:
+        with OPENER.open(f"http://{self.address}/", timeout=timeout) as response:
             return response.headers["Set-Cookie"].partition(";")[0]
 
 

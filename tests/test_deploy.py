@@ -93,7 +93,7 @@ def test_new_student_gets_a_cookie_and_keeps_it(farm):
 
 def test_student_stays_with_one_process_and_a_class_uses_both(farm):
     async def visit():
-        cookie = await asyncio.to_thread(farm.cookie)
+        cookie = await asyncio.to_thread(farm.cookie, 30)
         async with Session(farm.address, cookie=cookie) as session:
             await session.open("two-coins")
         async with Session(farm.address, cookie=cookie) as session:
