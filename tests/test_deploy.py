@@ -100,13 +100,13 @@ def test_student_stays_with_one_process_and_a_class_uses_both(farm):
             await session.open("k-means")
 
     async def visits():
-        await asyncio.gather(*(visit() for _ in range(12)))
+        await asyncio.gather(*(visit() for _ in range(24)))
 
     run_apart(visits())
     processes = defaultdict(set)
-    for cookie, process in finished(farm, "/_stcore/stream", 24):
+    for cookie, process in finished(farm, "/_stcore/stream", 48):
         processes[cookie].add(process)
-    assert len(processes) == 12
+    assert len(processes) == 24
     assert all(len(used) == 1 for used in processes.values())
     assert set.union(*processes.values()) == {server.address for server in farm.servers}
 
