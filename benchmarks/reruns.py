@@ -23,6 +23,7 @@ import asyncio
 import re
 import statistics
 import sys
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ CACHED_SEEDS = 5
 WARM_UP = 5
 LOG_LIKELIHOOD = r"iterations?\. Log-likelihood (\S+)"  # in the status line
 REST = 0.05  # seconds without CPU time after which a server is at rest
+PATIENCE = 60.0  # seconds within which it must come to rest
 
 Values = Callable[[int], Value]
 
@@ -64,14 +66,22 @@ class Cost:
 
 
 async def settled_cpu(server: Server) -> float:
-    """Return the CPU seconds of a server once it is at rest."""
+    """Return the CPU seconds of a server once it is at rest.
+
+    Raises
+    ------
+    RuntimeError
+        If it keeps working.
+    """
+    end = time.monotonic() + PATIENCE
     before = server.cpu_seconds()
-    while True:
+    while time.monotonic() < end:
         await asyncio.sleep(REST)
         now = server.cpu_seconds()
         if now == before:
             return now
         before = now
+    raise RuntimeError(f"{server.name} is not at rest after {PATIENCE:g} s")
 
 
 async def measure(
