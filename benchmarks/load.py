@@ -298,7 +298,7 @@ async def run(server: Server | Farm, n_students: int, plan: Plan, seconds: float
     return tally
 
 
-def report(tally: Tally, n_students: int, seconds: float) -> float:
+def report(tally: Tally, n_students: int, plan: Plan, seconds: float) -> float:
     """Print the figures and return the 95th percentile of the wait, in seconds."""
 
     def percentiles(waits: Sequence[float]) -> str:
@@ -317,8 +317,9 @@ def report(tally: Tally, n_students: int, seconds: float) -> float:
         f"{share.others:.0f}%"
     )
     print(
-        f"memory       {start:.0f} MB before, {last:.0f} MB at the end, "
-        f"{(last - start) / n_students:.2f} MB a session"
+        f"memory       {start:.0f} MB before, {last:.0f} MB at the end"
+        # With a process gone, what is left says nothing about a session.
+        + ("" if plan.kill else f", {(last - start) / n_students:.2f} MB a session")
     )
     print(f"             over time {', '.join(f'{sample:.0f}' for sample in tally.memory)}")
     if tally.dearest:
@@ -372,12 +373,12 @@ def main() -> None:
         f"{options.seconds:g} s, pages {', '.join(pages)}{', with sections' * options.sections}"
     )
     served = serve_behind_nginx(options.processes) if options.processes else serve(options.app)
+    plan = Plan(pages, options.every, options.sections, options.kill, options.dearest)
     with served as server:
-        plan = Plan(pages, options.every, options.sections, options.kill, options.dearest)
         tally = asyncio.run(run(server, options.students, plan, options.seconds))
     if not tally.waits:
         sys.exit(f"nothing was measured: {dict(tally.errors)}")
-    p95 = report(tally, options.students, options.seconds)
+    p95 = report(tally, options.students, plan, options.seconds)
     if options.within and (p95 > options.within or tally.errors):
         sys.exit(f"p95 is {p95:.2f} s with {tally.errors.total()} errors")
 

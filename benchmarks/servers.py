@@ -114,8 +114,13 @@ class Farm:
         return [server for server in self.servers if server.process.poll() is None]
 
     def cpu_seconds(self) -> float:
-        """Return the CPU time that those which run have used so far."""
-        return sum(server.cpu_seconds() for server in self.alive)
+        """Return the CPU time used so far, in which a process that has ended keeps its part.
+
+        So does all else that this script has started and that has ended.
+        """
+        running = sum(server.cpu_seconds() for server in self.alive)
+        ended = os.times()
+        return running + ended.children_user + ended.children_system
 
     def tracebacks(self) -> int:
         """Return how many errors all of them have written so far."""

@@ -135,3 +135,4 @@ def test_killed_process_costs_its_students_nothing_but_a_moment(farm):
     assert len(farm.alive) == 1
     assert tally.returned > 0
     assert len(tally.waits) > 12
+    assert tally.cpu.server > 0  # what the killed process had used is still counted
