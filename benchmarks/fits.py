@@ -54,7 +54,7 @@ from em_core import (
     kmeans,
 )
 
-SECONDS = 2.0  # for which each line is repeated, at the least; half of it for small sizes only
+SECONDS, SHORT_SECONDS = 2.0, 0.5  # for which each line is repeated, at the least
 LEAST, MOST = 2, 40  # times that each is run
 LOOPED = 50_000  # trials that the loop over trials is timed with, at the most
 RESTARTS = 200
@@ -317,7 +317,7 @@ def main() -> None:
     warnings.simplefilter("ignore", ConvergenceWarning)
     print(f"{'':54}{'ns per observation and iteration':^36}{'ratio':^18}{'extra MB':>10}")
     print(f"{'':54}{'em_core':>18}{'the other':>18}{'time':>9}{'CPU':>9}")
-    seconds = SECONDS / 2 if options.short else SECONDS
+    seconds = SHORT_SECONDS if options.short else SECONDS
     too_low = []
     for line in lines(short=options.short):
         ours, theirs = shortest([line.ours, line.theirs], seconds)

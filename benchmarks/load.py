@@ -26,7 +26,7 @@ Run it from the project's folder, with nothing else running::
     python -m benchmarks.load --students 12 --every 5 --seconds 60 --app ordinary
     python -m benchmarks.load --students 100 --processes 2 --kill
     python -m benchmarks.load --students 100 --pages two-coins gaussian-mixture --within 1
-    python -m benchmarks.load --students 6 --every 2 --seconds 10 --at-least 1.5
+    python -m benchmarks.load --students 6 --every 2 --seconds 8 --at-least 1.5
 
 It ends with an error if anything failed; with ``--within 1`` also if the 95th percentile of the
 wait is above 1 s; with ``--at-least 1.5`` also if a rerun of the ordinary app, which then comes
