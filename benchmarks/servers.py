@@ -3,7 +3,6 @@
 Ours can also be started as it is deployed: several processes behind nginx.
 """
 
-import getpass
 import os
 import re
 import shutil
@@ -33,8 +32,11 @@ PATHS = {
 # Each app is started in its own folder, where Streamlit looks for its configuration.
 _FOLDERS = {OURS: ROOT, ORDINARY: ROOT / "benchmarks" / "ordinary"}
 
-# Ours as ``deploy/em@.service`` has it, the other as it comes.
-_ENVIRONMENT = {OURS: {"MALLOC_ARENA_MAX": "2"}, ORDINARY: {}}
+# Ours as ``deploy/em@.service`` has it; the other as it comes, but it connects to nowhere.
+_ENVIRONMENT = {
+    OURS: {"MALLOC_ARENA_MAX": "2"},
+    ORDINARY: {"PYTHONPATH": str(ROOT), "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false"},
+}
 
 # Never through a proxy: the apps are on this machine.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -155,7 +157,7 @@ def serve_behind_nginx(n_processes: int) -> Iterator[Farm]:
         command = [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
         log = stack.enter_context((folder / "log").open("wb"))
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-        stack.callback(_stop, process)
+        stack.callback(stop, process)
         address = f"127.0.0.1:{port}"
         _wait("nginx", f"http://{address}/_stcore/health", process, folder / "log")
         yield Farm(OURS, address, servers, folder / "access")
@@ -173,7 +175,7 @@ def _on_loopback(servers: Sequence[Server], port: int, folder: Path) -> str:
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     paths = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
     # Workers of root's nginx would be nobody, who may not write into the folder.
-    user = f"user {getpass.getuser()}; " if os.geteuid() == 0 else ""
+    user = "user root; " if os.geteuid() == 0 else ""
     return (
         f"{user}daemon off; pid {folder}/pid; worker_processes 1; worker_rlimit_nofile 8192;\n"
         f"events {{ worker_connections 4096; }}\n"
@@ -194,33 +196,54 @@ def free_port() -> int:
 def serve(name: str) -> Iterator[Server]:
     """Start an app on a free port of this machine, wait until it answers, and stop it at the end.
 
+    It finds a fresh machine: no configuration and no files but the project's.
+
     Raises
     ------
     RuntimeError
         If it ends, or does not answer in time.
     """
+    with tempfile.TemporaryDirectory() as home:
+        try:
+            server = _start(name, Path(home))
+        except RuntimeError as error:
+            # Somebody else may take a free port before the app does.
+            if "is not available" not in str(error):
+                raise
+            server = _start(name, Path(home))
+        try:
+            yield server
+        finally:
+            stop(server.process)
+
+
+def _start(name: str, home: Path) -> Server:
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
-    command += ["--server.headless", "true", "--browser.gatherUsageStats", "false"]
-    with tempfile.NamedTemporaryFile(suffix=".log") as log:
+    command += ["--server.headless", "true"]
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("STREAMLIT_")}
+    log = home / "log"
+    with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=_FOLDERS[name],
-            env={**os.environ, "PYTHONPATH": str(ROOT), **_ENVIRONMENT[name]},
+            env={**environment, "HOME": str(home), **_ENVIRONMENT[name]},
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
         )
-        server = Server(name, f"127.0.0.1:{port}", process, Path(log.name))
-        try:
-            _wait(name, f"http://{server.address}/_stcore/health", process, server.log)
-            yield server
-        finally:
-            _stop(process)
+    server = Server(name, f"127.0.0.1:{port}", process, log)
+    try:
+        _wait(name, f"http://{server.address}/_stcore/health", process, log)
+    except BaseException:
+        stop(process)
+        raise
+    return server
 
 
-def _stop(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End a process, and wait until it has ended."""
     process.terminate()
     try:
         process.wait(10)
@@ -232,11 +255,15 @@ def _stop(process: subprocess.Popen[bytes]) -> None:
 def _wait(name: str, url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     end = time.monotonic() + START_TIMEOUT
     while time.monotonic() < end:
-        if process.poll() is not None:
-            raise RuntimeError(f"{name} ended:\n{log.read_text()}")
         try:
             with OPENER.open(url, timeout=5):
-                return
+                answered = True
         except (urllib.error.URLError, ConnectionError, TimeoutError):
-            time.sleep(0.1)
+            answered = False
+        # After the answer, which may be another program's that has the port.
+        if process.poll() is not None:
+            raise RuntimeError(f"{name} ended:\n{log.read_text()}")
+        if answered:
+            return
+        time.sleep(0.1)
     raise RuntimeError(f"{name} did not answer within {START_TIMEOUT:g} s")

@@ -4,13 +4,7 @@ import io
 import os
 import re
 import shutil
-import socket
-import subprocess
-import sys
-import time
-import urllib.error
 import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +13,9 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
+from benchmarks.servers import OURS, Server, serve, stop
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
 from em_core.binomial_mixture import published_trials
 from em_ui.controls import VIEW
@@ -40,7 +34,6 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-START_SECONDS = 60
 PATIENCE_MS = 20_000
 PHONE = {"width": 360, "height": 740}
 # Path, title, and the number of charts.
@@ -66,52 +59,15 @@ PROBE = re.compile(r"/[\w-]+/_stcore/(health|host-config)")
 DRAWN = "[data-testid=stVegaLiteChart] :is(svg, canvas).marks"
 
 
-@dataclass
-class Server:
-    url: str
-    output: Path
-
-
 @pytest.fixture(scope="session")
-def server(tmp_path_factory) -> Iterator[Server]:
+def server() -> Iterator[Server]:
     """A fresh server, as on a fresh machine; it must not have complained when it ends."""
-    home = tmp_path_factory.mktemp("home")
-    output = home / "output.txt"
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    command = [
-        *(sys.executable, "-m", "streamlit", "run", "app.py"),
-        *(f"--server.port={port}", "--server.headless=true", "--server.address=127.0.0.1"),
-    ]
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("STREAMLIT_")}
-    with output.open("wb") as log:
-        process = subprocess.Popen(
-            command, cwd=ROOT, env={**environment, "HOME": str(home)}, stdout=log, stderr=log
-        )
-    try:
-        await_health(url, process, output)
-        yield Server(url, output)
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
-    text = output.read_text()
+    with serve(OURS) as started:
+        yield started
+        stop(started.process)
+        text = started.log.read_text()
     complaint = re.search(r"warn|error|exception|traceback|deprecat", text, re.IGNORECASE)
     assert not complaint, f"The server complained:\n{text}"
-
-
-def await_health(url: str, process: subprocess.Popen, output: Path) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        assert process.poll() is None, f"The server ended:\n{output.read_text()}"
-        try:
-            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=5) as answer:
-                if answer.status == 200:
-                    return
-        except (urllib.error.URLError, OSError):
-            time.sleep(0.1)
-    pytest.fail(f"The server was not ready within {START_SECONDS} s:\n{output.read_text()}")
 
 
 @pytest.fixture(scope="session")
@@ -276,7 +232,7 @@ def new_tab(browser, server):
     tabs = []
 
     def open_tab(**options) -> Tab:
-        tabs.append(Tab(browser.new_context(**options).new_page(), server.url))
+        tabs.append(Tab(browser.new_context(**options).new_page(), f"http://{server.address}"))
         return tabs[-1]
 
     yield open_tab
@@ -296,7 +252,7 @@ def profile(browser):
 @pytest.fixture
 def tab(profile, server) -> Iterator[Tab]:
     """A tab on a laptop; it may not end with a fault."""
-    opened = Tab(profile.new_page(), server.url)
+    opened = Tab(profile.new_page(), f"http://{server.address}")
     yield opened
     opened.page.close()
     assert opened.faults == []
