@@ -164,8 +164,11 @@ class Rerun:
 class Session:
     """One visitor. Use it as an asynchronous context manager."""
 
-    def __init__(self, address: str, *, timeout: float = TIMEOUT, cookie: str = "") -> None:
+    def __init__(
+        self, address: str, *, site: str = "", timeout: float = TIMEOUT, cookie: str = ""
+    ) -> None:
         self.address = address
+        self.site = site or address  # what the student has typed
         self.cookie = cookie
         self.timeout = timeout
         self.widgets: dict[str, Widget] = {}
@@ -179,8 +182,12 @@ class Session:
 
     async def __aenter__(self) -> Self:
         """Connect."""
+        host, _, port = self.address.partition(":")
         self._socket = await connect(
-            f"ws://{self.address}/_stcore/stream",
+            f"ws://{self.site}/_stcore/stream",
+            host=host,
+            port=int(port),
+            origin=f"http://{self.site}",
             subprotocols=["streamlit"],
             max_size=None,
             max_queue=None,
@@ -242,7 +249,7 @@ class Session:
 
     async def _rerun(self, message: BackMsg) -> Rerun:
         message.rerun_script.cached_message_hashes.extend(self._kept)
-        message.rerun_script.context_info.url = f"http://{self.address}/"
+        message.rerun_script.context_info.url = f"http://{self.site}/"
         start = time.perf_counter()
         await self._socket.send(message.SerializeToString())
         async with asyncio.timeout(self.timeout):

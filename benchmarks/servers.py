@@ -38,6 +38,9 @@ _ENVIRONMENT = {
     ORDINARY: {"PYTHONPATH": str(ROOT), "STREAMLIT_BROWSER_GATHER_USAGE_STATS": "false"},
 }
 
+# What nginx is told where ours is deployed.
+SITE = ROOT / "deploy" / "nginx.conf"
+
 # Never through a proxy: the apps are on this machine.
 OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
@@ -153,7 +156,8 @@ def serve_behind_nginx(n_processes: int) -> Iterator[Farm]:
         servers = [stack.enter_context(serve(OURS)) for _ in range(n_processes)]
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = free_port()
-        (folder / "nginx.conf").write_text(_on_loopback(servers, port, folder))
+        site = _between(servers, SITE.read_text())
+        (folder / "nginx.conf").write_text(on_loopback(site, port, folder))
         command = [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
         log = stack.enter_context((folder / "log").open("wb"))
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
@@ -163,14 +167,18 @@ def serve_behind_nginx(n_processes: int) -> Iterator[Farm]:
         yield Farm(OURS, address, servers, folder / "access")
 
 
-def _on_loopback(servers: Sequence[Server], port: int, folder: Path) -> str:
-    """Return what ``deploy/nginx.conf`` says, for these processes, this port and this folder."""
-    site = (ROOT / "deploy" / "nginx.conf").read_text()
+def _between(servers: Sequence[Server], site: str) -> str:
+    """Return what a site's configuration says, for these processes."""
     line = re.compile(r"^    server 127\.0\.0\.1:\d+(.*\n)", re.MULTILINE)
     how = line.search(site)[1]
     ours = ["".join(f"    server {server.address}{how}" for server in servers)]
-    site = line.sub(lambda _: ours.pop() if ours else "", site)
-    site = site.replace("listen 80;", f"listen 127.0.0.1:{port};")
+    return line.sub(lambda _: ours.pop() if ours else "", site)
+
+
+def on_loopback(site: str, port: int, folder: Path) -> str:
+    """Return a whole configuration around a site's, which keeps to this port and this folder."""
+    site = re.sub(r"listen +80;", f"listen 127.0.0.1:{port};", site)
+    site = re.sub(r"listen +\[::\]:80;", "", site)  # not every machine has it
     site = site.replace("/var/lib/nginx/em", str(folder / "cache"))
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     paths = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
