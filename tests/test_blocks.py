@@ -74,8 +74,7 @@ class TestThreads:
             monkeypatch.setattr(blocks, "n_threads", n_threads)
             assert steps_of(*PROBLEMS[name]) == alone
 
-    def test_work_on_their_own_runs_of_blocks(self, monkeypatch):
-        monkeypatch.setattr(blocks, "n_threads", 2)
+    def test_work_on_their_own_runs_of_blocks(self):
         data = np.arange(4 * BLOCK_ROWS)
         seen = blocks.visit(lambda rows, _: (rows[0], threading.get_ident()), data, None, threads=2)
         assert [start for start, _ in seen] == [BLOCK_ROWS * i for i in range(4)]
