@@ -1,1 +1,1 @@
-"""Measurements: what a change on a page costs the server, and how many students it carries."""
+"""Measurements: how fast it fits and starts, what a change costs, how many students it carries."""
