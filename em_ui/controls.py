@@ -8,6 +8,7 @@ told so.
 
 import base64
 import binascii
+import contextlib
 import functools
 import json
 import math
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from em_ui.charts import MAX_ITERATIONS
 
@@ -346,7 +348,15 @@ class Controls:
 
     def set(self, name: str, value: Value) -> None:
         """Set a control, in a callback."""
-        st.session_state[self.key(name)] = self._all[name].nearest(value)
+        spec, key = self._all[name], self.key(name)
+        value = st.session_state[key] = spec.nearest(value)
+        # For a control that is on the page Streamlit does this itself, and refuses it here. It
+        # leaves out those that the next run draws for the first time.
+        with contextlib.suppress(StreamlitAPIException):
+            if value != spec.default:
+                st.query_params[key] = spec.text(value)
+            elif key in st.query_params:
+                del st.query_params[key]
 
     def situation(self) -> Situation | None:
         """Draw the choice of situation, and return the one that is set, if any."""
@@ -383,6 +393,7 @@ class Controls:
 
     def footer(self) -> None:
         """Draw the link to copy and the reset, below the controls."""
+        self._keep_for_later()
         _copy_link(
             key=self.key("link"),
             data={
@@ -465,6 +476,18 @@ class Controls:
             st.query_params.update(settings)
             st.rerun()
 
+    def _keep_for_later(self) -> None:
+        # When its control appears, a value in the address would win over one set by a callback.
+        for name in self.specs:
+            key = self.key(name)
+            if name in self._shown or name in self.sealed or key not in st.query_params:
+                continue
+            value = self.value(name)
+            # Of a control that has just left the page, Streamlit itself keeps the value.
+            with contextlib.suppress(StreamlitAPIException):
+                del st.query_params[key]
+                st.session_state[key] = value
+
     def _mend_link(self) -> None:
         notices, right, wrong = [], {}, []
         for name, spec in self._all.items():
@@ -510,7 +533,7 @@ class Controls:
     def _set(self, values: Mapping[str, Value]) -> None:
         for name, spec in self.specs.items():
             if name not in self.sealed:
-                st.session_state[self.key(name)] = values.get(name, spec.default)
+                self.set(name, values.get(name, spec.default))
 
 
 def _said(value: Value) -> str:

@@ -792,6 +792,21 @@ class TestLinks:
         expect(tab.control("tc_hard")).to_be_checked()
         expect(tab.control("tc_weights")).to_be_checked()
 
+    def test_reload_shows_the_situation_again(self, tab):
+        tab.open("k-means?km_k=1")
+        before = tab.status
+        tab.situation.click()
+        tab.page.get_by_role("option", name="Unequal sizes and spreads").click()
+        # These two were not on the page before.
+        for control, value in (("rest_size", "0.1"), ("rest_spread", "0.2")):
+            expect(tab.page.locator(f".st-key-km_{control}")).to_contain_text(value)
+            tab.page.wait_for_url(f"**km_{control}={value}**")
+        expect(tab.status_line).not_to_have_text(before)
+        status = tab.status
+        tab.page.reload()
+        expect(tab.status_line).to_have_text(status)
+        expect(tab.situation).to_have_value("Unequal sizes and spreads")
+
     def test_situation_and_reset_move_the_controls(self, tab):
         tab.open("two-coins")
         tab.situation.click()

@@ -347,6 +347,60 @@ class TestCopiedLink:
         assert urllib.parse.parse_qs(query)["tc_data"] == ["Simulated"]
 
 
+class TestAddress:
+    """What a reload shows: the browser reads the address again."""
+
+    @pytest.mark.parametrize(
+        ("name", "query", "title"),
+        [
+            ("gaussian_mixture", {"guess": "Typed in", "k": "1"}, "A variance that collapses"),
+            ("k_means", {"k": "1"}, "Unequal sizes and spreads"),
+        ],
+    )
+    def test_holds_what_a_situation_sets_before_its_control_appears(
+        self, visit, declared, name, query, title
+    ):
+        page = visit(name, **{f"{PREFIXES[name]}_{c}": text for c, text in query.items()})
+        page.set(situation=title)
+        specs = declared[name].specs
+        for control, value in declared[name].situations[title].values.items():
+            text = page.at.query_params[f"{page.prefix}_{control}"]
+            assert specs[control].nearest(text) == value
+        copy = visit(name, **page.at.query_params)
+        assert copy.value("situation") == title
+        assert copy.link == page.link
+        assert copy.status == page.status
+
+    def test_holds_the_start_that_was_picked_from_many(self, visit):
+        page = visit("two_coins", tc_many="true")
+        page.select("start_rows", {"rows": [2], "columns": [], "cells": []})
+        assert page.at.query_params["tc_start"] == "3"
+        copy = visit("two_coins", **page.at.query_params)
+        assert copy.link == page.link
+        assert copy.status == page.status
+
+    def test_does_not_undo_a_situation_with_a_value_that_waited(self, visit):
+        page = visit("gaussian_mixture", gm_guess="Typed in", gm_guess_seed="7")
+        assert page.at.query_params == {"gm_guess": "Typed in"}
+        page.set(situation="A variance that collapses")
+        assert page.value("guess_seed") == 19
+
+    def test_value_waits_for_its_control(self, visit):
+        page = visit("two_coins", tc_guess_seed="7")
+        page.set(trials=100)
+        page.set(guess="Random")
+        assert page.value("guess_seed") == 7
+        assert page.at.query_params["tc_guess_seed"] == "7"
+
+    def test_reset_empties_it(self, visit):
+        page = visit("gaussian_mixture", gm_k="4", gm_size4="500", gm_many="true")
+        page.set(find=2)
+        page.press("reset")
+        assert page.at.query_params.get("gm_size4") is None
+        page.set(k=4)
+        assert page.value("size4") == visit("gaussian_mixture", gm_k="4").value("size4")
+
+
 class TestBetweenPages:
     def test_settings_are_kept(self, visit):
         page = visit("two_coins", tc_tosses="20")
