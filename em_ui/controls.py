@@ -13,7 +13,7 @@ import functools
 import json
 import math
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -241,9 +241,14 @@ VIEW: Mapping[str, Control] = {
 }
 
 
-def view(observation: str) -> dict[str, Control]:
-    """Return the controls of the view, with the page's word for an observation."""
-    return {**VIEW, "observation": Number(observation, 1, 1, 100_000, 1)}
+def view(observation: str, sections: Collection[str]) -> dict[str, Control]:
+    """Return the controls of the view, with the page's word for an observation and its sections."""
+    shared = {
+        name: spec
+        for name, spec in VIEW.items()
+        if name in sections or not isinstance(spec, Section)
+    }
+    return {**shared, "observation": Number(observation, 1, 1, 100_000, 1)}
 
 
 @dataclass(frozen=True)
@@ -343,8 +348,8 @@ class Controls:
         return float(self._all["iter"].nearest(st.query_params.get(self.key("iter"), 0.0)))
 
     def is_open(self, *names: str) -> bool:
-        """Return whether any of these sections is open, also before it is drawn."""
-        return any(bool(self.value(name)) for name in names)
+        """Return whether the page has one of these sections open, also before it is drawn."""
+        return any(name in self.view and bool(self.value(name)) for name in names)
 
     def set(self, name: str, value: Value) -> None:
         """Set a control, in a callback."""
@@ -392,7 +397,10 @@ class Controls:
         }
 
     def footer(self) -> None:
-        """Draw the link to copy and the reset, below the controls."""
+        """Draw the link to copy and the reset, below the controls.
+
+        This may come before what the controls make: settings that cannot be run end the page there.
+        """
         self._keep_for_later()
         _copy_link(
             key=self.key("link"),
@@ -404,7 +412,7 @@ class Controls:
         )
         st.session_state[self.key("remembered")] = {
             self.key(name): self._all[name].text(value)
-            for name, value in self._shown.items()
+            for name, value in self._state().items()
             if value != self._all[name].default
         } | ({self.key("quiz"): self._seal()} if self.sealed else {})
         st.button(
@@ -417,9 +425,9 @@ class Controls:
         )
 
     def query(self) -> str:
-        """Return the query string with every control shown up to here, also the defaults."""
+        """Return the query string with the controls shown up to here and the view, defaults too."""
         return urllib.parse.urlencode(
-            {self.key(name): self._all[name].text(value) for name, value in self._shown.items()}
+            {self.key(name): self._all[name].text(value) for name, value in self._state().items()}
         )
 
     def student_link(self) -> None:
@@ -460,6 +468,11 @@ class Controls:
             return
         self.sealed = {name: self.specs[name].nearest(value) for name, value in values.items()}
 
+    def _state(self) -> dict[str, Value]:
+        """Return the controls shown up to here, and the view but for the player's position."""
+        view = {name: self.value(name) for name in self.view if name != "iter"}
+        return view | self._shown
+
     @functools.cached_property
     def _all(self) -> dict[str, Control]:
         return {**self.specs, **self.view}
@@ -498,6 +511,8 @@ class Controls:
             value, default = spec.nearest(given[-1]), spec.default
             readable = _same(given[-1], value)
             if readable and len(given) == 1:
+                if value == default:
+                    del st.query_params[key]  # as Streamlit does, once the control is drawn
                 continue
             if len(given) > 1:
                 notices.append(

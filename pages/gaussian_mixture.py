@@ -32,7 +32,7 @@ c = Controls(
     SITUATIONS,
     truth=[f"{f}{i}" for f in ("mean", "sd", "size") for i in range(1, MAX_COMPONENTS + 1)],
     view={
-        **controls.view("Value"),
+        **controls.view("Value", SECTIONS),
         "across": Number("Component across", 1, 1, MAX_COMPONENTS, 1),
         "up": Number("Component upwards", 2, 1, MAX_COMPONENTS, 1),
     },
@@ -60,6 +60,7 @@ with st.sidebar:
     st.subheader("Algorithm")
     c.show_all("weights", "hard", "floor", "tol", "max_iter")
     settings = c.settings()
+    c.footer()
 
 st.title("Gaussian mixture")
 st.markdown(
@@ -148,5 +149,3 @@ st.markdown(
 )
 sections.optional(c, run, settings, objective, SECTIONS)
 sections.misconceptions(*MISCONCEPTIONS)
-with st.sidebar:
-    c.footer()

@@ -22,7 +22,7 @@ def pick() -> None:
         c.set("observation", int(point))
 
 
-c = Controls("km", SPECS, SITUATIONS, truth=("spread",), view=controls.view("Point"))
+c = Controls("km", SPECS, SITUATIONS, truth=("spread",), view=controls.view("Point", SECTIONS))
 with st.sidebar:
     situation = c.situation()
     st.subheader("Truth and data")
@@ -42,6 +42,7 @@ with st.sidebar:
     st.subheader("Algorithm")
     c.show_all("tol", "max_iter")
     settings = c.settings()
+    c.footer()
 
 st.title("K-Means")
 st.markdown(
@@ -117,5 +118,3 @@ st.markdown(
 st.latex(r"J = \sum_i \sum_k r_{ik} \lVert x_i - c_k \rVert^2")
 sections.optional(c, run, settings, objective, SECTIONS)
 sections.misconceptions(*MISCONCEPTIONS)
-with st.sidebar:
-    c.footer()

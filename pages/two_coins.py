@@ -32,7 +32,7 @@ c = Controls(
     SPECS,
     SITUATIONS,
     truth=("true_a", "true_b", "share_a"),
-    view=controls.view("Trial"),
+    view=controls.view("Trial", SECTIONS),
 )
 with st.sidebar:
     situation = c.situation()
@@ -44,6 +44,7 @@ with st.sidebar:
     st.subheader("Algorithm")
     c.show_all("hard", "weights", "tol", "max_iter")
     settings = c.settings()
+    c.footer()
 
 st.title("Two coins")
 st.markdown(
@@ -117,5 +118,3 @@ draw_attribution(c, run, settings)
 
 sections.optional(c, run, settings, objective, SECTIONS)
 sections.misconceptions(*MISCONCEPTIONS)
-with st.sidebar:
-    c.footer()

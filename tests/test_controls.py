@@ -3,7 +3,7 @@
 import math
 
 import pytest
-from conftest import PREFIXES
+from conftest import PREFIXES, SECTIONS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -199,11 +199,10 @@ class TestDeclarations:
         assert (to_find("Coins", 8).default, to_find("Coins", 8).high) == (0, 8)
         assert to_find("Coins", 8).label == "Coins to look for"
 
-    def test_view_is_the_same_on_every_page_but_for_the_word(self):
-        assert {n: c for n, c in view("Trial").items() if n != "observation"} == {
-            n: c for n, c in VIEW.items() if n != "observation"
-        }
-        assert view("Trial")["observation"].label == "Trial"
+    def test_view_is_the_same_on_every_page_but_for_the_word_and_the_sections(self):
+        assert view("Trial", SECTIONS) == {**VIEW, "observation": Number("Trial", 1, 1, 100_000, 1)}
+        one = view("Trial", ["many"])
+        assert one.keys() == VIEW.keys() - set(SECTIONS) | {"many"}
         # Half-steps between the iterations, and all of them.
         assert (VIEW["iter"].low, VIEW["iter"].high, VIEW["iter"].step) == (0, 500, 0.5)
         assert not any(c.default for c in VIEW.values() if isinstance(c, Section))

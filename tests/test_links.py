@@ -5,7 +5,7 @@ import re
 import urllib.parse
 
 import pytest
-from conftest import PREFIXES
+from conftest import PREFIXES, SECTIONS
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -322,10 +322,14 @@ class TestCopiedLink:
             assert copy.player == page.player
 
     @pytest.mark.parametrize("name", PREFIXES)
-    def test_holds_every_control_on_the_page_and_every_section(self, plain, opened, name):
+    def test_holds_every_control_on_the_page_and_in_its_sections(
+        self, plain, opened, declared, name
+    ):
         for page in (plain(name), opened(name)):
             controls = set(page.shown()) - {"situation", "class_size"} | set(page.sections())
+            controls |= set(declared[name].view) - {"iter"}
             assert set(page.link) == {f"{page.prefix}_{control}" for control in controls}
+            assert set(page.sections()) == set(declared[name].view) & set(SECTIONS)
             is_open = {page.link[f"{page.prefix}_{section}"] for section in page.sections()}
             assert is_open <= {"true" if page is opened(name) else "false"}
 
@@ -391,6 +395,10 @@ class TestAddress:
         page.set(guess="Random")
         assert page.value("guess_seed") == 7
         assert page.at.query_params["tc_guess_seed"] == "7"
+
+    @pytest.mark.parametrize("name", PREFIXES)
+    def test_is_bare_after_a_link_that_holds_the_defaults(self, visit, plain, name):
+        assert visit(name, **plain(name).link).at.query_params == {}
 
     def test_reset_empties_it(self, visit):
         page = visit("gaussian_mixture", gm_k="4", gm_size4="500", gm_many="true")

@@ -236,11 +236,13 @@ def pick():
         c.set("observation", int(np.flatnonzero(run.problem.sample.data == int(calls))[0]) + 1)
 
 
-c = Controls("po", SPECS, SITUATIONS, truth=("rate_a", "rate_b"), view=controls.view("Day"))
+view = controls.view("Day", SECTIONS)
+c = Controls("po", SPECS, SITUATIONS, truth=("rate_a", "rate_b"), view=view)
 with st.sidebar:
     situation = c.situation()
     c.show_all(*SPECS)
     settings = c.settings()
+    c.footer()
 st.title("Calls")
 calls = compute(settings)
 run = calls.run
@@ -268,8 +270,6 @@ if not c.sealed:
     sections.references(run, quantities)
 sections.optional(c, run, settings, objective, SECTIONS)
 sections.misconceptions(("A count is a rate.", "A rate is what counts come to on average."))
-with st.sidebar:
-    c.footer()
 '''
 
 APP = """

@@ -754,7 +754,15 @@ class TestDownload:
     ],
 )
 def test_more_components_than_observations_are_refused_in_plain_words(visit, name, query, find, n):
-    (error,) = visit(name, **query).at.error
+    page = visit(name, **query)
+    (error,) = page.at.error
     assert f"{find} different observations are needed" in error.value
     assert f"there are only {n}." in error.value
     assert "n_components" not in error.value
+
+    # The way out, and the link to show to the teacher.
+    assert page.at.sidebar.button[-1].label == "Reset this page"
+    assert set(query) <= set(page.link)
+    page.press("reset")
+    assert not page.at.error
+    assert page.value("situation") == page.widget("situation").options[0]
