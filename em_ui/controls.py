@@ -22,6 +22,7 @@ import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
 from em_ui.charts import MAX_ITERATIONS
+from em_ui.player import rewind
 
 Value = float | int | str | bool
 
@@ -419,8 +420,7 @@ class Controls:
             "Reset this page",
             icon=":material/restart_alt:",
             key=self.key("reset"),
-            on_click=self._set,
-            args=({},),
+            on_click=self._reset,
             width="stretch",
         )
 
@@ -545,7 +545,13 @@ class Controls:
         if chosen != shown and chosen in self.situations:
             self._set(self.situations[chosen].values)
 
+    def _reset(self) -> None:
+        self._set({})
+        for name in self.view.keys() - {"iter"}:  # which is the player's own
+            self.set(name, self.view[name].default)
+
     def _set(self, values: Mapping[str, Value]) -> None:
+        rewind(self.prefix, self.key("iter"))
         for name, spec in self.specs.items():
             if name not in self.sealed:
                 self.set(name, values.get(name, spec.default))

@@ -8,7 +8,7 @@
 
 const FRAME_MS = { slow: 1500, normal: 700, fast: 200 };
 const SETTLED_MS = 500; // at rest for so long, the visitor has stopped at an iteration
-const remembered = new Map(); // page -> position and half-steps, over page switches
+const remembered = new Map(); // page -> position, half-steps and rewinds, over page switches
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const find = (selector) => parentElement.querySelector(selector);
@@ -22,9 +22,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const last = data.rows.length - 1;
   const linked = Number(new URLSearchParams(location.search).get(data.param)) || 0;
-  const before = remembered.get(data.page) ?? { position: linked, halves: linked % 1 > 0 };
+  const before = remembered.get(data.page) ?? {
+    position: linked,
+    halves: linked % 1 > 0,
+    rewinds: data.rewinds,
+  };
+  // A new server process counts from 0 again: that is no rewind.
+  const rewound = data.rewinds > before.rewinds;
   halves.checked = before.halves;
-  let { position } = before;
+  let position = rewound ? 0 : before.position;
 
   const step = () => (halves.checked ? 0.5 : 1);
   const whole = (value) => (halves.checked ? Math.round(value * 2) / 2 : Math.floor(value));
@@ -58,8 +64,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const address = () => {
     const url = new URL(location.href);
     if (url.pathname !== state.path) return false; // the visitor is on the way to another page
-    if (url.searchParams.get(data.param) === String(position)) return false;
-    url.searchParams.set(data.param, position);
+    if ((url.searchParams.get(data.param) ?? "0") === String(position)) return false;
+    if (position === 0) url.searchParams.delete(data.param);
+    else url.searchParams.set(data.param, position);
     history.replaceState(history.state, "", url);
     return true;
   };
@@ -74,7 +81,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const show = (next, { moved = true } = {}) => {
     position = Math.max(0, Math.min(whole(next), last));
-    remembered.set(data.page, { position, halves: halves.checked });
+    remembered.set(data.page, { position, halves: halves.checked, rewinds: data.rewinds });
     slider.value = position;
     slider.setAttribute("aria-valuetext", words());
     label.textContent = words();
@@ -166,6 +173,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
 
   if (state.timer) stop();
+  if (rewound) {
+    clearTimeout(state.settling);
+    state.settling = null;
+    address(); // where the old position may have been written anew in the meantime
+  }
   show(position, { moved: false });
 
   // Charts are drawn, and drawn anew after a rerun, later than the player: hand them the position.

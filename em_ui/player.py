@@ -21,6 +21,19 @@ _mount = st.components.v2.component(
 )
 
 
+def rewind(page: str, param: str) -> None:
+    """Put a page's player back to the initial guess, in a callback.
+
+    ``page`` and ``param`` are as for :func:`player`.
+    """
+    st.session_state[_rewinds(page)] = st.session_state.get(_rewinds(page), 0) + 1
+    st.query_params.pop(param, None)
+
+
+def _rewinds(page: str) -> str:
+    return f"{page} rewinds of the player"
+
+
 def player(
     page: str,
     columns: Sequence[str],
@@ -58,8 +71,11 @@ def player(
             "rows": [list(row) for row in rows],
             "param": param,
             "report": report,
+            "rewinds": st.session_state.get(_rewinds(page), 0),
         },
         on_stopped_change=lambda: None,
     )
-    if result.stopped is not None:
+    if result.stopped:
         st.query_params[param] = f"{float(result.stopped):g}"
+    elif result.stopped is not None:
+        st.query_params.pop(param, None)

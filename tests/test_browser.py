@@ -644,6 +644,31 @@ class TestPlayer:
         tab.go_to("K-Means", "k-means")
         tab.expect_frame(1, int(tab.slider.get_attribute("max")))
 
+    def test_goes_back_to_the_guess_with_a_situation_and_a_reset(self, tab):
+        tab.open(f"{PUBLISHED}&tc_by_hand=true&tc_iter=4")
+        tab.expect_frame(4, 10)  # as the link says
+        tab.situation.click()
+        tab.page.get_by_role("option", name="The same start for both coins").click()
+        tab.expect_frame(0, 2)
+        standing = tab.page.get_by_text("where the player stands")
+        expect(standing).to_contain_text("At the initial guess")
+        tab.button("last").click()
+        expect(standing).to_contain_text("At iteration 2")
+        tab.page.get_by_role("button", name="Reset this page").click()
+        tab.expect_frame(0, 11)
+        expect(standing).to_have_count(0)
+        tab.page.wait_for_url(f"{tab.url}/two-coins")
+        # Once only: it can be played again.
+        tab.button("last").click()
+        tab.type_into("tc_max_iter", "6")
+        tab.expect_frame(6, 6)
+
+    def test_back_at_the_guess_the_address_names_no_iteration(self, tab):
+        tab.open("two-coins?tc_iter=4&tc_by_hand=true")
+        tab.button("first").click()
+        expect(tab.page.get_by_text("where the player stands")).to_contain_text("initial guess")
+        tab.page.wait_for_url(f"{tab.url}/two-coins?tc_by_hand=true")
+
     def test_stops_when_its_page_is_left(self, tab):
         tab.page.add_init_script(
             """
@@ -723,7 +748,8 @@ class TestLinks:
         situation = {key for key in keys if "_situation-" in key}
         assert len(situation) == 1
         prefix = next(iter(situation)).split("_")[0]
-        view = {f"{prefix}_{name}" for name in VIEW}  # the sections, and where the player stands
+        # The sections and what is in them, and where the player stands.
+        view = {f"{prefix}_{name}" for name in (*VIEW, "across", "up")}
         assert set(query) - view == set(keys) - situation - view
         assert {f"{prefix}_{name}" for name in ("by_hand", "many", "teacher")} <= set(query)
 

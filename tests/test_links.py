@@ -400,6 +400,20 @@ class TestAddress:
     def test_is_bare_after_a_link_that_holds_the_defaults(self, visit, plain, name):
         assert visit(name, **plain(name).link).at.query_params == {}
 
+    @pytest.mark.parametrize("name", ["k_means", "two_coins", "gaussian_mixture"])
+    def test_reset_leaves_nothing_of_the_view(self, visit, plain, declared, name):
+        specs = declared[name].view
+        query = {
+            f"{PREFIXES[name]}_{control}": "true" if isinstance(spec, Section) else "2"
+            for control, spec in specs.items()
+        }
+        page = visit(name, **query)
+        page.press("reset")
+        assert page.at.query_params == {}
+        assert page.link == plain(name).link
+        assert page.text == plain(name).text
+        assert page.player["rewinds"] == 1
+
     def test_reset_empties_it(self, visit):
         page = visit("gaussian_mixture", gm_k="4", gm_size4="500", gm_many="true")
         page.set(find=2)
