@@ -33,6 +33,8 @@ _OWN = "Your own settings"
 _QUOTED_CHARACTERS = 30
 _SEAL_CHARACTERS = 4_000
 MAX_STARTS = 200
+MAX_STUDENT = 9_999
+MAX_LISTED = 30  # students whose answers stand on the page
 
 _copy_link = st.components.v2.component(
     "copy_link",
@@ -216,7 +218,7 @@ def student() -> Number:
         "Student number",
         0,
         0,
-        9_999,
+        MAX_STUDENT,
         1,
         "Each number draws other data from the same truth. With 0, everybody has the same.",
     )
@@ -232,6 +234,8 @@ VIEW: Mapping[str, Control] = {
     "iter": Number("Iteration", 0.0, 0.0, float(MAX_ITERATIONS), 0.5, slider=True),
     "observation": Number("Observation", 1, 1, 100_000, 1),
     "starts": Number("Number of starts", 20, 1, MAX_STARTS, 1),
+    "class_size": Number("Students in the class", 5, 1, MAX_LISTED, 1),
+    "class_first": Number("First student number", 1, 1, MAX_STUDENT, 1),
     "by_hand": Section("One step by hand", ":material/calculate:"),
     "versus": Section("Hard against soft", ":material/compare:"),
     "surface": Section("The hill that EM climbs", ":material/landscape:"),

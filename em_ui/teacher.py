@@ -8,11 +8,9 @@ import streamlit as st
 
 from em_core.numerics import match_components
 from em_ui.compute import Run
-from em_ui.controls import Controls, Situation
+from em_ui.controls import MAX_STUDENT, Controls, Situation
 from em_ui.frames import flat
 from em_ui.sections import Objective, count, csv_download
-
-_LISTED_STUDENTS = 30
 
 
 def sheet(
@@ -113,12 +111,16 @@ def teacher(
         "**A data set for each student.** Students type their number into *Student number* in "
         "the sidebar and get other data from the same truth. Here are their answers."
     )
-    size = st.number_input("Students in the class", 1, _LISTED_STUDENTS, 5, key=c.key("class_size"))
+    left, right = st.columns(2)
+    with left:
+        size = c.show("class_size")
+    with right:
+        first = c.show("class_first")
     rows = []
-    shown = run.affordable_students(int(size))
+    shown = run.affordable_students(size)
     if shown < size:
         st.caption(f"These runs take long. Only the first {count(shown, 'student')} are computed.")
-    for number in range(1, shown + 1):
+    for number in range(first, min(first + shown, MAX_STUDENT + 1)):
         theirs = for_student(number)
         rows.append(
             {
@@ -133,7 +135,7 @@ def teacher(
         table,
         hide_index=True,
         key=c.key("class"),
-        alt=f"EM’s answer for each of {count(shown, 'student')}",
+        alt=f"EM’s answer for each of {count(len(rows), 'student')}",
     )
     csv_download("Download (CSV)", table, f"{c.prefix}-class.csv", c.key("class_csv"))
 

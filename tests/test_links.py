@@ -157,7 +157,8 @@ class TestOneValue:
             ("observation", "7", 7),
             ("observation", "100000", 100_000),
             ("starts", "200", 200),
-            ("class_size", "7", 5),  # not in the link
+            ("class_size", "7", 7),
+            ("class_first", "9999", 9_999),
         ],
     )
     def test_view_is_taken_without_a_notice(self, visit, control, raw, value):
@@ -326,7 +327,7 @@ class TestCopiedLink:
         self, plain, opened, declared, name
     ):
         for page in (plain(name), opened(name)):
-            controls = set(page.shown()) - {"situation", "class_size"} | set(page.sections())
+            controls = set(page.shown()) - {"situation"} | set(page.sections())
             controls |= set(declared[name].view) - {"iter"}
             assert set(page.link) == {f"{page.prefix}_{control}" for control in controls}
             assert set(page.sections()) == set(declared[name].view) & set(SECTIONS)

@@ -118,7 +118,7 @@ class TestEveryPage:
                 back = self.move(page, row, back)
             page.set_at_once(**back)
             moved |= new
-        assert moved == set(declared[name].view) - set(SECTIONS) - {"iter"} | {"class_size"}
+        assert moved == set(declared[name].view) - set(SECTIONS) - {"iter"}
 
     def move(self, page, row, earlier):
         """Move controls of one kind to their bounds; return what brings them back.
@@ -151,7 +151,7 @@ class TestEveryPage:
     def test_every_control_is_bound_to_the_url(self, everything, name):
         page = everything(name)
         unbound = {page.name_of(w) for w in page.widgets() if w.proto.query_param_key != w.key}
-        assert unbound - {"class_size"} == {"situation"}
+        assert unbound == {"situation"}
 
     @pytest.mark.parametrize("name", PREFIXES)
     def test_every_chart_and_table_says_what_it_shows(self, opened, name):

@@ -187,7 +187,7 @@ class TestStudentLink:
         prefix, controls = page.prefix, declared[name]
         link = page.student_link
         hidden = unseal(link.pop(f"{prefix}_quiz"))
-        shown = set(page.shown()) - {"situation", "class_size"}
+        shown = set(page.shown()) - {"situation", "class_size", "class_first"}
         assert set(hidden) == set(controls.truth) & shown
         assert hidden == {control: page.value(control) for control in hidden}
         assert set(link) == {f"{prefix}_{control}" for control in shown - set(hidden)}
@@ -507,6 +507,23 @@ class TestClass:
         downloaded = pd.read_csv(io.BytesIO(content()))
         assert mime == "text/csv"
         pd.testing.assert_frame_equal(downloaded, table[:2], check_exact=True)
+
+    @pytest.mark.parametrize("name", EXAMPLES)
+    def test_copied_link_lists_the_same_students(self, visit, name):
+        prefix = PREFIX[name]
+        page = visit(name, **{f"{prefix}_teacher": "true"})
+        page.set(class_size=7, class_first=8_123)
+        copy = visit(name, **page.link)
+        table = copy.section("teacher").frame("each of 7 students")
+        assert list(table["student"]) == list(range(8_123, 8_130))
+        theirs = visit(name, **{f"{prefix}_student": "8129"}).table
+        columns = [c for c in theirs if c not in ("iteration", "gain")]
+        assert table.iloc[-1][columns].tolist() == theirs.iloc[-1][columns].tolist()
+
+    def test_list_ends_with_the_last_number(self, visit):
+        page = visit("two_coins", tc_teacher="true", tc_class_first="9998")
+        table = page.section("teacher").frame("each of 2 students")
+        assert list(table["student"]) == [9_998, 9_999]
 
     def test_student_who_is_number_zero_has_the_data_of_all(self, visit, plain):
         page = visit("two_coins", tc_student="0")
