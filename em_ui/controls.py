@@ -14,7 +14,7 @@ import json
 import math
 import urllib.parse
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +60,8 @@ class Number:
         Whether to show a slider instead of a box.
     format : str, optional
         printf-style format, for the widget only.
+    to_the_last : bool
+        Whether the run says how far it goes: the bound then stands for the last there is.
     """
 
     label: str
@@ -70,6 +72,7 @@ class Number:
     help: str | None = None
     slider: bool = False
     format: str | None = None
+    to_the_last: bool = False
 
     def nearest(self, value: Any) -> float:
         """Return the allowed value nearest to ``value``, or the default if it is not a number."""
@@ -89,6 +92,10 @@ class Number:
     def text(self, value: Value) -> str:
         """Return ``value`` as it stands in a URL."""
         return repr(value).removesuffix(".0")  # every digit, so that the link gives the same run
+
+    def words(self, value: Value) -> str:
+        """Return ``value`` as a notice says it."""
+        return "the last" if self.to_the_last and value == self.high else self.text(value)
 
     def widget(self, key: str) -> Any:
         """Draw the widget."""
@@ -120,8 +127,10 @@ class Choice:
         return value if value in self.options else self.default
 
     def text(self, value: Value) -> str:
-        """Return ``value`` as it stands in a URL."""
+        """Return ``value`` as it stands in a URL, or as a notice says it."""
         return str(value)
+
+    words = text
 
     def widget(self, key: str) -> Any:
         """Draw the widget."""
@@ -151,6 +160,10 @@ class Switch:
         """Return ``value`` as it stands in a URL."""
         return str(value).lower()
 
+    def words(self, value: Value) -> str:
+        """Return ``value`` as a notice says it."""
+        return "on" if value else "off"
+
     def widget(self, key: str) -> Any:
         """Draw the widget."""
         return st.toggle(
@@ -173,6 +186,10 @@ class Section:
     def text(self, value: Value) -> str:
         """Return ``value`` as it stands in a URL."""
         return str(value).lower()
+
+    def words(self, value: Value) -> str:
+        """Return ``value`` as a notice says it."""
+        return "open" if value else "closed"
 
     def widget(self, key: str) -> Any:
         """Draw the section's heading; its ``open`` says whether to go on."""
@@ -231,8 +248,10 @@ def iteration_limit(default: int) -> Number:
 
 # What every example page has besides its own controls. It changes the view, never the run.
 VIEW: Mapping[str, Control] = {
-    "iter": Number("Iteration", 0.0, 0.0, float(MAX_ITERATIONS), 0.5, slider=True),
-    "observation": Number("Observation", 1, 1, 100_000, 1),
+    "iter": Number(
+        "Iteration", 0.0, 0.0, float(MAX_ITERATIONS), 0.5, slider=True, to_the_last=True
+    ),
+    "observation": Number("Observation", 1, 1, 100_000, 1, to_the_last=True),
     "starts": Number("Number of starts", 20, 1, MAX_STARTS, 1),
     "class_size": Number("Students in the class", 5, 1, MAX_LISTED, 1),
     "class_first": Number("First student number", 1, 1, MAX_STUDENT, 1),
@@ -253,7 +272,7 @@ def view(observation: str, sections: Collection[str]) -> dict[str, Control]:
         for name, spec in VIEW.items()
         if name in sections or not isinstance(spec, Section)
     }
-    return {**shared, "observation": Number(observation, 1, 1, 100_000, 1)}
+    return {**shared, "observation": replace(VIEW["observation"], label=observation)}
 
 
 @dataclass(frozen=True)
@@ -456,8 +475,11 @@ class Controls:
         return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
     def _unseal(self) -> None:
-        token = st.query_params.get(self.key("quiz"), "")
-        if not token or not self.truth:
+        token = st.query_params.get(self.key("quiz"))
+        if token is None or not self.truth:
+            return
+        if not token:
+            del st.query_params[self.key("quiz")]
             return
         try:
             padded = token[:_SEAL_CHARACTERS] + "=" * (-len(token) % 4)
@@ -520,11 +542,11 @@ class Controls:
                 continue
             if len(given) > 1:
                 notices.append(
-                    f"“{spec.label}” was given {len(given)} times; it is now {_said(value)}."
+                    f"“{spec.label}” was given {len(given)} times; it is now {spec.words(value)}."
                 )
             else:
                 notices.append(
-                    f"“{spec.label}” cannot be {_quoted(given[0])}; it is now {_said(value)}."
+                    f"“{spec.label}” cannot be {_quoted(given[0])}; it is now {spec.words(value)}."
                 )
             if value == default:
                 wrong.append(key)
@@ -559,13 +581,6 @@ class Controls:
         for name, spec in self.specs.items():
             if name not in self.sealed:
                 self.set(name, values.get(name, spec.default))
-
-
-def _said(value: Value) -> str:
-    """Return a value in words."""
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    return str(value).removesuffix(".0")
 
 
 def _same(text: str, value: Value) -> bool:

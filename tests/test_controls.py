@@ -200,7 +200,10 @@ class TestDeclarations:
         assert to_find("Coins", 8).label == "Coins to look for"
 
     def test_view_is_the_same_on_every_page_but_for_the_word_and_the_sections(self):
-        assert view("Trial", SECTIONS) == {**VIEW, "observation": Number("Trial", 1, 1, 100_000, 1)}
+        assert view("Trial", SECTIONS) == {
+            **VIEW,
+            "observation": Number("Trial", 1, 1, 100_000, 1, to_the_last=True),
+        }
         one = view("Trial", ["many"])
         assert one.keys() == VIEW.keys() - set(SECTIONS) | {"many"}
         # Half-steps between the iterations, and all of them.

@@ -186,6 +186,23 @@ class TestOneValue:
         assert bool(page.section("by_hand").formulas) == is_open
         assert bool(page.notices) == (raw == "1")
 
+    @pytest.mark.parametrize(
+        ("control", "raw", "now"),
+        [
+            # The run has 11 iterations, and 500 trials.
+            ("iter", "99999", "the last"),
+            ("iter", "-1", "0"),
+            ("observation", "99999999", "the last"),
+            ("observation", "0", "1"),
+            ("by_hand", "maybe", "closed"),
+            ("hard", "maybe", "off"),
+            ("trials", "1e9", "100000"),
+        ],
+    )
+    def test_notice_says_what_is_shown(self, visit, control, raw, now):
+        (notice,) = visit("two_coins", **{f"tc_{control}": raw}).notices
+        assert NOTICE.fullmatch(notice)["value"] == now
+
     def test_mended_value_stands_in_the_address(self, visit):
         page = visit("two_coins", tc_tosses="999", tc_trials="x", tc_true_a="0.3")
         assert page.at.query_params == {"tc_tosses": "200", "tc_true_a": "0.3"}

@@ -482,6 +482,11 @@ class TestDamagedSeal:
         counts = bars[bars["component"] == "A"]["height"].to_numpy()
         np.testing.assert_array_equal(counts, np.bincount(data, minlength=11))
 
+    def test_empty_seal_is_taken_out_of_the_address(self, visit):
+        page = visit("two_coins", tc_quiz="", tc_trials="100")
+        assert page.at.query_params == {"tc_trials": "100"}
+        assert not page.at.warning
+
     def test_seal_of_another_page_or_of_a_page_without_one_is_no_matter(self, visit):
         page = visit("maximum_likelihood", ml_quiz="x", tc_quiz="x")
         assert not page.at.warning
