@@ -327,8 +327,11 @@ class Controls:
 
     def __post_init__(self) -> None:
         """Bring the page's values back, mend the link if it needs it, and say what was mended."""
-        self._remember()
-        self._mend_link()
+        arrived = st.session_state.get(_HERE_NOW) != self.prefix
+        st.session_state[_HERE_NOW] = self.prefix
+        if arrived:
+            self._remember()
+        self._mend_link(arrived=arrived)
         self._unseal()
         notices = st.session_state.pop(_NOTICES, [])
         if notices:
@@ -506,12 +509,10 @@ class Controls:
     def _remember(self) -> None:
         # The browser's Back first reaches an entry without parameters, since Streamlit takes them
         # out of the address when it leaves a page. It must not bring the defaults back.
-        previous = st.session_state.get(_HERE_NOW)
-        st.session_state[_HERE_NOW] = self.prefix
         settings = st.session_state.get(self.key("remembered"))
         names = {*self._all, "quiz"} - {"iter"}  # the player writes its position by itself
         bare = not any(self.key(name) in st.query_params for name in names)
-        if previous != self.prefix and bare and settings:
+        if bare and settings:
             st.query_params.update(settings)
             st.rerun()
 
@@ -527,18 +528,22 @@ class Controls:
                 del st.query_params[key]
                 st.session_state[key] = value
 
-    def _mend_link(self) -> None:
-        notices, right, wrong = [], {}, []
+    def _mend_link(self, *, arrived: bool) -> None:
+        notices, right, wrong, plain = [], {}, [], set()
         for name, spec in self._all.items():
             key = self.key(name)
             given = st.query_params.get_all(key)
-            if not given or key in st.session_state:
+            known = key in st.session_state
+            if not given or (known and not arrived):
                 continue
             value, default = spec.nearest(given[-1]), spec.default
+            if known:
+                # For a default, Streamlit would keep what the page was set to before it was left.
+                st.session_state[key] = value
             readable = _same(given[-1], value)
             if readable and len(given) == 1:
                 if value == default:
-                    del st.query_params[key]  # as Streamlit does, once the control is drawn
+                    plain.add(key)
                 continue
             if len(given) > 1:
                 notices.append(
@@ -552,6 +557,12 @@ class Controls:
                 wrong.append(key)
             else:
                 right[key] = spec.text(value)
+        # Streamlit takes defaults out one by one, and each would be a step of the browser's Back.
+        # It allows this only before it has bound controls of this page.
+        if plain:
+            rest = {k: st.query_params.get_all(k) for k in st.query_params if k not in plain}
+            with contextlib.suppress(StreamlitAPIException):
+                st.query_params.from_dict(rest)
         if notices:
             for key in wrong:
                 del st.query_params[key]

@@ -366,6 +366,17 @@ class TestPages:
         expect(tab.control("gm_mean2")).to_have_value("177")
         expect(tab.page.get_by_text("Changed in this link")).to_have_count(0)
 
+    def test_bridge_leads_to_the_two_groups_whatever_was_set_there_and_back(self, tab):
+        tab.open("gaussian-mixture?gm_data_seed=7")
+        tab.go_to("Maximum likelihood", "maximum-likelihood")
+        steps = tab.page.evaluate("history.length")
+        tab.page.get_by_role("link", name="See EM find the two groups").click()
+        expect(tab.control("gm_mean1")).to_have_value("163")
+        expect(tab.control("gm_data_seed")).to_have_value("1")
+        tab.page.wait_for_url(lambda url: "gm_mean1=163" in url and "gm_tol" not in url)
+        # The link names nine defaults: they are taken out in one step, not in nine.
+        assert tab.page.evaluate("history.length") - steps <= 3
+
     def test_largest_run_is_drawn_quickly(self, tab):
         # One invisible mark for each outcome and iteration used to keep the browser for minutes.
         tab.open(

@@ -461,6 +461,16 @@ class TestBetweenPages:
         assert page.value("tosses") == 30
         assert not page.notices
 
+    def test_link_to_a_page_wins_over_what_it_was_set_to(self, visit, plain):
+        page = visit("gaussian_mixture")
+        page.set(data_seed=7)
+        page.set(k=4)
+        page.switch("k_means")
+        page.switch("gaussian_mixture", gm_data_seed="1", gm_k="3", gm_max_iter="30")
+        assert [page.value(c) for c in ("data_seed", "k", "max_iter")] == [1, 3, 30]
+        assert page.at.query_params == {"gm_max_iter": "30"}
+        assert not page.notices
+
     def test_reset_is_kept_too(self, visit):
         page = visit("two_coins")
         page.set(tosses=20)
