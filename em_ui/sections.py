@@ -307,6 +307,13 @@ def chosen(c: Controls, run: Run) -> tuple[int, int]:
     return standing(c, run)
 
 
+def stopping_rule(run: Run, per: str) -> str:
+    """Return in words when the run stops; ``per`` is one observation, in words."""
+    tol, limit = run.problem.tol, count(run.problem.max_iter, "iteration")
+    gain = f"an iteration gains no more than {tol:g} per {per}".replace("e-0", "e-")
+    return f"Stop when {gain if tol else 'no parameter changes any more'}, or after {limit}."
+
+
 def convergence(c: Controls, run: Run, *, per: str, soft: bool, caveat: str = "") -> None:
     """Report why the run stopped and how fast it converges.
 
@@ -321,17 +328,8 @@ def convergence(c: Controls, run: Run, *, per: str, soft: bool, caveat: str = ""
     caveat : str
         When the rate is not the fraction of missing information.
     """
-    problem, trace = run.problem, run.trace
-    n = len(problem.sample.data)
-    rule = (
-        f"an iteration gains no more than {problem.tol:g} per {per}".replace("e-0", "e-")
-        if problem.tol
-        else "no parameter changes any more"
-    )
-    st.markdown(
-        f"**The rule.** Stop when {rule}, or after "
-        f"{count(problem.max_iter, 'iteration')}. {trace.message}"
-    )
+    trace, n = run.trace, len(run.problem.sample.data)
+    st.markdown(f"**The rule.** {stopping_rule(run, per)} {trace.message}")
     if trace.n_iter and np.isfinite(trace.final.objective):
         gain = trace.objectives[-1] - trace.objectives[-2]
         st.markdown(f"**The last gain** was {gain:.3g}, or {gain / n:.3g} per {per}.")

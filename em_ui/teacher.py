@@ -10,7 +10,7 @@ from em_core.numerics import match_components
 from em_ui.compute import Run
 from em_ui.controls import MAX_STUDENT, Controls, Situation
 from em_ui.frames import flat
-from em_ui.sections import Objective, count, csv_download
+from em_ui.sections import Objective, count, csv_download, stopping_rule
 
 
 def sheet(
@@ -36,7 +36,10 @@ def sheet(
     if len(steps) > 1:
         pairs.append(("What are the parameters after one iteration?", _listed(run, 1)))
     pairs += [
-        ("After how many iterations did the run stop, and why?", run.trace.message),
+        (
+            "After how many iterations did the run stop, and why?",
+            f"{run.trace.message} The rule: {stopping_rule(run, observation)}",
+        ),
         (f"Where does EM end, from {_listed(run, 0)}?", _listed(run, run.frames.last)),
         (
             f"What is the {objective.title.lower()} at the guess and at the end?",
@@ -46,7 +49,12 @@ def sheet(
             "What would one estimate with the labels known?",
             _words(flat(run.labelled, names)),
         ),
-        ("What is the truth?", _words(flat(run.problem.sample.truth, names))),
+        (
+            "What is the truth?",
+            _words(flat(run.problem.sample.truth, names))
+            if run.problem.truth_known
+            else "Nobody knows the truth behind these data.",
+        ),
     ]
     return pairs
 

@@ -131,10 +131,17 @@ class TestSheet:
         observation = ", ".join(f"{x:.4g}" for x in np.atleast_1d(sample.data[0]))
         noun = {"k_means": "point", "two_coins": "trial", "gaussian_mixture": "value"}[name]
         title = "inertia" if name == "k_means" else "log-likelihood"
+        limit = {"k_means": 100, "two_coins": 100, "gaussian_mixture": 20}[name]
+        gain = f"an iteration gains no more than 1e-6 per {noun}"
+        rule = "no parameter changes any more" if name == "k_means" else gain
+        rule += f", or after {limit}"
         for question, answer in (
             (f"At the initial guess, how is {noun} 1 ({observation}) shared", first),
             ("What are the parameters after one iteration?", words(trace.steps[1].params)),
-            ("After how many iterations did the run stop, and why?", trace.message),
+            (
+                "After how many iterations did the run stop, and why?",
+                f"{trace.message} The rule: Stop when {rule} iterations.",
+            ),
             (
                 f"Where does EM end, from {words(trace.steps[0].params)}?",
                 words(trace.final.params),
