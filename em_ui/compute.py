@@ -27,7 +27,7 @@ _R = TypeVar("_R")
 _CACHED_RUNS = 32
 
 # Rows times components times iterations that may be spent on finding the limit.
-_LIMIT_WORK = 4.5e7
+_LIMIT_WORK = 3e7
 
 # The same for the run from the truth, for all of many starts, for going on from where these ended,
 # and for a class of students.
@@ -219,8 +219,8 @@ class Run:
         with self.asking:
             if "limit" not in self.found:
                 problem = self.problem
-                max_iter = int(np.clip(_LIMIT_WORK / problem.cost, 10, 3_000))
-                with turn(problem.cost * max_iter):
+                max_iter = int(np.clip(_LIMIT_WORK / problem.work, 10, 3_000))
+                with turn(problem.work * max_iter):
                     self.found["limit"] = fit(
                         problem.model, problem.data, self.params, tol=0, max_iter=max_iter
                     )
