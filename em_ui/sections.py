@@ -350,7 +350,12 @@ def convergence(c: Controls, run: Run, *, per: str, soft: bool, caveat: str = ""
     end = np.concatenate([a.ravel() for a in limit.final.params.arrays().values()])
     distances = np.linalg.norm(vectors - end, axis=1)
     reached = limit.converged
-    if np.isfinite(rate):
+    if rate >= 1:
+        st.markdown(
+            "**Speed.** As far as the run was followed, its steps do not get shorter yet, so there "
+            "is no rate to be measured."
+        )
+    elif np.isfinite(rate):
         near = "Near the limit" if reached else "As far as the run was followed,"
         st.markdown(
             f"**Speed.** {near} each step is {_just_below_one(rate)} times as long as the one "
@@ -390,7 +395,7 @@ def convergence(c: Controls, run: Run, *, per: str, soft: bool, caveat: str = ""
 
 def _just_below_one(rate: float, *, percent: bool = False) -> str:
     """Return a rate with three digits, or how far it is below one where these would say 1.000."""
-    if rate <= 0.999 or rate >= 1:
+    if rate <= 0.999:
         return f"{100 * rate:.1f}%" if percent else f"{rate:.3f}"
     below = 100 * (1 - rate) if percent else 1 - rate
     digit = np.format_float_positional(below, precision=1, fractional=False)

@@ -956,9 +956,15 @@ class TestConvergence:
         page = visit("gaussian_mixture", gm_find="5", gm_max_iter="500", gm_speed="true")
         text = page.section("speed").text
         assert "**The limit was not reached.** The run was followed for 2,000 more iter" in text
-        assert re.search(r"each step is 1 − 0\.000\d+ times as .* about 100% − 0\.0\d+%", text)
+        assert "its steps do not get shorter yet" in text
         assert "away from where the run was by then" in text
         assert "In the place of the limit: " in " ".join(page.section("speed").captions)
+
+    def test_rate_just_below_one_is_not_called_one(self, visit):
+        page = visit("gaussian_mixture", gm_find="4", gm_max_iter="500", gm_speed="true")
+        text = page.section("speed").text
+        rate = re.search(r"each step is 1 − (0\.000\d+) times as .* about 100% − (0\.0\d+)%", text)
+        assert float(rate[2]) == pytest.approx(100 * float(rate[1]))
 
     def test_run_that_collapses_has_no_limit(self, visit):
         page = visit("gaussian_mixture")
