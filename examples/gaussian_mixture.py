@@ -329,8 +329,8 @@ def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
         mean, std = sections.bracketed(params.means[k], 2), f"{params.stds[k]:.2f}"
         lines += [
             rf"\mathcal N_{name} &= \frac{{1}}{{{std}\sqrt{{2\pi}}}}"
-            rf"\,e^{{-\frac{{({x:.4f} - {mean})^2}}{{2\cdot {std}^2}}}}"
-            rf" = {sections.significant(density[k])}",
+            rf"\,e^{{-\frac{{({x:.4f} - {mean})^2}}{{2\cdot {std}^2}}}}",
+            rf"&= {sections.significant(density[k])}",
             rf"\pi_{name}\,\mathcal N_{name} &= {params.weights[k]:.3f}\cdot "
             rf"{sections.significant(density[k])} = {sections.significant(joint[k])}",
         ]

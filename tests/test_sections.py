@@ -322,25 +322,26 @@ class TestGaussianByHand:
         assert f"Value {i + 1} is {data[i]:.4f}." in hand.text
         lines = hand.formulas
         a_component = 3 if weights else 2
-        assert len(lines) == (3 + a_component) * k
+        assert len(lines) == (4 + a_component) * k
         for j in range(k):
             std, density = (
                 f"{p.stds[j]:.2f}",
                 f"{stats.norm.pdf(data[i], p.means[j], p.stds[j]):.4g}",
             )
-            texts = ["1", std, "2", f"{data[i]:.4f}", f"{p.means[j]:.2f}", "2", std, density]
-            assert figures(lines[2 * j]) == texts
+            texts = ["1", std, "2", f"{data[i]:.4f}", f"{p.means[j]:.2f}", "2", std]
+            assert figures(lines[3 * j]) == texts
+            assert figures(lines[3 * j + 1]) == [density]
             texts = [f"{p.weights[j]:.3f}", density, f"{joint[i, j]:.4g}"]
-            assert figures(lines[2 * j + 1]) == texts
+            assert figures(lines[3 * j + 2]) == texts
             r = [f"{joint[i, j]:.4g}", f"{joint[i].sum():.4g}", f"{shares[i, j]:.3f}"]
-            assert figures(lines[2 * k + j]) == r
+            assert figures(lines[3 * k + j]) == r
             count, total = shares[:, j].sum(), shares[:, j] @ data
             mean = total / count
             square = shares[:, j] @ (data - mean) ** 2
             texts = [f"{total:.2f}", f"{count:.2f}", f"{mean:.2f}"]
             texts += [f"{square:.2f}", f"{count:.2f}", f"{np.sqrt(square / count):.2f}"]
             texts += [f"{count:.2f}", str(len(data)), f"{count / len(data):.3f}"] * weights
-            at_row = 3 * k + a_component * j
+            at_row = 4 * k + a_component * j
             written = lines[at_row : at_row + a_component]
             assert [text for line in written for text in figures(line)] == texts
             if at + 1 < len(trace.steps):
@@ -372,13 +373,13 @@ class TestGaussianByHand:
         start = gaussian_mixture.guess_from_points(data, 3, rng=stream(1, GUESS, 1))
         trace = in_order(fit(model, data, start, max_iter=20), line().truth)
         self.check(page, trace, data, 3, 76, hard=True, weights=False)
-        assert r"\rightarrow" in page.section("by_hand").formulas[6]
+        assert r"\rightarrow" in page.section("by_hand").formulas[9]
 
     def test_says_when_the_floor_raises_a_deviation(self, visit):
         page = visit("gaussian_mixture", gm_by_hand="true", gm_floor="5", gm_iter="20")
         (caption,) = (c for c in page.section("by_hand").captions if "is raised" in c)
         assert "smallest, 5," in caption
-        assert "= 5.00" in page.section("by_hand").formulas[10]
+        assert "= 5.00" in page.section("by_hand").formulas[13]
 
     def test_click_on_a_bar_takes_the_nearest_value(self, visit):
         page = visit("gaussian_mixture", gm_by_hand="true")
