@@ -14,7 +14,7 @@ import streamlit as st
 
 from em_core.blocks import Blocks, prepare
 from em_core.diagnostics import same_solutions
-from em_core.engine import Model, Params, Sample, Status, Trace, fit, fit_labelled
+from em_core.engine import Model, Params, Sample, Status, Trace, expectations, fit, fit_labelled
 from em_core.numerics import match_components
 from em_ui import frames
 
@@ -225,6 +225,12 @@ class Run:
                         problem.model, problem.data, self.params, tol=0, max_iter=max_iter
                     )
             return self.found["limit"]
+
+    def statistics(self, iteration: int) -> Any:
+        """Return what an iteration's E-step gives to the M-step, summed over all observations."""
+        problem = self.problem
+        with turn(problem.cost):
+            return expectations(problem.model, problem.data, self.steps[iteration].params)[0]
 
     def affordable_students(self, n: int) -> int:
         """Return for how many of ``n`` students a run like this one may be computed at once."""

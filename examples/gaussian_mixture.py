@@ -9,7 +9,6 @@ import pyarrow as pa
 import streamlit as st
 
 from em_core import GaussianMixture, GaussianParams, HardEM, KMeans, KMeansParams, Status, fit
-from em_core.engine import expectations
 from em_core.gaussian import log_density
 from em_core.gaussian_mixture import guess_from_points, guess_integers, simulate
 from em_core.numerics import equal_weights, match_components
@@ -343,8 +342,7 @@ def by_hand(run: Run, settings: dict[str, Any], at: int, i: int) -> None:
             for k in range(len(joint))
         ]
     )
-    with turn(run.problem.cost):
-        statistics, _ = expectations(model, run.problem.data, params)
+    statistics = run.statistics(at)
     update = model.m_step(statistics, params)
     counts, first, second = statistics  # about the means before the step
     sums = counts * params.means + first

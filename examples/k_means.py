@@ -9,7 +9,6 @@ import pyarrow as pa
 import streamlit as st
 
 from em_core import KMeans, KMeansParams
-from em_core.engine import expectations
 from em_core.kmeans import guess_from_points, guess_plus_plus, guess_uniform, simulate
 from em_core.numerics import posterior
 from em_ui import controls, frames, sections, starts, take_away, teacher
@@ -24,7 +23,6 @@ from em_ui.compute import (
     run_em,
     run_starts,
     stream,
-    turn,
 )
 from em_ui.controls import Choice, Controls, Number, Situation
 from em_ui.sections import Objective
@@ -189,7 +187,7 @@ def compute(settings: dict[str, Any]) -> Clusters:
     x, y = data[drawn].T
     assigned = frames.assigned(run.problem.model, data[drawn], run.trace, NAMES)
     points = frames.arrow({"x": x, "y": y, "observation": drawn + 1, "assigned": assigned})
-    counts = run.problem.model.e_step(data, run.params).responsibilities.sum(axis=0)
+    counts = run.statistics(run.frames.last).counts
     seen = np.concatenate([data, *(step.params.centroids for step in run.steps)])
     (x_low, y_low), (x_high, y_high) = seen.min(axis=0)[:, None], seen.max(axis=0)[:, None]
     frame = frames.arrow({"x_low": x_low, "x_high": x_high, "y_low": y_low, "y_high": y_high})
@@ -220,8 +218,7 @@ def by_hand(run: Run, at: int, i: int) -> None:
         ]
     )
     st.markdown(f"So it goes wholly to centroid {NAMES[nearest]}.")
-    with turn(run.problem.cost):
-        statistics, _ = expectations(model, run.problem.data, run.steps[at].params)
+    statistics = run.statistics(at)
     new = model.m_step(statistics, run.steps[at].params).centroids
     counts, deviations = statistics  # from the centroids before the step
     sums = deviations + counts[:, None] * centroids

@@ -16,7 +16,6 @@ from em_core.binomial_mixture import (
     published_trials,
     simulate,
 )
-from em_core.engine import expectations
 from em_ui import charts, controls, frames, landscape, sections, starts, take_away, teacher
 from em_ui.compute import (
     DATA,
@@ -146,6 +145,7 @@ class Coins(NamedTuple):
     expected: pa.Table
     by_truth: pa.Table
     by_labels: pa.Table
+    equal: str
 
 
 def simulation(s: SimpleNamespace) -> tuple[BinomialParams, list[int]]:
@@ -204,7 +204,15 @@ def compute(settings: dict[str, Any]) -> Coins:
         frames.expected_counts(mixture, [params], outcomes, len(data))
         for params in (run.problem.sample.truth, run.labelled)
     )
-    return Coins(run, totals(run, run.frames.last), bars, expected, by_truth, by_labels)
+    return Coins(
+        run,
+        run.statistics(run.frames.last),
+        bars,
+        expected,
+        by_truth,
+        by_labels,
+        where_equal(run),
+    )
 
 
 @cached_run
@@ -258,12 +266,6 @@ def ends_of_starts(settings: dict[str, Any]) -> pa.Table:
     return frames.extend(landscape.cells(edges, edges), end=end, iterations=squares.n_iter)
 
 
-def totals(run: Run, iteration: int) -> BinomialStatistics:
-    """Return the heads, tails and trials that an iteration's E-step gives to each coin."""
-    problem = run.problem
-    return expectations(problem.model, problem.data, run.steps[iteration].params)[0]
-
-
 def attribute(
     run: Run, n_tosses: int, iteration: int, trials: slice
 ) -> tuple[dict[str, np.ndarray], BinomialStatistics, BinomialParams]:
@@ -276,7 +278,7 @@ def attribute(
         columns[f"weight {coin}"] = weight
         columns[f"heads to {coin}"] = weight * heads
         columns[f"tails to {coin}"] = weight * tails
-    sums = totals(run, iteration)
+    sums = run.statistics(iteration)
     return columns, sums, model.m_step(sums, params)
 
 
@@ -419,8 +421,9 @@ def findings(run: Run, settings: dict[str, Any]) -> dict[str, bool]:
     """Return what may have gone wrong in this run, in words, and whether it has."""
     n = len(run.problem.sample.data)
     finite = run.trace.status is not Status.NON_FINITE
-    empty = compute(settings).attributed.trials.min() == 0
-    equal = where_equal(run) if finite and not empty else ""
+    coins = compute(settings)
+    empty = coins.attributed.trials.min() == 0
+    equal = coins.equal if finite and not empty else ""
     missed = run.missed > POOR * n and not equal
     stuck = missed and run.trace.converged and run.missed - run.still_to_gain > POOR * n
     return {
@@ -475,7 +478,7 @@ def draw_hill(c: Controls, run: Run, settings: dict[str, Any], objective: Object
     middle = float(run.problem.sample.data.mean() / n_tosses)
     spots = {"top": (a, b), "mirror image": (b, a), "saddle": (middle, middle)}
     words = f"Two tops, at {a:.3f}, {b:.3f} and mirrored, a saddle between them at {middle:.3f}"
-    equal = where_equal(run)
+    equal = compute(settings).equal
     if equal:
         spots = {equal: (a, b)}
         words = f"One point on the diagonal, {a:.3f}, a {equal}"

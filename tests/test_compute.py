@@ -73,20 +73,9 @@ class TestLimit:
             compute.run_em(problem_of(name, max_iter=2, **more))
             for name, more in (("gaussian_mixture", {"size1": 12_500}), ("two_coins", {}))
         )
-        asked = threading.Event()
-
-        def ask():
-            asked.set()
-            assert slow.limit.n_iter > 0
-
-        with compute._slow:
-            thread = threading.Thread(target=ask)
-            thread.start()
-            assert asked.wait(20)
-            # One that has the same turn would wait; this one is found already.
-            quick.found["limit"] = quick.trace
+        with slow.asking:  # as while its limit is computed
             assert finishes(lambda: quick.limit)
-        thread.join(20)
+            assert not finishes(lambda: slow.limit, seconds=0.1)
         assert slow.limit is slow.limit
 
     def test_is_computed_once_for_all_who_ask(self, monkeypatch):
