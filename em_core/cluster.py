@@ -48,11 +48,10 @@ def prepare(model: Checks[Parameters], data: Any, params: Parameters) -> Blocks:
     dimensions = getattr(data, "ndim", 1)
     if dimensions == 0:
         raise ValueError("Dask data must be an array or a bag of arrays, got a single value")
-    if dimensions > 1 and not hasattr(data, "rechunk"):
-        raise ValueError(
-            f"Dask data must be an array or a bag of arrays, got a {type(data).__name__}"
-        )
     if dimensions > 1:
+        if not hasattr(data, "rechunk"):
+            kind = type(data).__name__
+            raise ValueError(f"Dask data must be an array or a bag of arrays, got a {kind}")
         data = data.rechunk(dict.fromkeys(range(1, dimensions), -1))
     parts = np.ravel(data.to_delayed()).tolist()
     look = dask.delayed(_look, pure=False)

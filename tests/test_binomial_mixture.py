@@ -12,7 +12,15 @@ from contract import (
     weighted_sums,
 )
 
-from em_core import BinomialMixture, BinomialParams, Status, fit, fit_labelled
+from em_core import (
+    BinomialMixture,
+    BinomialParams,
+    GaussianMixture,
+    HardEM,
+    Status,
+    fit,
+    fit_labelled,
+)
 from em_core.binomial_mixture import (
     BinomialStatistics,
     fit_grid,
@@ -478,6 +486,11 @@ class TestGrid:
         arguments = {"data": HEADS, "heads_prob": [[0.6, 0.5]], "weights": [0.5, 0.5], **changed}
         with pytest.raises(ValueError, match=message):
             fit_grid(BinomialMixture(10), **arguments)
+
+    def test_refuses_another_model(self):
+        for model in (HardEM(BinomialMixture(10)), GaussianMixture()):
+            with pytest.raises(ValueError, match=r"^model must be a BinomialMixture, got "):
+                fit_grid(model, HEADS, [[0.6, 0.5]], [0.5, 0.5])
 
     @pytest.mark.parametrize("trials", ["published", "of the page"])
     def test_ten_thousand_starts_cost_no_more_than_two_hundred_fits(self, trials):

@@ -168,9 +168,19 @@ def test_guess_is_checked_before_the_first_pass(client):
         fit(GaussianMixture(), there, GaussianParams([0.0], [0.0], [1.0]))
 
 
+class Table:
+    """What of a Dask data frame can be seen from outside."""
+
+    ndim = 2
+
+    def __dask_graph__(self):
+        return {}
+
+
 @pytest.mark.parametrize(
     ("there", "message"),
     [
+        (Table, "must be an array or a bag of arrays, got a Table"),
         (lambda: dask.bag.from_sequence([NUMBERS[:9]]).filter(len).map(lambda _: None), "block 0"),
         (lambda: dask.bag.from_sequence([NUMBERS[:9]]).filter(lambda _: False), "got no array"),
         (lambda: dask.array.from_array(np.array(1.0)), "got a single value"),

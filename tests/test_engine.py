@@ -345,7 +345,8 @@ class TestBest:
 
 class TestValidation:
     @pytest.mark.parametrize(
-        "tol", [-1e-9, -1, np.nan, np.inf, "1e-6", None, True, 1j, [1e-6], np.array([1.0, 2.0])]
+        "tol",
+        [-1e-9, -1, 10**400, np.nan, np.inf, "1e-6", None, True, 1j, [1e-6], np.array([1.0, 2.0])],
     )
     def test_tol(self, tol):
         message = f"tol must be a finite number, 0 or larger, got {tol!r}"
@@ -372,6 +373,8 @@ class TestValidation:
         [
             (([0.6, 0.5], [1.0]), r"^all parameters must have one entry .*'weights': 1"),
             ((0.6, [1.0]), r"^heads_prob must have one entry per component, got the value 0.6"),
+            (([1j], [1.0]), r"^heads_prob must be an array of numbers, got \[1j\]"),
+            (([10**400], [1.0]), r"^heads_prob must be an array of numbers, got \[1000"),
             ((["a"], [1.0]), r"^heads_prob must be an array of numbers, got \['a'\]"),
             (([1.0], [object()]), r"^weights must be an array of numbers, got \[<object"),
             (([[1.0], []], [0.5] * 2), r"^heads_prob must be an array of numbers, got \[\["),

@@ -379,6 +379,12 @@ class TestDigits:
         for data in ([[2e154], [1e154]], [[1e300], [-1e300]]):
             assert fit(KMeans(), data, KMeansParams([[0.0]])).status is Status.NON_FINITE
 
+    def test_a_step_by_itself_warns_of_nothing(self):
+        data, params = np.ones((2, 2)), KMeansParams([[1e200, 0], [0, 0]])
+        found = KMeans().e_step(data, params)
+        assert found.responsibilities.tolist() == [[0, 1], [0, 1]]
+        assert KMeans().statistics(data, params, found.responsibilities).counts.tolist() == [0, 2]
+
     def test_two_centroids_in_one_place_share_no_point(self):
         data = np.random.default_rng(2).normal(size=(50, 3))
         found = KMeans().e_step(data, KMeansParams([[0.0] * 3, [0.0] * 3]))

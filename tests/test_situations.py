@@ -130,6 +130,16 @@ class TestTwoCoins:
         counts = bars[bars["component"] == "A"].set_index("label")["height"]
         assert counts[counts > 0].to_dict() == dict.fromkeys("45789", 1)
 
+    def test_what_went_wrong_does_not_give_the_answer_away(self, visit):
+        page = visit("two_coins", tc_start_a="0.5", tc_start_b="0.5")
+        (saddle,) = page.advice
+        (behind,) = (e for e in page.at.expander if "what happened, and why" in e.label)
+        assert [warning.value for warning in behind.warning] == [saddle]
+        # Of settings of one's own nothing is asked.
+        page.set(data_seed=2)
+        assert page.advice == [saddle]
+        assert not any(e.warning for e in page.at.expander)
+
     def test_same_start_stays_on_the_saddle(self, choose):
         page = choose("two_coins", "The same start for both coins")
         table = page.table

@@ -153,6 +153,11 @@ class TestSheet:
             (item,) = (item for item in re.split(r"\n(?=\d+\. )", text) if question in item)
             assert f"*{answer}*" in item
 
+    def test_makes_up_no_truth_of_published_trials(self, visit):
+        page = visit("two_coins", tc_data="Five published trials", tc_teacher="true")
+        text = page.section("teacher").text
+        assert "What is the truth?\n\n    *Nobody knows the truth behind these data.*" in text
+
     @pytest.mark.parametrize("name", EXAMPLES)
     def test_begins_with_the_situation(self, visit, declared, name):
         page = visit(name)
