@@ -373,7 +373,7 @@ class TestValidation:
         [
             (([0.6, 0.5], [1.0]), r"^all parameters must have one entry .*'weights': 1"),
             ((0.6, [1.0]), r"^heads_prob must have one entry per component, got the value 0.6"),
-            (([1j], [1.0]), r"^heads_prob must be an array of numbers, got \[1j\]"),
+            ((np.array([1j]), [1.0]), r"^heads_prob must be an array of numbers, got array"),
             (([10**400], [1.0]), r"^heads_prob must be an array of numbers, got \[1000"),
             ((["a"], [1.0]), r"^heads_prob must be an array of numbers, got \['a'\]"),
             (([1.0], [object()]), r"^weights must be an array of numbers, got \[<object"),
