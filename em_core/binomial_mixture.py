@@ -193,7 +193,8 @@ def simulate(
     Raises
     ------
     ValueError
-        If a count is not a positive whole number, or ``truth`` does not hold probabilities.
+        If a count is not a positive whole number, ``truth`` does not hold probabilities, or ``rng``
+        is no generator.
     """
     check_rng(rng)
     n_trials = as_integer("n_trials", n_trials, minimum=1)
@@ -219,6 +220,11 @@ def guess_uniform(
     """Start from heads probabilities uniform in [0, 1] and equal mixing weights.
 
     ``data`` is not looked at: it is there so that all guesses are called alike.
+
+    Raises
+    ------
+    ValueError
+        If ``n_components`` is not a positive whole number, or ``rng`` is no generator.
     """
     k = as_integer("n_components", n_components, minimum=1)
     check_rng(rng)

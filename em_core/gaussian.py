@@ -39,13 +39,12 @@ def simulate(mean: float, std: float, size: int, *, rng: np.random.Generator) ->
     Raises
     ------
     ValueError
-        If ``size`` is not a positive whole number, ``mean`` is not finite, or ``std`` is not
-        positive.
+        If ``size`` is not a positive whole number, ``mean`` is not finite, ``std`` is not positive,
+        or ``rng`` is no generator.
     """
     check_rng(rng)
-    check_finite("mean", np.atleast_1d(mean))
-    check_positive("std", np.atleast_1d(np.asarray(std, dtype=float)))
-    return rng.normal(mean, std, size=as_integer("size", size, minimum=1))
+    mu, sigma = _checked(mean, std)
+    return rng.normal(mu, sigma, size=as_integer("size", size, minimum=1))
 
 
 def maximum_likelihood(data: npt.ArrayLike) -> Estimate:
@@ -70,9 +69,7 @@ def log_density(x: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike) -> Ar
     ValueError
         If a mean is not finite or a standard deviation is not positive.
     """
-    mu, sigma = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
-    check_finite("mean", np.atleast_1d(mu))
-    check_positive("std", np.atleast_1d(sigma))
+    mu, sigma = _checked(mean, std)
     z = (np.asarray(x, dtype=float) - mu) / sigma
     return np.asarray(-np.log(sigma * np.sqrt(2 * np.pi)) - 0.5 * z**2)
 
@@ -95,10 +92,15 @@ def log_likelihood(data: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike)
         standard deviation is not positive.
     """
     estimate = maximum_likelihood(data)
-    mu, sigma = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
-    check_finite("mean", mu)
-    check_positive("std", sigma)
+    mu, sigma = _checked(mean, std)
     # sum (x - mu)^2 = n (s^2 + (xbar - mu)^2): the data enter through two numbers only.
     mean_square = estimate.std**2 + (estimate.mean - mu) ** 2
     n = np.size(data)
     return np.asarray(-n * (np.log(sigma * np.sqrt(2 * np.pi)) + mean_square / (2 * sigma**2)))
+
+
+def _checked(mean: npt.ArrayLike, std: npt.ArrayLike) -> tuple[Array, Array]:
+    mu, sigma = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
+    check_finite("mean", np.atleast_1d(mu))
+    check_positive("std", np.atleast_1d(sigma))
+    return mu, sigma

@@ -190,7 +190,8 @@ def simulate(
     Raises
     ------
     ValueError
-        If a size is not a positive whole number, or the parameters do not describe a mixture.
+        If a size is not a positive whole number, the parameters do not describe a mixture, or
+        ``rng`` is no generator.
     """
     check_rng(rng)
     counts = as_sizes(sizes)
@@ -208,6 +209,12 @@ def guess_integers(
     """Start as Wang (2022) does: whole means in the data's range, whole deviations from 1 to 9.
 
     Mixing weights are equal.
+
+    Raises
+    ------
+    ValueError
+        If ``data`` are not finite numbers (n,), ``n_components`` is not a positive whole number, or
+        ``rng`` is no generator.
     """
     values = as_data(data, ndim=1)
     k = as_integer("n_components", n_components, minimum=1)
@@ -230,7 +237,8 @@ def guess_from_points(
     Raises
     ------
     ValueError
-        If there are fewer observations than components, or all observations are equal.
+        If there are fewer observations than components, all observations are equal, ``data`` are
+        not finite numbers (n,), or ``rng`` is no generator.
     """
     values = as_data(data, ndim=1)
     rows = draw_rows(values, n_components, rng=rng)

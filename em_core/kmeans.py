@@ -218,8 +218,8 @@ def simulate(
     Raises
     ------
     ValueError
-        If a size is not a positive whole number, a spread is not positive, or there are neither
-        one nor K spreads.
+        If a size is not a positive whole number, a spread is not positive, there are neither one
+        nor K spreads, or ``rng`` is no generator.
     """
     from sklearn.datasets import make_blobs  # a second of import, needed by this function alone
 
@@ -247,7 +247,8 @@ def guess_from_points(
     Raises
     ------
     ValueError
-        If there are fewer observations than components.
+        If there are fewer observations than components, ``data`` are not points (n, d) of finite
+        numbers, or ``rng`` is no generator.
     """
     points = as_data(data, ndim=2)
     return KMeansParams(points[draw_rows(points, n_components, rng=rng)])
@@ -264,7 +265,8 @@ def guess_plus_plus(
     Raises
     ------
     ValueError
-        If there are fewer observations than components.
+        If there are fewer observations than components, ``data`` are not points (n, d) of finite
+        numbers, or ``rng`` is no generator.
     """
     from sklearn.cluster import kmeans_plusplus  # as above
 
@@ -283,7 +285,14 @@ def guess_plus_plus(
 def guess_uniform(
     data: npt.ArrayLike, n_components: int, *, rng: np.random.Generator
 ) -> KMeansParams:
-    """Start anywhere in the smallest box around the data, uniformly."""
+    """Start anywhere in the smallest box around the data, uniformly.
+
+    Raises
+    ------
+    ValueError
+        If ``data`` are not points (n, d) of finite numbers, ``n_components`` is not a positive
+        whole number, or ``rng`` is no generator.
+    """
     points = as_data(data, ndim=2)
     k = as_integer("n_components", n_components, minimum=1)
     check_rng(rng)
