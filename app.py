@@ -20,25 +20,25 @@ if __name__ == "__main__":
         [
             st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
             st.Page(
-                "pages/maximum_likelihood.py",
+                "pages/maximum_likelihood/page.py",
                 title="Maximum likelihood",
                 icon=":material/straighten:",
                 url_path="maximum-likelihood",
             ),
             st.Page(
-                "pages/k_means.py",
+                "pages/k_means/page.py",
                 title="K-Means",
                 icon=":material/scatter_plot:",
                 url_path="k-means",
             ),
             st.Page(
-                "pages/two_coins.py",
+                "pages/two_coins/page.py",
                 title="Two coins",
                 icon=":material/toll:",
                 url_path="two-coins",
             ),
             st.Page(
-                "pages/gaussian_mixture.py",
+                "pages/gaussian_mixture/page.py",
                 title="Gaussian mixture",
                 icon=":material/area_chart:",
                 url_path="gaussian-mixture",
@@ -53,11 +53,11 @@ else:
     from streamlit.runtime.pages_manager import PagesManager
 
     # The server imports what the pages need before it answers, or the first visitor would wait.
-    examples = sorted((Path(__file__).parent / "examples").glob("[!_]*.py"))
+    lessons = sorted((Path(__file__).parent / "pages").glob("*/sections.py"))
     for module in (
         "sklearn.cluster",
         "sklearn.datasets",
-        *(f"examples.{e.stem}" for e in examples),
+        *(f"pages.{lesson.parent.name}.sections" for lesson in lessons),
     ):
         import_module(module)
 

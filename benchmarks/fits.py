@@ -47,12 +47,10 @@ from em_core import (
     GaussianParams,
     KMeans,
     KMeansParams,
-    binomial_mixture,
     fit,
     fit_restarts,
-    gaussian_mixture,
-    kmeans,
 )
+from em_core.models import binomial_mixture, gaussian_mixture, kmeans
 
 SECONDS, SHORT_SECONDS = 2.0, 0.5  # for which each line is repeated, at the least
 LEAST, MOST = 2, 40  # times that each is run

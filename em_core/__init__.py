@@ -13,7 +13,6 @@
 array([0.7967, 0.5197])
 """
 
-from em_core.binomial_mixture import BinomialMixture, BinomialParams
 from em_core.engine import (
     EStep,
     Params,
@@ -27,9 +26,10 @@ from em_core.engine import (
     fit_restarts,
     iterate,
 )
-from em_core.gaussian_mixture import GaussianMixture, GaussianParams
-from em_core.hard import HardEM
-from em_core.kmeans import KMeans, KMeansParams
+from em_core.models.binomial_mixture import BinomialMixture, BinomialParams
+from em_core.models.gaussian_mixture import GaussianMixture, GaussianParams
+from em_core.models.hard import HardEM
+from em_core.models.kmeans import KMeans, KMeansParams
 from em_core.numerics import match_components
 
 __all__ = [

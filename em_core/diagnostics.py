@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from em_core.blocks import prepare
+from em_core.data.blocks import prepare
 from em_core.engine import Data, Model, ParamsT, StatisticsT, Status, Trace, expectations
 from em_core.numerics import Array, match_components
 

@@ -9,7 +9,7 @@ data via the EM algorithm", JRSS B 39, 1977):
 
 A :class:`Model` supplies the two steps. The functions here walk the data, add the statistics up,
 and decide when to stop. The statistics are sums over observations, so the data are taken in blocks
-(:mod:`em_core.blocks`), and only the sums are kept.
+(:mod:`em_core.data.blocks`), and only the sums are kept.
 """
 
 import functools
@@ -23,7 +23,7 @@ from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 
-from em_core.blocks import Blocks, OnCluster, prepare
+from em_core.data.blocks import Blocks, OnCluster, prepare
 from em_core.numerics import (
     ROUNDING,
     Array,
@@ -326,7 +326,7 @@ def iterate(
     data : array_like, shape (n,) or (n, d), as the model wants it, or sequence of such ndarrays
         The observations. The arrays of a sequence, for example memory-mapped files, are asked for
         one after another in every iteration, so that no more than one need be in memory. A Dask
-        array, or a Dask bag of arrays, stays on its cluster (:mod:`em_core.cluster`).
+        array, or a Dask bag of arrays, stays on its cluster (:mod:`em_core.data.dask`).
     init : Params
         The initial guess, which is step 0.
 

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from em_ui.controls import Controls
+from em_ui.controls.page import Controls
 
 LOOP = """
 flowchart TB
@@ -14,25 +14,25 @@ flowchart TB
 """
 CARDS = (
     (
-        "pages/maximum_likelihood.py",
+        "pages/maximum_likelihood/page.py",
         "1. Maximum likelihood",
         "One group, nothing hidden. The best parameters have a formula that reaches the top of the "
         "hill in a single step.",
     ),
     (
-        "pages/k_means.py",
+        "pages/k_means/page.py",
         "2. K-Means",
         "Points in the plane, and each belongs wholly to the nearest of a few centres. The loop in "
         "its simplest form.",
     ),
     (
-        "pages/two_coins.py",
+        "pages/two_coins/page.py",
         "3. Two coins",
         "Heads were counted, but not which coin was tossed. Each trial is shared between the "
         "coins.",
     ),
     (
-        "pages/gaussian_mixture.py",
+        "pages/gaussian_mixture/page.py",
         "4. Gaussian mixture",
         "Numbers from several bell curves. Find means, standard deviations and shares together.",
     ),

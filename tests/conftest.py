@@ -15,7 +15,7 @@ from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest, app_test
 
-from em_ui.controls import VIEW, Controls, Section
+from em_ui.controls.page import VIEW, Controls, Section
 
 # Its asserts are inherited by test classes, and should explain themselves as theirs do.
 pytest.register_assert_rewrite("contract")
@@ -120,7 +120,8 @@ class Page(Part):
     def switch(self, name: str, **query: str | list[str]) -> None:
         """Go to a page, as a click in the navigation or, with a query, a link does."""
         self.name, self.prefix = name, PREFIXES.get(name, name)
-        self.at.switch_page(f"pages/{name}.py")
+        path = f"pages/{name}/page.py"
+        self.at.switch_page(path if (ROOT / path).exists() else f"pages/{name}.py")
         self.at.query_params.update(query)
         self.run()
 

@@ -18,13 +18,13 @@ from em_core import (
     Sample,
     Status,
     best,
-    blocks,
     fit,
     fit_labelled,
     fit_restarts,
     iterate,
     match_components,
 )
+from em_core.data import blocks
 from em_core.diagnostics import lower_bound
 
 # A sum of n terms of ordinary size is known to about this much per term.

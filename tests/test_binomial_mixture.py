@@ -21,7 +21,7 @@ from em_core import (
     fit,
     fit_labelled,
 )
-from em_core.binomial_mixture import (
+from em_core.models.binomial_mixture import (
     BinomialStatistics,
     fit_grid,
     guess_uniform,

@@ -20,13 +20,13 @@ from em_core import (
     KMeans,
     KMeansParams,
     best,
-    blocks,
     fit,
     fit_restarts,
-    gaussian_mixture,
     iterate,
 )
-from em_core.blocks import BLOCK_ROWS, prepare
+from em_core.data import blocks
+from em_core.data.blocks import BLOCK_ROWS, prepare
+from em_core.models import gaussian_mixture
 
 ROWS = 5 * BLOCK_ROWS + 7
 RNG = np.random.default_rng(3)

@@ -17,8 +17,8 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from benchmarks.servers import OURS, Server, serve, stop
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
-from em_core.binomial_mixture import published_trials
-from em_ui.controls import VIEW
+from em_core.models.binomial_mixture import published_trials
+from em_ui.controls.page import VIEW
 
 pytestmark = pytest.mark.browser
 

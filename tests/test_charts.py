@@ -7,9 +7,9 @@ import pytest
 from conftest import PREFIXES
 from scipy import stats
 
-from em_core.kmeans import simulate
-from em_ui import charts
-from em_ui.compute import DATA, stream
+from em_core.models.kmeans import simulate
+from em_ui.pictures import charts
+from em_ui.run.compute import DATA, stream
 
 BOUND = {
     "objective": charts.objective("Objective"),

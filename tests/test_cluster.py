@@ -23,8 +23,8 @@ from em_core import (
     fit,
     iterate,
 )
-from em_core.blocks import BLOCK_ROWS, prepare
-from em_core.cluster import ClusterBlocks
+from em_core.data.blocks import BLOCK_ROWS, prepare
+from em_core.data.dask import ClusterBlocks
 
 ROWS = 4 * BLOCK_ROWS + 9
 RNG = np.random.default_rng(3)

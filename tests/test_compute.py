@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from em_ui import compute
-from em_ui.compute import turn
+from em_ui.run import compute
+from em_ui.run.compute import turn
 
 QUICK, SLOW = 1.0, 1e12
 LARGEST = {"k": 8, "max_iter": 500, **{f"size{i}": 12_500 for i in range(1, 9)}}
@@ -22,7 +22,7 @@ def finishes(function, seconds=20):
 
 
 def problem_of(name, **settings):
-    example = importlib.import_module(f"examples.{name}")
+    example = importlib.import_module(f"pages.{name}.sections")
     defaults = {control: spec.default for control, spec in example.SPECS.items()}
     return example.problem(defaults | settings)
 
@@ -116,7 +116,7 @@ def test_who_compares_and_who_looks_do_not_wait_for_each_other(monkeypatch):
 
     Each needs what the other computes. Neither may hold a turn while it waits for that.
     """
-    example = importlib.import_module("examples.two_coins")
+    example = importlib.import_module("pages.two_coins.sections")
     soft = {n: spec.default for n, spec in example.SPECS.items()} | {"data_seed": 4_711}
     both_started, fit = threading.Barrier(2, timeout=20), compute.Problem.fit
     arrived = threading.local()

@@ -7,7 +7,7 @@ from conftest import PREFIXES, SECTIONS
 from hypothesis import given
 from hypothesis import strategies as st
 
-from em_ui.controls import (
+from em_ui.controls.page import (
     VIEW,
     Choice,
     Number,

@@ -18,10 +18,10 @@ from em_core import (
     Trace,
     fit,
     fit_restarts,
-    kmeans,
 )
 from em_core.diagnostics import linear_rate, lower_bound, same_solutions
-from em_core.gaussian_mixture import simulate
+from em_core.models import kmeans
+from em_core.models.gaussian_mixture import simulate
 
 HEADS = np.array([5, 9, 8, 4, 7])
 COINS = BinomialMixture(10)

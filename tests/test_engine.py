@@ -20,14 +20,12 @@ from em_core import (
     Step,
     Trace,
     best,
-    binomial_mixture,
     fit,
     fit_labelled,
     fit_restarts,
-    gaussian_mixture,
     iterate,
-    kmeans,
 )
+from em_core.models import binomial_mixture, gaussian_mixture, kmeans
 
 HEADS = [5, 9, 8, 4, 7]
 START = BinomialParams([0.6, 0.5], [0.5, 0.5])

@@ -22,8 +22,8 @@ from em_core import (
     Trace,
     fit,
 )
-from em_ui import frames
-from em_ui.charts import SHARE_DIGITS
+from em_ui.pictures import frames
+from em_ui.pictures.charts import SHARE_DIGITS
 
 HEADS = np.array([5, 9, 8, 4, 7])
 COINS = BinomialMixture(10)

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from contract import for_many_seeds
 
-from em_core.gaussian import log_density, log_likelihood, maximum_likelihood, simulate
+from em_core.models.gaussian import log_density, log_likelihood, maximum_likelihood, simulate
 
 
 def naive_log_likelihood(data, mean, std):

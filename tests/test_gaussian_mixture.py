@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as PeerMixture
 
 from em_core import GaussianMixture, GaussianParams, Status, fit
-from em_core.gaussian_mixture import (
+from em_core.models.gaussian_mixture import (
     GaussianStatistics,
     guess_from_points,
     guess_integers,

@@ -1,4 +1,4 @@
-"""Imports point one way: pages to examples to em_ui to the engine, and each to its own model."""
+"""Imports point one way: pages to em_ui to the engine, and each to its own model."""
 
 import ast
 import subprocess
@@ -11,10 +11,10 @@ import em_core
 
 ROOT = Path(em_core.__file__).parents[1]
 SHARED = {
-    "em_core.blocks",
+    "em_core.data.blocks",
     "em_core.diagnostics",
     "em_core.engine",
-    "em_core.hard",
+    "em_core.models.hard",
     "em_core.numerics",
 }
 # What the package offers from the engine and the numerics, and not from a model.
@@ -55,8 +55,8 @@ def allowed_in_core(path, module, name):
             "numerics": set(),
             # The cluster is imported for Dask's data alone.
             "blocks": {"em_core.numerics", "em_core"},
-            "cluster": {"em_core.numerics", "em_core.blocks"},
-            "engine": {"em_core.numerics", "em_core.blocks"},
+            "cluster": {"em_core.numerics", "em_core.data.blocks"},
+            "engine": {"em_core.numerics", "em_core.data.blocks"},
         }
         # The package lists its modules' names; no module knows a model other than its own.
         return path.stem == "__init__" or module in below.get(path.stem, SHARED)
@@ -67,17 +67,13 @@ def allowed_in_core(path, module, name):
 def allowed_in_ui(path, module, name):
     if module == "em_core":
         return name in SHARED_NAMES
-    return top(module) not in {"em_core", "examples", "pages", "app"} or module in SHARED
-
-
-def allowed_in_examples(path, module, name):
-    return top(module) not in {"examples", "pages", "app"}
+    return top(module) not in {"em_core", "pages", "app"} or module in SHARED
 
 
 def allowed_in_pages(path, module, name):
-    if top(module) == "examples":
-        return module == f"examples.{path.stem}"
-    return top(module) not in {"pages", "app"}
+    if module.startswith("pages."):
+        return module.split(".")[1] == path.parent.name
+    return top(module) != "app"
 
 
 def test_core_knows_numpy_scipy_and_scikit_learn_only():
@@ -88,8 +84,7 @@ def test_ui_knows_no_model():
     assert refused("em_ui", allowed_in_ui) == []
 
 
-def test_examples_and_pages_know_no_other():
-    assert refused("examples", allowed_in_examples) == []
+def test_lessons_know_no_other():
     assert refused("pages", allowed_in_pages) == []
 
 
@@ -101,19 +96,18 @@ def test_examples_and_pages_know_no_other():
         ("import altair.vegalite", allowed_in_core, "engine"),
         ("from em_ui import charts", allowed_in_core, "engine"),
         ("import pages.two_coins", allowed_in_core, "engine"),
-        ("from em_core.kmeans import KMeans", allowed_in_core, "engine"),
+        ("from em_core.models.kmeans import KMeans", allowed_in_core, "engine"),
         ("from .kmeans import KMeans", allowed_in_core, "engine"),
         ("from em_core.engine import fit", allowed_in_core, "numerics"),
-        ("from em_core.kmeans import KMeans", allowed_in_core, "hard"),
+        ("from em_core.models.kmeans import KMeans", allowed_in_core, "hard"),
         ("from em_core import KMeans", allowed_in_core, "hard"),
         ("from em_core import KMeans", allowed_in_ui, "charts"),
         ("from em_core import fit, BinomialMixture", allowed_in_ui, "charts"),
-        ("from em_core.binomial_mixture import fit_grid", allowed_in_ui, "landscape"),
-        ("from examples.two_coins import compute", allowed_in_ui, "charts"),
-        ("from examples.two_coins import compute", allowed_in_examples, "k_means"),
-        ("from examples.two_coins import compute", allowed_in_pages, "k_means"),
-        ("import pages.two_coins", allowed_in_examples, "two_coins"),
-        ("from em_core.kmeans import simulate", allowed_in_ui, "charts"),
+        ("from em_core.models.binomial_mixture import fit_grid", allowed_in_ui, "landscape"),
+        ("from pages.two_coins.sections import compute", allowed_in_ui, "charts"),
+        ("from pages.two_coins.sections import compute", allowed_in_pages, "k_means/page"),
+        ("import pages.two_coins", allowed_in_pages, "two_coins"),
+        ("from em_core.models.kmeans import simulate", allowed_in_ui, "charts"),
         ("import em_core", allowed_in_ui, "charts"),
         ("from pages.two_coins import show", allowed_in_ui, "charts"),
     ],

@@ -8,7 +8,7 @@ from contract import AffineContract, assert_tuples_close, first_steps, for_many_
 from sklearn.cluster import KMeans as PeerKMeans
 
 from em_core import KMeans, KMeansParams, Sample, Status, fit, iterate
-from em_core.kmeans import (
+from em_core.models.kmeans import (
     KMeansStatistics,
     guess_from_points,
     guess_plus_plus,

@@ -13,7 +13,7 @@ from scipy import stats
 
 from em_core import fit, fit_labelled
 from em_core.diagnostics import same_solutions
-from em_ui.compute import DATA, GUESS, stream
+from em_ui.run.compute import DATA, GUESS, stream
 
 MODEL = '''
 """Poisson mixture: counts from several sources."""
@@ -92,10 +92,12 @@ import pyarrow as pa
 import streamlit as st
 
 from em_core import HardEM
-from em_ui import charts, controls, frames, landscape, sections, starts, take_away, teacher
-from em_ui.compute import DATA, GUESS, Problem, Run, cached_run, run_em, run_starts, stream
-from em_ui.controls import Controls, Number, Situation, Switch
-from em_ui.sections import Drawing, Objective, Quantity
+from em_ui.pictures import charts, frames
+from em_ui.controls import page as controls
+from em_ui.sections import landscape, sections, starts, take_away, teacher
+from em_ui.run.compute import DATA, GUESS, Problem, Run, cached_run, run_em, run_starts, stream
+from em_ui.controls.page import Controls, Number, Situation, Switch
+from em_ui.sections.sections import Drawing, Objective, Quantity
 from poisson_mixture import PoissonMixture, PoissonParams, guess_from_points, simulate
 
 SHOPS = ("A", "B")

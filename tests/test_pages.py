@@ -10,21 +10,10 @@ import pytest
 from conftest import PREFIXES, SECTIONS
 from scipy import stats
 
-from em_core import (
-    BinomialMixture,
-    BinomialParams,
-    GaussianMixture,
-    HardEM,
-    KMeans,
-    Status,
-    binomial_mixture,
-    fit,
-    gaussian,
-    gaussian_mixture,
-    kmeans,
-)
-from em_ui.charts import MAX_ITERATIONS
-from em_ui.compute import DATA, GUESS, stream
+from em_core import BinomialMixture, BinomialParams, GaussianMixture, HardEM, KMeans, Status, fit
+from em_core.models import binomial_mixture, gaussian, gaussian_mixture, kmeans
+from em_ui.pictures.charts import MAX_ITERATIONS
+from em_ui.run.compute import DATA, GUESS, stream
 
 EXAMPLES = ("k_means", "two_coins", "gaussian_mixture")
 TITLES = {

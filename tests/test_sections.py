@@ -18,16 +18,14 @@ from em_core import (
     HardEM,
     KMeans,
     KMeansParams,
-    binomial_mixture,
     fit,
     fit_labelled,
-    gaussian_mixture,
-    kmeans,
     match_components,
 )
 from em_core.diagnostics import linear_rate, lower_bound, same_solutions
-from em_ui.charts import LOSS_BANDS
-from em_ui.compute import DATA, GUESS, stream
+from em_core.models import binomial_mixture, gaussian_mixture, kmeans
+from em_ui.pictures.charts import LOSS_BANDS
+from em_ui.run.compute import DATA, GUESS, stream
 
 EXAMPLES = ("k_means", "two_coins", "gaussian_mixture")
 PUBLISHED = {"tc_data": "Five published trials", "tc_start_a": "0.6", "tc_start_b": "0.5"}
@@ -1095,30 +1093,30 @@ class TestReferences:
 # What each section alone needs: where it is defined or looked up, by the section's name.
 COSTS = {
     "k_means": {
-        "by_hand": ["examples.k_means.by_hand"],
-        "versus": ["examples.k_means.soft_limit"],
-        "many": ["examples.k_means.many", "em_ui.starts.show_starts"],
-        "speed": ["em_ui.sections.convergence"],
-        "code": ["em_ui.take_away.script", "em_ui.take_away.code"],
-        "teacher": ["em_ui.teacher.teacher", "em_ui.teacher.sheet"],
+        "by_hand": ["pages.k_means.sections.by_hand"],
+        "versus": ["pages.k_means.sections.soft_limit"],
+        "many": ["pages.k_means.sections.many", "em_ui.sections.starts.show_starts"],
+        "speed": ["em_ui.sections.sections.convergence"],
+        "code": ["em_ui.sections.take_away.script", "em_ui.sections.take_away.code"],
+        "teacher": ["em_ui.teacher.teacher", "em_ui.sections.teacher.sheet"],
     },
     "two_coins": {
-        "by_hand": ["examples.two_coins.by_hand"],
-        "versus": ["examples.two_coins.versus"],
-        "surface": ["examples.two_coins.hill", "em_ui.landscape.bound_slice"],
-        "many": ["examples.two_coins.many", "examples.two_coins.ends_of_starts"],
-        "speed": ["em_ui.sections.convergence", "em_ui.sections.linear_rate"],
-        "code": ["em_ui.take_away.script", "em_ui.take_away.code"],
-        "teacher": ["em_ui.teacher.teacher", "em_ui.teacher.sheet"],
+        "by_hand": ["pages.two_coins.sections.by_hand"],
+        "versus": ["pages.two_coins.sections.versus"],
+        "surface": ["pages.two_coins.sections.hill", "em_ui.sections.landscape.bound_slice"],
+        "many": ["pages.two_coins.sections.many", "pages.two_coins.sections.ends_of_starts"],
+        "speed": ["em_ui.sections.sections.convergence", "em_ui.sections.sections.linear_rate"],
+        "code": ["em_ui.sections.take_away.script", "em_ui.sections.take_away.code"],
+        "teacher": ["em_ui.teacher.teacher", "em_ui.sections.teacher.sheet"],
     },
     "gaussian_mixture": {
-        "by_hand": ["examples.gaussian_mixture.by_hand"],
-        "versus": ["examples.gaussian_mixture.versus"],
-        "surface": ["examples.gaussian_mixture.hill", "em_ui.landscape.bound_slice"],
-        "many": ["examples.gaussian_mixture.many", "em_ui.starts.show_starts"],
-        "speed": ["em_ui.sections.convergence", "em_ui.sections.linear_rate"],
-        "code": ["em_ui.take_away.script", "em_ui.take_away.code"],
-        "teacher": ["em_ui.teacher.teacher", "em_ui.teacher.sheet"],
+        "by_hand": ["pages.gaussian_mixture.sections.by_hand"],
+        "versus": ["pages.gaussian_mixture.sections.versus"],
+        "surface": ["pages.gaussian_mixture.sections.hill", "em_ui.sections.landscape.bound_slice"],
+        "many": ["pages.gaussian_mixture.sections.many", "em_ui.sections.starts.show_starts"],
+        "speed": ["em_ui.sections.sections.convergence", "em_ui.sections.sections.linear_rate"],
+        "code": ["em_ui.sections.take_away.script", "em_ui.sections.take_away.code"],
+        "teacher": ["em_ui.teacher.teacher", "em_ui.sections.teacher.sheet"],
     },
 }
 
@@ -1163,7 +1161,7 @@ class TestClosedSections:
 
     @pytest.mark.parametrize("name", EXAMPLES)
     def test_no_limit_is_computed(self, visit, monkeypatch, name):
-        from em_ui.compute import Run
+        from em_ui.run.compute import Run
 
         def fail(self):
             raise AssertionError("the limit was computed")

@@ -15,16 +15,13 @@ from em_core import (
     GaussianParams,
     KMeans,
     KMeansParams,
-    binomial_mixture,
     fit,
     fit_labelled,
-    gaussian,
-    gaussian_mixture,
-    kmeans,
 )
-from em_core.binomial_mixture import fit_grid
 from em_core.diagnostics import linear_rate
-from em_ui.compute import DATA, stream
+from em_core.models import binomial_mixture, gaussian, gaussian_mixture, kmeans
+from em_core.models.binomial_mixture import fit_grid
+from em_ui.run.compute import DATA, stream
 
 
 @pytest.fixture(scope="module")

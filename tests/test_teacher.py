@@ -18,14 +18,12 @@ from em_core import (
     GaussianMixture,
     HardEM,
     KMeans,
-    binomial_mixture,
     fit,
     fit_labelled,
-    gaussian_mixture,
-    kmeans,
     match_components,
 )
-from em_ui.compute import DATA, GUESS, stream
+from em_core.models import binomial_mixture, gaussian_mixture, kmeans
+from em_ui.run.compute import DATA, GUESS, stream
 
 few = settings(max_examples=12, phases=(Phase.explicit, Phase.generate))
 

@@ -1,7 +1,7 @@
 """The baseline: two of our pages, written the ordinary way.
 
 The controls of the run, the fit, the picture, the convergence charts and the tables of
-``pages/two_coins.py`` and ``pages/gaussian_mixture.py``, as Streamlit's own guide has them: a
+our pages of the same names, as Streamlit's own guide has them: a
 cached function for what is computed, Altair charts built from data frames where they are shown,
 the iteration on a slider whose value the script reads. What our pages have besides (questions, the
 gaps to the truth, links to copy, sections that open) is not here, so ours do more for what they

@@ -7,7 +7,7 @@ import shared
 import streamlit as st
 
 from em_core import GaussianMixture, GaussianParams, HardEM, Status, fit
-from em_core.gaussian_mixture import guess_from_points, guess_integers, simulate
+from em_core.models.gaussian_mixture import guess_from_points, guess_integers, simulate
 from em_core.numerics import equal_weights, match_components
 
 MAX_COMPONENTS = 8

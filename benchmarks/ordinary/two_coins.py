@@ -7,7 +7,7 @@ import shared
 import streamlit as st
 
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
-from em_core.binomial_mixture import guess_uniform, published_trials, simulate
+from em_core.models.binomial_mixture import guess_uniform, published_trials, simulate
 from em_core.numerics import match_components
 
 COINS = ["A", "B"]

@@ -11,10 +11,10 @@ import streamlit as st
 
 from em_core.diagnostics import linear_rate
 from em_core.engine import Status
-from em_ui import charts, frames
-from em_ui.compute import Run
-from em_ui.controls import Controls, Situation
-from em_ui.player import player
+from em_ui.controls.page import Controls, Situation
+from em_ui.pictures import charts, frames
+from em_ui.pictures.player import player
+from em_ui.run.compute import Run
 
 # Distances to the limit below this, relative to the parameters, are rounding.
 _ROUNDING = 1e-12
@@ -146,7 +146,7 @@ def explore(
     caption : str
         What the picture's lines and colours mean.
     on_pick : callable
-        Called after a click on the picture; see :func:`em_ui.charts.picked`.
+        Called after a click on the picture; see :func:`em_ui.pictures.charts.picked`.
     extra : sequence of Drawing
         Further charts beside the convergence charts.
     """
@@ -411,7 +411,7 @@ def optional(
 ) -> None:
     """Draw the headings of the sections, and those sections that are open.
 
-    ``parts`` maps names of :data:`em_ui.controls.VIEW` to what draws them.
+    ``parts`` maps names of :data:`em_ui.controls.page.VIEW` to what draws them.
     """
     for name, draw in parts.items():
         box = c.section(name)

@@ -9,11 +9,13 @@ import pyarrow as pa
 import streamlit as st
 
 from em_core import GaussianMixture, GaussianParams, HardEM, KMeans, KMeansParams, Status, fit
-from em_core.gaussian import log_density
-from em_core.gaussian_mixture import guess_from_points, guess_integers, simulate
+from em_core.models.gaussian import log_density
+from em_core.models.gaussian_mixture import guess_from_points, guess_integers, simulate
 from em_core.numerics import equal_weights, match_components
-from em_ui import charts, controls, frames, landscape, sections, starts, take_away, teacher
-from em_ui.compute import (
+from em_ui.controls import page as controls
+from em_ui.controls.page import Choice, Controls, Number, Situation, Switch
+from em_ui.pictures import charts, frames
+from em_ui.run.compute import (
     DATA,
     GUESS,
     Problem,
@@ -25,8 +27,8 @@ from em_ui.compute import (
     stream,
     turn,
 )
-from em_ui.controls import Choice, Controls, Number, Situation, Switch
-from em_ui.sections import Drawing, Objective, Quantity
+from em_ui.sections import landscape, sections, starts, take_away, teacher
+from em_ui.sections.sections import Drawing, Objective, Quantity
 
 MAX_COMPONENTS = 8
 NAMES = tuple("12345678")

@@ -3,11 +3,14 @@
 import numpy as np
 import pyarrow as pa
 
-from em_core import GaussianMixture, GaussianParams, fit_labelled, gaussian, gaussian_mixture
+from em_core import GaussianMixture, GaussianParams, fit_labelled
 from em_core.engine import Array
-from em_ui import controls, frames, landscape
-from em_ui.compute import DATA, cached_run, stream
-from em_ui.controls import Number, Situation, Switch
+from em_core.models import gaussian, gaussian_mixture
+from em_ui.controls import page as controls
+from em_ui.controls.page import Number, Situation, Switch
+from em_ui.pictures import frames
+from em_ui.run.compute import DATA, cached_run, stream
+from em_ui.sections import landscape
 
 GROUPS = ("Women", "Men")
 # Two equal groups at mean ± 0.7 sd, each with the rest of the variance, have together the mean

@@ -9,10 +9,10 @@ import pandas as pd
 import streamlit as st
 
 from em_core.engine import Params
-from em_core.hard import HardEM
-from em_ui.compute import Run
-from em_ui.controls import Controls
-from em_ui.sections import csv_download
+from em_core.models.hard import HardEM
+from em_ui.controls.page import Controls
+from em_ui.run.compute import Run
+from em_ui.sections.sections import csv_download
 
 _SCRIPT = '''"""{title}: the run that the page shows, with em_core alone."""
 

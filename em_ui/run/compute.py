@@ -12,11 +12,11 @@ import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
-from em_core.blocks import Blocks, prepare
+from em_core.data.blocks import Blocks, prepare
 from em_core.diagnostics import same_solutions
 from em_core.engine import Model, Params, Sample, Status, Trace, expectations, fit, fit_labelled
 from em_core.numerics import match_components
-from em_ui import frames
+from em_ui.pictures import frames
 
 DATA, GUESS, DRAWING = range(3)
 
@@ -120,7 +120,7 @@ class Problem:
     names : sequence of str
         Names of the components.
     objective, sign
-        As for :func:`em_ui.frames.build`.
+        As for :func:`em_ui.pictures.frames.build`.
     tol, max_iter
         As for :func:`em_core.fit`.
     algorithm : str

@@ -1,7 +1,7 @@
 """Chart templates: drawn in Altair once per process, filled with data in every rerun.
 
 A template names its data sets (``alt.NamedData``) and reads the iteration from two Vega parameters
-that :mod:`em_ui.player` drives in the browser: ``iter`` chooses the parameters that are drawn,
+that :mod:`.player` drives in the browser: ``iter`` chooses the parameters that are drawn,
 ``assign`` the responsibilities. A template never changes with the data, since a changed template
 would put both parameters back to the start.
 

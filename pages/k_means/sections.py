@@ -9,10 +9,12 @@ import pyarrow as pa
 import streamlit as st
 
 from em_core import KMeans, KMeansParams
-from em_core.kmeans import guess_from_points, guess_plus_plus, guess_uniform, simulate
+from em_core.models.kmeans import guess_from_points, guess_plus_plus, guess_uniform, simulate
 from em_core.numerics import posterior
-from em_ui import controls, frames, sections, starts, take_away, teacher
-from em_ui.compute import (
+from em_ui.controls import page as controls
+from em_ui.controls.page import Choice, Controls, Number, Situation
+from em_ui.pictures import frames
+from em_ui.run.compute import (
     DATA,
     DRAWING,
     GUESS,
@@ -24,8 +26,8 @@ from em_ui.compute import (
     run_starts,
     stream,
 )
-from em_ui.controls import Choice, Controls, Number, Situation
-from em_ui.sections import Objective
+from em_ui.sections import sections, starts, take_away, teacher
+from em_ui.sections.sections import Objective
 
 MAX_CLUSTERS = 8
 NAMES = tuple("12345678")
@@ -311,7 +313,7 @@ def draw_versus(c: Controls, run: Run, settings: dict[str, Any], objective: Obje
         alt="Shares of the point in each Gaussian: the narrower, the harder",
     )
     st.page_link(
-        "pages/gaussian_mixture.py",
+        "pages/gaussian_mixture/page.py",
         label="Soft assignment at work: the Gaussian mixture",
         icon=":material/arrow_forward:",
     )

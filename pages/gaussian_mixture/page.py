@@ -3,10 +3,12 @@
 import numpy as np
 import streamlit as st
 
-from em_ui import charts, controls, sections, teacher
-from em_ui.controls import Controls, Number
-from em_ui.sections import Drawing, Objective
-from examples.gaussian_mixture import (
+from em_ui.controls import page as controls
+from em_ui.controls.page import Controls, Number
+from em_ui.pictures import charts
+from em_ui.sections import sections, teacher
+from em_ui.sections.sections import Drawing, Objective
+from pages.gaussian_mixture.sections import (
     MAX_COMPONENTS,
     MISCONCEPTIONS,
     QUANTITIES,

@@ -11,7 +11,7 @@ import dask
 import numpy as np
 from dask.delayed import Delayed
 
-from em_core.blocks import Blocks, Checks, Parameters, Result, Rows, Tally, join, tally, visit
+from em_core.data.blocks import Blocks, Checks, Parameters, Result, Rows, Tally, join, tally, visit
 from em_core.numerics import Array
 
 
@@ -39,7 +39,7 @@ def _arrays(part: Any) -> list[Rows]:
 
 
 def prepare(model: Checks[Parameters], data: Any, params: Parameters) -> Blocks:
-    """Return a Dask array, or a Dask bag of arrays, as blocks; see :func:`em_core.blocks.prepare`.
+    """Return a Dask array, or a bag of arrays, as blocks; see :func:`em_core.data.blocks.prepare`.
 
     The data are checked, and tallied if the model can, where they are.
     """

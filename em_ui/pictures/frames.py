@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from em_core.engine import Mixture, Model, Params, Trace
-from em_ui.charts import SHARE_DIGITS
+from em_ui.pictures.charts import SHARE_DIGITS
 
 DRAWN_POINTS = 2_000
 
@@ -201,7 +201,7 @@ def divided_bars(
     heights: np.ndarray,
     digits: int,
 ) -> pa.Table:
-    """Return bars that are divided between the components, for :func:`em_ui.charts.shares`.
+    """Return bars that are divided between the components, for :func:`.charts.shares`.
 
     Parameters
     ----------

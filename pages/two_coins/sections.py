@@ -9,15 +9,17 @@ import pyarrow as pa
 import streamlit as st
 
 from em_core import BinomialMixture, BinomialParams, HardEM, Status, fit
-from em_core.binomial_mixture import (
+from em_core.models.binomial_mixture import (
     BinomialStatistics,
     fit_grid,
     guess_uniform,
     published_trials,
     simulate,
 )
-from em_ui import charts, controls, frames, landscape, sections, starts, take_away, teacher
-from em_ui.compute import (
+from em_ui.controls import page as controls
+from em_ui.controls.page import Choice, Controls, Number, Situation, Switch
+from em_ui.pictures import charts, frames
+from em_ui.run.compute import (
     DATA,
     GUESS,
     Problem,
@@ -28,8 +30,8 @@ from em_ui.compute import (
     stream,
     turn,
 )
-from em_ui.controls import Choice, Controls, Number, Situation, Switch
-from em_ui.sections import Drawing, Objective
+from em_ui.sections import landscape, sections, starts, take_away, teacher
+from em_ui.sections.sections import Drawing, Objective
 
 COINS = ("A", "B")
 SIMULATED, PUBLISHED = "Simulated", "Five published trials"

@@ -21,8 +21,8 @@ from typing import Any
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from em_ui.charts import MAX_ITERATIONS
-from em_ui.player import rewind
+from em_ui.pictures.charts import MAX_ITERATIONS
+from em_ui.pictures.player import rewind
 
 Value = float | int | str | bool
 

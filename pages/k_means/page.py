@@ -2,10 +2,12 @@
 
 import streamlit as st
 
-from em_ui import charts, controls, sections, teacher
-from em_ui.controls import Controls
-from em_ui.sections import Drawing, Objective
-from examples.k_means import (
+from em_ui.controls import page as controls
+from em_ui.controls.page import Controls
+from em_ui.pictures import charts
+from em_ui.sections import sections, teacher
+from em_ui.sections.sections import Drawing, Objective
+from pages.k_means.sections import (
     MISCONCEPTIONS,
     SECTIONS,
     SITUATIONS,

@@ -3,11 +3,12 @@
 import numpy as np
 import streamlit as st
 
-from em_core import gaussian
-from em_ui import charts, frames, landscape, sections
-from em_ui.controls import Controls
-from em_ui.sections import Drawing
-from examples.maximum_likelihood import (
+from em_core.models import gaussian
+from em_ui.controls.page import Controls
+from em_ui.pictures import charts, frames
+from em_ui.sections import landscape, sections
+from em_ui.sections.sections import Drawing
+from pages.maximum_likelihood.sections import (
     CURVE_POINTS,
     SEPARATION,
     SITUATIONS,
@@ -177,7 +178,7 @@ PLAIN = {
 }
 half = min(population["size"] // 2, 12_500)
 st.page_link(
-    "pages/gaussian_mixture.py",
+    "pages/gaussian_mixture/page.py",
     label="See EM find the two groups",
     icon=":material/arrow_forward:",
     query_params={

@@ -1,7 +1,7 @@
 """The iteration player: one slider that drives every chart of a page, in the browser.
 
 The player does not talk to the server while it moves. Vega draws inputs for the parameters ``iter``
-and ``assign`` of :mod:`em_ui.charts`; the player finds them by the class ``vega-bindings`` (which a
+and ``assign`` of :mod:`.charts`; the player finds them by the class ``vega-bindings`` (which a
 browser test watches), sets them, and hides them. At rest it writes its position to the address, and
 only if the page asks for it does it start a rerun.
 """

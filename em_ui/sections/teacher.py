@@ -7,10 +7,10 @@ import pandas as pd
 import streamlit as st
 
 from em_core.numerics import match_components
-from em_ui.compute import Run
-from em_ui.controls import MAX_STUDENT, Controls, Situation
-from em_ui.frames import flat
-from em_ui.sections import Objective, count, csv_download, stopping_rule
+from em_ui.controls.page import MAX_STUDENT, Controls, Situation
+from em_ui.pictures.frames import flat
+from em_ui.run.compute import Run
+from em_ui.sections.sections import Objective, count, csv_download, stopping_rule
 
 
 def sheet(

@@ -11,9 +11,9 @@ import streamlit as st
 
 from em_core.diagnostics import lower_bound
 from em_core.engine import Params, iterate, objective_of
-from em_ui import charts, frames
-from em_ui.compute import Run, turn
-from em_ui.sections import Drawing, Objective
+from em_ui.pictures import charts, frames
+from em_ui.run.compute import Run, turn
+from em_ui.sections.sections import Drawing, Objective
 
 GRID = 61  # cells along each side of a surface
 _OVERLAP = 0.2  # of a cell: covers the seams that a canvas leaves between neighbours
@@ -43,7 +43,7 @@ def affordable_cells(run: Run) -> int:
 def surface(
     heights: np.ndarray, x_edges: np.ndarray, y_edges: np.ndarray, *, n: int, top: float
 ) -> pa.Table:
-    """Return the cells of a surface, for :func:`em_ui.charts.surface`.
+    """Return the cells of a surface, for :func:`em_ui.pictures.charts.surface`.
 
     Parameters
     ----------

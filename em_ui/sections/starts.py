@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from em_ui import charts
-from em_ui.compute import Run, Starts
-from em_ui.controls import Controls
-from em_ui.sections import Objective, count, csv_download
+from em_ui.controls.page import Controls
+from em_ui.pictures import charts
+from em_ui.run.compute import Run, Starts
+from em_ui.sections.sections import Objective, count, csv_download
 
 
 def show_starts(
@@ -18,7 +18,7 @@ def show_starts(
     c, run, objective
         The page's controls, the run in the player, and the name of the objective.
     starts : Starts
-        From :func:`em_ui.compute.run_starts`.
+        From :func:`em_ui.run.compute.run_starts`.
     guess : str, optional
         The option of the control ``guess`` that draws these starts, if the page is set to another.
     """

@@ -1,0 +1,1 @@
+"""Where data come from: blocks of rows, and data on a Dask cluster."""

@@ -1,0 +1,1 @@
+"""Charts, the tables that they draw, and the player that drives them."""
