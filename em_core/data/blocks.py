@@ -147,9 +147,9 @@ def prepare(model: Checks[Parameters], data: Any, params: Parameters) -> Blocks:
         data.check(model, params)
         return data
     if hasattr(data, "__dask_graph__"):
-        from em_core import cluster  # which imports Dask
+        from em_core.data import dask  # which imports Dask
 
-        return cluster.prepare(model, data, params)
+        return dask.prepare(model, data, params)
     if _is_sequence_of_blocks(model, data, params):
         return _look_through(model, data, params)
     array = as_array("data", data)
