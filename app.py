@@ -8,6 +8,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from pages import LESSONS
+
 ICON = Path(__file__).parent / "em_ui" / "icon.svg"
 
 if __name__ == "__main__":
@@ -16,35 +18,13 @@ if __name__ == "__main__":
     # Before the navigation, which would else make its pages' icons the browser tab's, and a browser
     # would fetch those from elsewhere.
     st.set_page_config(page_icon=str(ICON), layout="wide", initial_sidebar_state=sidebar)
-    page = st.navigation(
-        [
-            st.Page("pages/home.py", title="Home", icon=":material/home:", default=True),
-            st.Page(
-                "pages/maximum_likelihood/page.py",
-                title="Maximum likelihood",
-                icon=":material/straighten:",
-                url_path="maximum-likelihood",
-            ),
-            st.Page(
-                "pages/k_means/page.py",
-                title="K-Means",
-                icon=":material/scatter_plot:",
-                url_path="k-means",
-            ),
-            st.Page(
-                "pages/two_coins/page.py",
-                title="Two coins",
-                icon=":material/toll:",
-                url_path="two-coins",
-            ),
-            st.Page(
-                "pages/gaussian_mixture/page.py",
-                title="Gaussian mixture",
-                icon=":material/area_chart:",
-                url_path="gaussian-mixture",
-            ),
-        ]
-    )
+    home = st.Page("pages/home.py", title="Home", icon=":material/home:", default=True)
+    menu = {"Start": [home]}
+    for lesson in LESSONS:
+        menu.setdefault(lesson.heading, []).append(
+            st.Page(lesson.page, title=lesson.title, icon=lesson.icon, url_path=lesson.url_path)
+        )
+    page = st.navigation(menu)
     st.set_page_config(page_title=f"{page.title} · Understanding EM")
     page.run()
 else:
@@ -53,13 +33,10 @@ else:
     from streamlit.runtime.pages_manager import PagesManager
 
     # The server imports what the pages need before it answers, or the first visitor would wait.
-    lessons = sorted((Path(__file__).parent / "pages").glob("*/sections.py"))
-    for module in (
-        "sklearn.cluster",
-        "sklearn.datasets",
-        *(f"pages.{lesson.parent.name}.sections" for lesson in lessons),
-    ):
+    for module in ("sklearn.cluster", "sklearn.datasets"):
         import_module(module)
+    for lesson in LESSONS:
+        lesson.module("sections")
 
     # A folder named pages makes Streamlit look for the pages there until the first script has
     # called st.navigation; a first visitor with a link to /two-coins would read "page not found".

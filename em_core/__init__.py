@@ -15,6 +15,8 @@ array([0.7967, 0.5197])
 
 from em_core.engine import (
     EStep,
+    Mixture,
+    Model,
     Params,
     Sample,
     Status,
@@ -41,6 +43,8 @@ __all__ = [
     "HardEM",
     "KMeans",
     "KMeansParams",
+    "Mixture",
+    "Model",
     "Params",
     "Sample",
     "Status",

@@ -2,7 +2,10 @@
 
 import streamlit as st
 
-from em_ui.controls.page import Controls
+from em_ui.controls import Controls
+from pages import LESSONS
+
+A_ROW = 4  # cards
 
 LOOP = """
 flowchart TB
@@ -12,33 +15,7 @@ flowchart TB
     T([Is there still<br/>something to gain?]) -- yes --> E
     T -- no --> R[Estimate]
 """
-CARDS = (
-    (
-        "pages/maximum_likelihood/page.py",
-        "1. Maximum likelihood",
-        "One group, nothing hidden. The best parameters have a formula that reaches the top of the "
-        "hill in a single step.",
-    ),
-    (
-        "pages/k_means/page.py",
-        "2. K-Means",
-        "Points in the plane, and each belongs wholly to the nearest of a few centres. The loop in "
-        "its simplest form.",
-    ),
-    (
-        "pages/two_coins/page.py",
-        "3. Two coins",
-        "Heads were counted, but not which coin was tossed. Each trial is shared between the "
-        "coins.",
-    ),
-    (
-        "pages/gaussian_mixture/page.py",
-        "4. Gaussian mixture",
-        "Numbers from several bell curves. Find means, standard deviations and shares together.",
-    ),
-)
-
-Controls("home", {}, view={})
+Controls("home", {})
 st.title("Understanding the EM algorithm")
 st.markdown(
     "The expectation-maximization (EM) algorithm finds parameters when part of the data is hidden. "
@@ -89,11 +66,13 @@ with right:
     )
 
 st.header("See it at work")
-for i, (column, (page, title, text)) in enumerate(zip(st.columns(4), CARDS, strict=True)):
-    with column, st.container(border=True, height="stretch", key=f"home_card_{i}"):
-        st.subheader(title)
-        st.markdown(text)
-        st.page_link(page, label="Open", icon=":material/arrow_forward:")
+for first in range(0, len(LESSONS), A_ROW):
+    row = enumerate(LESSONS[first : first + A_ROW], first + 1)
+    for column, (number, lesson) in zip(st.columns(A_ROW), row, strict=False):
+        box = column.container(border=True, height="stretch", key=f"home_card_{number}")
+        box.subheader(f"{number}. {lesson.title}")
+        box.markdown(lesson.card)
+        box.page_link(str(lesson.page), label="Open", icon=":material/arrow_forward:")
 
 st.caption(
     "After Clarice Wang, “Understanding the EM Algorithm by Examples (with code and "

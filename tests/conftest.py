@@ -15,7 +15,8 @@ from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.testing.v1 import AppTest, app_test
 
-from em_ui.controls.page import VIEW, Controls, Section
+from em_ui.controls import Controls, Section
+from pages import LESSONS, Lesson
 
 # Its asserts are inherited by test classes, and should explain themselves as theirs do.
 pytest.register_assert_rewrite("contract")
@@ -28,16 +29,23 @@ settings.register_profile("reproducible", derandomize=True, deadline=None, datab
 settings.load_profile("reproducible")
 
 ROOT = Path(__file__).parents[1]
-PREFIXES = {
-    "maximum_likelihood": "ml",
-    "k_means": "km",
-    "two_coins": "tc",
-    "gaussian_mixture": "gm",
-}
 WIDGETS = ("slider", "number_input", "selectbox", "toggle")
+BY_NAME = {lesson.name: lesson for lesson in LESSONS}
 
 
-SECTIONS = [name for name, control in VIEW.items() if isinstance(control, Section)]
+def sections_of(lesson: Lesson | None) -> dict[str, Section]:
+    """The sections of a lesson by name; the start page has none, and a lesson may have none."""
+    return getattr(lesson.module("sections"), "SECTIONS", {}) if lesson else {}
+
+
+def prefix_of(lesson: Lesson) -> str:
+    problem = lesson.module("problem")
+    return problem.WORDS.prefix if hasattr(problem, "WORDS") else problem.PREFIX
+
+
+# Lessons that run EM.
+RUNNING = [lesson.name for lesson in LESSONS if sections_of(lesson)]
+PREFIXES = {lesson.name: prefix_of(lesson) for lesson in LESSONS}
 
 
 @cache
@@ -120,8 +128,8 @@ class Page(Part):
     def switch(self, name: str, **query: str | list[str]) -> None:
         """Go to a page, as a click in the navigation or, with a query, a link does."""
         self.name, self.prefix = name, PREFIXES.get(name, name)
-        path = f"pages/{name}/page.py"
-        self.at.switch_page(path if (ROOT / path).exists() else f"pages/{name}.py")
+        self.lesson = BY_NAME.get(name)
+        self.at.switch_page(str(self.lesson.page) if self.lesson else f"pages/{name}.py")
         self.at.query_params.update(query)
         self.run()
 
@@ -144,16 +152,17 @@ class Page(Part):
     def sections(self) -> list[str]:
         """Names of the sections on the page."""
         labels = [expander.label for expander in self.at.expander]
-        return [name for name in SECTIONS if VIEW[name].label in labels]
+        return [n for n, section in sections_of(self.lesson).items() if section.label in labels]
 
     def section(self, name: str) -> Part:
         """Return what stands in a section."""
-        (box,) = [e for e in self.at.expander if e.label == VIEW[name].label]
+        label = sections_of(self.lesson)[name].label
+        (box,) = [e for e in self.at.expander if e.label == label]
         return Part(box)
 
     def open(self, *names: str) -> None:
         """Open exactly these sections."""
-        for name in SECTIONS:
+        for name in sections_of(self.lesson):
             self.at.session_state[f"{self.prefix}_{name}"] = name in names
         self.run()
 

@@ -1,278 +1,20 @@
-"""Controls that live in the URL: bounds, notices, situations, sections, reset and the link.
+"""The controls of one page: widgets, situations, sections, the link, and the reset."""
 
-A page declares its controls once, as data. Streamlit binds each widget to a query parameter
-(``bind="query-params"``); what Streamlit does not do is done here: a value in a link that is out of
-range is moved to the nearest allowed one, anything unreadable gives the default, and the reader is
-told so.
-"""
-
-import base64
-import binascii
 import contextlib
-import functools
-import json
-import math
-import urllib.parse
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
 
-from em_ui.pictures.charts import MAX_ITERATIONS
+from em_ui.controls.address import Address, copy_link, query
+from em_ui.controls.specs import Control, Section, Value
 from em_ui.pictures.player import rewind
 
-Value = float | int | str | bool
-
-_HERE = Path(__file__).parent
-_NOTICES = "notices about the link"
 _HERE_NOW = "prefix of the page of the last run"
 _OWN = "Your own settings"
-_QUOTED_CHARACTERS = 30
-_SEAL_CHARACTERS = 4_000
-MAX_STARTS = 200
-MAX_STUDENT = 9_999
-MAX_LISTED = 30  # students whose answers stand on the page
-
-_copy_link = st.components.v2.component(
-    "copy_link",
-    html=(_HERE / "copy_link.html").read_text(),
-    css=(_HERE / "copy_link.css").read_text(),
-    js=(_HERE / "copy_link.js").read_text(),
-)
-
-
-@dataclass(frozen=True)
-class Number:
-    """A number between two bounds: a whole number if the step is one.
-
-    Attributes
-    ----------
-    label : str
-        What the widget is called.
-    default, low, high, step : int or float
-        Values in the unit that the label names. All four are int, or all are float.
-    help : str, optional
-        Explanation behind the question mark.
-    slider : bool
-        Whether to show a slider instead of a box.
-    format : str, optional
-        printf-style format, for the widget only.
-    to_the_last : bool
-        Whether the run says how far it goes: the bound then stands for the last there is.
-    """
-
-    label: str
-    default: float
-    low: float
-    high: float
-    step: float
-    help: str | None = None
-    slider: bool = False
-    format: str | None = None
-    to_the_last: bool = False
-
-    def nearest(self, value: Any) -> float:
-        """Return the allowed value nearest to ``value``, or the default if it is not a number."""
-        try:
-            number = float(value)
-        except (TypeError, ValueError, OverflowError):
-            return self.default
-        if math.isnan(number):
-            return self.default
-        number = min(max(number, self.low), self.high)
-        steps = round((number - self.low) / self.step)
-        if isinstance(self.step, int):
-            return int(self.low + steps * self.step)
-        # Sliders only show whole steps; rounding drops the digits that the product adds.
-        return round(self.low + steps * self.step, 10) if self.slider else number
-
-    def text(self, value: Value) -> str:
-        """Return ``value`` as it stands in a URL."""
-        return repr(value).removesuffix(".0")  # every digit, so that the link gives the same run
-
-    def words(self, value: Value) -> str:
-        """Return ``value`` as a notice says it."""
-        return "the last" if self.to_the_last and value == self.high else self.text(value)
-
-    def widget(self, key: str) -> Any:
-        """Draw the widget."""
-        draw = st.slider if self.slider else st.number_input
-        return draw(
-            self.label,
-            min_value=self.low,
-            max_value=self.high,
-            value=self.default,
-            step=self.step,
-            format=self.format,
-            help=self.help,
-            key=key,
-            bind="query-params",
-        )
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One of several words."""
-
-    label: str
-    options: tuple[str, ...]
-    default: str
-    help: str | None = None
-
-    def nearest(self, value: Any) -> str:
-        """Return ``value`` if it is an option, otherwise the default."""
-        return value if value in self.options else self.default
-
-    def text(self, value: Value) -> str:
-        """Return ``value`` as it stands in a URL, or as a notice says it."""
-        return str(value)
-
-    words = text
-
-    def widget(self, key: str) -> Any:
-        """Draw the widget."""
-        return st.selectbox(
-            self.label,
-            self.options,
-            index=self.options.index(self.default),
-            help=self.help,
-            key=key,
-            bind="query-params",
-        )
-
-
-@dataclass(frozen=True)
-class Switch:
-    """Yes or no."""
-
-    label: str
-    default: bool
-    help: str | None = None
-
-    def nearest(self, value: Any) -> bool:
-        """Return ``value`` as a truth value, or the default if it is neither true nor false."""
-        return {"true": True, "false": False}.get(str(value).lower(), self.default)
-
-    def text(self, value: Value) -> str:
-        """Return ``value`` as it stands in a URL."""
-        return str(value).lower()
-
-    def words(self, value: Value) -> str:
-        """Return ``value`` as a notice says it."""
-        return "on" if value else "off"
-
-    def widget(self, key: str) -> Any:
-        """Draw the widget."""
-        return st.toggle(
-            self.label, value=self.default, help=self.help, key=key, bind="query-params"
-        )
-
-
-@dataclass(frozen=True)
-class Section:
-    """A part of the page that is computed only while it is open."""
-
-    label: str
-    icon: str
-    default: bool = False
-
-    def nearest(self, value: Any) -> bool:
-        """Return ``value`` as a truth value, closed if it is neither true nor false."""
-        return {"true": True, "false": False}.get(str(value).lower(), self.default)
-
-    def text(self, value: Value) -> str:
-        """Return ``value`` as it stands in a URL."""
-        return str(value).lower()
-
-    def words(self, value: Value) -> str:
-        """Return ``value`` as a notice says it."""
-        return "open" if value else "closed"
-
-    def widget(self, key: str) -> Any:
-        """Draw the section's heading; its ``open`` says whether to go on."""
-        return st.expander(
-            self.label, icon=self.icon, key=key, on_change="rerun", bind="query-params"
-        )
-
-
-Control = Number | Choice | Switch | Section
-
-
-def seed(label: str, default: int = 1) -> Number:
-    """Return the control of a seed."""
-    return Number(label, default, 0, 999_999, 1, "The same seed always gives the same draw.")
-
-
-def tolerance(per: str, default: str = "1e-6") -> Choice:
-    """Return the control of the stopping rule; ``per`` is one observation, in words."""
-    return Choice(
-        "Tolerance",
-        ("0", "1e-10", "1e-8", "1e-6", "1e-5", "1e-4", "1e-3", "1e-2"),
-        default,
-        f"EM stops when an iteration gains no more than this per {per}. "
-        "With 0 it goes on until nothing changes.",
-    )
-
-
-def start_number() -> Number:
-    """Return the control that picks one of the many guesses that a seed gives."""
-    return Number("Start number", 1, 1, MAX_STARTS, 1, "Each number is another guess.")
-
-
-def to_find(things: str, maximum: int) -> Number:
-    """Return the control of the number of components that EM looks for."""
-    return Number(
-        f"{things} to look for", 0, 0, maximum, 1, "With 0: as many as there are in the truth."
-    )
-
-
-def student() -> Number:
-    """Return the control that gives each student other data from the same truth."""
-    return Number(
-        "Student number",
-        0,
-        0,
-        MAX_STUDENT,
-        1,
-        "Each number draws other data from the same truth. With 0, everybody has the same.",
-    )
-
-
-def iteration_limit(default: int) -> Number:
-    """Return the control of the largest number of iterations."""
-    return Number("Iteration limit", default, 1, MAX_ITERATIONS, 1)
-
-
-# What every example page has besides its own controls. It changes the view, never the run.
-VIEW: Mapping[str, Control] = {
-    "iter": Number(
-        "Iteration", 0.0, 0.0, float(MAX_ITERATIONS), 0.5, slider=True, to_the_last=True
-    ),
-    "observation": Number("Observation", 1, 1, 100_000, 1, to_the_last=True),
-    "starts": Number("Number of starts", 20, 1, MAX_STARTS, 1),
-    "class_size": Number("Students in the class", 5, 1, MAX_LISTED, 1),
-    "class_first": Number("First student number", 1, 1, MAX_STUDENT, 1),
-    "by_hand": Section("One step by hand", ":material/calculate:"),
-    "versus": Section("Hard against soft", ":material/compare:"),
-    "surface": Section("The hill that EM climbs", ":material/landscape:"),
-    "many": Section("Many initial guesses", ":material/shuffle:"),
-    "speed": Section("Convergence, honestly", ":material/speed:"),
-    "code": Section("The code, and everything to take away", ":material/code:"),
-    "teacher": Section("For the teacher", ":material/school:"),
-}
-
-
-def view(observation: str, sections: Collection[str]) -> dict[str, Control]:
-    """Return the controls of the view, with the page's word for an observation and its sections."""
-    shared = {
-        name: spec
-        for name, spec in VIEW.items()
-        if name in sections or not isinstance(spec, Section)
-    }
-    return {**shared, "observation": replace(VIEW["observation"], label=observation)}
 
 
 @dataclass(frozen=True)
@@ -309,7 +51,7 @@ class Controls:
     truth : sequence of str
         The controls that a link for students can seal: the true parameters.
     view : mapping of str to Control
-        The controls that change only what is shown.
+        The controls that change only what is shown, the page's sections among them.
     sealed : dict
         The true parameters that the link hides, if it does.
     current : Situation or None
@@ -320,7 +62,7 @@ class Controls:
     specs: Mapping[str, Control]
     situations: Mapping[str, Situation] = field(default_factory=dict)
     truth: Sequence[str] = ()
-    view: Mapping[str, Control] = field(default_factory=lambda: VIEW)
+    view: Mapping[str, Control] = field(default_factory=dict)
     sealed: dict[str, Value] = field(default_factory=dict, init=False)
     current: Situation | None = field(default=None, init=False)
     _shown: dict[str, Value] = field(default_factory=dict, init=False)
@@ -328,18 +70,27 @@ class Controls:
     def __post_init__(self) -> None:
         """Bring the page's values back, mend the link if it needs it, and say what was mended."""
         arrived = st.session_state.get(_HERE_NOW) != self.prefix
+        self._address.rename()
         st.session_state[_HERE_NOW] = self.prefix
         if arrived:
-            self._remember()
-        self._mend_link(arrived=arrived)
-        self._unseal()
-        notices = st.session_state.pop(_NOTICES, [])
+            self._address.recall()
+        self._address.mend(arrived=arrived)
+        self.sealed = self._address.unseal(self.truth)
+        notices = self._address.notices()
         if notices:
             st.warning("\n".join(f"- {notice}" for notice in notices), title="Changed in this link")
 
+    @cached_property
+    def _all(self) -> dict[str, Control]:
+        return {**self.specs, **self.view}
+
+    @cached_property
+    def _address(self) -> Address:
+        return Address(self.prefix, self._all)
+
     def key(self, name: str) -> str:
         """Return the widget key of a control, which is also its query parameter."""
-        return f"{self.prefix}_{name}"
+        return self._address.key(name)
 
     def show(self, name: str) -> Any:
         """Draw a control here, and return its value, which is within its bounds.
@@ -358,25 +109,38 @@ class Controls:
         for name in names:
             self.show(name)
 
-    def section(self, name: str) -> Any:
-        """Draw the heading of a section; return its container if it is open, otherwise None.
+    def show_beside(self, *names: str) -> None:
+        """Draw several controls side by side, but for those that are sealed."""
+        names = tuple(name for name in names if name not in self.sealed)
+        if names:
+            for column, name in zip(st.columns(len(names)), names, strict=True):
+                with column:
+                    self.show(name)
 
-        What is for the teacher is not drawn on a sealed page.
-        """
-        if name == "teacher" and self.sealed:
-            return None
+    @property
+    def sections(self) -> dict[str, Section]:
+        """The page's sections by name, but for the teacher's on a page that hides the truth."""
+        return {
+            name: spec
+            for name, spec in self.view.items()
+            if isinstance(spec, Section) and not (spec.for_teacher and self.sealed)
+        }
+
+    def section(self, name: str) -> Any:
+        """Draw the heading of a section; return its container if it is open, otherwise None."""
         box = self._all[name].widget(self.key(name))
         self._shown[name] = bool(box.open)
         return box if box.open else None
 
     @property
+    def follows(self) -> bool:
+        """Whether a section is open that shows the player's iteration."""
+        return any(spec.follows and self.value(name) for name, spec in self.sections.items())
+
+    @property
     def position(self) -> float:
         """The player's position when the server last heard of it, in iterations."""
         return float(self._all["iter"].nearest(st.query_params.get(self.key("iter"), 0.0)))
-
-    def is_open(self, *names: str) -> bool:
-        """Return whether the page has one of these sections open, also before it is drawn."""
-        return any(name in self.view and bool(self.value(name)) for name in names)
 
     def set(self, name: str, value: Value) -> None:
         """Set a control, in a callback."""
@@ -428,20 +192,17 @@ class Controls:
 
         This may come before what the controls make: settings that cannot be run end the page there.
         """
-        self._keep_for_later()
-        _copy_link(
+        self._address.keep_for_later({**self.view, **self._shown, **self.sealed})
+        # All but the player's position, which the browser knows better.
+        state = {name: self.value(name) for name in self.view if name != "iter"} | self._shown
+        copy_link(
+            "Copy link to these settings",
+            query(self.prefix, self._all, state),
             key=self.key("link"),
-            data={
-                "label": "Copy link to these settings",
-                "query": self.query(),
-                "keep": [self.key("iter"), self.key("quiz")],
-            },
+            keep=[self.key("iter"), self.key("quiz")],
         )
-        st.session_state[self.key("remembered")] = {
-            self.key(name): self._all[name].text(value)
-            for name, value in self._state().items()
-            if value != self._all[name].default
-        } | ({self.key("quiz"): self._seal()} if self.sealed else {})
+        hidden = {self.key("quiz"): self._address.seal(self.sealed)} if self.sealed else {}
+        self._address.remember(state, hidden)
         st.button(
             "Reset this page",
             icon=":material/restart_alt:",
@@ -450,125 +211,22 @@ class Controls:
             width="stretch",
         )
 
-    def query(self) -> str:
-        """Return the query string with the controls shown up to here and the view, defaults too."""
-        return urllib.parse.urlencode(
-            {self.key(name): self._all[name].text(value) for name, value in self._state().items()}
-        )
-
     def student_link(self) -> None:
         """Draw the link that hides the truth and the answers."""
         open_to_all = {
-            self.key(name): self._all[name].text(value)
+            name: value
             for name, value in self._shown.items()
             if name not in self.truth and not isinstance(self._all[name], Section)
         }
         # Of published data the truth has no controls on the page, but is to be hidden all the same.
         names = [name for name in self.truth if name in self._shown] or self.truth
-        hidden = {name: self.value(name) for name in names}
-        query = urllib.parse.urlencode({**open_to_all, self.key("quiz"): self._seal(hidden)})
-        _copy_link(
+        hidden = self._address.seal({name: self.value(name) for name in names})
+        copy_link(
+            "Copy link for students",
+            {**query(self.prefix, self._all, open_to_all), self.key("quiz"): hidden},
             key=self.key("student_link"),
-            data={"label": "Copy link for students", "query": query, "keep": []},
+            keep=[],
         )
-
-    def _seal(self, values: Mapping[str, Value] | None = None) -> str:
-        # Not a secret, only out of sight: whoever decodes it has done more than the homework.
-        text = json.dumps(values if values is not None else self.sealed, separators=(",", ":"))
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
-
-    def _unseal(self) -> None:
-        token = st.query_params.get(self.key("quiz"))
-        if token is None or not self.truth:
-            return
-        if not token:
-            del st.query_params[self.key("quiz")]
-            return
-        try:
-            padded = token[:_SEAL_CHARACTERS] + "=" * (-len(token) % 4)
-            values = json.loads(base64.urlsafe_b64decode(padded))
-        except (binascii.Error, ValueError, RecursionError):
-            values = None
-        if not isinstance(values, dict) or not values or not set(values) <= set(self.truth):
-            st.warning(
-                "The part of this link that hides the truth is damaged, so nothing is hidden. Ask "
-                "for the link again."
-            )
-            return
-        self.sealed = {name: self.specs[name].nearest(value) for name, value in values.items()}
-
-    def _state(self) -> dict[str, Value]:
-        """Return the controls shown up to here, and the view but for the player's position."""
-        view = {name: self.value(name) for name in self.view if name != "iter"}
-        return view | self._shown
-
-    @functools.cached_property
-    def _all(self) -> dict[str, Control]:
-        return {**self.specs, **self.view}
-
-    def _remember(self) -> None:
-        # The browser's Back first reaches an entry without parameters, since Streamlit takes them
-        # out of the address when it leaves a page. It must not bring the defaults back.
-        settings = st.session_state.get(self.key("remembered"))
-        names = {*self._all, "quiz"} - {"iter"}  # the player writes its position by itself
-        bare = not any(self.key(name) in st.query_params for name in names)
-        if bare and settings:
-            st.query_params.update(settings)
-            st.rerun()
-
-    def _keep_for_later(self) -> None:
-        # When its control appears, a value in the address would win over one set by a callback.
-        for name in self.specs:
-            key = self.key(name)
-            if name in self._shown or name in self.sealed or key not in st.query_params:
-                continue
-            value = self.value(name)
-            # Of a control that has just left the page, Streamlit itself keeps the value.
-            with contextlib.suppress(StreamlitAPIException):
-                del st.query_params[key]
-                st.session_state[key] = value
-
-    def _mend_link(self, *, arrived: bool) -> None:
-        notices, right, wrong, plain = [], {}, [], set()
-        for name, spec in self._all.items():
-            key = self.key(name)
-            given = st.query_params.get_all(key)
-            known = key in st.session_state
-            if not given or (known and not arrived):
-                continue
-            value, default = spec.nearest(given[-1]), spec.default
-            if known:
-                # For a default, Streamlit would keep what the page was set to before it was left.
-                st.session_state[key] = value
-            readable = _same(given[-1], value)
-            if readable and len(given) == 1:
-                if value == default:
-                    plain.add(key)
-                continue
-            if len(given) > 1:
-                notices.append(
-                    f"“{spec.label}” was given {len(given)} times; it is now {spec.words(value)}."
-                )
-            else:
-                notices.append(
-                    f"“{spec.label}” cannot be {_quoted(given[0])}; it is now {spec.words(value)}."
-                )
-            if value == default:
-                wrong.append(key)
-            else:
-                right[key] = spec.text(value)
-        # Streamlit takes defaults out one by one, and each would be a step of the browser's Back.
-        # It allows this only before it has bound controls of this page.
-        if plain:
-            rest = {k: st.query_params.get_all(k) for k in st.query_params if k not in plain}
-            with contextlib.suppress(StreamlitAPIException):
-                st.query_params.from_dict(rest)
-        if notices:
-            for key in wrong:
-                del st.query_params[key]
-            st.query_params.update(right)
-            st.session_state[_NOTICES] = notices
-            st.rerun()
 
     def value(self, name: str) -> Value:
         """Return the value of a control, whether or not it is drawn."""
@@ -592,22 +250,3 @@ class Controls:
         for name, spec in self.specs.items():
             if name not in self.sealed:
                 self.set(name, values.get(name, spec.default))
-
-
-def _same(text: str, value: Value) -> bool:
-    """Return whether the text of a link means just this value."""
-    if isinstance(value, bool):
-        return text.lower() == str(value).lower()
-    if isinstance(value, str):
-        return text == value
-    try:
-        return float(text) == value
-    except ValueError:
-        return False
-
-
-def _quoted(text: str) -> str:
-    """Return what a link held as short, inert text: a code span without control characters."""
-    plain = "".join(c for c in text[: _QUOTED_CHARACTERS + 1] if c.isprintable() and c != "`")
-    short = plain[:_QUOTED_CHARACTERS] + "…" if len(text) > _QUOTED_CHARACTERS else plain
-    return f"`{short}`" if short.strip() else "empty"

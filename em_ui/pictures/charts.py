@@ -484,10 +484,10 @@ def histogram(x_title: str) -> Template:
 
 
 @cache
-def surface(x_title: str, y_title: str, loss_title: str, *, path: bool = False) -> Template:
-    """Draw a surface over two parameters in bands of what is lost against the maximum, with marks.
+def hill(x_title: str, y_title: str, loss_title: str, *, path: bool = False) -> Template:
+    """Draw the hill over two parameters in bands of what is lost against the maximum, with marks.
 
-    Data: ``surface`` (x_low, x_high, y_low, y_high, band: the number of :data:`LOSS_BANDS` that the
+    Data: ``hill`` (x_low, x_high, y_low, y_high, band: the number of :data:`LOSS_BANDS` that the
     loss reaches) and ``marks`` (x, y, mark). With ``path`` also ``path`` (iteration, x, y), and the
     chart follows the player.
     """
@@ -496,7 +496,7 @@ def surface(x_title: str, y_title: str, loss_title: str, *, path: bool = False) 
     scale = {"domain": list(range(len(labels))), "scheme": "viridis", "reverse": True}
     no_grid = alt.Axis(grid=False)
     cells = (
-        alt.Chart(alt.NamedData("surface"))
+        alt.Chart(alt.NamedData("hill"))
         .transform_calculate(
             x="(datum.x_low + datum.x_high) / 2",
             y="(datum.y_low + datum.y_high) / 2",

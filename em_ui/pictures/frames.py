@@ -6,7 +6,7 @@ which is how they travel to the browser: a pandas frame would be converted in ev
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -42,8 +42,8 @@ class Frames:
 
     steps: pa.Table
     objective: pa.Table
-    truth: pa.Table
-    labelled: pa.Table
+    truth: pa.Table | None
+    labelled: pa.Table | None
     table: pa.Table
 
     @property
@@ -60,8 +60,8 @@ def drawable(trace: Trace[Any]) -> Trace[Any]:
 
 def build(
     trace: Trace[Any],
-    truth: Params,
-    labelled: Params,
+    truth: Params | None,
+    labelled: Params | None,
     names: Sequence[str],
     *,
     objective: str,
@@ -91,8 +91,8 @@ def build(
     return Frames(
         _steps(shown, names),
         objectives,
-        by_component(truth, names),
-        by_component(labelled, names),
+        None if truth is None else by_component(truth, names),
+        None if labelled is None else by_component(labelled, names),
         _table(trace, names, objective, sign),
     )
 
@@ -149,16 +149,48 @@ def _columns(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return columns
 
 
-def flat(params: Params, names: Sequence[str]) -> dict[str, float]:
-    """Return all parameters by name: the parameter, the component, and x or y in the plane."""
-    values = {}
+class Column(NamedTuple):
+    """One number of the parameters, as a column of a table.
+
+    Attributes
+    ----------
+    name : str
+        What the column is called.
+    field : str
+        The parameter.
+    component : int or None
+        The component, if the parameter has one value or more for each.
+    suffix : str
+        What follows the parameter in the name: the component, and x or y in the plane.
+    index : tuple of int
+        Where the number stands in the parameter's array.
+    """
+
+    name: str
+    field: str
+    component: int | None
+    suffix: str
+    index: tuple[int, ...]
+
+    def of(self, params: Params) -> float:
+        """Return the number."""
+        return float(getattr(params, self.field)[self.index])
+
+
+def schema(params: Params, names: Sequence[str]) -> list[Column]:
+    """Return the columns of all numbers of the parameters, given the components' names."""
+    columns = []
     for field, array in params.arrays().items():
-        for k, value in enumerate(array):
-            if array.ndim == 1:
-                values[f"{field} {names[k]}"] = value
-            else:
-                values |= {f"{field} {names[k]} {a}": v for a, v in zip(_AXES, value, strict=True)}
-    return values
+        for index in np.ndindex(array.shape):
+            suffix = " ".join([names[k] for k in index[:1]] + [_AXES[axis] for axis in index[1:]])
+            name = f"{field} {suffix}".rstrip()
+            columns.append(Column(name, field, index[0] if index else None, suffix, index))
+    return columns
+
+
+def vector(params: Params) -> np.ndarray:
+    """Return all numbers of the parameters, one after another."""
+    return np.concatenate([array.ravel() for array in params.arrays().values()])
 
 
 def _signed(trace: Trace[Any], sign: int) -> np.ndarray:
@@ -166,11 +198,12 @@ def _signed(trace: Trace[Any], sign: int) -> np.ndarray:
 
 
 def _table(trace: Trace[Any], names: Sequence[str], objective: str, sign: int) -> pa.Table:
-    values = np.array([list(flat(step.params, names).values()) for step in trace.steps])
+    columns = schema(trace.final.params, names)
+    values = np.array([vector(step.params) for step in trace.steps])
     return arrow(
         {
             "iteration": np.arange(len(trace.steps)),
-            **dict(zip(flat(trace.final.params, names), values.T, strict=True)),
+            **{column.name: values[:, i] for i, column in enumerate(columns)},
             objective: _signed(trace, sign),
             "gain": np.concatenate([[np.nan], np.diff(trace.objectives)]),
         }

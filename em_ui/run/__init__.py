@@ -1,1 +1,38 @@
 """The problem of a page, its run, many starts, and the computing time that they may take."""
+
+from em_ui.run.cache import cached
+from em_ui.run.problem import (
+    DATA,
+    DRAWING,
+    GUESS,
+    Objective,
+    Problem,
+    Quantity,
+    Settings,
+    Words,
+    check_enough,
+    count,
+    data_entropy,
+    literal,
+    stream,
+)
+from em_ui.run.run import Run, fitted
+
+__all__ = [
+    "DATA",
+    "DRAWING",
+    "GUESS",
+    "Objective",
+    "Problem",
+    "Quantity",
+    "Run",
+    "Settings",
+    "Words",
+    "cached",
+    "check_enough",
+    "count",
+    "data_entropy",
+    "fitted",
+    "literal",
+    "stream",
+]

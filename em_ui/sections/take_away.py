@@ -2,17 +2,16 @@
 
 import inspect
 import textwrap
-from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import streamlit as st
 
-from em_core.engine import Params
-from em_core.models.hard import HardEM
 from em_ui.controls.page import Controls
-from em_ui.run.compute import Run
-from em_ui.sections.sections import csv_download
+from em_ui.run.problem import literal
+from em_ui.run.run import Run
+from em_ui.sections.tables import csv_download
 
 _SCRIPT = '''"""{title}: the run that the page shows, with em_core alone."""
 
@@ -35,61 +34,33 @@ for step in trace.steps:
 '''
 
 
-def literal(params: Params) -> str:
-    """Return parameters as the Python expression that makes them."""
-    fields = ", ".join(f"{name}={array.tolist()!r}" for name, array in params.arrays().items())
-    return f"{type(params).__name__}({fields})"
-
-
-def script(run: Run, *, title: str, data: Sequence[str], simulator: str) -> str:
-    """Return a Python script that prints the iteration table, with only em_core installed.
-
-    Parameters
-    ----------
-    run : Run
-        The run to repeat.
-    title : str
-        The page's title.
-    data : sequence of str
-        Lines that define ``data``.
-    simulator : str
-        The function of the model's module that these lines call.
-    """
-    problem = run.problem
-    model = problem.model.model if isinstance(problem.model, HardEM) else problem.model
+def script(run: Run) -> str:
+    """Return a Python script that prints the iteration table, with only em_core installed."""
+    problem, model = run.problem, run.problem.mixture
     # From the start as it was, since another order of the components rounds otherwise.
     start, order = problem.start, run.order.tolist()
-    names = {type(model).__name__, type(start).__name__, simulator}
+    names = {type(model).__name__, type(start).__name__, *problem.imports}
     return _SCRIPT.format(
-        title=title,
-        engine="fit" if model is problem.model else "HardEM, fit",
+        title=problem.words.title,
+        engine="HardEM, fit" if problem.hard else "fit",
         module=type(model).__module__,
         names=", ".join(sorted(names, key=lambda name: (name.islower(), name))),
-        data="\n".join(data),
+        data="\n".join(problem.data_lines),
         start=literal(start),
         model=repr(problem.model),
         tol=problem.tol,
         max_iter=problem.max_iter,
         in_order=f".relabel({order})" if order != sorted(order) else "",
-        sign="0.0 - " if problem.sign < 0 else "",  # of which nothing comes out as minus zero
+        # Nothing comes out as minus zero.
+        sign="0.0 - " if problem.objective.sign < 0 else "",
         header=",".join(run.frames.table.column_names),
     )
 
 
-def code(c: Controls, run: Run, text: str, table: pd.DataFrame) -> None:
-    """Draw the model's source, the script that repeats the run, and the downloads.
-
-    Parameters
-    ----------
-    c, run
-        The page's controls, and the run.
-    text : str
-        From :func:`script`.
-    table : pandas.DataFrame
-        The observations, one row each.
-    """
+def draw(c: Controls, run: Run) -> None:
+    """Draw the model's source, the script that repeats the run, and the downloads."""
     problem = run.problem
-    model: Any = problem.model.model if isinstance(problem.model, HardEM) else problem.model
+    model: Any = problem.mixture
     st.markdown(f"**The model**: the functions of `{type(model).__name__}`, as they ran.")
     steps = [type(problem.model).e_step, type(model).statistics, type(model).m_step]
     if hasattr(model, "log_joint"):
@@ -98,6 +69,7 @@ def code(c: Controls, run: Run, text: str, table: pd.DataFrame) -> None:
     st.code(source.strip(), language="python")
     if not c.sealed:
         st.markdown("**The run**: this script prints the iteration table. It needs `em_core`.")
+        text = script(run)
         st.code(text, language="python")
         st.download_button(
             "Download the script",
@@ -108,4 +80,8 @@ def code(c: Controls, run: Run, text: str, table: pd.DataFrame) -> None:
             icon=":material/download:",
             on_click="ignore",
         )
+    columns, noun = list(problem.data_columns), problem.words.observation
+    table = pd.DataFrame(problem.sample.data.reshape(problem.n, -1), columns=columns)
+    if noun not in columns:
+        table.insert(0, noun, np.arange(1, problem.n + 1))
     csv_download("Download the data (CSV)", table, f"{c.prefix}-data.csv", c.key("data_csv"))

@@ -1,97 +1,76 @@
 """For the teacher: a sheet with answers, a link that hides the truth, and data for each student."""
 
-from collections.abc import Callable, Mapping
-
 import numpy as np
 import pandas as pd
 import streamlit as st
 
-from em_core.numerics import match_components
-from em_ui.controls.page import MAX_STUDENT, Controls, Situation
-from em_ui.pictures.frames import flat
-from em_ui.run.compute import Run
-from em_ui.sections.sections import Objective, count, csv_download, stopping_rule
+from em_core import Params, match_components
+from em_ui.controls.page import Controls
+from em_ui.controls.specs import MAX_STUDENT
+from em_ui.pictures import frames
+from em_ui.run.problem import count
+from em_ui.run.run import Run
+from em_ui.sections.convergence import stopping_rule
+from em_ui.sections.tables import csv_download
 
 
-def sheet(
-    run: Run, objective: Objective, situation: Situation | None, *, observation: str
-) -> list[tuple[str, str]]:
+def sheet(c: Controls, run: Run) -> list[tuple[str, str]]:
     """Return questions on the current run with their answers, computed from it."""
-    names, steps = run.problem.names, run.steps
-    first = run.problem.model.e_step(run.problem.sample.data[:1], steps[0].params)
-    shares = ", ".join(
-        f"{name}: {share:.4f}"
-        for name, share in zip(names, first.responsibilities[0], strict=False)
-    )
+    problem, steps, objective = run.problem, run.steps, run.problem.objective
     pairs = []
-    if situation:
-        pairs.append((situation.question, situation.answer))
-    pairs.append(
-        (
-            f"At the initial guess, how is {observation} 1 ({_written(run)}) shared between the "
-            "components?",
-            shares,
+    if c.current:
+        pairs.append((c.current.question, c.current.answer))
+    if problem.is_mixture:
+        first = problem.model.e_step(problem.sample.data[:1], steps[0].params)
+        given = ", ".join(f"{x:.4g}" for x in np.atleast_1d(problem.sample.data[0]))
+        shares = zip(run.names, first.responsibilities[0], strict=True)
+        pairs.append(
+            (
+                f"At the initial guess, how is {problem.words.observation} 1 ({given}) shared "
+                "between the components?",
+                ", ".join(f"{name}: {share:.4f}" for name, share in shares),
+            )
         )
-    )
     if len(steps) > 1:
         pairs.append(("What are the parameters after one iteration?", _listed(run, 1)))
     pairs += [
         (
             "After how many iterations did the run stop, and why?",
-            f"{run.trace.message} The rule: {stopping_rule(run, observation)}",
+            f"{run.trace.message} The rule: {stopping_rule(run)}",
         ),
         (f"Where does EM end, from {_listed(run, 0)}?", _listed(run, run.frames.last)),
         (
             f"What is the {objective.title.lower()} at the guess and at the end?",
             f"{objective.text(steps[0].objective)} and {objective.text(steps[-1].objective)}",
         ),
-        (
-            "What would one estimate with the labels known?",
-            _words(flat(run.labelled, names)),
-        ),
+    ]
+    if run.labelled is not None:
+        pairs.append(("What would one estimate with the labels known?", _words(run, run.labelled)))
+    known = problem.truth_known and problem.sample.truth is not None
+    pairs.append(
         (
             "What is the truth?",
-            _words(flat(run.problem.sample.truth, names))
-            if run.problem.truth_known
+            _words(run, problem.sample.truth)
+            if known
             else "Nobody knows the truth behind these data.",
-        ),
-    ]
+        )
+    )
     return pairs
 
 
-def _written(run: Run) -> str:
-    return ", ".join(f"{x:.4g}" for x in np.atleast_1d(run.problem.sample.data[0]))
-
-
 def _listed(run: Run, iteration: int) -> str:
-    return _words(flat(run.steps[iteration].params, run.problem.names))
+    return _words(run, run.steps[iteration].params)
 
 
-def _words(values: Mapping[str, float]) -> str:
-    return ", ".join(f"{name} {value:.4f}" for name, value in values.items())
+def _words(run: Run, params: Params) -> str:
+    schema = frames.schema(params, run.problem.words.names)
+    return ", ".join(f"{column.name} {column.of(params):.4f}" for column in schema)
 
 
-def teacher(
-    c: Controls,
-    run: Run,
-    objective: Objective,
-    *,
-    observation: str,
-    for_student: Callable[[int], Run],
-) -> None:
-    """Draw the sheet, the link for students, and the answer of each student.
-
-    Parameters
-    ----------
-    c, run, objective
-        What the page shows.
-    observation : str
-        One observation, in words.
-    for_student : callable
-        Maps a student number to that student's run.
-    """
+def draw(c: Controls, run: Run) -> None:
+    """Draw the sheet, the link for students, and the answer of each student."""
     st.markdown("**A sheet for this situation**, with answers computed from these settings.")
-    pairs = sheet(run, objective, c.current, observation=observation)
+    pairs = sheet(c, run)
     for i, (question, answer) in enumerate(pairs, 1):
         st.markdown(f"{i}. {question}\n\n    *{answer}*")
     text = "\n\n".join(f"{i}. {q}\n\n   Answer: {a}" for i, (q, a) in enumerate(pairs, 1))
@@ -129,12 +108,16 @@ def teacher(
     if shown < size:
         st.caption(f"These runs take long. Only the first {count(shown, 'student')} are computed.")
     for number in range(first, min(first + shown, MAX_STUDENT + 1)):
-        theirs = for_student(number)
+        theirs = run.other(student=number)
+        objective = theirs.problem.objective
         rows.append(
             {
                 "student": number,
-                **flat(theirs.params, theirs.problem.names),
-                theirs.problem.objective: theirs.problem.sign * theirs.steps[-1].objective,
+                **{
+                    column.name: column.of(theirs.params)
+                    for column in frames.schema(theirs.params, theirs.problem.words.names)
+                },
+                objective.title.lower(): objective.sign * theirs.steps[-1].objective,
                 "iterations": theirs.trace.n_iter,
             }
         )
@@ -148,17 +131,11 @@ def teacher(
     csv_download("Download (CSV)", table, f"{c.prefix}-class.csv", c.key("class_csv"))
 
 
-def quiz(c: Controls, run: Run, title: str, *, scale: float) -> None:
+def quiz(c: Controls, run: Run, *, scale: float) -> None:
     """Ask a student for the hidden parameters, and score the guess.
 
-    Parameters
-    ----------
-    c, run
-        The page's controls, and the run whose truth is hidden.
-    title : str
-        What is asked for, of each component: the parameter that tells the components apart.
-    scale : float
-        A miss by so much halves the score.
+    Asked for is, of each component, the parameter that tells the components apart; ``scale`` is the
+    miss that halves the score.
     """
     if not c.sealed:
         return
@@ -167,23 +144,22 @@ def quiz(c: Controls, run: Run, title: str, *, scale: float) -> None:
         "The truth behind these data is hidden. Use what you see, and what EM finds, to guess it. "
         "The components may be named in any order."
     )
-    truth, names = run.problem.sample.truth, run.problem.names
-    asked = [name for name in flat(truth, names) if name.split()[0] == run.problem.by]
+    words, truth = run.problem.words, run.problem.sample.truth
+    field, title = words.by, words.quantities[words.by].title
+    asked = [column for column in frames.schema(truth, words.names) if column.field == field]
     with st.form(c.key("quiz_form")):
-        columns = st.columns(truth.n_components)
-        per_component = len(asked) // truth.n_components
-        guesses = []
-        for i, name in enumerate(asked):
-            label = " ".join([title, *name.split()[1:]])
-            place = columns[i % truth.n_components if per_component == 1 else i // per_component]
-            guesses.append(place.number_input(label, value=0.0, key=c.key(f"guess_{name}")))
+        places = st.columns(truth.n_components)
+        guesses = [
+            places[column.component].number_input(
+                f"{title} {column.suffix}", value=0.0, key=c.key(f"guess_{column.name}")
+            )
+            for column in asked
+        ]
         sent = st.form_submit_button("Score my guess")
     if sent:
-        field = run.problem.by
-        shape = getattr(truth, field).shape
-        mine = np.reshape(guesses, shape)
-        order = match_components(mine, getattr(truth, field))
-        miss = float(np.abs(mine[order] - getattr(truth, field)).mean())
+        right = getattr(truth, field)
+        mine = np.reshape(guesses, right.shape)
+        miss = float(np.abs(mine[match_components(mine, right)] - right).mean())
         st.success(
             f"**{100 * 0.5 ** (miss / scale):.0f} of 100.** On average you missed by {miss:.3g}. "
             f"EM’s own answer misses by {run.gap:.3g} at most.",

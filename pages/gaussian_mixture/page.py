@@ -3,60 +3,46 @@
 import numpy as np
 import streamlit as st
 
-from em_ui.controls import page as controls
-from em_ui.controls.page import Controls, Number
+from em_ui import sections
+from em_ui.controls import Controls, Number, view
 from em_ui.pictures import charts
-from em_ui.sections import sections, teacher
-from em_ui.sections.sections import Drawing, Objective
-from pages.gaussian_mixture.sections import (
-    MAX_COMPONENTS,
-    MISCONCEPTIONS,
-    QUANTITIES,
-    SECTIONS,
-    SITUATIONS,
-    SPECS,
-    TYPED,
-    compute,
-    findings,
-)
+from em_ui.run import fitted
+from pages.gaussian_mixture.problem import MAX_COMPONENTS, SPECS, TYPED, WORDS, problem
+from pages.gaussian_mixture.sections import SECTIONS, findings, picture, stills
+from pages.gaussian_mixture.situations import MISCONCEPTIONS, SITUATIONS
 
 
 def pick() -> None:
-    middle = charts.picked("gm_picture", "label")
+    middle = charts.picked(c.key("picture"), "label")
     if middle is not None:
         nearest = np.abs(run.problem.sample.data - float(middle)).argmin()
         c.set("observation", int(nearest) + 1)
 
 
 c = Controls(
-    "gm",
+    WORDS.prefix,
     SPECS,
     SITUATIONS,
     truth=[f"{f}{i}" for f in ("mean", "sd", "size") for i in range(1, MAX_COMPONENTS + 1)],
-    view={
-        **controls.view("Value", SECTIONS),
-        "across": Number("Component across", 1, 1, MAX_COMPONENTS, 1),
-        "up": Number("Component upwards", 2, 1, MAX_COMPONENTS, 1),
-    },
+    view=view(
+        WORDS.observation,
+        SECTIONS,
+        across=Number("Component across", 1, 1, MAX_COMPONENTS, 1),
+        up=Number("Component upwards", 2, 1, MAX_COMPONENTS, 1),
+    ),
 )
 with st.sidebar:
     situation = c.situation()
     st.subheader("Truth and data")
     c.show("k")
     for i in range(1, c.settings()["k"] + 1):
-        if c.sealed:
-            break
-        for column, field in zip(st.columns(3), ("mean", "sd", "size"), strict=True):
-            with column:
-                c.show(f"{field}{i}")
+        c.show_beside(f"mean{i}", f"sd{i}", f"size{i}")
     c.show_all("data_seed", "student")
     st.subheader("Initial guess")
     find = c.show("find") or c.settings()["k"]
     if c.show("guess") == TYPED:
         for i in range(1, find + 1):
-            for column, field in zip(st.columns(2), ("start_mean", "start_sd"), strict=True):
-                with column:
-                    c.show(f"{field}{i}")
+            c.show_beside(f"start_mean{i}", f"start_sd{i}")
     else:
         c.show_all("guess_seed", "start")
     st.subheader("Algorithm")
@@ -70,53 +56,29 @@ st.markdown(
     "distributions. Which one is not recorded, and neither are their means, standard deviations "
     "and shares."
 )
-mixture = compute(settings)
-run, n = mixture.run, len(mixture.run.problem.sample.data)
-objective = Objective("Classification log-likelihood" if settings["hard"] else "Log-likelihood")
-quantities = {f: q for f, q in QUANTITIES.items() if f != "weights" or settings["weights"]}
+run = fitted(problem, settings)
 
 sections.question(situation)
-sections.status_line(run, objective, quantity="mean", truth=not c.sealed)
-found = findings(run, settings)
+sections.status_line(c, run)
+found = list(findings(run))
 sections.advice(found, situation)
 sections.explore(
     c,
     run,
-    quantities,
-    objective,
-    Drawing(
-        "Histogram shared between the components, and their densities",
-        charts.densities("Value", "Component", truth=not c.sealed),
-        {"bars": mixture.bars, "steps": mixture.steps} | ({} if c.sealed else mixture.references),
-        f"Histogram of {sections.count(n, 'value')}, each bar divided by responsibility, with the "
-        f"density of each of {sections.count(find, 'component')} and their sum"
-        + ("" if c.sealed else ", and the true density"),
-    ),
+    picture(c, run),
     caption="Bars: values, divided by responsibility; click one to take a value by hand. Coloured "
     "lines: components. Pink line: their sum."
-    + ("" if c.sealed else " Dashed: the truth. Dotted: with the labels known."),
+    + (" Dashed: the truth. Dotted: with the labels known." if sections.compares(c, run) else ""),
     on_pick=pick,
 )
 sections.answer(situation, found)
 
 st.header("The guess, and two later moments")
-sections.in_row(
-    [
-        Drawing(
-            "Initial guess" if at == 0 else f"After {sections.count(at, 'iteration')}",
-            charts.densities("Value", "Component", bound=False, truth=not c.sealed),
-            mixture.stills[at] | ({} if c.sealed else mixture.references),
-            "Histogram, component densities and their sum "
-            + ("at the initial guess" if at == 0 else f"after {sections.count(at, 'iteration')}"),
-        )
-        for at in mixture.stills
-    ],
-    key="gm_stills",
-)
-sections.iteration_table(c, run, QUANTITIES)
-teacher.quiz(c, run, "Mean", scale=0.1 * float(run.problem.sample.data.std()))
+sections.in_row(stills(c, run), key=c.key("stills"))
+sections.iteration_table(c, run)
+sections.quiz(c, run, scale=0.1 * float(run.problem.sample.data.std()))
 if not c.sealed:
-    sections.references(run, quantities)
+    sections.references(run)
 
 st.header("The two steps")
 left, right = st.columns(2)
@@ -149,5 +111,5 @@ st.markdown(
     "The log-likelihood, which neither step can lower, is "
     r"$\ell = \sum_i \log \sum_k \pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)$."
 )
-sections.optional(c, run, settings, objective, SECTIONS)
+sections.draw_sections(c, run)
 sections.misconceptions(*MISCONCEPTIONS)

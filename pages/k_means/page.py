@@ -2,29 +2,28 @@
 
 import streamlit as st
 
-from em_ui.controls import page as controls
-from em_ui.controls.page import Controls
+from em_ui import sections
+from em_ui.controls import Controls, view
 from em_ui.pictures import charts
-from em_ui.sections import sections, teacher
-from em_ui.sections.sections import Drawing, Objective
-from pages.k_means.sections import (
-    MISCONCEPTIONS,
-    SECTIONS,
-    SITUATIONS,
-    SPECS,
-    TYPED,
-    compute,
-    findings,
-)
+from em_ui.run import fitted
+from pages.k_means.problem import SPECS, TYPED, WORDS, problem
+from pages.k_means.sections import SECTIONS, findings, movement, picture
+from pages.k_means.situations import MISCONCEPTIONS, SITUATIONS
 
 
 def pick() -> None:
-    point = charts.picked("km_picture", "observation")
+    point = charts.picked(c.key("picture"), "observation")
     if point is not None:
         c.set("observation", int(point))
 
 
-c = Controls("km", SPECS, SITUATIONS, truth=("spread",), view=controls.view("Point", SECTIONS))
+c = Controls(
+    WORDS.prefix,
+    SPECS,
+    SITUATIONS,
+    truth=("spread",),
+    view=view(WORDS.observation, SECTIONS),
+)
 with st.sidebar:
     situation = c.situation()
     st.subheader("Truth and data")
@@ -36,9 +35,7 @@ with st.sidebar:
     find = c.show("find") or c.settings()["k"]
     if c.show("guess") == TYPED:
         for k in range(1, find + 1):
-            for column, axis in zip(st.columns(2), "xy", strict=True):
-                with column:
-                    c.show(f"start_{axis}{k}")
+            c.show_beside(f"start_x{k}", f"start_y{k}")
     else:
         c.show_all("guess_seed", "start")
     st.subheader("Algorithm")
@@ -52,51 +49,38 @@ st.markdown(
     "around its centre. Neither the centres nor the memberships are known; each would be easy to "
     "find if one had the other."
 )
-clusters = compute(settings)
-run, n = clusters.run, len(clusters.run.problem.sample.data)
-objective = Objective("Inertia", sign=-1)
+run = fitted(problem, settings)
+drawing = picture(c, run)
+drawn = len(drawing.datasets["points"])
 
 sections.question(situation)
-sections.status_line(run, objective, quantity="centroid", truth=not c.sealed)
-found = findings(run, settings)
+sections.status_line(c, run)
+found = list(findings(run))
 sections.advice(found, situation)
 sections.explore(
     c,
     run,
-    {},
-    objective,
-    Drawing(
-        "Points in the colour and shape of their nearest centroid",
-        charts.scatter(truth=not c.sealed),
-        {"points": clusters.points, "frame": clusters.frame, "steps": run.frames.steps}
-        | ({} if c.sealed else {"truth": run.frames.truth, "labelled": run.frames.labelled}),
-        f"{sections.count(len(clusters.points), 'point')} in {sections.count(find, 'cluster')}, "
-        "with the paths of the centroids from the initial guess"
-        + ("" if c.sealed else ", and the true centres as crosses"),
-    ),
+    drawing,
     caption="Large marks: centroids, with their paths. Click a point to take it by hand."
-    + ("" if c.sealed else " Grey crosses: true centres; upright, the means of the true clusters.")
     + (
-        f" Drawn: a fixed random sample of {len(clusters.points):,} of the {n:,} points; the fit "
+        " Grey crosses: true centres; upright, the means of the true clusters."
+        if sections.compares(c, run)
+        else ""
+    )
+    + (
+        f" Drawn: a fixed random sample of {drawn:,} of the {run.problem.n:,} points; the fit "
         "uses all."
-        if len(clusters.points) < n
+        if drawn < run.problem.n
         else ""
     ),
     on_pick=pick,
-    extra=[
-        Drawing(
-            "How far each centroid moved",
-            charts.movement("Distance moved"),
-            {"steps": run.frames.steps},
-            f"Distance that each centroid moved in each of {run.frames.last} iterations",
-        )
-    ],
+    extra=[movement(run)],
 )
 sections.answer(situation, found)
-sections.iteration_table(c, run, {})
-teacher.quiz(c, run, "Centre", scale=0.1 * float(run.problem.sample.data.std()))
+sections.iteration_table(c, run)
+sections.quiz(c, run, scale=0.1 * float(run.problem.sample.data.std()))
 if not c.sealed:
-    sections.references(run, {})
+    sections.references(run)
 
 st.header("The two steps")
 left, right = st.columns(2)
@@ -118,5 +102,5 @@ st.markdown(
     "sides, no centroid moves. Where it ends depends on the start."
 )
 st.latex(r"J = \sum_i \sum_k r_{ik} \lVert x_i - c_k \rVert^2")
-sections.optional(c, run, settings, objective, SECTIONS)
+sections.draw_sections(c, run)
 sections.misconceptions(*MISCONCEPTIONS)

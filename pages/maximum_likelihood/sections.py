@@ -1,105 +1,108 @@
-"""Maximum likelihood: one Gaussian in closed form, and the hidden label that breaks it."""
+"""What the page of maximum likelihood draws: the fit of one curve, and the hidden label."""
 
 import numpy as np
 import pyarrow as pa
+import streamlit as st
 
-from em_core import GaussianMixture, GaussianParams, fit_labelled
-from em_core.engine import Array
-from em_core.models import gaussian, gaussian_mixture
-from em_ui.controls import page as controls
-from em_ui.controls.page import Number, Situation, Switch
-from em_ui.pictures import frames
-from em_ui.run.compute import DATA, cached_run, stream
-from em_ui.sections import landscape
-
-GROUPS = ("Women", "Men")
-# Two equal groups at mean ± 0.7 sd, each with the rest of the variance, have together the mean
-# and the standard deviation of the one group.
-SEPARATION = 0.7
-BINS, CURVE_POINTS = 40, 200
-
-SPECS = {
-    "mean": Number("True mean μ (cm)", 170.0, 100.0, 250.0, 1.0, slider=True),
-    "std": Number("True standard deviation σ (cm)", 10.0, 1.0, 30.0, 0.5, slider=True),
-    "size": Number("Number of adults", 1_000, 2, 100_000, 1),
-    "data_seed": controls.seed("Data seed"),
-    "guess_mean": Number("Your μ (cm)", 162.0, 100.0, 250.0, 0.5, slider=True),
-    "guess_std": Number("Your σ (cm)", 14.0, 1.0, 30.0, 0.1, slider=True),
-    "labels": Switch("Show who is who", False),
-}
-SITUATIONS = {
-    "1,000 adults": Situation(
-        {},
-        "Try to reach the top of the hill with both sliders. Does it help to move one at a time?",
-        "Here it does: the best μ is the same for every σ. With the hidden label below, nothing is "
-        "so simple.",
-    ),
-    "Ten adults": Situation(
-        {"size": 10},
-        "Ten heights only. Will the top of the hill lie at the truth?",
-        "Rarely: the top is the best fit to these ten, and ten others would give another. "
-        "The bands show the loss per adult; with ten adults, the same band is a hundredth of "
-        "the loss that it is with a thousand, so many guesses are nearly as good.",
-    ),
-    "A guess that is too narrow": Situation(
-        {"guess_mean": 170.0, "guess_std": 4.0},
-        "The mean is right, but σ is 4 instead of 10. Which heights spoil the log-likelihood?",
-        "The tallest and the shortest. A narrow curve calls them next to impossible, and one such "
-        "height costs more than many good ones gain.",
-    ),
-}
+from em_core.models import gaussian
+from em_core.models.gaussian import Estimate
+from em_core.numerics import Array
+from em_ui.controls import Controls
+from em_ui.pictures import charts, frames
+from em_ui.sections import Drawing, hill
+from pages.maximum_likelihood.problem import CURVE_POINTS, two_groups
 
 
-@cached_run
-def one_group(mean: float, std: float, size: int, seed: int) -> tuple[Array, pa.Table]:
-    heights = gaussian.simulate(mean, std, size, rng=stream(seed, DATA))
-    density, edges = np.histogram(heights, bins=BINS, density=True)
-    return heights, frames.arrow({"low": edges[:-1], "high": edges[1:], "height": density})
-
-
-@cached_run
-def two_groups(mean: float, std: float, size: int, seed: int) -> dict[str, pa.Table]:
-    means = mean + SEPARATION * std * np.array([-1, 1])
-    stds = np.full(2, std * np.sqrt(1 - SEPARATION**2))
-    sizes = [size - size // 2, size // 2]
-    sample = gaussian_mixture.simulate(means, stds, sizes, rng=stream(seed, DATA, 1))
-    known = fit_labelled(GaussianMixture(), sample.data, sample.labels, sample.truth)
-    mean_, std_ = gaussian.maximum_likelihood(sample.data)
-    together = GaussianParams([mean_], [std_], [1])
-    edges = np.histogram_bin_edges(sample.data, bins=BINS)
-    counts = [np.histogram(sample.data[sample.labels == k], bins=edges)[0] for k in (0, 1)]
-    width = edges[1] - edges[0]
-    bars = frames.arrow(
+def fit_drawings(heights: Array, bars: pa.Table, guess: Estimate, best: Estimate) -> list[Drawing]:
+    """Return the histogram with both curves, and the hill with both points."""
+    spots = {"Your guess": guess, "Maximum likelihood": best}
+    loss = float(np.diff([gaussian.log_likelihood(heights, *e) for e in spots.values()])[0])
+    x = np.linspace(heights.min(), heights.max(), CURVE_POINTS)
+    densities = [np.exp(gaussian.log_density(x, *estimate)) for estimate in spots.values()]
+    curves = frames.arrow(
         {
-            "low": np.tile(edges[:-1], 2),
-            "high": np.tile(edges[1:], 2),
-            "label": [f"{middle:.1f}" for middle in (edges[:-1] + edges[1:]) / 2] * 2,
-            "height": np.concatenate(counts) / (size * width),
-            "component": np.repeat(GROUPS, BINS),
-            "share": frames.pack(np.ones((1, 2 * BINS))),
+            "x": np.tile(x, len(spots)),
+            "density": np.concatenate(densities),
+            "curve": np.repeat(list(spots), len(x)),
         }
     )
-    grid = {
-        "low": edges[0],
-        "high": edges[-1],
-        "step": (edges[-1] - edges[0]) / CURVE_POINTS,
-        "top": 1.2 * sum(counts).max() / (size * width),
-    }
-    return {
-        "bars": bars,
-        "bars together": frames.extend(bars.drop_columns("component"), component="Adults"),
-        "known": frames.extend(frames.by_component(known, GROUPS), iteration=0, **grid),
-        "together": frames.extend(frames.by_component(together, ["Adults"]), iteration=0, **grid),
-        "truth": frames.extend(frames.by_component(sample.truth, GROUPS), **grid),
-    }
+    return [
+        Drawing(
+            "Heights, and your curve",
+            charts.histogram("Height (cm)"),
+            {"bars": bars, "curves": curves},
+            f"Histogram of {len(heights):,} heights with the density of your guess, mean "
+            f"{guess.mean:g} and standard deviation {guess.std:g}, and of the maximum likelihood "
+            f"estimate, {best.mean:.2f} and {best.std:.2f}",
+        ),
+        Drawing(
+            "The hill: log-likelihood over μ and σ",
+            charts.hill("μ (cm)", "σ (cm)", "Log-likelihood lost per adult"),
+            {"hill": hill_around(heights, guess, best), "marks": hill.marks(spots)},
+            "Bands of equal log-likelihood over mean and standard deviation. The maximum is at "
+            f"{best.mean:.2f} and {best.std:.2f}; your guess loses {loss:,.1f}.",
+        ),
+    ]
 
 
-def surface(heights: Array, guess: gaussian.Estimate) -> tuple[pa.Table, gaussian.Estimate]:
-    best = gaussian.maximum_likelihood(heights)
+def hill_around(heights: Array, guess: Estimate, best: Estimate) -> pa.Table:
+    """Return the log-likelihood of one group, as far as guess and maximum are seen."""
     reach = max(2 * best.std, 1.1 * abs(guess.mean - best.mean))
     low, high = min(best.std / 2.5, guess.std / 1.1), max(2.2 * best.std, 1.1 * guess.std)
-    means, stds = landscape.edges(best.mean - reach, best.mean + reach), landscape.edges(low, high)
+    means, stds = hill.edges(best.mean - reach, best.mean + reach), hill.edges(low, high)
     x, y = (edges[:-1] + np.diff(edges) / 2 for edges in (means, stds))
     values = gaussian.log_likelihood(heights, x[:, None], y[None, :])
     top = float(gaussian.log_likelihood(heights, *best))
-    return landscape.surface(values, means, stds, n=len(heights), top=top), best
+    return hill.bands(values, means, stds, n=len(heights), top=top)
+
+
+def draw_hidden_label(c: Controls, population: dict[str, float], seed: int) -> None:
+    """Draw two groups whose labels may be hidden, and what is lost with the labels."""
+    st.header("And now with a hidden label")
+    st.markdown(
+        "Suppose that half of the adults are women and half are men, each group with a normal "
+        "distribution of its own. Together they have the same mean and spread as before."
+    )
+    groups = two_groups(**population, seed=seed)
+    if c.show("labels"):
+        bars, curves = groups["bars"], groups["known"]
+        text = " and ".join(
+            f"{row['component'].lower()} {row['means']:.2f} ± {row['stds']:.2f} cm"
+            for row in curves.to_pylist()
+        )
+        st.markdown(f"With the labels, each group has the formula to itself: {text}.")
+    else:
+        bars, curves = groups["bars together"], groups["together"]
+        st.markdown(
+            "Nobody noted who is who, and one bell curve fits only roughly. The likelihood of a "
+            "height now adds up both ways in which it can have come about, and the logarithm of a "
+            "sum does not come apart:"
+        )
+        st.latex(r"\ell = \sum_i \log \sum_{k=1}^{2} \pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)")
+        st.markdown(
+            "Setting its slopes to zero gives equations in which every unknown depends on all the "
+            "others. This is where EM comes in: guess, share each height between the groups, "
+            "estimate the groups, and do it again."
+        )
+    charts.show(
+        charts.densities("Height (cm)", "Group", bound=False),
+        {
+            "bars": bars,
+            "steps": curves,
+            "truth": groups["truth"],
+            "labelled": groups["known"],
+        },
+        key="ml_groups",
+        alt="Histogram of the heights of women and men together, "
+        + " and ".join(
+            f"{row['component'].lower()} with mean {row['means']:.1f} and standard deviation "
+            f"{row['stds']:.1f}"
+            for row in curves.to_pylist()
+        ),
+    )
+    st.caption(
+        "Pink line: the estimate"
+        + (", both groups together" if c.value("labels") else " of one bell curve for all")
+        + ". Dashed: the true density of women and men together. Dotted: estimated with the labels "
+        "known."
+    )

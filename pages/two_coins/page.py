@@ -1,40 +1,20 @@
 """Two coins: a binomial mixture, with every trial's share in each coin."""
 
-import numpy as np
 import streamlit as st
 
-from em_ui.controls import page as controls
-from em_ui.controls.page import Controls
-from em_ui.pictures import charts
-from em_ui.sections import sections, teacher
-from em_ui.sections.sections import Drawing, Objective, Quantity
-from pages.two_coins.sections import (
-    MISCONCEPTIONS,
-    SECTIONS,
-    SIMULATED,
-    SITUATIONS,
-    SPECS,
-    TYPED,
-    compute,
-    draw_attribution,
-    findings,
-)
-
-
-def pick() -> None:
-    heads = charts.picked("tc_picture", "label")
-    if heads is not None:
-        trials = np.flatnonzero(run.problem.sample.data == int(heads))
-        if len(trials):
-            c.set("observation", int(trials[0]) + 1)
-
+from em_ui import sections
+from em_ui.controls import Controls, view
+from em_ui.run import fitted
+from pages.two_coins.problem import SIMULATED, SPECS, TYPED, WORDS, problem
+from pages.two_coins.sections import SECTIONS, draw_attribution, findings
+from pages.two_coins.situations import MISCONCEPTIONS, SITUATIONS
 
 c = Controls(
-    "tc",
+    WORDS.prefix,
     SPECS,
     SITUATIONS,
     truth=("true_a", "true_b", "share_a"),
-    view=controls.view("Trial", SECTIONS),
+    view=view(WORDS.observation, SECTIONS),
 )
 with st.sidebar:
     situation = c.situation()
@@ -54,44 +34,36 @@ st.markdown(
     "heads. Each trial draws one of them, tosses it a few times and notes the number of heads. "
     "Nobody notes which coin it was."
 )
-coins = compute(settings)
-run, n = coins.run, len(coins.run.problem.sample.data)
-objective = Objective("Classification log-likelihood" if settings["hard"] else "Log-likelihood")
-quantities = {"heads_prob": Quantity("Heads probability", "θ", ".3f")}
-if settings["weights"]:
-    quantities["weights"] = Quantity("Mixing weight", "π", ".3f")
-
+run = fitted(problem, settings)
 outlines = (
     " Dashed: under the true coins. Dotted: with the coins known."
     if run.problem.truth_known
     else " Dashed and dotted: with the coins known."
 )
 sections.question(situation)
-sections.status_line(run, objective, quantity="heads probability", truth=not c.sealed)
-found = findings(run, settings)
+sections.status_line(c, run)
+found = list(findings(run))
 sections.advice(found, situation)
 sections.explore(
     c,
     run,
-    quantities,
-    objective,
-    Drawing(
+    sections.outcomes(
+        c,
+        run,
+        settings["tosses"] + 1,
         "Trials by number of heads, shared between the coins",
-        charts.shares("Heads", "Trials", "Coin", truth=not c.sealed),
-        {"bars": coins.bars, "expected": coins.expected}
-        | ({} if c.sealed else {"truth": coins.by_truth, "labelled": coins.by_labels}),
-        f"{sections.count(n, 'trial')} by number of heads. Each bar is divided by the "
-        "responsibilities of coins A and B.",
+        "Heads",
     ),
     caption="Bars: trials, divided by responsibility; click one to take its first trial by hand. "
-    "Solid line: trials expected under the current coins." + ("" if c.sealed else outlines),
-    on_pick=pick,
+    "Solid line: trials expected under the current coins."
+    + (outlines if sections.compares(c, run) else ""),
+    on_pick=lambda: sections.pick_outcome(c, run),
 )
 sections.answer(situation, found)
-sections.iteration_table(c, run, quantities)
-teacher.quiz(c, run, "Heads probability", scale=0.1)
+sections.iteration_table(c, run)
+sections.quiz(c, run, scale=0.1)
 if not c.sealed:
-    sections.references(run, quantities)
+    sections.references(run)
 
 st.header("The two steps")
 st.markdown(
@@ -116,7 +88,7 @@ st.markdown(
     "K-Means gives each point wholly to one cluster; here a trial is shared. *Hard assignment* in "
     "the sidebar makes the larger weight 1 and the other 0, on the same data."
 )
-draw_attribution(c, run, settings)
+draw_attribution(c, run)
 
-sections.optional(c, run, settings, objective, SECTIONS)
+sections.draw_sections(c, run)
 sections.misconceptions(*MISCONCEPTIONS)

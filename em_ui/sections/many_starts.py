@@ -4,24 +4,16 @@ import streamlit as st
 
 from em_ui.controls.page import Controls
 from em_ui.pictures import charts
-from em_ui.run.compute import Run, Starts
-from em_ui.sections.sections import Objective, count, csv_download
+from em_ui.run.many_starts import many_starts
+from em_ui.run.problem import count
+from em_ui.run.run import Run
+from em_ui.sections.tables import csv_download
 
 
-def show_starts(
-    c: Controls, run: Run, starts: Starts, objective: Objective, *, guess: str | None
-) -> None:
-    """Draw the table and the curves of many starts; a click on a row opens it in the player.
-
-    Parameters
-    ----------
-    c, run, objective
-        The page's controls, the run in the player, and the name of the objective.
-    starts : Starts
-        From :func:`em_ui.run.compute.run_starts`.
-    guess : str, optional
-        The option of the control ``guess`` that draws these starts, if the page is set to another.
-    """
+def draw(c: Controls, run: Run) -> None:
+    """Draw the table and the curves of many starts; a click on a row opens it in the player."""
+    objective = run.problem.objective
+    starts = many_starts(run, c.show("starts"))
     table = starts.table
     solutions = table["solution"].nunique()
     best = int((table["solution"] == 1).sum())
@@ -55,8 +47,8 @@ def show_starts(
     def open_start() -> None:
         rows = st.session_state[c.key("start_rows")].selection.rows
         if rows:
-            if guess is not None:
-                c.set("guess", guess)
+            if run.problem.drawn is not None:
+                c.set("guess", run.problem.drawn)
             c.set("start", int(table["start"].iloc[rows[0]]))
 
     st.dataframe(

@@ -9,18 +9,91 @@ import numpy as np
 import pyarrow as pa
 import streamlit as st
 
+from em_core import Params, Status, iterate
 from em_core.diagnostics import lower_bound
-from em_core.engine import Params, iterate, objective_of
+from em_core.engine import objective_of
+from em_ui.controls.page import Controls
 from em_ui.pictures import charts, frames
-from em_ui.run.compute import Run, turn
-from em_ui.sections.sections import Drawing, Objective
+from em_ui.run import budget
+from em_ui.run.cache import cached
+from em_ui.run.run import Run
+from em_ui.sections.by_hand import moment, standing
+from em_ui.sections.explore import Drawing, in_row
 
-GRID = 61  # cells along each side of a surface
+GRID = 61  # cells along each side of a hill, at the most
 _OVERLAP = 0.2  # of a cell: covers the seams that a canvas leaves between neighbours
 _SLICE = 61  # points of a slice
 _REACH, _LEAST_REACH = 2.5, 0.03  # how far a slice goes: in M-steps, and of the domain
 _SLICES = 60  # iterations that a slice is computed at, at the most
-_SLICE_WORK = 4e7  # observations times components times evaluations that a slice may cost
+
+Spots = Mapping[str, Sequence[float]]
+
+
+def draw(
+    c: Controls,
+    run: Run,
+    *,
+    domain: tuple[float, float] | None = None,
+    pair: tuple[int, int] = (0, 1),
+    spots: Spots | None = None,
+) -> None:
+    """Draw the hill over one parameter of two components, and a slice of it with the bound.
+
+    Parameters
+    ----------
+    c, run
+        The page's controls, and the run.
+    domain : (float, float), optional
+        Where the parameter that tells the components apart may lie; by default, the data's range.
+    pair : (int, int)
+        The components. If they are the same, there is only a slice.
+    spots : mapping, optional
+        Points to name, beside where EM ends; each a pair of values.
+    """
+    problem, names = run.problem, run.names
+    by, data = problem.words.by, problem.sample.data
+    if len(names) == 1:
+        st.markdown("With one component there is one parameter to find, and EM needs one step.")
+        return
+    low, high = domain or (float(data.min()), float(data.max()))
+    # Where nothing else is estimated, the hill is the same at every iteration.
+    at = standing(c, run)[0] if len(problem.quantities) > 1 else 0
+    i, j = pair
+    drawings = []
+    title = problem.objective.title
+    symbols = [f"{problem.words.quantities[by].symbol} {names[k]}" for k in pair]
+    if i == j:
+        st.info("Choose two different components for the hill.")
+    else:
+        ends = np.array([getattr(run.params, by)[k] for k in pair])
+        drawings.append(
+            Drawing(
+                f"{title} over {symbols[0]} and {symbols[1]}"
+                + (f", the rest as at {moment(at)}" if len(problem.quantities) > 1 else ""),
+                charts.hill(*symbols, f"{title} lost per {problem.words.observation}", path=True),
+                {
+                    "hill": _heights(run, at, i, j, low, high),
+                    "path": path(run, by, pair),
+                    "marks": marks(spots or {"EM ends": ends}),
+                },
+                f"Bands of equal {title.lower()} over {symbols[0]} and {symbols[1]}, with the path "
+                "of EM",
+            )
+        )
+    if run.trace.status is not Status.NON_FINITE or len(run.steps) > 1:
+        drawings.append(_slice(run, i, low, high))
+    in_row(drawings, key=c.key("hill"))
+    explain()
+
+
+@cached
+def _heights(run: Run, at: int, i: int, j: int, low: float, high: float) -> pa.Table:
+    by, params = run.problem.words.by, run.steps[at].params
+    cells = int(np.clip(np.sqrt(budget.HILL / run.problem.cost), 9, GRID))
+    sides = edges(low, high, cells)
+    values = heights(run, lambda x, y: put(put(params, by, i, x), by, j, y), sides, sides)
+    top = max(values.max(), run.steps[at].objective)
+    return bands(values, sides, sides, n=run.problem.n, top=top)
 
 
 def put(params: Any, field: str, component: int, value: float) -> Any:
@@ -35,15 +108,10 @@ def edges(low: float, high: float, cells: int = GRID) -> np.ndarray:
     return np.linspace(low, high, cells + 1)
 
 
-def affordable_cells(run: Run) -> int:
-    """Return how many cells along each side a surface may have, for the number of observations."""
-    return int(np.clip(np.sqrt(_SLICE_WORK / run.problem.work), 9, 41))
-
-
-def surface(
+def bands(
     heights: np.ndarray, x_edges: np.ndarray, y_edges: np.ndarray, *, n: int, top: float
 ) -> pa.Table:
-    """Return the cells of a surface, for :func:`em_ui.pictures.charts.surface`.
+    """Return the cells of a hill in bands, for :func:`.charts.hill`.
 
     Parameters
     ----------
@@ -57,8 +125,8 @@ def surface(
         The largest objective, from which the loss is counted.
     """
     loss = (top - heights).ravel() / n
-    bands = np.digitize(np.nan_to_num(loss, nan=np.inf), charts.LOSS_BANDS)
-    return frames.extend(cells(x_edges, y_edges), band=bands)
+    numbers = np.digitize(np.nan_to_num(loss, nan=np.inf), charts.LOSS_BANDS)
+    return frames.extend(cells(x_edges, y_edges), band=numbers)
 
 
 def cells(x_edges: np.ndarray, y_edges: np.ndarray) -> pa.Table:
@@ -81,7 +149,7 @@ def heights(
     """Return the objective at the middle of each cell, for the parameters that ``build`` makes."""
     model, data = run.problem.model, run.problem.data
     middles = [(e[:-1] + e[1:]) / 2 for e in (x_edges, y_edges)]
-    with turn(run.problem.work * len(middles[0]) * len(middles[1])):
+    with budget.turn(run.problem.work * len(middles[0]) * len(middles[1])):
         return np.array(
             [[objective_of(model, data, build(x, y)) for y in middles[1]] for x in middles[0]]
         )
@@ -94,39 +162,24 @@ def path(run: Run, field: str, components: Sequence[int]) -> pa.Table:
 
 
 def marks(points: Mapping[str, Sequence[float]]) -> pa.Table:
-    """Return named points of a surface."""
+    """Return named points of a hill."""
     x, y = zip(*points.values(), strict=True)
     return frames.arrow({"mark": list(points), "x": x, "y": y})
 
 
-def bound_slice(
-    run: Run,
-    field: str,
-    component: int,
-    domain: tuple[float, float],
-    objective: Objective,
-    title: str,
-) -> Drawing:
+@cached
+def _slice(run: Run, component: int, low: float, high: float) -> Drawing:
     """Return the drawing of the objective and its lower bound along one parameter.
 
     At each iteration the other parameters are held at their values there, and the bound is the one
     that touches the objective at that iteration's parameters. The slice shows a few times the step
     that the M-step takes. Where the data are many, only some iterations are computed, and the
     others show the nearest of these.
-
-    Parameters
-    ----------
-    run, objective
-        The run, and the name of what it climbs.
-    field, component : str and int
-        Which parameter.
-    domain : (float, float)
-        Where the parameter may lie.
-    title : str
-        Its symbol.
     """
+    field, objective, domain = run.problem.words.by, run.problem.objective, (low, high)
+    title = f"{run.problem.words.quantities[field].symbol} {run.names[component]}"
     model, data = run.problem.model, run.problem.data
-    affordable = _SLICE_WORK / (run.problem.work * _SLICE)
+    affordable = budget.HILL / (run.problem.work * _SLICE)
     picked = int(np.clip(affordable, 2, _SLICES))
     picked = np.unique(np.linspace(0, run.frames.last, picked).round().astype(int))
     nearest = picked[np.abs(np.arange(run.frames.last + 1)[:, None] - picked).argmin(axis=1)]
@@ -136,7 +189,7 @@ def bound_slice(
         interval = {"first": shown[0], "last": shown[-1]}
         at = run.steps[t].params
         here = getattr(at, field)[component]
-        with turn(run.problem.work * 2):
+        with budget.turn(run.problem.work * 2):
             after = next(islice(iterate(model, data, at), 1, None)).params
             bound = lower_bound(model, data, at)
         top = getattr(after, field)[component]
@@ -145,7 +198,7 @@ def bound_slice(
             max(min(here, top) - reach, domain[0]), min(max(here, top) + reach, domain[1]), _SLICE
         )
         along = [put(at, field, component, x) for x in grid]
-        with turn(run.problem.work * _SLICE):
+        with budget.turn(run.problem.work * _SLICE):
             objectives = [objective_of(model, data, params) for params in along]
         heights = {
             objective.title: objectives,

@@ -1,0 +1,207 @@
+"""The address of a page: what a link says, mended where it needs it, and what it hides.
+
+A value in a link that is out of range is moved to the nearest allowed one, anything unreadable
+gives the default, and the reader is told so.
+"""
+
+import base64
+import binascii
+import contextlib
+import json
+import urllib.parse
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+from streamlit.errors import StreamlitAPIException
+
+from em_ui.controls.specs import Control, Section, Value
+
+_HERE = Path(__file__).parent
+_NOTICES = "notices about the link"
+_QUOTED_CHARACTERS = 30
+_SEAL_CHARACTERS = 4_000
+
+_copy_link = st.components.v2.component(
+    "copy_link",
+    html=(_HERE / "copy_link.html").read_text(),
+    css=(_HERE / "copy_link.css").read_text(),
+    js=(_HERE / "copy_link.js").read_text(),
+)
+
+
+def query(prefix: str, specs: Mapping[str, Control], values: Mapping[str, Value]) -> dict[str, str]:
+    """Return the query parameters of a link to a page, for all controls that ``values`` names."""
+    return {f"{prefix}_{name}": specs[name].text(value) for name, value in values.items()}
+
+
+def copy_link(label: str, parameters: Mapping[str, str], *, key: str, keep: Sequence[str]) -> None:
+    """Draw the button that copies a link, which takes over what the address has of ``keep``."""
+    text = urllib.parse.urlencode(parameters)
+    _copy_link(key=key, data={"label": label, "query": text, "keep": list(keep)})
+
+
+@dataclass(frozen=True)
+class Address:
+    """The part of the address that belongs to one page.
+
+    Attributes
+    ----------
+    prefix : str
+        Begins the name of each query parameter.
+    specs : mapping of str to Control
+        All controls of the page.
+    """
+
+    prefix: str
+    specs: Mapping[str, Control]
+
+    def key(self, name: str) -> str:
+        """Return the query parameter of a control, which is also its widget's key."""
+        return f"{self.prefix}_{name}"
+
+    def remember(self, values: Mapping[str, Value], more: Mapping[str, str]) -> None:
+        """Keep what the page is set to, for the browser's Back."""
+        st.session_state[self.key("remembered")] = {
+            self.key(name): self.specs[name].text(value)
+            for name, value in values.items()
+            if value != self.specs[name].default
+        } | dict(more)
+
+    def rename(self) -> None:
+        """Give sections that an older link opens the names that they have now."""
+        names = {
+            self.key(spec.formerly): self.key(name)
+            for name, spec in self.specs.items()
+            if isinstance(spec, Section) and spec.formerly
+        }
+        given = _all_parameters()
+        if names.keys() & given.keys():
+            st.query_params.from_dict(
+                {names.get(key, key): values for key, values in given.items()}
+            )
+            st.rerun()  # widgets take their values from the address as it was when the run began
+
+    def recall(self) -> None:
+        """Bring back what the page was set to, if a visitor arrives without any parameter."""
+        # The browser's Back first reaches an entry without parameters, since Streamlit takes them
+        # out of the address when it leaves a page. It must not bring the defaults back.
+        settings = st.session_state.get(self.key("remembered"))
+        names = {*self.specs, "quiz"} - {"iter"}  # the player writes its position by itself
+        bare = not any(self.key(name) in st.query_params for name in names)
+        if bare and settings:
+            st.query_params.update(settings)
+            st.rerun()
+
+    def keep_for_later(self, shown: Mapping[str, Value]) -> None:
+        """Take controls out of the address that are not among those shown, and keep their values.
+
+        When its control appears, a value in the address would win over one set by a callback.
+        """
+        for name, spec in self.specs.items():
+            key = self.key(name)
+            if name in shown or key not in st.query_params:
+                continue
+            value = spec.nearest(st.session_state.get(key, st.query_params[key]))
+            # Of a control that has just left the page, Streamlit itself keeps the value.
+            with contextlib.suppress(StreamlitAPIException):
+                del st.query_params[key]
+                st.session_state[key] = value
+
+    def mend(self, *, arrived: bool) -> None:
+        """Put right what a link says wrongly, and start again with a notice if there was any."""
+        notices, right, wrong, plain = [], {}, [], set()
+        for name, spec in self.specs.items():
+            key = self.key(name)
+            given = st.query_params.get_all(key)
+            known = key in st.session_state
+            if not given or (known and not arrived):
+                continue
+            value, default = spec.nearest(given[-1]), spec.default
+            if known:
+                # For a default, Streamlit would keep what the page was set to before it was left.
+                st.session_state[key] = value
+            readable = _same(given[-1], value)
+            if readable and len(given) == 1:
+                if value == default:
+                    plain.add(key)
+                continue
+            if len(given) > 1:
+                notices.append(
+                    f"“{spec.label}” was given {len(given)} times; it is now {spec.words(value)}."
+                )
+            else:
+                notices.append(
+                    f"“{spec.label}” cannot be {_quoted(given[0])}; it is now {spec.words(value)}."
+                )
+            if value == default:
+                wrong.append(key)
+            else:
+                right[key] = spec.text(value)
+        # Streamlit takes defaults out one by one, and each would be a step of the browser's Back.
+        # It allows this only before it has bound controls of this page.
+        if plain:
+            rest = {k: v for k, v in _all_parameters().items() if k not in plain}
+            with contextlib.suppress(StreamlitAPIException):
+                st.query_params.from_dict(rest)
+        if notices:
+            for key in wrong:
+                del st.query_params[key]
+            st.query_params.update(right)
+            st.session_state[_NOTICES] = notices
+            st.rerun()
+
+    def notices(self) -> list[str]:
+        """Return what was put right before this run."""
+        return st.session_state.pop(_NOTICES, [])
+
+    def seal(self, values: Mapping[str, Value]) -> str:
+        """Return values as a text that does not show them at first sight."""
+        # Not a secret, only out of sight: whoever decodes it has done more than the homework.
+        text = json.dumps(values, separators=(",", ":"))
+        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+
+    def unseal(self, names: Sequence[str]) -> dict[str, Value]:
+        """Return the sealed values of the address, of which ``names`` may be some; none if none."""
+        token = st.query_params.get(self.key("quiz"))
+        if token is None or not names:
+            return {}
+        if not token:
+            del st.query_params[self.key("quiz")]
+            return {}
+        try:
+            padded = token[:_SEAL_CHARACTERS] + "=" * (-len(token) % 4)
+            values = json.loads(base64.urlsafe_b64decode(padded))
+        except (binascii.Error, ValueError, RecursionError):
+            values = None
+        if not isinstance(values, dict) or not values or not set(values) <= set(names):
+            st.warning(
+                "The part of this link that hides the truth is damaged, so nothing is hidden. Ask "
+                "for the link again."
+            )
+            return {}
+        return {name: self.specs[name].nearest(value) for name, value in values.items()}
+
+
+def _all_parameters() -> dict[str, list[str]]:
+    return {key: st.query_params.get_all(key) for key in st.query_params}
+
+
+def _same(text: str, value: Value) -> bool:
+    """Return whether the text of a link means just this value."""
+    if isinstance(value, bool):
+        return text.lower() == str(value).lower()
+    if isinstance(value, str):
+        return text == value
+    try:
+        return float(text) == value
+    except ValueError:
+        return False
+
+
+def _quoted(text: str) -> str:
+    """Return what a link held as short, inert text: a code span without control characters."""
+    plain = "".join(c for c in text[: _QUOTED_CHARACTERS + 1] if c.isprintable() and c != "`")
+    short = plain[:_QUOTED_CHARACTERS] + "…" if len(text) > _QUOTED_CHARACTERS else plain
+    return f"`{short}`" if short.strip() else "empty"

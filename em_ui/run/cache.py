@@ -1,0 +1,37 @@
+"""What pages compute is kept for all sessions."""
+
+import functools
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+import streamlit as st
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+# Results kept for each cached function. The largest run allowed takes a few megabytes.
+_KEPT = 32
+
+
+def cached(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Cache what a page computes, for all sessions.
+
+    The result is shared between sessions as it is: nobody may change it. A run among the arguments
+    counts as the settings that made it. Settings that em_core refuses end the page with the reason.
+    """
+    kept = st.cache_resource(
+        function,
+        max_entries=_KEPT,
+        show_spinner="Running EM …",
+        hash_funcs={"em_ui.run.run.Run": lambda run: run.key},
+    )
+
+    @functools.wraps(function)
+    def or_say_why(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        try:
+            return kept(*args, **kwargs)
+        except ValueError as error:
+            st.error(f"EM cannot run with these settings: {error}.", icon=":material/error:")
+            st.stop()
+
+    return or_say_why

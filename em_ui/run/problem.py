@@ -1,0 +1,224 @@
+"""What a page asks EM to do, and what its lesson calls things."""
+
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from em_core import Model, Params, Sample, Trace, fit
+from em_core.data.blocks import Blocks, prepare
+from em_core.models.hard import HardEM
+from em_ui.run import budget
+
+Settings = dict[str, Any]
+
+DATA, GUESS, DRAWING = range(3)
+
+
+def stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
+    """Return the generator for one purpose: one seed gives independent streams for each.
+
+    Parameters
+    ----------
+    seed : int
+        The number in the sidebar.
+    purpose : int
+        :data:`DATA`, :data:`GUESS` or :data:`DRAWING`.
+    more : int
+        Further indices, for example of a start.
+    """
+    return np.random.default_rng([seed, purpose, *more])
+
+
+def data_entropy(settings: Settings) -> list[int]:
+    """Return the entropy of the data's generator: each student number draws other data."""
+    student = settings["student"]
+    return [settings["data_seed"], DATA] + [student] * (student > 0)
+
+
+def count(n: int, noun: str) -> str:
+    """Return a number with its noun: 1 iteration, 2 iterations."""
+    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
+
+
+def literal(params: Params) -> str:
+    """Return parameters as the Python expression that makes them."""
+    fields = ", ".join(f"{name}={array.tolist()!r}" for name, array in params.arrays().items())
+    return f"{type(params).__name__}({fields})"
+
+
+def check_enough(find: int, n: int) -> None:
+    """Raise ValueError, in words for the page, if there are more components than observations."""
+    if find > n:
+        raise ValueError(
+            f"{find} different observations are needed to start from, and there are only {n}. "
+            "Look for fewer, make more data, or choose another initial guess"
+        )
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a page calls the objective, and -1 as sign where it shows minus the objective."""
+
+    title: str
+    sign: int = 1
+    format: str = ",.4f"
+
+    def text(self, value: float) -> str:
+        """Return a value of the objective as the page shows it."""
+        return f"{self.sign * value + 0.0:{self.format}}"  # + 0.0 takes the sign off minus zero
+
+
+class Quantity(NamedTuple):
+    """A parameter on the page: title, symbol, and the format of its values."""
+
+    title: str
+    symbol: str
+    format: str
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a lesson calls things. Pages, sections and files take it from here.
+
+    Attributes
+    ----------
+    title : str
+        The lesson.
+    prefix : str
+        Begins the name of each query parameter, so that pages keep apart.
+    observation, component, group : str
+        One observation, one component of the model, and one of the truth's.
+    names : sequence of str
+        Names of the components, at least as many as there can be.
+    by : str
+        The parameter that tells the components apart.
+    quantities : mapping of str to Quantity
+        All parameters of the model, ``by`` among them.
+    objective : Objective
+        What EM climbs, with soft assignment.
+    algorithm : str
+        What the page calls it.
+    start_from : str
+        The truth as a place to start from.
+    """
+
+    title: str
+    prefix: str
+    observation: str
+    component: str
+    group: str
+    names: Sequence[str]
+    by: str
+    quantities: Mapping[str, Quantity]
+    objective: Objective = Objective("Log-likelihood")
+    algorithm: str = "EM"
+    start_from: str = "the truth"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a page's settings ask EM to do.
+
+    Attributes
+    ----------
+    words : Words
+        What the lesson calls things.
+    model, sample, start
+        What is run, on what, from where. The sample may be without labels and truth: then nothing
+        is compared with them.
+    guess : callable
+        Maps a generator to an initial guess: the page's method, for many starts.
+    guess_seed : int
+        Seed of these guesses.
+    truth : Params or None
+        The true parameters, as the model can start from them.
+    tol, max_iter
+        As for :func:`em_core.fit`.
+    data_lines : sequence of str
+        Python that makes ``data``, for who takes the run away.
+    data_columns : sequence of str
+        Names of the data's columns.
+    imports : sequence of str
+        What ``data_lines`` need from the model's module besides the model and its parameters.
+    fixed : collection of str
+        Parameters that are not estimated.
+    drawn : str or None
+        The option of the control ``guess`` that draws the guesses, if there is a choice.
+    truth_known : bool
+        Whether the data were made here. Of others the truth is not known, and in its place stands
+        the estimate with the labels known.
+    """
+
+    words: Words
+    model: Model[Any, Any]
+    sample: Sample[Any]
+    start: Params
+    guess: Callable[[np.random.Generator], Params]
+    guess_seed: int
+    truth: Params | None
+    tol: float
+    max_iter: int
+    data_lines: Sequence[str]
+    data_columns: Sequence[str]
+    imports: Sequence[str] = ()
+    fixed: Collection[str] = ()
+    drawn: str | None = None
+    truth_known: bool = True
+
+    @property
+    def hard(self) -> bool:
+        """Whether each observation goes wholly to one component, where it could be shared."""
+        return isinstance(self.model, HardEM)
+
+    @property
+    def mixture(self) -> Any:
+        """The model without the hard assignment around it."""
+        return self.model.model if isinstance(self.model, HardEM) else self.model
+
+    @property
+    def is_mixture(self) -> bool:
+        """Whether each observation has a component that made it."""
+        return hasattr(self.model, "e_step")
+
+    @property
+    def objective(self) -> Objective:
+        """What is climbed: with hard assignment, the classification log-likelihood."""
+        plain = self.words.objective
+        return replace(plain, title=f"Classification {plain.title.lower()}") if self.hard else plain
+
+    @property
+    def quantities(self) -> dict[str, Quantity]:
+        """The parameters that are estimated."""
+        return {f: q for f, q in self.words.quantities.items() if f not in self.fixed}
+
+    @functools.cached_property
+    def data(self) -> Blocks:
+        """The observations, checked once for all runs."""
+        return prepare(self.model, self.sample.data, self.start)
+
+    @property
+    def n(self) -> int:
+        """Number of observations."""
+        return len(self.sample.data)
+
+    @property
+    def work(self) -> int:
+        """Rows times components that one iteration looks at."""
+        return sum(map(len, self.data.parts)) * self.start.n_components
+
+    @property
+    def cost(self) -> int:
+        """The same, but no less than what an iteration of few rows takes."""
+        return max(self.work, budget.LEAST_WORK)
+
+    def fit(
+        self, start: Params, *, tol: float | None = None, max_iter: int | None = None
+    ) -> Trace[Any]:
+        """Run EM from ``start``, as the page says or with another tolerance and limit."""
+        limit = self.max_iter if max_iter is None else max_iter
+        with budget.turn(self.cost * limit):
+            tol = self.tol if tol is None else tol
+            return fit(self.model, self.data, start, tol=tol, max_iter=limit)

@@ -1,0 +1,83 @@
+"""One step by hand: the formulas with one observation's numbers, at the player's iteration."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import streamlit as st
+
+from em_ui.controls.page import Controls
+from em_ui.pictures import frames
+from em_ui.run.run import Run
+
+
+def moment(iteration: int) -> str:
+    """Return an iteration in words."""
+    return "the initial guess" if iteration == 0 else f"iteration {iteration}"
+
+
+def standing(c: Controls, run: Run) -> tuple[int, int]:
+    """Return the player's iteration, and the index of the observation that was chosen last."""
+    at = min(int(c.position), run.frames.last)
+    return at, min(int(c.value("observation")), run.problem.n) - 1
+
+
+def chosen(c: Controls, run: Run) -> tuple[int, int]:
+    """Let the visitor choose an observation; return the player's iteration and its index."""
+    at, _ = standing(c, run)
+    st.markdown(
+        f"At **{moment(at)}**, where the player stands. "
+        "Choose the observation here, or click it in the picture. Numbers are shown rounded; the "
+        "results come from all digits."
+    )
+    c.show("observation")
+    if c.value("observation") > run.problem.n:
+        st.caption(f"There are only {run.problem.n:,}. This is the last.")
+    return standing(c, run)
+
+
+def draw(c: Controls, run: Run) -> None:
+    """Draw Bayes' rule for one observation, and what the M-step makes of all."""
+    at, i = chosen(c, run)
+    problem, params, names = run.problem, run.steps[at].params, run.names
+    row = problem.sample.data[i : i + 1]
+    responsibilities = problem.model.e_step(row, params).responsibilities[0]
+    joint = np.exp(problem.mixture.log_joint(row, params)[0])
+    given = ", ".join(f"{x:.4g}" for x in np.atleast_1d(row[0]))
+    st.markdown(
+        f"**E-step.** {problem.words.observation.capitalize()} {i + 1} is {given}. Its probability "
+        f"under each {problem.words.component}, times the mixing weight, over the sum of these:"
+    )
+    rule = r"\;\rightarrow\;" if problem.hard else "="
+    formula(
+        [
+            rf"r_{{{name}}} &= \frac{{{significant(p)}}}{{{significant(joint.sum())}}} {rule} "
+            f"{share:.3f}"
+            for name, p, share in zip(names, joint, responsibilities, strict=True)
+        ]
+    )
+    st.markdown(f"**M-step.** From the sums over all {problem.n:,}:")
+    update = problem.model.m_step(run.statistics(at), params)
+    formula(
+        [
+            rf"\text{{{problem.words.quantities[column.field].symbol} {names[column.component]}}} "
+            f"&= {column.of(update):.4f}"
+            for column in frames.schema(update, problem.words.names)
+        ]
+    )
+
+
+def formula(lines: Sequence[str]) -> None:
+    """Show lines of LaTeX, aligned at their ampersands."""
+    strut = r"\vphantom{\Bigg|}"  # keeps fractions apart, and the first from being cut off
+    st.latex(r"\begin{aligned}" + r"\\".join(strut + line for line in lines) + r"\end{aligned}")
+
+
+def significant(value: float) -> str:
+    """Return a number in LaTeX with four significant digits, tiny or huge ones as powers of ten."""
+    digits, _, exponent = f"{value:.4g}".partition("e")
+    return rf"{digits}\cdot 10^{{{int(exponent)}}}" if exponent else digits
+
+
+def bracketed(value: float, decimals: int = 4) -> str:
+    """Return a number with some decimals, in brackets if it is negative."""
+    return f"({value:.{decimals}f})" if value < 0 else f"{value:.{decimals}f}"

@@ -1,0 +1,99 @@
+"""Convergence, honestly: why the run stopped, how fast it converges, and what is left to go."""
+
+import numpy as np
+import streamlit as st
+
+from em_core import Status
+from em_core.diagnostics import linear_rate
+from em_ui.controls.page import Controls
+from em_ui.pictures import charts, frames
+from em_ui.run.problem import count
+from em_ui.run.run import Run
+
+# Distances to the limit below this, relative to the parameters, are rounding.
+_ROUNDING = 1e-12
+
+
+def stopping_rule(run: Run) -> str:
+    """Return in words when the run stops."""
+    per = run.problem.words.observation
+    tol, limit = run.problem.tol, count(run.problem.max_iter, "iteration")
+    gain = f"an iteration gains no more than {tol:g} per {per}".replace("e-0", "e-")
+    return f"Stop when {gain if tol else 'no parameter changes any more'}, or after {limit}."
+
+
+def draw(c: Controls, run: Run, *, caveat: str = "") -> None:
+    """Report why the run stopped and how fast it converges.
+
+    ``caveat`` says when the rate is not the fraction of missing information.
+    """
+    trace, n, per = run.trace, run.problem.n, run.problem.words.observation
+    st.markdown(f"**The rule.** {stopping_rule(run)} {trace.message}")
+    if trace.n_iter and np.isfinite(trace.final.objective):
+        gain = trace.objectives[-1] - trace.objectives[-2]
+        st.markdown(f"**The last gain** was {gain:.3g}, or {gain / n:.3g} per {per}.")
+    if run.problem.hard or not hasattr(run.problem.model, "log_joint"):
+        st.markdown(
+            "**Speed.** With hard assignment there are finitely many ways to assign the data, "
+            "so the run ends exactly, after finitely many iterations."
+        )
+        return
+    limit = run.limit
+    if Status.NON_FINITE in (trace.status, limit.status):
+        st.markdown("**Speed.** This run does not converge, so there is no limit to measure from.")
+        return
+    rate = linear_rate(limit)
+    vectors = np.array([frames.vector(step.params) for step in run.steps])
+    end = frames.vector(limit.final.params)
+    distances = np.linalg.norm(vectors - end, axis=1)
+    reached = limit.converged
+    if rate >= 1:
+        st.markdown(
+            "**Speed.** As far as the run was followed, its steps do not get shorter yet, so there "
+            "is no rate to be measured."
+        )
+    elif np.isfinite(rate):
+        near = "Near the limit" if reached else "As far as the run was followed,"
+        st.markdown(
+            f"**Speed.** {near} each step is {_just_below_one(rate)} times as long as the one "
+            "before. This *linear rate* is the largest fraction of the information on the "
+            "parameters that the missing labels take away, here about "
+            f"{_just_below_one(rate, percent=True)}{caveat}."
+        )
+    if not reached:
+        st.markdown(
+            f"**The limit was not reached.** The run was followed for "
+            f"{count(limit.n_iter, 'more iteration')} and was still moving. Distances here are "
+            "measured from where it was by then; the limit is farther away."
+        )
+    last_step = np.linalg.norm(vectors[-1] - vectors[-2]) if len(vectors) > 1 else 0.0
+    if last_step > 0 and distances[-1] > _ROUNDING * np.linalg.norm(end):
+        st.markdown(
+            f"**Still to go.** The parameters are {distances[-1]:.3g} away from where the run "
+            f"{'would end' if reached else 'was by then'}, {distances[-1] / last_step:.1f} times "
+            "the last step. A small gain does not mean that the limit is near."
+        )
+    far = distances > _ROUNDING * np.linalg.norm(end)
+    table = frames.arrow({"iteration": np.flatnonzero(far), "distance": distances[far]})
+    if len(table) > 1:
+        charts.show(
+            charts.distance("Distance to the limit"),
+            {"distance": table},
+            key=c.key("distance"),
+            alt=f"Distance to the limit on a log scale, from {distances[0]:.2g} to "
+            f"{distances[far][-1]:.2g}; a straight line means a constant rate",
+        )
+        st.caption(
+            "On this log scale a constant rate is a straight line. "
+            f"{'The limit' if reached else 'In the place of the limit'}: the same run, "
+            f"continued to {count(run.frames.last + limit.n_iter, 'iteration')}."
+        )
+
+
+def _just_below_one(rate: float, *, percent: bool = False) -> str:
+    """Return a rate with three digits, or how far it is below one where these would say 1.000."""
+    if rate <= 0.999:
+        return f"{100 * rate:.1f}%" if percent else f"{rate:.3f}"
+    below = 100 * (1 - rate) if percent else 1 - rate
+    digit = np.format_float_positional(below, precision=1, fractional=False)
+    return f"100% − {digit}%" if percent else f"1 − {digit}"

@@ -1,0 +1,129 @@
+"""The controls of the Gaussian mixture, and the problem that they set."""
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from em_core import GaussianMixture, GaussianParams, HardEM
+from em_core.models.gaussian_mixture import guess_from_points, guess_integers, simulate
+from em_core.numerics import equal_weights
+from em_ui import controls
+from em_ui.controls import Choice, Number, Switch
+from em_ui.run import (
+    GUESS,
+    Problem,
+    Quantity,
+    Settings,
+    Words,
+    check_enough,
+    data_entropy,
+    stream,
+)
+
+MAX_COMPONENTS = 8
+TYPED, POINTS = "Typed in", "Random data points"
+GUESSES = {"Whole numbers, as in the article": guess_integers, POINTS: guess_from_points}
+WORDS = Words(
+    title="Gaussian mixture",
+    prefix="gm",
+    observation="value",
+    component="component",
+    group="group",
+    names=tuple("12345678"),
+    by="means",
+    quantities={
+        "means": Quantity("Mean", "μ", ".2f"),
+        "stds": Quantity("Standard deviation", "σ", ".2f"),
+        "weights": Quantity("Mixing weight", "π", ".3f"),
+    },
+)
+TRUTHS = (
+    (-10.0, 3.0),
+    (30.0, 7.0),
+    (3.0, 5.0),
+    (60.0, 4.0),
+    (-40.0, 6.0),
+    (90.0, 5.0),
+    (-70.0, 4.0),
+    (120.0, 6.0),
+)
+SPECS = {
+    "k": Number("Components", 3, 1, MAX_COMPONENTS, 1),
+    **{
+        f"{field}{i}": spec
+        for i, (mean, std) in enumerate(TRUTHS, 1)
+        for field, spec in {
+            "mean": Number(f"Mean {i}", mean, -1_000.0, 1_000.0, 1.0, format="%g"),
+            "sd": Number(f"SD {i}", std, 0.1, 200.0, 0.5, format="%g"),
+            "size": Number(f"Size {i}", 1_000, 1, 12_500, 1),
+            "start_mean": Number(f"Start mean {i}", mean, -1_000.0, 1_000.0, 1.0, format="%g"),
+            "start_sd": Number(f"Start SD {i}", 5.0, 0.01, 200.0, 0.5, format="%g"),
+        }.items()
+    },
+    "data_seed": controls.seed("Data seed"),
+    "student": controls.student(),
+    "find": controls.to_find("Components", MAX_COMPONENTS),
+    "guess": Choice("Initial guess", (*GUESSES, TYPED), next(iter(GUESSES))),
+    "guess_seed": controls.seed("Guess seed", 46),
+    "start": controls.start_number(),
+    "weights": Switch("Estimate mixing weights", True, "Off: they stay equal, as in the article."),
+    "hard": Switch("Hard assignment", False, "Each value goes wholly to its likeliest component."),
+    "floor": Number(
+        "Smallest standard deviation",
+        0.05,
+        0.0,
+        10.0,
+        0.05,
+        "With 0, a component may collapse onto a single value.",
+        format="%g",
+    ),
+    "tol": controls.tolerance("value"),
+    "max_iter": controls.iteration_limit(20),
+}
+
+
+def problem(settings: Settings) -> Problem:
+    """Return the problem that the controls set."""
+    s = SimpleNamespace(**settings)
+    entropy = data_entropy(settings)
+    fields = [[settings[f"{f}{i}"] for i in range(1, s.k + 1)] for f in ("mean", "sd", "size")]
+    sample = simulate(*fields, rng=np.random.default_rng(entropy))
+    find = s.find or s.k
+    method = GUESSES.get(s.guess, guess_from_points)
+
+    def floored(params: GaussianParams) -> GaussianParams:
+        return GaussianParams(params.means, np.maximum(params.stds, s.floor), params.weights)
+
+    def guess(rng: np.random.Generator) -> GaussianParams:
+        if method is guess_from_points:
+            check_enough(find, len(sample.data))
+        return floored(method(sample.data, find, rng=rng))
+
+    if s.guess == TYPED:
+        typed = [[settings[f"{f}{i + 1}"] for i in range(find)] for f in ("start_mean", "start_sd")]
+        start = floored(GaussianParams(*typed, equal_weights(find)))
+    else:
+        start = guess(stream(s.guess_seed, GUESS, s.start))
+    truth = floored(sample.truth)
+    if not s.weights:
+        truth = GaussianParams(truth.means, truth.stds, equal_weights(s.k))
+    mixture = GaussianMixture(min_std=s.floor, estimate_weights=s.weights)
+    return Problem(
+        words=WORDS,
+        model=HardEM(mixture) if s.hard else mixture,
+        sample=sample,
+        start=start,
+        guess=guess,
+        guess_seed=s.guess_seed,
+        truth=truth,
+        tol=float(s.tol),
+        max_iter=s.max_iter,
+        data_lines=[
+            f"rng = np.random.default_rng({entropy})",
+            f"data = simulate({', '.join(map(str, fields))}, rng=rng).data",
+        ],
+        data_columns=["value"],
+        imports=["simulate"],
+        fixed=() if s.weights else ("weights",),
+        drawn=POINTS if s.guess == TYPED else None,
+    )

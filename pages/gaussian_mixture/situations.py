@@ -1,0 +1,132 @@
+"""Situations of the Gaussian mixture, and what is often believed."""
+
+from collections.abc import Sequence
+
+from em_ui.controls import Situation, query
+from pages.gaussian_mixture.problem import POINTS, SPECS, WORDS
+
+HEIGHTS = {"k": 2, "mean1": 163.0, "sd1": 7.0, "mean2": 177.0, "sd2": 7.0, "guess": POINTS}
+FEW = {"size1": 10, "size2": 10, "size3": 10, "guess_seed": 19, "max_iter": 100}
+OVERLAP = {"k": 2, "mean1": 0.0, "sd1": 3.0, "mean2": 6.0, "sd2": 3.0, "guess": POINTS}
+SITUATIONS = {
+    "Wang’s article": Situation(
+        {},
+        "Three groups of 1,000 values and a random start of whole numbers. Which component will "
+        "move first? Are 20 iterations enough?",
+        "Component 2 makes the first large move, since the values from 10 upwards are "
+        "nearest to it. Then the two components that overlap have to settle how to share the "
+        "values between them, and that is slow: 20 iterations come close, but the "
+        "log-likelihood is still rising.",
+    ),
+    "Equal weights, as in the article": Situation(
+        {"weights": False},
+        "The article’s M-step leaves the mixing weights equal. Does that matter here?",
+        "Little, since the three groups are equally large. Give one of them 200 values, and it "
+        "does.",
+    ),
+    "Heights of men and women": Situation(
+        {**HEIGHTS, "guess_seed": 1, "max_iter": 500},
+        "1,000 women around 163 cm and 1,000 men around 177 cm. The histogram has no two peaks. "
+        "Can EM still tell the groups apart?",
+        "Yes, roughly: two bell curves fit the flat top a little better than one. But the "
+        "overlap hides most of the labels: with a smaller tolerance EM goes on for thousands "
+        "of iterations, and the means still move.",
+    ),
+    "A poor local optimum": Situation(
+        {"guess_seed": 1, "max_iter": 100},
+        "The same values from another start. Will EM end at the same place?",
+        "No. Two components share the group at 30, and one has to cover the other two. Every step "
+        "climbs, but this hill is not the highest. Open *Many starts*.",
+    ),
+    "Components that overlap": Situation(
+        {**OVERLAP, "guess_seed": 1, "max_iter": 500, "tol": "1e-8"},
+        "Two groups only two standard deviations apart. How many iterations will it take?",
+        "More than a hundred. Most values could have come from either group, so the labels that "
+        "are missing are most of the information.",
+    ),
+    "Stopping too early": Situation(
+        {**OVERLAP, "guess_seed": 1, "start": 4, "max_iter": 500, "tol": "1e-3"},
+        "The same groups with a loose tolerance. The page says converged, after how many "
+        "iterations? Is it true?",
+        "The gain was small because EM is slow here, not because it has arrived. The estimate is "
+        "still far from where it would end: open *Convergence, honestly*.",
+    ),
+    "A variance that collapses": Situation(
+        {**FEW, "floor": 0.0},
+        "Only ten values in each group, and no smallest standard deviation. What can go wrong?",
+        "One component takes a single value for itself and narrows. Its density there grows "
+        "without bound, and so does the likelihood: the highest top of all is useless.",
+    ),
+    "The floor that prevents it": Situation(
+        FEW,
+        "The same start, with a smallest standard deviation of 0.05. Where does it end now?",
+        "The narrow component stops at the floor, so the run ends with finite numbers. It still "
+        "sits on one value: a floor prevents the collapse, not the bad start.",
+    ),
+    "Too few components": Situation(
+        {"find": 2, "max_iter": 100},
+        "Three groups, but EM is told to look for two. Which groups will share one?",
+        "The two that lie closest. One wide component covers both.",
+    ),
+    "Too many components": Situation(
+        {"find": 5, "max_iter": 500, "guess_seed": 1, "start": 5},
+        "Three groups and five components. Will the log-likelihood be higher than with three?",
+        "Yes: at its best, a model with more components can only fit closer. That does not "
+        "make them real. Criteria such as BIC ask whether the gain is worth the parameters.",
+    ),
+    "One wide group, one narrow": Situation(
+        {
+            "k": 2,
+            "mean1": 0.0,
+            "sd1": 10.0,
+            "size1": 2_000,
+            "mean2": 25.0,
+            "sd2": 2.0,
+            "size2": 200,
+            "guess": POINTS,
+            "guess_seed": 1,
+            "start": 11,
+            "max_iter": 100,
+        },
+        "A wide group of 2,000 beside a narrow one of 200. K-Means would put the border halfway "
+        "between the centres. Where will the mixture put it?",
+        "Close around the narrow group, since each component has a width and a share of its own. "
+        "*Hard against soft* counts the mistakes of both.",
+    ),
+}
+
+MISCONCEPTIONS = (
+    (
+        "The likelihood may go down.",
+        "It never does. If it did, the E-step or the M-step would be wrong; this app would say so.",
+    ),
+    (
+        "Components have an order.",
+        "Exchange two of them and nothing changes. Here they are matched to the truth, for "
+        "display.",
+    ),
+    (
+        "More components are better, since the likelihood is higher.",
+        "At its best it always is: each component can only add. Whether it is real is another "
+        "question.",
+    ),
+    (
+        "A different answer from each start is a bug.",
+        "The likelihood has many tops. Start often, and keep the best.",
+    ),
+)
+
+
+# What a link sets to the defaults, whatever the page was set to before.
+PLAIN = {"data_seed", "student", "find", "start", "weights", "hard", "floor", "tol"}
+
+
+def link_to_groups(means: Sequence[float], std: float, size: int) -> dict[str, str]:
+    """Return the query of groups of equal size and width."""
+    values = {name: spec.default for name, spec in SPECS.items() if name in PLAIN}
+    values |= {"k": len(means), "guess": POINTS, "guess_seed": 1, "max_iter": 500}
+    largest = SPECS["size1"].high
+    for i, mean in enumerate(means, 1):
+        values |= {f"mean{i}": round(mean, 1), f"sd{i}": round(std, 2)}
+        values[f"size{i}"] = min(size, largest)
+    return query(WORDS.prefix, SPECS, values)
