@@ -6,9 +6,10 @@ lessons read :data:`LESSONS`.
 
 from dataclasses import dataclass
 from importlib import import_module
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+ROOT = Path(__file__).parents[1]
 
 ARTICLE = "The article’s examples"
 
@@ -48,12 +49,10 @@ class Lesson:
         return self.name.replace("_", "-")
 
     @property
-    def page(self) -> Path:
-        """The script of the page."""
-        spec = find_spec(self.package)
-        assert spec is not None
-        assert spec.origin is not None
-        return Path(spec.origin).with_name("page.py")
+    def page(self) -> str:
+        """The script of the page, seen from the app's folder, as Streamlit wants it."""
+        (folder,) = import_module(self.package).__path__
+        return str(Path(folder, "page.py").relative_to(ROOT))
 
     def module(self, name: str) -> Any:
         """Return a module of the lesson, for example ``problem``."""

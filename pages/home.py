@@ -72,7 +72,7 @@ for first in range(0, len(LESSONS), A_ROW):
         box = column.container(border=True, height="stretch", key=f"home_card_{number}")
         box.subheader(f"{number}. {lesson.title}")
         box.markdown(lesson.card)
-        box.page_link(str(lesson.page), label="Open", icon=":material/arrow_forward:")
+        box.page_link(lesson.page, label="Open", icon=":material/arrow_forward:")
 
 st.caption(
     "After Clarice Wang, “Understanding the EM Algorithm by Examples (with code and "

@@ -13,6 +13,7 @@ import streamlit as st
 from hypothesis import settings
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.proto.WidgetStates_pb2 import WidgetState
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest, app_test
 
 from em_ui.controls import Controls, Section
@@ -23,6 +24,11 @@ pytest.register_assert_rewrite("contract")
 
 # Scripts are compiled once, as on a server, and not anew in every run.
 app_test.ScriptCache = cache(app_test.ScriptCache)
+
+# A folder named pages makes AppTest look for the pages there, where the server does not: see app.py.
+# It asks for this anew in every run, of the class that it knows.
+PagesManager.uses_pages_directory = False
+app_test.PagesManager = type("AppPages", (PagesManager,), {})
 
 # The same examples everywhere, however slow the machine: a failure can be seen again.
 settings.register_profile("reproducible", derandomize=True, deadline=None, database=None)
@@ -129,7 +135,7 @@ class Page(Part):
         """Go to a page, as a click in the navigation or, with a query, a link does."""
         self.name, self.prefix = name, PREFIXES.get(name, name)
         self.lesson = BY_NAME.get(name)
-        self.at.switch_page(str(self.lesson.page) if self.lesson else f"pages/{name}.py")
+        self.at.switch_page(self.lesson.page if self.lesson else f"pages/{name}.py")
         self.at.query_params.update(query)
         self.run()
 

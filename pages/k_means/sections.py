@@ -163,7 +163,7 @@ def draw_versus(c: Controls, run: Run) -> None:
         alt="Shares of the point in each Gaussian: the narrower, the harder",
     )
     st.page_link(
-        str(lesson("Gaussian mixture").page),
+        lesson("Gaussian mixture").page,
         label="Soft assignment at work: the Gaussian mixture",
         icon=":material/arrow_forward:",
     )

@@ -80,7 +80,7 @@ draw_hidden_label(c, population, seed)
 means = group_means(population["mean"], population["std"])
 mixture = lesson("Gaussian mixture")
 st.page_link(
-    str(mixture.page),
+    mixture.page,
     label="See EM find the two groups",
     icon=":material/arrow_forward:",
     query_params=mixture.link(

@@ -1,0 +1,62 @@
+"""The controls of the lesson, and the problem that they set."""
+
+import numpy as np
+from toy_lesson.model import PoissonMixture, PoissonParams, guess_from_points
+
+from em_core import HardEM
+from em_ui import controls
+from em_ui.controls import Number, Switch
+from em_ui.run import GUESS, Problem, Quantity, Settings, Words, data_entropy, literal, stream
+
+WORDS = Words(
+    title="Calls at two shops",
+    prefix="po",
+    observation="day",
+    component="shop",
+    group="shop",
+    names=("A", "B"),
+    by="rates",
+    quantities={
+        "rates": Quantity("Rate", "λ", ".2f"),
+        "weights": Quantity("Mixing weight", "π", ".3f"),
+    },
+)
+SPECS = {
+    "rate_a": Number("Calls a day at A", 4.0, 0.5, 50.0, 0.5),
+    "rate_b": Number("Calls a day at B", 12.0, 0.5, 50.0, 0.5),
+    "days": Number("Days at each", 150, 1, 1_000, 1),
+    "data_seed": controls.seed("Data seed"),
+    "student": controls.student(),
+    "guess_seed": controls.seed("Guess seed"),
+    "start": controls.start_number(),
+    "hard": Switch("Hard assignment", False, "Each day goes wholly to its likelier shop."),
+    "tol": controls.tolerance("day"),
+    "max_iter": controls.iteration_limit(60),
+}
+
+
+def problem(settings: Settings) -> Problem:
+    """Return the problem that the controls set."""
+    mixture, days, entropy = PoissonMixture(), settings["days"], data_entropy(settings)
+    truth = PoissonParams([settings["rate_a"], settings["rate_b"]], [0.5, 0.5])
+    sample = mixture.simulate(truth, [days, days], rng=np.random.default_rng(entropy))
+
+    def guess(rng: np.random.Generator) -> PoissonParams:
+        return guess_from_points(sample.data, 2, rng=rng)
+
+    return Problem(
+        words=WORDS,
+        model=HardEM(mixture) if settings["hard"] else mixture,
+        sample=sample,
+        start=guess(stream(settings["guess_seed"], GUESS, settings["start"])),
+        guess=guess,
+        guess_seed=settings["guess_seed"],
+        truth=sample.truth,
+        tol=float(settings["tol"]),
+        max_iter=settings["max_iter"],
+        data_lines=[
+            f"rng = np.random.default_rng({entropy})",
+            f"data = PoissonMixture().simulate({literal(truth)}, [{days}, {days}], rng=rng).data",
+        ],
+        data_columns=["calls"],
+    )
