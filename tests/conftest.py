@@ -25,8 +25,8 @@ pytest.register_assert_rewrite("contract")
 # Scripts are compiled once, as on a server, and not anew in every run.
 app_test.ScriptCache = cache(app_test.ScriptCache)
 
-# A folder named pages makes AppTest look for the pages there, where the server does not: see app.py.
-# It asks for this anew in every run, of the class that it knows.
+# A folder named pages makes AppTest look for the pages there, where the server does not (see
+# app.py). It asks for this anew in every run, of the class that it knows.
 PagesManager.uses_pages_directory = False
 app_test.PagesManager = type("AppPages", (PagesManager,), {})
 

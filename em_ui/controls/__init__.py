@@ -9,13 +9,9 @@ from em_ui.controls.specs import (
     Section,
     Switch,
     Value,
-    iteration_limit,
     seed,
-    start_number,
-    student,
     to_find,
-    tolerance,
-    view,
+    usual,
 )
 
 __all__ = [
@@ -27,12 +23,8 @@ __all__ = [
     "Situation",
     "Switch",
     "Value",
-    "iteration_limit",
     "query",
     "seed",
-    "start_number",
-    "student",
     "to_find",
-    "tolerance",
-    "view",
+    "usual",
 ]

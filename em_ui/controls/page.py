@@ -1,7 +1,7 @@
 """The controls of one page: widgets, situations, sections, the link, and the reset."""
 
 import contextlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -109,6 +109,11 @@ class Controls:
         for name in names:
             self.show(name)
 
+    def group(self, heading: str, *names: str) -> None:
+        """Draw a heading of the sidebar, and several controls below it."""
+        st.subheader(heading)
+        self.show_all(*names)
+
     def show_beside(self, *names: str) -> None:
         """Draw several controls side by side, but for those that are sealed."""
         names = tuple(name for name in names if name not in self.sealed)
@@ -154,10 +159,10 @@ class Controls:
             elif key in st.query_params:
                 del st.query_params[key]
 
-    def situation(self) -> Situation | None:
-        """Draw the choice of situation, and return the one that is set, if any."""
+    def situation(self) -> None:
+        """Draw the choice of situation, which makes the one that is set the current one."""
         if self.sealed:
-            return None
+            return
         now = {name: self.value(name) for name in self.specs}  # read once for all situations
         defaults = {name: spec.default for name, spec in self.specs.items()}
         current = next(
@@ -178,7 +183,14 @@ class Controls:
             help="Sets every control of this page at once. Change any of them afterwards.",
         )
         self.current = self.situations.get(current) if current else None
-        return self.current
+
+    @contextlib.contextmanager
+    def sidebar(self) -> Iterator[None]:
+        """Draw the page's controls in the sidebar, between situations, and link and reset."""
+        with st.sidebar:
+            self.situation()
+            yield
+            self.footer()
 
     def settings(self) -> dict[str, Any]:
         """Return what makes the run: the controls shown up to here, and defaults for the rest."""

@@ -6,7 +6,7 @@ A page declares its controls once, as data. Streamlit binds each widget to a que
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
@@ -240,6 +240,28 @@ def iteration_limit(default: int) -> Number:
     return Number("Iteration limit", default, 1, MAX_ITERATIONS, 1)
 
 
+def usual(
+    observation: str,
+    *,
+    data_seed: int = 1,
+    guess_seed: int = 1,
+    tol: str = "1e-6",
+    max_iter: int = 100,
+) -> dict[str, Control]:
+    """Return the controls that every lesson with a run has: what is drawn, and when to stop.
+
+    ``observation`` is one of them, in words; the others are defaults.
+    """
+    return {
+        "data_seed": seed("Data seed", data_seed),
+        "student": student(),
+        "guess_seed": seed("Guess seed", guess_seed),
+        "start": start_number(),
+        "tol": tolerance(observation, tol),
+        "max_iter": iteration_limit(max_iter),
+    }
+
+
 # What every page with a run has besides its own controls. It changes the view, never the run.
 VIEW: Mapping[str, Control] = {
     "iter": Number(
@@ -250,9 +272,3 @@ VIEW: Mapping[str, Control] = {
     "class_size": Number("Students in the class", 5, 1, MAX_LISTED, 1),
     "class_first": Number("First student number", 1, 1, MAX_STUDENT, 1),
 }
-
-
-def view(observation: str, sections: Mapping[str, Section], **own: Control) -> dict[str, Control]:
-    """Return the controls of the view: every page's, with its word for an observation, and own."""
-    named = replace(VIEW["observation"], label=observation.capitalize())
-    return {**VIEW, "observation": named, **own, **sections}

@@ -14,6 +14,7 @@ from em_ui.run.problem import (
     count,
     data_entropy,
     literal,
+    pose,
     stream,
 )
 from em_ui.run.run import Run, fitted
@@ -34,5 +35,6 @@ __all__ = [
     "data_entropy",
     "fitted",
     "literal",
+    "pose",
     "stream",
 ]

@@ -222,3 +222,42 @@ class Problem:
         with budget.turn(self.cost * limit):
             tol = self.tol if tol is None else tol
             return fit(self.model, self.data, start, tol=tol, max_iter=limit)
+
+
+def pose(
+    words: Words,
+    settings: Settings,
+    mixture: Model[Any, Any],
+    sample: Sample[Any],
+    guess: Callable[[np.random.Generator], Params],
+    *,
+    typed: Params | None = None,
+    **more: Any,
+) -> Problem:
+    """Return the problem of a mixture, with what settings of the usual names say of the run.
+
+    Parameters
+    ----------
+    words, settings
+        The lesson's words, and what its controls are set to: ``guess_seed``, ``start``, ``tol``,
+        ``max_iter`` and, if there is such a choice, ``hard``.
+    mixture, sample, guess
+        As for :class:`Problem`, the mixture without hard assignment.
+    typed : Params, optional
+        The initial guess, if it is not drawn.
+    more
+        Further attributes of the problem. The truth to start from is that of the sample, if it is
+        not among them.
+    """
+    seed = settings["guess_seed"]
+    return Problem(
+        words=words,
+        model=HardEM(mixture) if settings.get("hard") else mixture,
+        sample=sample,
+        start=typed or guess(stream(seed, GUESS, settings["start"])),
+        guess=guess,
+        guess_seed=seed,
+        tol=float(settings["tol"]),
+        max_iter=settings["max_iter"],
+        **{"truth": sample.truth, **more},
+    )

@@ -1,11 +1,12 @@
 """The sections of a lesson's page: those that every lesson has, and its own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from em_ui.controls.page import Controls
-from em_ui.controls.specs import Section
+from em_ui.controls.page import Controls, Situation
+from em_ui.controls.specs import VIEW, Control, Section
+from em_ui.run.problem import Words
 from em_ui.run.run import Run
 from em_ui.sections import (
     by_hand,
@@ -16,6 +17,10 @@ from em_ui.sections import (
     take_away,
     teacher,
 )
+from em_ui.sections.explore import Drawing, explore, status_line
+from em_ui.sections.situation import advice, answer, misconceptions, question
+from em_ui.sections.tables import iteration_table, references
+from em_ui.sections.teacher import quiz
 
 Draw = Callable[[Controls, Run], None]
 
@@ -63,10 +68,76 @@ def sections_of(**own: Draw | Section | dict[str, Any]) -> dict[str, Section]:
     return {**new, **known}
 
 
-def draw_sections(c: Controls, run: Run) -> None:
-    """Draw the headings of the page's sections, and those sections that are open."""
+def controls_of(
+    words: Words,
+    specs: Mapping[str, Control],
+    situations: Mapping[str, Situation],
+    sections: Mapping[str, Section],
+    *,
+    truth: Sequence[str],
+    **view: Control,
+) -> Controls:
+    """Return the controls of a lesson's page.
+
+    Parameters
+    ----------
+    words, specs, situations, sections
+        What the lesson declares.
+    truth : sequence of str
+        The controls that a link for students seals.
+    view
+        Further controls that change only what is shown.
+    """
+    observation = replace(VIEW["observation"], label=words.observation.capitalize())
+    shown = {**VIEW, "observation": observation, **view, **sections}
+    return Controls(words.prefix, specs, situations, truth, shown)
+
+
+def play(
+    c: Controls,
+    run: Run,
+    picture: Drawing,
+    *,
+    caption: str,
+    on_pick: Callable[[], None],
+    findings: Iterable[str],
+    extra: Sequence[Drawing] = (),
+) -> None:
+    """Draw the question, the instrument, and what there is to say at the end of the run.
+
+    Parameters
+    ----------
+    c, run, picture, caption, on_pick, extra
+        As for :func:`~em_ui.sections.explore.explore`.
+    findings : iterable of str
+        What went wrong in this run, and what to try. In a situation this would give its answer
+        away, and stands with that.
+    """
+    found = list(findings)
+    question(c)
+    status_line(c, run)
+    if c.current is None:
+        advice(found)
+    explore(c, run, picture, caption=caption, on_pick=on_pick, extra=extra)
+    answer(c, found)
+
+
+def results(c: Controls, run: Run, *, scale: float) -> None:
+    """Draw the numbers of the run: the iteration table, and what there is to compare it with.
+
+    ``scale`` is as for :func:`~em_ui.sections.teacher.quiz`.
+    """
+    iteration_table(c, run)
+    quiz(c, run, scale=scale)
+    if not c.sealed:
+        references(run)
+
+
+def more(c: Controls, run: Run, beliefs: Sequence[tuple[str, str]]) -> None:
+    """Draw the page's sections, of which only the open ones are computed, and false beliefs."""
     for name, section in c.sections.items():
         box = c.section(name)
         if box is not None:
             with box:
                 section.draw(c, run)
+    misconceptions(beliefs)

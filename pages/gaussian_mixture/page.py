@@ -4,7 +4,7 @@ import numpy as np
 import streamlit as st
 
 from em_ui import sections
-from em_ui.controls import Controls, Number, view
+from em_ui.controls import Number
 from em_ui.pictures import charts
 from em_ui.run import fitted
 from pages.gaussian_mixture.problem import MAX_COMPONENTS, SPECS, TYPED, WORDS, problem
@@ -19,36 +19,27 @@ def pick() -> None:
         c.set("observation", int(nearest) + 1)
 
 
-c = Controls(
-    WORDS.prefix,
+c = sections.controls_of(
+    WORDS,
     SPECS,
     SITUATIONS,
+    SECTIONS,
     truth=[f"{f}{i}" for f in ("mean", "sd", "size") for i in range(1, MAX_COMPONENTS + 1)],
-    view=view(
-        WORDS.observation,
-        SECTIONS,
-        across=Number("Component across", 1, 1, MAX_COMPONENTS, 1),
-        up=Number("Component upwards", 2, 1, MAX_COMPONENTS, 1),
-    ),
+    across=Number("Component across", 1, 1, MAX_COMPONENTS, 1),
+    up=Number("Component upwards", 2, 1, MAX_COMPONENTS, 1),
 )
-with st.sidebar:
-    situation = c.situation()
-    st.subheader("Truth and data")
-    c.show("k")
+with c.sidebar():
+    c.group("Truth and data", "k")
     for i in range(1, c.settings()["k"] + 1):
         c.show_beside(f"mean{i}", f"sd{i}", f"size{i}")
     c.show_all("data_seed", "student")
-    st.subheader("Initial guess")
-    find = c.show("find") or c.settings()["k"]
-    if c.show("guess") == TYPED:
-        for i in range(1, find + 1):
+    c.group("Initial guess", "find", "guess")
+    if c.settings()["guess"] == TYPED:
+        for i in range(1, (c.settings()["find"] or c.settings()["k"]) + 1):
             c.show_beside(f"start_mean{i}", f"start_sd{i}")
     else:
         c.show_all("guess_seed", "start")
-    st.subheader("Algorithm")
-    c.show_all("weights", "hard", "floor", "tol", "max_iter")
-    settings = c.settings()
-    c.footer()
+    c.group("Algorithm", "weights", "hard", "floor", "tol", "max_iter")
 
 st.title("Gaussian mixture")
 st.markdown(
@@ -56,13 +47,8 @@ st.markdown(
     "distributions. Which one is not recorded, and neither are their means, standard deviations "
     "and shares."
 )
-run = fitted(problem, settings)
-
-sections.question(situation)
-sections.status_line(c, run)
-found = list(findings(run))
-sections.advice(found, situation)
-sections.explore(
+run = fitted(problem, c.settings())
+sections.play(
     c,
     run,
     picture(c, run),
@@ -70,15 +56,11 @@ sections.explore(
     "lines: components. Pink line: their sum."
     + (" Dashed: the truth. Dotted: with the labels known." if sections.compares(c, run) else ""),
     on_pick=pick,
+    findings=findings(run),
 )
-sections.answer(situation, found)
-
 st.header("The guess, and two later moments")
 sections.in_row(stills(c, run), key=c.key("stills"))
-sections.iteration_table(c, run)
-sections.quiz(c, run, scale=0.1 * float(run.problem.sample.data.std()))
-if not c.sealed:
-    sections.references(run)
+sections.results(c, run, scale=0.1 * float(run.problem.sample.data.std()))
 
 st.header("The two steps")
 left, right = st.columns(2)
@@ -111,5 +93,4 @@ st.markdown(
     "The log-likelihood, which neither step can lower, is "
     r"$\ell = \sum_i \log \sum_k \pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)$."
 )
-sections.draw_sections(c, run)
-sections.misconceptions(*MISCONCEPTIONS)
+sections.more(c, run, MISCONCEPTIONS)

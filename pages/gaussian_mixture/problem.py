@@ -4,20 +4,19 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from em_core import GaussianMixture, GaussianParams, HardEM
+from em_core import GaussianMixture, GaussianParams
 from em_core.models.gaussian_mixture import guess_from_points, guess_integers, simulate
 from em_core.numerics import equal_weights
 from em_ui import controls
 from em_ui.controls import Choice, Number, Switch
 from em_ui.run import (
-    GUESS,
     Problem,
     Quantity,
     Settings,
     Words,
     check_enough,
     data_entropy,
-    stream,
+    pose,
 )
 
 MAX_COMPONENTS = 8
@@ -60,12 +59,8 @@ SPECS = {
             "start_sd": Number(f"Start SD {i}", 5.0, 0.01, 200.0, 0.5, format="%g"),
         }.items()
     },
-    "data_seed": controls.seed("Data seed"),
-    "student": controls.student(),
     "find": controls.to_find("Components", MAX_COMPONENTS),
     "guess": Choice("Initial guess", (*GUESSES, TYPED), next(iter(GUESSES))),
-    "guess_seed": controls.seed("Guess seed", 46),
-    "start": controls.start_number(),
     "weights": Switch("Estimate mixing weights", True, "Off: they stay equal, as in the article."),
     "hard": Switch("Hard assignment", False, "Each value goes wholly to its likeliest component."),
     "floor": Number(
@@ -77,8 +72,7 @@ SPECS = {
         "With 0, a component may collapse onto a single value.",
         format="%g",
     ),
-    "tol": controls.tolerance("value"),
-    "max_iter": controls.iteration_limit(20),
+    **controls.usual("value", guess_seed=46, max_iter=20),
 }
 
 
@@ -99,25 +93,23 @@ def problem(settings: Settings) -> Problem:
             check_enough(find, len(sample.data))
         return floored(method(sample.data, find, rng=rng))
 
+    typed = None
     if s.guess == TYPED:
-        typed = [[settings[f"{f}{i + 1}"] for i in range(find)] for f in ("start_mean", "start_sd")]
-        start = floored(GaussianParams(*typed, equal_weights(find)))
-    else:
-        start = guess(stream(s.guess_seed, GUESS, s.start))
+        means, stds = (
+            [settings[f"start_{f}{i}"] for i in range(1, find + 1)] for f in ("mean", "sd")
+        )
+        typed = floored(GaussianParams(means, stds, equal_weights(find)))
     truth = floored(sample.truth)
     if not s.weights:
         truth = GaussianParams(truth.means, truth.stds, equal_weights(s.k))
-    mixture = GaussianMixture(min_std=s.floor, estimate_weights=s.weights)
-    return Problem(
-        words=WORDS,
-        model=HardEM(mixture) if s.hard else mixture,
-        sample=sample,
-        start=start,
-        guess=guess,
-        guess_seed=s.guess_seed,
+    return pose(
+        WORDS,
+        settings,
+        GaussianMixture(min_std=s.floor, estimate_weights=s.weights),
+        sample,
+        guess,
+        typed=typed,
         truth=truth,
-        tol=float(s.tol),
-        max_iter=s.max_iter,
         data_lines=[
             f"rng = np.random.default_rng({entropy})",
             f"data = simulate({', '.join(map(str, fields))}, rng=rng).data",
@@ -125,5 +117,5 @@ def problem(settings: Settings) -> Problem:
         data_columns=["value"],
         imports=["simulate"],
         fixed=() if s.weights else ("weights",),
-        drawn=POINTS if s.guess == TYPED else None,
+        drawn=POINTS if typed else None,
     )

@@ -3,7 +3,6 @@
 import streamlit as st
 
 from em_ui import sections
-from em_ui.controls import Controls, view
 from em_ui.pictures import charts
 from em_ui.run import fitted
 from pages.k_means.problem import SPECS, TYPED, WORDS, problem
@@ -17,31 +16,19 @@ def pick() -> None:
         c.set("observation", int(point))
 
 
-c = Controls(
-    WORDS.prefix,
-    SPECS,
-    SITUATIONS,
-    truth=("spread",),
-    view=view(WORDS.observation, SECTIONS),
-)
-with st.sidebar:
-    situation = c.situation()
-    st.subheader("Truth and data")
-    c.show_all("k", "size", "spread")
+c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=("spread",))
+with c.sidebar():
+    c.group("Truth and data", "k", "size", "spread")
     if c.settings()["k"] > 1:
         c.show_all("rest_size", "rest_spread")
     c.show_all("data_seed", "student")
-    st.subheader("Initial guess")
-    find = c.show("find") or c.settings()["k"]
-    if c.show("guess") == TYPED:
-        for k in range(1, find + 1):
+    c.group("Initial guess", "find", "guess")
+    if c.settings()["guess"] == TYPED:
+        for k in range(1, (c.settings()["find"] or c.settings()["k"]) + 1):
             c.show_beside(f"start_x{k}", f"start_y{k}")
     else:
         c.show_all("guess_seed", "start")
-    st.subheader("Algorithm")
-    c.show_all("tol", "max_iter")
-    settings = c.settings()
-    c.footer()
+    c.group("Algorithm", "tol", "max_iter")
 
 st.title("K-Means")
 st.markdown(
@@ -49,38 +36,24 @@ st.markdown(
     "around its centre. Neither the centres nor the memberships are known; each would be easy to "
     "find if one had the other."
 )
-run = fitted(problem, settings)
+run = fitted(problem, c.settings())
 drawing = picture(c, run)
-drawn = len(drawing.datasets["points"])
-
-sections.question(situation)
-sections.status_line(c, run)
-found = list(findings(run))
-sections.advice(found, situation)
-sections.explore(
+drawn, n = len(drawing.datasets["points"]), run.problem.n
+caption = "Large marks: centroids, with their paths. Click a point to take it by hand."
+if sections.compares(c, run):
+    caption += " Grey crosses: true centres; upright, the means of the true clusters."
+if drawn < n:
+    caption += f" Drawn: a fixed random sample of {drawn:,} of the {n:,} points; the fit uses all."
+sections.play(
     c,
     run,
     drawing,
-    caption="Large marks: centroids, with their paths. Click a point to take it by hand."
-    + (
-        " Grey crosses: true centres; upright, the means of the true clusters."
-        if sections.compares(c, run)
-        else ""
-    )
-    + (
-        f" Drawn: a fixed random sample of {drawn:,} of the {run.problem.n:,} points; the fit "
-        "uses all."
-        if drawn < run.problem.n
-        else ""
-    ),
+    caption=caption,
     on_pick=pick,
+    findings=findings(run),
     extra=[movement(run)],
 )
-sections.answer(situation, found)
-sections.iteration_table(c, run)
-sections.quiz(c, run, scale=0.1 * float(run.problem.sample.data.std()))
-if not c.sealed:
-    sections.references(run)
+sections.results(c, run, scale=0.1 * float(run.problem.sample.data.std()))
 
 st.header("The two steps")
 left, right = st.columns(2)
@@ -102,5 +75,4 @@ st.markdown(
     "sides, no centroid moves. Where it ends depends on the start."
 )
 st.latex(r"J = \sum_i \sum_k r_{ik} \lVert x_i - c_k \rVert^2")
-sections.draw_sections(c, run)
-sections.misconceptions(*MISCONCEPTIONS)
+sections.more(c, run, MISCONCEPTIONS)

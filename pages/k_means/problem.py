@@ -9,7 +9,6 @@ from em_core.models.kmeans import guess_from_points, guess_plus_plus, guess_unif
 from em_ui import controls
 from em_ui.controls import Choice, Number
 from em_ui.run import (
-    GUESS,
     Objective,
     Problem,
     Quantity,
@@ -17,7 +16,7 @@ from em_ui.run import (
     Words,
     check_enough,
     data_entropy,
-    stream,
+    pose,
 )
 
 MAX_CLUSTERS = 8
@@ -52,19 +51,14 @@ SPECS = {
     "rest_spread": Number(
         "Spread of the others, relative to cluster 1", 1.0, 0.1, 1.0, 0.1, slider=True
     ),
-    "data_seed": controls.seed("Data seed", 6),
-    "student": controls.student(),
     "find": controls.to_find("Centroids", MAX_CLUSTERS),
     "guess": Choice("Initial guess", (*GUESSES, TYPED), POINTS),
-    "guess_seed": controls.seed("Guess seed"),
-    "start": controls.start_number(),
     **{
         f"start_{axis}{k}": Number(f"Start {name}, {axis}", float(k - 4), -50.0, 50.0, 0.5)
         for k, name in enumerate(NAMES, 1)
         for axis in "xy"
     },
-    "tol": controls.tolerance("point", "0"),
-    "max_iter": controls.iteration_limit(100),
+    **controls.usual("point", data_seed=6, tol="0"),
 }
 
 
@@ -83,27 +77,22 @@ def problem(settings: Settings) -> Problem:
             check_enough(find, len(sample.data))
         return method(sample.data, find, rng=rng)
 
+    typed = None
     if s.guess == TYPED:
-        start = KMeansParams(
-            [[settings[f"start_{axis}{k}"] for axis in "xy"] for k in range(1, find + 1)]
-        )
-    else:
-        start = guess(stream(s.guess_seed, GUESS, s.start))
-    return Problem(
-        words=WORDS,
-        model=KMeans(),
-        sample=sample,
-        start=start,
-        guess=guess,
-        guess_seed=s.guess_seed,
-        truth=sample.truth,
-        tol=float(s.tol),
-        max_iter=s.max_iter,
+        places = [[settings[f"start_{axis}{k}"] for axis in "xy"] for k in range(1, find + 1)]
+        typed = KMeansParams(places)
+    return pose(
+        WORDS,
+        settings,
+        KMeans(),
+        sample,
+        guess,
+        typed=typed,
         data_lines=[
             f"rng = np.random.default_rng({entropy})",
             f"data = simulate({sizes}, spread={spreads}, rng=rng).data",
         ],
         data_columns=["x", "y"],
         imports=["simulate"],
-        drawn=POINTS if s.guess == TYPED else None,
+        drawn=POINTS if typed else None,
     )

@@ -12,12 +12,12 @@ from pages.maximum_likelihood.situations import SITUATIONS
 
 c = Controls(PREFIX, SPECS, SITUATIONS)
 with st.sidebar:
-    situation = c.situation()
-    st.subheader("Truth and data")
-    population = {name: c.show(name) for name in ("mean", "std", "size")}
-    seed = c.show("data_seed")
-    st.subheader("Your guess")
-    guess = gaussian.Estimate(c.show("guess_mean"), c.show("guess_std"))
+    c.situation()
+    c.group("Truth and data", "mean", "std", "size", "data_seed")
+    c.group("Your guess", "guess_mean", "guess_std")
+s = c.settings()
+population = {name: s[name] for name in ("mean", "std", "size")}
+guess = gaussian.Estimate(s["guess_mean"], s["guess_std"])
 
 st.title("Maximum likelihood")
 st.markdown(
@@ -25,8 +25,8 @@ st.markdown(
     "distribution. Move your guess of its mean μ and standard deviation σ in the sidebar, and try "
     "to make the log-likelihood as large as you can."
 )
-sections.question(situation, before="Before you move the sliders")
-heights, bars = one_group(**population, seed=seed)
+sections.question(c, before="Before you move the sliders")
+heights, bars = one_group(**population, seed=s["data_seed"])
 best = gaussian.maximum_likelihood(heights)
 yours, largest = (float(gaussian.log_likelihood(heights, *e)) for e in (guess, best))
 for column, (label, value) in zip(
@@ -42,7 +42,7 @@ for column, (label, value) in zip(
 
 sections.in_row(fit_drawings(heights, bars, guess, best), key=c.key("fit"))
 
-sections.answer(situation, after="After you have moved them")
+sections.answer(c, after="After you have moved them")
 
 st.header("The formula")
 st.markdown("The log-likelihood of heights $x_1 \\dots x_n$ under a normal distribution is")
@@ -76,7 +76,7 @@ st.markdown(
     "more adults make it smaller."
 )
 
-draw_hidden_label(c, population, seed)
+draw_hidden_label(c, population, s["data_seed"])
 means = group_means(population["mean"], population["std"])
 mixture = lesson("Gaussian mixture")
 st.page_link(

@@ -3,30 +3,21 @@
 import streamlit as st
 
 from em_ui import sections
-from em_ui.controls import Controls, view
 from em_ui.run import fitted
 from pages.two_coins.problem import SIMULATED, SPECS, TYPED, WORDS, problem
 from pages.two_coins.sections import SECTIONS, draw_attribution, findings
 from pages.two_coins.situations import MISCONCEPTIONS, SITUATIONS
 
-c = Controls(
-    WORDS.prefix,
-    SPECS,
-    SITUATIONS,
-    truth=("true_a", "true_b", "share_a"),
-    view=view(WORDS.observation, SECTIONS),
-)
-with st.sidebar:
-    situation = c.situation()
-    st.subheader("Truth and data")
-    if c.show("data") == SIMULATED:
-        c.show_all("true_a", "true_b", "share_a", "tosses", "trials", "data_seed", "student")
-    st.subheader("Initial guess")
-    c.show_all(*(("start_a", "start_b") if c.show("guess") == TYPED else ("guess_seed", "start")))
-    st.subheader("Algorithm")
-    c.show_all("hard", "weights", "tol", "max_iter")
-    settings = c.settings()
-    c.footer()
+TRUTH = ("true_a", "true_b", "share_a")
+c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=TRUTH)
+with c.sidebar():
+    c.group("Truth and data", "data")
+    if c.settings()["data"] == SIMULATED:
+        c.show_all(*TRUTH, "tosses", "trials", "data_seed", "student")
+    c.group("Initial guess", "guess")
+    typed = c.settings()["guess"] == TYPED
+    c.show_all(*(("start_a", "start_b") if typed else ("guess_seed", "start")))
+    c.group("Algorithm", "hard", "weights", "tol", "max_iter")
 
 st.title("Two coins")
 st.markdown(
@@ -34,23 +25,19 @@ st.markdown(
     "heads. Each trial draws one of them, tosses it a few times and notes the number of heads. "
     "Nobody notes which coin it was."
 )
-run = fitted(problem, settings)
+run = fitted(problem, c.settings())
 outlines = (
     " Dashed: under the true coins. Dotted: with the coins known."
     if run.problem.truth_known
     else " Dashed and dotted: with the coins known."
 )
-sections.question(situation)
-sections.status_line(c, run)
-found = list(findings(run))
-sections.advice(found, situation)
-sections.explore(
+sections.play(
     c,
     run,
     sections.outcomes(
         c,
         run,
-        settings["tosses"] + 1,
+        run.settings["tosses"] + 1,
         "Trials by number of heads, shared between the coins",
         "Heads",
     ),
@@ -58,12 +45,9 @@ sections.explore(
     "Solid line: trials expected under the current coins."
     + (outlines if sections.compares(c, run) else ""),
     on_pick=lambda: sections.pick_outcome(c, run),
+    findings=findings(run),
 )
-sections.answer(situation, found)
-sections.iteration_table(c, run)
-sections.quiz(c, run, scale=0.1)
-if not c.sealed:
-    sections.references(run)
+sections.results(c, run, scale=0.1)
 
 st.header("The two steps")
 st.markdown(
@@ -90,5 +74,4 @@ st.markdown(
 )
 draw_attribution(c, run)
 
-sections.draw_sections(c, run)
-sections.misconceptions(*MISCONCEPTIONS)
+sections.more(c, run, MISCONCEPTIONS)

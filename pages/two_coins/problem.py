@@ -4,11 +4,11 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from em_core import BinomialMixture, BinomialParams, HardEM
+from em_core import BinomialMixture, BinomialParams
 from em_core.models.binomial_mixture import guess_uniform, published_trials, simulate
 from em_ui import controls
 from em_ui.controls import Choice, Number, Switch
-from em_ui.run import GUESS, Problem, Quantity, Settings, Words, data_entropy, literal, stream
+from em_ui.run import Problem, Quantity, Settings, Words, data_entropy, literal, pose
 
 SIMULATED, PUBLISHED = "Simulated", "Five published trials"
 TYPED, RANDOM = "Typed in", "Random"
@@ -39,24 +39,18 @@ SPECS = {
     "share_a": Number("Share of trials with A", 0.5, 0.0, 1.0, 0.05, slider=True),
     "tosses": Number("Tosses per trial", 10, 1, 200, 1),
     "trials": Number("Number of trials", 500, 1, 100_000, 1),
-    "data_seed": controls.seed("Data seed"),
-    "student": controls.student(),
     "guess": Choice("Initial guess", (TYPED, RANDOM), TYPED),
     "start_a": probability("Start for A", 0.8),
     "start_b": probability("Start for B", 0.7),
-    "guess_seed": controls.seed("Guess seed"),
-    "start": controls.start_number(),
     "hard": Switch("Hard assignment", False, "Each trial goes wholly to its likelier coin."),
     "weights": Switch("Estimate mixing weights", False, "Off: both coins stay equally likely."),
-    "tol": controls.tolerance("trial"),
-    "max_iter": controls.iteration_limit(100),
+    **controls.usual("trial"),
 }
 
 
 def problem(settings: Settings) -> Problem:
     """Return the problem that the controls set."""
     s = SimpleNamespace(**settings)
-    mixture = BinomialMixture(s.tosses, estimate_weights=s.weights)
     if s.data == PUBLISHED:
         sample, lines = published_trials(), ["data = published_trials().data"]
     else:
@@ -73,17 +67,15 @@ def problem(settings: Settings) -> Problem:
     def guess(rng: np.random.Generator) -> BinomialParams:
         return guess_uniform(sample.data, 2, rng=rng)
 
-    typed = BinomialParams([s.start_a, s.start_b], [0.5, 0.5])
-    return Problem(
-        words=WORDS,
-        model=HardEM(mixture) if s.hard else mixture,
-        sample=sample,
-        start=guess(stream(s.guess_seed, GUESS, s.start)) if s.guess == RANDOM else typed,
-        guess=guess,
-        guess_seed=s.guess_seed,
-        truth=sample.truth if s.weights else BinomialParams(sample.truth.heads_prob, [0.5, 0.5]),
-        tol=float(s.tol),
-        max_iter=s.max_iter,
+    truth = sample.truth if s.weights else BinomialParams(sample.truth.heads_prob, [0.5, 0.5])
+    return pose(
+        WORDS,
+        settings,
+        BinomialMixture(s.tosses, estimate_weights=s.weights),
+        sample,
+        guess,
+        typed=BinomialParams([s.start_a, s.start_b], [0.5, 0.5]) if s.guess == TYPED else None,
+        truth=truth,
         data_lines=lines,
         data_columns=["heads"],
         imports=["published_trials" if s.data == PUBLISHED else "simulate"],

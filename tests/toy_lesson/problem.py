@@ -3,10 +3,9 @@
 import numpy as np
 from toy_lesson.model import PoissonMixture, PoissonParams, guess_from_points
 
-from em_core import HardEM
 from em_ui import controls
 from em_ui.controls import Number, Switch
-from em_ui.run import GUESS, Problem, Quantity, Settings, Words, data_entropy, literal, stream
+from em_ui.run import Problem, Quantity, Settings, Words, data_entropy, literal, pose
 
 WORDS = Words(
     title="Calls at two shops",
@@ -25,13 +24,8 @@ SPECS = {
     "rate_a": Number("Calls a day at A", 4.0, 0.5, 50.0, 0.5),
     "rate_b": Number("Calls a day at B", 12.0, 0.5, 50.0, 0.5),
     "days": Number("Days at each", 150, 1, 1_000, 1),
-    "data_seed": controls.seed("Data seed"),
-    "student": controls.student(),
-    "guess_seed": controls.seed("Guess seed"),
-    "start": controls.start_number(),
     "hard": Switch("Hard assignment", False, "Each day goes wholly to its likelier shop."),
-    "tol": controls.tolerance("day"),
-    "max_iter": controls.iteration_limit(60),
+    **controls.usual("day", max_iter=60),
 }
 
 
@@ -44,19 +38,8 @@ def problem(settings: Settings) -> Problem:
     def guess(rng: np.random.Generator) -> PoissonParams:
         return guess_from_points(sample.data, 2, rng=rng)
 
-    return Problem(
-        words=WORDS,
-        model=HardEM(mixture) if settings["hard"] else mixture,
-        sample=sample,
-        start=guess(stream(settings["guess_seed"], GUESS, settings["start"])),
-        guess=guess,
-        guess_seed=settings["guess_seed"],
-        truth=sample.truth,
-        tol=float(settings["tol"]),
-        max_iter=settings["max_iter"],
-        data_lines=[
-            f"rng = np.random.default_rng({entropy})",
-            f"data = PoissonMixture().simulate({literal(truth)}, [{days}, {days}], rng=rng).data",
-        ],
-        data_columns=["calls"],
-    )
+    lines = [
+        f"rng = np.random.default_rng({entropy})",
+        f"data = PoissonMixture().simulate({literal(truth)}, [{days}, {days}], rng=rng).data",
+    ]
+    return pose(WORDS, settings, mixture, sample, guess, data_lines=lines, data_columns=["calls"])
