@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 from em_core.engine import Mixture, Model, Params, Trace
 from em_ui.pictures.charts import SHARE_DIGITS
 
-DRAWN_POINTS = 2_000
+DRAWN_POINTS, CURVE_POINTS = 2_000, 200
 
 _AXES = ("x", "y")
 
@@ -281,6 +281,13 @@ def expected_counts(
             "count": np.concatenate(counts),
         }
     )
+
+
+def curve_grid(edges: np.ndarray, highest: float) -> dict[str, float]:
+    """Return where the curves over a histogram are computed, and the height of the picture."""
+    low, high = float(edges[0]), float(edges[-1])
+    step = (high - low) / CURVE_POINTS
+    return {"low": low, "high": high, "step": step, "top": 1.2 * float(highest)}
 
 
 def still(table: pa.Table, iteration: int) -> pa.Table:

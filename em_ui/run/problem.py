@@ -103,6 +103,8 @@ class Words:
         What the page calls it.
     start_from : str
         The truth as a place to start from.
+    miss : float, optional
+        The miss in ``by`` that halves the score of a student's guess.
     """
 
     title: str
@@ -116,6 +118,7 @@ class Words:
     objective: Objective = Objective("Log-likelihood")
     algorithm: str = "EM"
     start_from: str = "the truth"
+    miss: float | None = None
 
 
 @dataclass(frozen=True)

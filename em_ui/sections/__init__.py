@@ -4,7 +4,7 @@ from em_ui.sections.by_hand import bracketed, chosen, formula, moment, significa
 from em_ui.sections.explore import Drawing, compares, in_row
 from em_ui.sections.findings import not_the_best, other_number
 from em_ui.sections.lesson import controls_of, more, play, results, sections_of
-from em_ui.sections.picture import outcomes, pick_outcome
+from em_ui.sections.picture import histogram, outcomes, plane, stills
 from em_ui.sections.situation import answer, question
 
 __all__ = [
@@ -15,17 +15,19 @@ __all__ = [
     "compares",
     "controls_of",
     "formula",
+    "histogram",
     "in_row",
     "moment",
     "more",
     "not_the_best",
     "other_number",
     "outcomes",
-    "pick_outcome",
+    "plane",
     "play",
     "question",
     "results",
     "sections_of",
     "significant",
     "standing",
+    "stills",
 ]

@@ -55,7 +55,6 @@ def explore(
     *,
     caption: str,
     on_pick: Callable[[], None],
-    extra: Sequence[Drawing] = (),
 ) -> None:
     """Draw the player, the picture, and the convergence charts that the player drives.
 
@@ -65,15 +64,13 @@ def explore(
         The page's controls.
     run : Run
         What is explored. Each parameter with one value a component gets a chart, and its numbers
-        stand beside the slider.
+        stand beside the slider; of one in the plane the distances moved are drawn.
     picture : Drawing
         The page's main chart.
     caption : str
         What the picture's lines and colours mean.
     on_pick : callable
         Called after a click on the picture; see :func:`em_ui.pictures.charts.picked`.
-    extra : sequence of Drawing
-        Further charts beside the convergence charts.
     """
     objective, names = run.problem.objective, run.names
     quantities = {
@@ -102,6 +99,13 @@ def explore(
         template = charts.objective(objective.title)
         drawings.append(Drawing(objective.title, template, {"steps": run.frames.objective}, alt))
 
+    if len(quantities) < len(run.problem.quantities):
+        component = run.problem.words.component
+        template = charts.movement("Distance moved")
+        alt = f"Distance that each {component} moved in each of {run.frames.last} iterations"
+        title = f"How far each {component} moved"
+        drawings.append(Drawing(title, template, {"steps": run.frames.steps}, alt))
+
     columns = [f"{q.symbol} {name}" for q in quantities.values() for name in names]
     rows = [
         [f"{x:{q.format}}" for field, q in quantities.items() for x in getattr(step.params, field)]
@@ -119,7 +123,7 @@ def explore(
     key = c.key("picture")
     charts.show(picture.template, picture.datasets, key=key, alt=picture.alt, on_pick=on_pick)
     st.caption(caption)
-    in_row([*drawings, *extra], key=c.key("convergence"))
+    in_row(drawings, key=c.key("convergence"))
     if quantities and truth:
         st.caption(
             "Dashed: the truth. Dotted: the estimate with the labels known."

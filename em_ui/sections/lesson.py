@@ -18,6 +18,7 @@ from em_ui.sections import (
     teacher,
 )
 from em_ui.sections.explore import Drawing, explore, status_line
+from em_ui.sections.picture import pick
 from em_ui.sections.situation import advice, answer, misconceptions, question
 from em_ui.sections.tables import iteration_table, references
 from em_ui.sections.teacher import quiz
@@ -99,15 +100,13 @@ def play(
     picture: Drawing,
     *,
     caption: str,
-    on_pick: Callable[[], None],
     findings: Iterable[str],
-    extra: Sequence[Drawing] = (),
 ) -> None:
     """Draw the question, the instrument, and what there is to say at the end of the run.
 
     Parameters
     ----------
-    c, run, picture, caption, on_pick, extra
+    c, run, picture, caption
         As for :func:`~em_ui.sections.explore.explore`.
     findings : iterable of str
         What went wrong in this run, and what to try. In a situation this would give its answer
@@ -118,17 +117,14 @@ def play(
     status_line(c, run)
     if c.current is None:
         advice(found)
-    explore(c, run, picture, caption=caption, on_pick=on_pick, extra=extra)
+    explore(c, run, picture, caption=caption, on_pick=lambda: pick(c, run))
     answer(c, found)
 
 
-def results(c: Controls, run: Run, *, scale: float) -> None:
-    """Draw the numbers of the run: the iteration table, and what there is to compare it with.
-
-    ``scale`` is as for :func:`~em_ui.sections.teacher.quiz`.
-    """
+def results(c: Controls, run: Run) -> None:
+    """Draw the numbers of the run: the iteration table, and what there is to compare it with."""
     iteration_table(c, run)
-    quiz(c, run, scale=scale)
+    quiz(c, run)
     if not c.sealed:
         references(run)
 

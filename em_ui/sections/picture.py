@@ -1,6 +1,6 @@
-"""The picture of counted outcomes: bars that are shared between the components."""
+"""The main pictures: outcomes and histograms that are shared, and points in the plane."""
 
-from typing import NamedTuple
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -8,47 +8,28 @@ import pyarrow as pa
 from em_ui.controls.page import Controls
 from em_ui.pictures import charts, frames
 from em_ui.run.cache import cached
-from em_ui.run.problem import count
+from em_ui.run.problem import DRAWING, count, stream
 from em_ui.run.run import Run
 from em_ui.sections.explore import Drawing, compares
 
+_BINS = 60
+_REFERENCES = ("truth", "labelled")
 
-class Outcomes(NamedTuple):
-    """Bars for each outcome, expected counts at each iteration, and what to compare them with."""
-
-    bars: pa.Table
-    expected: pa.Table
-    references: dict[str, pa.Table]
+Tables = dict[str, pa.Table]
 
 
-@cached
-def outcome_tables(run: Run, n_outcomes: int) -> Outcomes:
-    """Return what :func:`outcomes` draws, for outcomes from 0 on."""
-    problem, values = run.problem, np.arange(n_outcomes)
-    bars = frames.divided_bars(
-        problem.model,
-        run.trace,
-        problem.words.names,
-        middles=values,
-        half_width=0.45,
-        heights=np.bincount(problem.sample.data, minlength=n_outcomes),
-        digits=0,
-    )
-    history = [step.params for step in run.steps]
-    references = {"truth": problem.sample.truth, "labelled": run.labelled}
-    return Outcomes(
-        bars,
-        frames.expected_counts(problem.mixture, history, values, problem.n),
-        {
-            name: frames.expected_counts(problem.mixture, [params], values, problem.n)
-            for name, params in references.items()
-            if params is not None
-        },
-    )
+def pick(c: Controls, run: Run) -> None:
+    """Take the observation that was clicked, or of a bar the nearest one, in a callback."""
+    number = charts.picked(c.key("picture"), "observation")
+    label = charts.picked(c.key("picture"), "label")
+    if label is not None:
+        number = np.abs(run.problem.sample.data - float(label)).argmin() + 1
+    if number is not None:
+        c.set("observation", int(number))
 
 
-def outcomes(c: Controls, run: Run, n_outcomes: int, heading: str, title: str) -> Drawing:
-    """Return the picture of observations by outcome, each bar divided by responsibility.
+def outcomes(c: Controls, run: Run, n_outcomes: int, *, title: str, outcome: str) -> Drawing:
+    """Return the picture of counted outcomes, each bar divided by responsibility.
 
     Parameters
     ----------
@@ -56,26 +37,135 @@ def outcomes(c: Controls, run: Run, n_outcomes: int, heading: str, title: str) -
         The page's controls, and the run.
     n_outcomes : int
         Outcomes go from 0 to below this.
-    heading, title : str
-        Of the picture, and of an outcome.
+    title, outcome : str
+        Of the picture, and what an outcome is called.
     """
-    words, truth = run.problem.words, compares(c, run)
-    tables = outcome_tables(run, n_outcomes)
+    words = run.problem.words
+    things, component = f"{words.observation}s", words.component
     return Drawing(
-        heading,
-        charts.shares(
-            title, f"{words.observation}s".capitalize(), words.component.capitalize(), truth=truth
-        ),
-        {"bars": tables.bars, "expected": tables.expected} | (tables.references if truth else {}),
-        f"{count(run.problem.n, words.observation)} by {title.lower()}. Each bar is divided by the "
-        f"responsibilities of {words.component}s {', '.join(run.names)}.",
+        title,
+        charts.shares(outcome, things.capitalize(), component.capitalize(), truth=compares(c, run)),
+        _shown(c, run, _outcome_tables(run, n_outcomes)),
+        f"{count(run.problem.n, words.observation)} by {outcome.lower()}. Each bar is divided by "
+        f"the responsibilities of {component}s {', '.join(run.names)}.",
     )
 
 
-def pick_outcome(c: Controls, run: Run) -> None:
-    """Take the first observation of the outcome that was clicked, in a callback."""
-    outcome = charts.picked(c.key("picture"), "label")
-    if outcome is not None:
-        rows = np.flatnonzero(run.problem.sample.data == int(outcome))
-        if len(rows):
-            c.set("observation", int(rows[0]) + 1)
+@cached
+def _outcome_tables(run: Run, n_outcomes: int) -> Tables:
+    problem, values = run.problem, np.arange(n_outcomes)
+    histories = {
+        "expected": [step.params for step in run.steps],
+        "truth": [problem.sample.truth],
+        "labelled": [run.labelled],
+    }
+    expected = {
+        name: frames.expected_counts(problem.mixture, history, values, problem.n)
+        for name, history in histories.items()
+        if history[0] is not None
+    }
+    heights = np.bincount(problem.sample.data, minlength=n_outcomes)
+    return {"bars": _bars(run, values, 0.45, heights, digits=0), **expected}
+
+
+def histogram(c: Controls, run: Run, *, value: str, at: int | None = None) -> Drawing:
+    """Return the histogram divided by responsibility, with the components' normal densities.
+
+    ``value`` is what a value is called. With ``at`` the picture rests at that iteration, otherwise
+    it follows the player.
+    """
+    words, truth = run.problem.words, compares(c, run)
+    template = charts.densities(value, words.component.capitalize(), bound=at is None, truth=truth)
+    if at is not None:
+        when = f"after {count(at, 'iteration')}" if at else "initial guess"
+        tables = _shown(c, run, _still(run, at))
+        alt = f"Histogram, component densities and their sum: {when}"
+        return Drawing(when.capitalize(), template, tables, alt)
+    return Drawing(
+        "Histogram shared between the components, and their densities",
+        template,
+        _shown(c, run, _histogram_tables(run)),
+        f"Histogram of {count(run.problem.n, words.observation)}, each bar divided by "
+        f"responsibility, with the density of each of {count(len(run.names), words.component)} and "
+        f"their sum{', and the true density' if truth else ''}",
+    )
+
+
+def stills(c: Controls, run: Run, moments: Iterable[int], *, value: str) -> list[Drawing]:
+    """Return the histogram at some iterations, the last instead of those that the run lacks."""
+    reached = sorted({min(at, run.frames.last) for at in moments})
+    return [histogram(c, run, value=value, at=at) for at in reached]
+
+
+@cached
+def _histogram_tables(run: Run) -> Tables:
+    density, edges = np.histogram(run.problem.sample.data, bins=_BINS, density=True)
+    middles, half_width = (edges[:-1] + edges[1:]) / 2, (edges[1] - edges[0]) / 2
+    grid = frames.curve_grid(edges, density.max())
+    curves = {name: getattr(run.frames, name) for name in ("steps", *_REFERENCES)}
+    return {
+        "bars": _bars(run, middles, half_width, density, digits=1),
+        **{name: frames.extend(t, **grid) for name, t in curves.items() if t is not None},
+    }
+
+
+@cached
+def _still(run: Run, at: int) -> Tables:
+    moving = _histogram_tables(run)
+    return {**moving, **{name: frames.still(moving[name], at) for name in ("bars", "steps")}}
+
+
+def _bars(
+    run: Run, middles: np.ndarray, half_width: float, heights: np.ndarray, *, digits: int
+) -> pa.Table:
+    return frames.divided_bars(
+        run.problem.model,
+        run.trace,
+        run.problem.words.names,
+        middles=middles,
+        half_width=half_width,
+        heights=heights,
+        digits=digits,
+    )
+
+
+def plane(c: Controls, run: Run, *, title: str) -> Drawing:
+    """Return the points in the plane, each in the colour of its component, and the centres' paths.
+
+    Many points are drawn as a fixed random sample of them.
+    """
+    words, truth = run.problem.words, compares(c, run)
+    tables = _shown(c, run, _plane_tables(run))
+    return Drawing(
+        title,
+        charts.scatter(truth=truth),
+        tables,
+        f"{count(len(tables['points']), words.observation)} in {count(len(run.names), words.group)}"
+        f", with the paths of the {words.component}s from the initial guess"
+        + (", and the true centres as crosses" if truth else ""),
+    )
+
+
+@cached
+def _plane_tables(run: Run) -> Tables:
+    problem, data = run.problem, run.problem.sample.data
+    drawn = frames.sample_rows(len(data), stream(run.settings["data_seed"], DRAWING))
+    x, y = data[drawn].T
+    assigned = frames.assigned(problem.model, data[drawn], run.trace, problem.words.names)
+    seen = np.concatenate([data, *(getattr(step.params, problem.words.by) for step in run.steps)])
+    (x_low, y_low), (x_high, y_high) = seen.min(axis=0)[:, None], seen.max(axis=0)[:, None]
+    frame = {"x_low": x_low, "x_high": x_high, "y_low": y_low, "y_high": y_high}
+    points = {"x": x, "y": y, "observation": drawn + 1, "assigned": assigned}
+    references = {name: getattr(run.frames, name) for name in ("steps", *_REFERENCES)}
+    return {
+        "points": frames.arrow(points),
+        "frame": frames.arrow(frame),
+        **{name: table for name, table in references.items() if table is not None},
+    }
+
+
+def _shown(c: Controls, run: Run, tables: Tables) -> Tables:
+    """Return the tables without those that a student is not to see."""
+    if compares(c, run):
+        return tables
+    return {name: table for name, table in tables.items() if name not in _REFERENCES}

@@ -131,11 +131,11 @@ def draw(c: Controls, run: Run) -> None:
     csv_download("Download (CSV)", table, f"{c.prefix}-class.csv", c.key("class_csv"))
 
 
-def quiz(c: Controls, run: Run, *, scale: float) -> None:
+def quiz(c: Controls, run: Run) -> None:
     """Ask a student for the hidden parameters, and score the guess.
 
-    Asked for is, of each component, the parameter that tells the components apart; ``scale`` is the
-    miss that halves the score.
+    Asked for is, of each component, the parameter that tells the components apart. A miss by the
+    lesson's ``miss``, or by a tenth of the data's standard deviation, halves the score.
     """
     if not c.sealed:
         return
@@ -145,6 +145,7 @@ def quiz(c: Controls, run: Run, *, scale: float) -> None:
         "The components may be named in any order."
     )
     words, truth = run.problem.words, run.problem.sample.truth
+    scale = words.miss or 0.1 * float(run.problem.sample.data.std())
     field, title = words.by, words.quantities[words.by].title
     asked = [column for column in frames.schema(truth, words.names) if column.field == field]
     with st.form(c.key("quiz_form")):

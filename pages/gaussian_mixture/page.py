@@ -1,23 +1,15 @@
 """Gaussian mixture: soft assignment of numbers on a line."""
 
-import numpy as np
 import streamlit as st
 
 from em_ui import sections
 from em_ui.controls import Number
-from em_ui.pictures import charts
 from em_ui.run import fitted
 from pages.gaussian_mixture.problem import MAX_COMPONENTS, SPECS, TYPED, WORDS, problem
-from pages.gaussian_mixture.sections import SECTIONS, findings, picture, stills
+from pages.gaussian_mixture.sections import SECTIONS, findings
 from pages.gaussian_mixture.situations import MISCONCEPTIONS, SITUATIONS
 
-
-def pick() -> None:
-    middle = charts.picked(c.key("picture"), "label")
-    if middle is not None:
-        nearest = np.abs(run.problem.sample.data - float(middle)).argmin()
-        c.set("observation", int(nearest) + 1)
-
+STILLS = (0, 5, 20)  # the article's figure
 
 c = sections.controls_of(
     WORDS,
@@ -48,19 +40,17 @@ st.markdown(
     "and shares."
 )
 run = fitted(problem, c.settings())
-sections.play(
-    c,
-    run,
-    picture(c, run),
-    caption="Bars: values, divided by responsibility; click one to take a value by hand. Coloured "
-    "lines: components. Pink line: their sum."
-    + (" Dashed: the truth. Dotted: with the labels known." if sections.compares(c, run) else ""),
-    on_pick=pick,
-    findings=findings(run),
+caption = (
+    "Bars: values, divided by responsibility; click one to take a value by hand. Coloured lines: "
+    "components. Pink line: their sum."
 )
+if sections.compares(c, run):
+    caption += " Dashed: the truth. Dotted: with the labels known."
+picture = sections.histogram(c, run, value="Value")
+sections.play(c, run, picture, caption=caption, findings=findings(run))
 st.header("The guess, and two later moments")
-sections.in_row(stills(c, run), key=c.key("stills"))
-sections.results(c, run, scale=0.1 * float(run.problem.sample.data.std()))
+sections.in_row(sections.stills(c, run, STILLS, value="Value"), key=c.key("stills"))
+sections.results(c, run)
 
 st.header("The two steps")
 left, right = st.columns(2)

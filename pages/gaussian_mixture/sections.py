@@ -1,105 +1,19 @@
-"""What only the page of the Gaussian mixture has: its picture, findings, K-Means beside it."""
+"""What only the page of the Gaussian mixture has: its findings, and K-Means beside it."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import streamlit as st
 
 from em_core import KMeans, KMeansParams, Status, fit, match_components
 from em_core.models.gaussian import log_density
+from em_ui import sections
 from em_ui.controls import Controls
-from em_ui.pictures import charts, frames
-from em_ui.run import Run, budget, cached, count
-from em_ui.sections import (
-    Drawing,
-    bracketed,
-    chosen,
-    compares,
-    convergence,
-    formula,
-    hard_against_soft,
-    hill,
-    not_the_best,
-    other_number,
-    sections_of,
-    significant,
-)
+from em_ui.run import Run, budget, cached
+from em_ui.sections import convergence, hard_against_soft, hill
 
-STILLS = (0, 5, 20)  # the article's figure
-BINS, CURVE_POINTS = 60, 200
 EMPTY = 0.1  # values; a component with less has none
-
-
-class Tables(NamedTuple):
-    """What the picture draws, and the same at some moments."""
-
-    bars: pa.Table
-    steps: pa.Table
-    references: dict[str, pa.Table]
-    stills: dict[int, dict[str, pa.Table]]
-
-
-@cached
-def tables(run: Run) -> Tables:
-    """Return the bars of the histogram, and the parameters with the grid of their curves."""
-    density, edges = np.histogram(run.problem.sample.data, bins=BINS, density=True)
-    bars = frames.divided_bars(
-        run.problem.model,
-        run.trace,
-        run.problem.words.names,
-        middles=(edges[:-1] + edges[1:]) / 2,
-        half_width=(edges[1] - edges[0]) / 2,
-        heights=density,
-        digits=1,
-    )
-    grid = {
-        "low": edges[0],
-        "high": edges[-1],
-        "step": (edges[-1] - edges[0]) / CURVE_POINTS,
-        "top": 1.2 * density.max(),
-    }
-    references = {
-        name: frames.extend(getattr(run.frames, name), **grid) for name in ("truth", "labelled")
-    }
-    steps = frames.extend(run.frames.steps, **grid)
-    stills = {
-        at: {"bars": frames.still(bars, at), "steps": frames.still(steps, at)}
-        for at in sorted({min(at, run.frames.last) for at in STILLS})
-    }
-    return Tables(bars, steps, references, stills)
-
-
-def picture(c: Controls, run: Run) -> Drawing:
-    """Return the histogram divided by responsibility, with the densities."""
-    drawn, truth = tables(run), compares(c, run)
-    return Drawing(
-        "Histogram shared between the components, and their densities",
-        charts.densities("Value", "Component", truth=truth),
-        {"bars": drawn.bars, "steps": drawn.steps} | (drawn.references if truth else {}),
-        f"Histogram of {count(run.problem.n, 'value')}, each bar divided by responsibility, with "
-        f"the density of each of {count(len(run.names), 'component')} and their sum"
-        + (", and the true density" if truth else ""),
-    )
-
-
-def stills(c: Controls, run: Run) -> list[Drawing]:
-    """Return the picture at the guess and at two later moments."""
-    drawn, truth = tables(run), compares(c, run)
-    drawings = []
-    for at, moment in drawn.stills.items():
-        words = f"after {count(at, 'iteration')}"
-        drawings.append(
-            Drawing(
-                words.capitalize() if at else "Initial guess",
-                charts.densities("Value", "Component", bound=False, truth=truth),
-                moment | (drawn.references if truth else {}),
-                "Histogram, component densities and their sum "
-                + (words if at else "at the initial guess"),
-            )
-        )
-    return drawings
 
 
 def findings(run: Run) -> Iterator[str]:
@@ -118,13 +32,13 @@ def findings(run: Run) -> Iterator[str]:
         )
     if run.settings["weights"] and run.problem.n * weights.min() < EMPTY:
         yield "A component has lost all its values. Start it closer to the data."
-    yield from not_the_best(run)
-    yield from other_number(run)
+    yield from sections.not_the_best(run)
+    yield from sections.other_number(run)
 
 
 def draw_by_hand(c: Controls, run: Run) -> None:
     """Write one value's numbers into the formulas, and the sums that they go into."""
-    at, i = chosen(c, run)
+    at, i = sections.chosen(c, run)
     model, data, params = run.problem.model, run.problem.sample.data, run.steps[at].params
     x, r = data[i], model.e_step(data[i : i + 1], params).responsibilities[0]
     density = np.exp(log_density(x, params.means, params.stds))
@@ -135,20 +49,20 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     )
     lines = []
     for k, name in enumerate(run.names):
-        mean, std = bracketed(params.means[k], 2), f"{params.stds[k]:.2f}"
+        mean, std = sections.bracketed(params.means[k], 2), f"{params.stds[k]:.2f}"
         lines += [
             rf"\mathcal N_{name} &= \frac{{1}}{{{std}\sqrt{{2\pi}}}}"
             rf"\,e^{{-\frac{{({x:.4f} - {mean})^2}}{{2\cdot {std}^2}}}}",
-            rf"&= {significant(density[k])}",
+            rf"&= {sections.significant(density[k])}",
             rf"\pi_{name}\,\mathcal N_{name} &= {params.weights[k]:.3f}\cdot "
-            rf"{significant(density[k])} = {significant(joint[k])}",
+            rf"{sections.significant(density[k])} = {sections.significant(joint[k])}",
         ]
-    formula(lines)
+    sections.formula(lines)
     hard = r"\;\rightarrow\;" if run.problem.hard else "="
-    formula(
+    sections.formula(
         [
-            rf"r_{run.names[k]} &= \frac{{{significant(joint[k])}}}"
-            rf"{{{significant(joint.sum())}}} {hard} {r[k]:.3f}"
+            rf"r_{run.names[k]} &= \frac{{{sections.significant(joint[k])}}}"
+            rf"{{{sections.significant(joint.sum())}}} {hard} {r[k]:.3f}"
             for k in range(len(joint))
         ]
     )
@@ -170,7 +84,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
                 rf"\pi_{name} &= \frac{{{counts[k]:.2f}}}{{{len(data)}}} = "
                 rf"{update.weights[k]:.3f}"
             )
-    formula(lines)
+    sections.formula(lines)
     if run.settings["floor"] and (update.stds <= run.settings["floor"]).any():
         st.caption(
             f"A standard deviation below the smallest, {run.settings['floor']:g}, is raised."
@@ -219,7 +133,7 @@ def draw_convergence(c: Controls, run: Run) -> None:
     convergence.draw(c, run, caveat=caveat)
 
 
-SECTIONS = sections_of(
+SECTIONS = sections.sections_of(
     by_hand=draw_by_hand,
     hard_against_soft=draw_versus,
     hill=draw_hill,

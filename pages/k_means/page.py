@@ -3,18 +3,10 @@
 import streamlit as st
 
 from em_ui import sections
-from em_ui.pictures import charts
 from em_ui.run import fitted
 from pages.k_means.problem import SPECS, TYPED, WORDS, problem
-from pages.k_means.sections import SECTIONS, findings, movement, picture
+from pages.k_means.sections import SECTIONS, findings
 from pages.k_means.situations import MISCONCEPTIONS, SITUATIONS
-
-
-def pick() -> None:
-    point = charts.picked(c.key("picture"), "observation")
-    if point is not None:
-        c.set("observation", int(point))
-
 
 c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=("spread",))
 with c.sidebar():
@@ -37,23 +29,15 @@ st.markdown(
     "find if one had the other."
 )
 run = fitted(problem, c.settings())
-drawing = picture(c, run)
-drawn, n = len(drawing.datasets["points"]), run.problem.n
+picture = sections.plane(c, run, title="Points in the colour and shape of their nearest centroid")
+drawn, n = len(picture.datasets["points"]), run.problem.n
 caption = "Large marks: centroids, with their paths. Click a point to take it by hand."
 if sections.compares(c, run):
     caption += " Grey crosses: true centres; upright, the means of the true clusters."
 if drawn < n:
     caption += f" Drawn: a fixed random sample of {drawn:,} of the {n:,} points; the fit uses all."
-sections.play(
-    c,
-    run,
-    drawing,
-    caption=caption,
-    on_pick=pick,
-    findings=findings(run),
-    extra=[movement(run)],
-)
-sections.results(c, run, scale=0.1 * float(run.problem.sample.data.std()))
+sections.play(c, run, picture, caption=caption, findings=findings(run))
+sections.results(c, run)
 
 st.header("The two steps")
 left, right = st.columns(2)

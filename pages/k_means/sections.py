@@ -1,72 +1,19 @@
-"""What only the page of K-Means has: its picture, its findings, and the limit of soft clusters."""
+"""What only the page of K-Means has: its findings, and the limit of soft clusters."""
 
 from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 import streamlit as st
 
 from em_core.numerics import posterior
+from em_ui import sections
 from em_ui.controls import Controls
-from em_ui.pictures import charts, frames
-from em_ui.run import DRAWING, Run, cached, count, stream
-from em_ui.sections import (
-    Drawing,
-    bracketed,
-    chosen,
-    compares,
-    formula,
-    moment,
-    not_the_best,
-    other_number,
-    sections_of,
-    standing,
-)
+from em_ui.run import Run
 from pages import lesson
 from pages.k_means.problem import NAMES
 
 SOFTNESS = (2.0, 1.0, 0.5, 0.25, 0.1)  # standard deviations, relative to the clusters' own
-
-
-@cached
-def points(run: Run) -> dict[str, pa.Table]:
-    """Return the points that are drawn, each with its cluster at every iteration, and the frame."""
-    data = run.problem.sample.data
-    drawn = frames.sample_rows(len(data), stream(run.settings["data_seed"], DRAWING))
-    x, y = data[drawn].T
-    assigned = frames.assigned(run.problem.model, data[drawn], run.trace, NAMES)
-    seen = np.concatenate([data, *(step.params.centroids for step in run.steps)])
-    (x_low, y_low), (x_high, y_high) = seen.min(axis=0)[:, None], seen.max(axis=0)[:, None]
-    frame = {"x_low": x_low, "x_high": x_high, "y_low": y_low, "y_high": y_high}
-    table = {"x": x, "y": y, "observation": drawn + 1, "assigned": assigned}
-    return {"points": frames.arrow(table), "frame": frames.arrow(frame)}
-
-
-def picture(c: Controls, run: Run) -> Drawing:
-    """Return the points, the centroids and their paths."""
-    tables = {**points(run), "steps": run.frames.steps}
-    truth = compares(c, run)
-    if truth:
-        tables |= {"truth": run.frames.truth, "labelled": run.frames.labelled}
-    return Drawing(
-        "Points in the colour and shape of their nearest centroid",
-        charts.scatter(truth=truth),
-        tables,
-        f"{count(len(tables['points']), 'point')} in {count(len(run.names), 'cluster')}, with the "
-        "paths of the centroids from the initial guess"
-        + (", and the true centres as crosses" if truth else ""),
-    )
-
-
-def movement(run: Run) -> Drawing:
-    """Return the chart of how far each centroid moved."""
-    return Drawing(
-        "How far each centroid moved",
-        charts.movement("Distance moved"),
-        {"steps": run.frames.steps},
-        f"Distance that each centroid moved in each of {run.frames.last} iterations",
-    )
 
 
 def findings(run: Run) -> Iterator[str]:
@@ -79,25 +26,25 @@ def findings(run: Run) -> Iterator[str]:
             if len(empty) == 1
             else f"Centroids {', '.join(empty)} have no points, so they stay where they are. "
         ) + "Try another start, or k-means++."
-    yield from not_the_best(run, hint=", or k-means++, which spreads the start out")
-    yield from other_number(run)
+    yield from sections.not_the_best(run, hint=", or k-means++, which spreads the start out")
+    yield from sections.other_number(run)
 
 
 def draw_by_hand(c: Controls, run: Run) -> None:
     """Write one point's numbers into the formulas, and the sums that they go into."""
-    at, i = chosen(c, run)
+    at, i = sections.chosen(c, run)
     model, data = run.problem.model, run.problem.sample.data
     (x, y), centroids = data[i], run.steps[at].params.centroids
     distances = ((data[i] - centroids) ** 2).sum(axis=1)
     nearest = int(model.e_step(data[i : i + 1], run.steps[at].params).responsibilities.argmax())
     st.markdown(f"**E-step.** Point {i + 1} lies at ({x:.4f}, {y:.4f}).")
-    formula(
+    sections.formula(
         [
             line
             for k, (cx, cy) in enumerate(centroids)
             for line in (
-                rf"\lVert x - c_{NAMES[k]} \rVert^2 &= ({x:.4f} - {bracketed(cx)})^2",
-                rf"&\quad + ({y:.4f} - {bracketed(cy)})^2",
+                rf"\lVert x - c_{NAMES[k]} \rVert^2 &= ({x:.4f} - {sections.bracketed(cx)})^2",
+                rf"&\quad + ({y:.4f} - {sections.bracketed(cy)})^2",
                 rf"&= {distances[k]:.4f}" + (r"\quad\text{(nearest)}" if k == nearest else ""),
             )
         ]
@@ -108,7 +55,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     counts, deviations = statistics  # from the centroids before the step
     sums = deviations + counts[:, None] * centroids
     st.markdown(f"**M-step.** Added up over all {len(data):,} points:")
-    formula(
+    sections.formula(
         [
             line
             for k in range(len(new))
@@ -140,7 +87,7 @@ def soft_limit(run: Run, at: int, i: int) -> pd.DataFrame:
 
 def draw_versus(c: Controls, run: Run) -> None:
     """Draw hard assignment beside soft."""
-    at, i = standing(c, run)
+    at, i = sections.standing(c, run)
     st.markdown(
         "K-Means is a Gaussian mixture whose variance shrinks to zero. Put a round Gaussian of "
         "width σ around each centroid, all with equal weight. A point’s share in each is"
@@ -151,7 +98,7 @@ def draw_versus(c: Controls, run: Run) -> None:
     )
     st.markdown(
         f"As σ shrinks, the nearest centroid takes all. Here it is for point {i + 1}, at "
-        f"{moment(at)}:"
+        f"{sections.moment(at)}:"
     )
     table = soft_limit(run, at, i)
     st.dataframe(
@@ -169,7 +116,7 @@ def draw_versus(c: Controls, run: Run) -> None:
     )
 
 
-SECTIONS = sections_of(
+SECTIONS = sections.sections_of(
     by_hand=draw_by_hand,
     hard_against_soft={"draw": draw_versus, "follows": True},
 )

@@ -16,7 +16,7 @@ GROUPS = ("Women", "Men")
 # Two equal groups at mean ± 0.7 sd, each with the rest of the variance, have together the mean
 # and the standard deviation of the one group.
 SEPARATION = 0.7
-BINS, CURVE_POINTS = 40, 200
+BINS = 40
 
 SPECS = {
     "mean": Number("True mean μ (cm)", 170.0, 100.0, 250.0, 1.0, slider=True),
@@ -69,12 +69,7 @@ def two_groups(mean: float, std: float, size: int, seed: int) -> dict[str, pa.Ta
             "share": frames.pack(np.ones((1, 2 * BINS))),
         }
     )
-    grid = {
-        "low": edges[0],
-        "high": edges[-1],
-        "step": (edges[-1] - edges[0]) / CURVE_POINTS,
-        "top": 1.2 * sum(counts).max() / (size * width),
-    }
+    grid = frames.curve_grid(edges, sum(counts).max() / (size * width))
     return {
         "bars": bars,
         "bars together": frames.extend(bars.drop_columns("component"), component="Adults"),

@@ -10,14 +10,14 @@ from em_core.numerics import Array
 from em_ui.controls import Controls
 from em_ui.pictures import charts, frames
 from em_ui.sections import Drawing, hill
-from pages.maximum_likelihood.problem import CURVE_POINTS, two_groups
+from pages.maximum_likelihood.problem import two_groups
 
 
 def fit_drawings(heights: Array, bars: pa.Table, guess: Estimate, best: Estimate) -> list[Drawing]:
     """Return the histogram with both curves, and the hill with both points."""
     spots = {"Your guess": guess, "Maximum likelihood": best}
     loss = float(np.diff([gaussian.log_likelihood(heights, *e) for e in spots.values()])[0])
-    x = np.linspace(heights.min(), heights.max(), CURVE_POINTS)
+    x = np.linspace(heights.min(), heights.max(), frames.CURVE_POINTS)
     densities = [np.exp(gaussian.log_density(x, *estimate)) for estimate in spots.values()]
     curves = frames.arrow(
         {

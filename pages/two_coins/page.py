@@ -26,28 +26,20 @@ st.markdown(
     "Nobody notes which coin it was."
 )
 run = fitted(problem, c.settings())
-outlines = (
-    " Dashed: under the true coins. Dotted: with the coins known."
-    if run.problem.truth_known
-    else " Dashed and dotted: with the coins known."
+caption = (
+    "Bars: trials, divided by responsibility; click one to take its first trial by hand. Solid "
+    "line: trials expected under the current coins."
 )
-sections.play(
-    c,
-    run,
-    sections.outcomes(
-        c,
-        run,
-        run.settings["tosses"] + 1,
-        "Trials by number of heads, shared between the coins",
-        "Heads",
-    ),
-    caption="Bars: trials, divided by responsibility; click one to take its first trial by hand. "
-    "Solid line: trials expected under the current coins."
-    + (outlines if sections.compares(c, run) else ""),
-    on_pick=lambda: sections.pick_outcome(c, run),
-    findings=findings(run),
-)
-sections.results(c, run, scale=0.1)
+if sections.compares(c, run):
+    caption += (
+        " Dashed: under the true coins. Dotted: with the coins known."
+        if run.problem.truth_known
+        else " Dashed and dotted: with the coins known."
+    )
+title = "Trials by number of heads, shared between the coins"
+picture = sections.outcomes(c, run, run.settings["tosses"] + 1, title=title, outcome="Heads")
+sections.play(c, run, picture, caption=caption, findings=findings(run))
+sections.results(c, run)
 
 st.header("The two steps")
 st.markdown(

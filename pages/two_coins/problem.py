@@ -24,6 +24,7 @@ WORDS = Words(
         "heads_prob": Quantity("Heads probability", "θ", ".3f"),
         "weights": Quantity("Mixing weight", "π", ".3f"),
     },
+    miss=0.1,
 )
 
 

@@ -8,20 +8,11 @@ import streamlit as st
 
 from em_core import BinomialParams, Status
 from em_core.models.binomial_mixture import fit_grid
+from em_ui import sections
 from em_ui.controls import Controls
 from em_ui.pictures import charts, frames
 from em_ui.run import Run, budget, cached
-from em_ui.sections import (
-    chosen,
-    formula,
-    hard_against_soft,
-    hill,
-    many_starts,
-    moment,
-    not_the_best,
-    sections_of,
-    standing,
-)
+from em_ui.sections import hard_against_soft, hill, many_starts
 
 LISTED_TRIALS = 1_000
 SAME = 1e-6  # heads probabilities closer than this are one
@@ -74,7 +65,7 @@ def findings(run: Run) -> Iterator[str]:
     if empty:
         yield "One coin has no trials left, so it stays where it is. Start it closer to the data."
     if not equal:
-        yield from not_the_best(run)
+        yield from sections.not_the_best(run)
         if run.order[0] == 1 and finite:
             yield (
                 "EM has given the coins each other’s names. The likelihood does not know the "
@@ -99,15 +90,15 @@ def attributed(run: Run, iteration: int) -> pa.Table:
 
 def draw_attribution(c: Controls, run: Run) -> None:
     """Draw each trial's weights and attributed heads and tails, and the sums they go into."""
-    at, _ = standing(c, run)
+    at, _ = sections.standing(c, run)
     if not np.isfinite(run.steps[at].objective):
         st.markdown(
             "A trial here is impossible under both coins, so it cannot be shared between them."
         )
         return
     st.markdown(
-        f"Here is the E-step at **{moment(at)}**, trial by trial. With *One step by hand* open, "
-        "the table follows the player."
+        f"Here is the E-step at **{sections.moment(at)}**, trial by trial. With *One step by hand* "
+        "open, the table follows the player."
     )
     table = attributed(run, at)
     st.dataframe(
@@ -119,14 +110,14 @@ def draw_attribution(c: Controls, run: Run) -> None:
             name: st.column_config.NumberColumn(format="%d" if j < 3 else "%.3f")
             for j, name in enumerate(table.column_names)
         },
-        alt=f"Weights and attributed heads and tails of each trial at {moment(at)}",
+        alt=f"Weights and attributed heads and tails of each trial at {sections.moment(at)}",
     )
     if run.problem.n > LISTED_TRIALS:
         st.caption(
             f"The first {LISTED_TRIALS:,} of {run.problem.n:,} trials. The sums are over all."
         )
     st.markdown("Each coin’s heads, summed over all trials, divided by its heads and tails:")
-    formula(sums(run, at, weights=False))
+    sections.formula(sums(run, at, weights=False))
 
 
 def sums(run: Run, at: int, *, weights: bool) -> list[str]:
@@ -149,7 +140,7 @@ def sums(run: Run, at: int, *, weights: bool) -> list[str]:
 
 def draw_by_hand(c: Controls, run: Run) -> None:
     """Write one trial's numbers into the formulas, and the sums that they go into."""
-    at, i = chosen(c, run)
+    at, i = sections.chosen(c, run)
     theta, pi = run.steps[at].params.heads_prob, run.steps[at].params.weights
     h = int(run.problem.sample.data[i])
     t = run.settings["tosses"] - h
@@ -166,7 +157,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     rule = r"\Rightarrow\text{hard: }" if run.problem.hard else "="
     for k, coin in enumerate(run.names):
         w = shares[k]
-        formula(
+        sections.formula(
             [
                 rf"w_{coin} &= \frac{{{terms[k]}}}{{{terms[0]} + {terms[1]}}}",
                 rf"&{rule} {w:.3f}",
@@ -175,7 +166,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
             ]
         )
     st.markdown(f"**M-step.** Added up over all {run.problem.n:,} trials:")
-    formula(sums(run, at, weights=run.settings["weights"]))
+    sections.formula(sums(run, at, weights=run.settings["weights"]))
 
 
 def draw_versus(c: Controls, run: Run) -> None:
@@ -242,7 +233,7 @@ def draw_starts(c: Controls, run: Run) -> None:
         )
 
 
-SECTIONS = sections_of(
+SECTIONS = sections.sections_of(
     by_hand=draw_by_hand,
     hard_against_soft=draw_versus,
     hill=draw_hill,

@@ -17,14 +17,9 @@ with c.sidebar():
 st.title("Calls at two shops")
 st.markdown("**Which shop was called?** Each day the calls at one of two shops were counted.")
 run = fitted(problem, c.settings())
-outcomes = int(run.problem.sample.data.max()) + 1
-sections.play(
-    c,
-    run,
-    sections.outcomes(c, run, outcomes, "Days by number of calls", "Calls"),
-    caption="Bars: days, divided by responsibility.",
-    on_pick=lambda: sections.pick_outcome(c, run),
-    findings=findings(run),
-)
-sections.results(c, run, scale=1.0)
+most = int(run.problem.sample.data.max())
+picture = sections.outcomes(c, run, most + 1, title="Days by number of calls", outcome="Calls")
+caption = "Bars: days, divided by responsibility."
+sections.play(c, run, picture, caption=caption, findings=findings(run))
+sections.results(c, run)
 sections.more(c, run, MISCONCEPTIONS)

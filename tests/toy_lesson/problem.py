@@ -1,11 +1,11 @@
 """The controls of the lesson, and the problem that they set."""
 
 import numpy as np
-from toy_lesson.model import PoissonMixture, PoissonParams, guess_from_points
 
 from em_ui import controls
 from em_ui.controls import Number, Switch
 from em_ui.run import Problem, Quantity, Settings, Words, data_entropy, literal, pose
+from toy_lesson.model import PoissonMixture, PoissonParams, guess_from_points
 
 WORDS = Words(
     title="Calls at two shops",
