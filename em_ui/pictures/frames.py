@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from em_core.engine import Mixture, Model, Params, Trace
+from em_core.engine import Trace
+from em_core.model import Mixture, Model, Params
 from em_ui.pictures.charts import SHARE_DIGITS
 
 DRAWN_POINTS = 2_000

@@ -14,7 +14,8 @@ import streamlit as st
 
 from em_core.data.blocks import Blocks, prepare
 from em_core.diagnostics import same_solutions
-from em_core.engine import Model, Params, Sample, Status, Trace, expectations, fit, fit_labelled
+from em_core.engine import Status, Trace, expectations, fit, fit_labelled
+from em_core.model import Model, Params, Sample
 from em_core.numerics import match_components
 from em_ui.pictures import frames
 

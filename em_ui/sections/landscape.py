@@ -10,7 +10,8 @@ import pyarrow as pa
 import streamlit as st
 
 from em_core.diagnostics import lower_bound
-from em_core.engine import Params, iterate, objective_of
+from em_core.engine import iterate, objective_of
+from em_core.model import Params
 from em_ui.pictures import charts, frames
 from em_ui.run.compute import Run, turn
 from em_ui.sections.sections import Drawing, Objective

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from em_core.engine import Params
+from em_core.model import Params
 from em_core.models.hard import HardEM
 from em_ui.controls.page import Controls
 from em_ui.run.compute import Run

@@ -10,7 +10,7 @@ import streamlit as st
 
 from em_core import GaussianMixture, GaussianParams, HardEM, KMeans, KMeansParams, Status, fit
 from em_core.models.gaussian import log_density
-from em_core.models.gaussian_mixture import guess_from_points, guess_integers, simulate
+from em_core.models.gaussian_mixture import guess_from_points, guess_integers
 from em_core.numerics import equal_weights, match_components
 from em_ui.controls import page as controls
 from em_ui.controls.page import Choice, Controls, Number, Situation, Switch
@@ -221,7 +221,9 @@ def simulation(s: SimpleNamespace) -> tuple[list[list[Any]], list[int]]:
 def problem(settings: dict[str, Any]) -> Problem:
     s = SimpleNamespace(**settings)
     fields, entropy = simulation(s)
-    sample = simulate(*fields, rng=np.random.default_rng(entropy))
+    means, sds, sizes = fields
+    truth = GaussianParams(means, sds, np.array(sizes) / sum(sizes))
+    sample = GaussianMixture().simulate(truth, sizes, rng=np.random.default_rng(entropy))
     find = s.find or s.k
     method = GUESSES.get(s.guess, guess_from_points)
 
@@ -516,12 +518,15 @@ def draw_code(c: Controls, run: Run, settings: dict[str, Any], objective: Object
     (means, sds, sizes), entropy = simulation(SimpleNamespace(**settings))
     data_lines = [
         f"rng = np.random.default_rng({entropy})",
-        f"data = simulate({means}, {sds}, {sizes}, rng=rng).data",
+        f"truth = GaussianParams({means}, {sds}, np.array({sizes}) / {sum(sizes)})",
+        f"data = GaussianMixture().simulate(truth, {sizes}, rng=rng).data",
     ]
     take_away.code(
         c,
         run,
-        take_away.script(run, title="Gaussian mixture", data=data_lines, simulator="simulate"),
+        take_away.script(
+            run, title="Gaussian mixture", data=data_lines, simulator="GaussianMixture"
+        ),
         pd.DataFrame({"value": run.problem.sample.data}),
     )
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import streamlit as st
 
 from em_core import KMeans, KMeansParams
-from em_core.models.kmeans import guess_from_points, guess_plus_plus, guess_uniform, simulate
+from em_core.models.kmeans import draw_centres, guess_from_points, guess_plus_plus, guess_uniform
 from em_core.numerics import posterior
 from em_ui.controls import page as controls
 from em_ui.controls.page import Choice, Controls, Number, Situation
@@ -149,7 +149,8 @@ def simulation(s: SimpleNamespace) -> tuple[list[int], list[float], list[int]]:
 def problem(settings: dict[str, Any]) -> Problem:
     s = SimpleNamespace(**settings)
     sizes, spreads, entropy = simulation(s)
-    sample = simulate(sizes, spread=spreads, rng=np.random.default_rng(entropy))
+    rng = np.random.default_rng(entropy)
+    sample = KMeans().simulate(draw_centres(s.k, rng=rng), sizes, rng=rng, spread=spreads)
     find = s.find or s.k
     method = GUESSES.get(s.guess, guess_from_points)
 
@@ -336,12 +337,13 @@ def draw_code(c: Controls, run: Run, settings: dict[str, Any], objective: Object
     sizes, spreads, entropy = simulation(SimpleNamespace(**settings))
     data_lines = [
         f"rng = np.random.default_rng({entropy})",
-        f"data = simulate({sizes}, spread={spreads}, rng=rng).data",
+        f"centres = draw_centres({len(sizes)}, rng=rng)",
+        f"data = KMeans().simulate(centres, {sizes}, rng=rng, spread={spreads}).data",
     ]
     take_away.code(
         c,
         run,
-        take_away.script(run, title="K-Means", data=data_lines, simulator="simulate"),
+        take_away.script(run, title="K-Means", data=data_lines, simulator="draw_centres"),
         pd.DataFrame(run.problem.sample.data, columns=["x", "y"]),
     )
 

@@ -4,8 +4,8 @@ import numpy as np
 import pyarrow as pa
 
 from em_core import GaussianMixture, GaussianParams, fit_labelled
-from em_core.engine import Array
-from em_core.models import gaussian, gaussian_mixture
+from em_core.models import gaussian
+from em_core.numerics import Array
 from em_ui.controls import page as controls
 from em_ui.controls.page import Number, Situation, Switch
 from em_ui.pictures import frames
@@ -62,7 +62,8 @@ def two_groups(mean: float, std: float, size: int, seed: int) -> dict[str, pa.Ta
     means = mean + SEPARATION * std * np.array([-1, 1])
     stds = np.full(2, std * np.sqrt(1 - SEPARATION**2))
     sizes = [size - size // 2, size // 2]
-    sample = gaussian_mixture.simulate(means, stds, sizes, rng=stream(seed, DATA, 1))
+    truth = GaussianParams(means, stds, np.array(sizes) / size)
+    sample = GaussianMixture().simulate(truth, sizes, rng=stream(seed, DATA, 1))
     known = fit_labelled(GaussianMixture(), sample.data, sample.labels, sample.truth)
     mean_, std_ = gaussian.maximum_likelihood(sample.data)
     together = GaussianParams([mean_], [std_], [1])

@@ -14,7 +14,6 @@ from em_core.models.binomial_mixture import (
     fit_grid,
     guess_uniform,
     published_trials,
-    simulate,
 )
 from em_ui.controls import page as controls
 from em_ui.controls.page import Choice, Controls, Number, Situation, Switch
@@ -163,7 +162,7 @@ def problem(settings: dict[str, Any]) -> Problem:
     else:
         truth, entropy = simulation(s)
         rng = np.random.default_rng(entropy)
-        sample = simulate(truth, n_tosses=s.tosses, n_trials=s.trials, rng=rng)
+        sample = BinomialMixture(s.tosses).simulate(truth, s.trials, rng=rng)
 
     def guess(rng: np.random.Generator) -> BinomialParams:
         return guess_uniform(sample.data, 2, rng=rng)
@@ -537,10 +536,10 @@ def draw_code(c: Controls, run: Run, settings: dict[str, Any], objective: Object
         else [
             f"rng = np.random.default_rng({entropy})",
             f"truth = {take_away.literal(truth)}",
-            f"data = simulate(truth, n_tosses={n_tosses}, n_trials={n}, rng=rng).data",
+            f"data = BinomialMixture({n_tosses}).simulate(truth, {n}, rng=rng).data",
         ]
     )
-    simulator = "published_trials" if settings["data"] == PUBLISHED else "simulate"
+    simulator = "published_trials" if settings["data"] == PUBLISHED else "BinomialMixture"
     take_away.code(
         c,
         run,
