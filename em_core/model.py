@@ -152,16 +152,16 @@ class Params:
         A row holds the component's entries in all parameters of one component axis; of those with
         more, where components meet, its own entry and the others in order of size.
         """
-        own = np.arange(self.n_components)
-        rows = [np.empty((len(own), 0))]
+        k, rows = self.n_components, []
+        own = np.arange(k)
         for _, array, axes in self._parts():
             if len(axes) == 1:
-                rows.append(np.moveaxis(array, axes[0], 0).reshape(len(own), -1))
+                rows.append(np.moveaxis(array, axes[0], 0))
             elif axes:
                 rows.append(np.moveaxis(array, axes, range(len(axes)))[(own,) * len(axes)])
-                for axis in axes:
-                    rows.append(np.sort(np.moveaxis(array, axis, 0).reshape(len(own), -1)))
-        return np.hstack([row.reshape(len(own), -1) for row in rows])
+                by_axis = (np.moveaxis(array, axis, 0).reshape(k, -1) for axis in axes)
+                rows += [np.sort(others) for others in by_axis]
+        return np.hstack([row.reshape(k, -1) for row in rows]) if k else np.empty((0, 0))
 
     def __eq__(self, other: object) -> bool:
         if type(other) is not type(self):

@@ -6,6 +6,7 @@ blocks are added up in the order of the rows. Rows that belong together stay tog
 so with ``independent_rows = False``.
 """
 
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -85,12 +86,25 @@ def visit(
     cut: bool,
 ) -> Iterator[Result]:
     """Yield ``function(rows, counts)`` of each block of an array, which is one unless it is cut."""
+    _keep_freed_memory()
     if not cut or len(part) <= BLOCK_ROWS:
         yield function(part, counts)
         return
     for start in range(0, len(part), BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
         yield function(part[rows], None if counts is None else counts[rows])
+
+
+@functools.cache
+def _keep_freed_memory() -> None:
+    """Make glibc's malloc keep the memory of freed arrays, once in a process.
+
+    It hands freed arrays back to the system until it has seen a large one go, and the page faults
+    of new ones then take most of a fit's time. This shows it a large one that nobody touches.
+    Measured on a Gaussian mixture of 30,000 values and 8 components, 20 iterations, in a process
+    that has fitted nothing larger: 20 ms with it, 73 ms without.
+    """
+    np.empty(2**22 - 2**12)
 
 
 def independent_rows(model: Any) -> bool:
