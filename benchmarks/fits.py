@@ -102,7 +102,8 @@ def gaussian(n: int, k: int, iterations: int) -> Line:
     """Return a mixture of overlapping components from a start that is a little off."""
     rng = np.random.default_rng(1)
     means, stds = np.linspace(-10, 30, k), np.linspace(3, 6, k)
-    data = gaussian_mixture.simulate(means, stds, [n // k] * k, rng=rng).data
+    truth = GaussianParams(means, stds, np.full(k, 1 / k))
+    data = GaussianMixture().simulate(truth, [n // k] * k, rng=rng).data
     start = GaussianParams(means + 1, stds * 1.5, np.full(k, 1 / k))
     column = data[:, None]
 
@@ -152,7 +153,7 @@ def coins(n: int, iterations: int) -> Line:
     """Return two coins."""
     truth = BinomialParams([0.6, 0.2], [0.5, 0.5])
     rng = np.random.default_rng(1)
-    data = binomial_mixture.simulate(truth, n_tosses=10, n_trials=n, rng=rng).data
+    data = BinomialMixture(10).simulate(truth, n, rng=rng).data
     start, looped = BinomialParams([0.8, 0.7], [0.5, 0.5]), data[:LOOPED].tolist()
     times = iterations if n <= 1_000 else 1
 
@@ -186,9 +187,8 @@ def restarts(model: str, n: int, k: int, iterations: int) -> Line:
     """Return 200 fits from data points drawn at random."""
     rng = np.random.default_rng(1)
     if model == "gaussian":
-        data = gaussian_mixture.simulate(
-            np.linspace(-10, 30, k), np.linspace(3, 6, k), [n // k] * k, rng=rng
-        ).data
+        truth = GaussianParams(np.linspace(-10, 30, k), np.linspace(3, 6, k), np.full(k, 1 / k))
+        data = GaussianMixture().simulate(truth, [n // k] * k, rng=rng).data
         inits = [gaussian_mixture.guess_from_points(data, k, rng=rng) for _ in range(RESTARTS)]
         ours = functools.partial(
             fit_restarts, GaussianMixture(min_std=0.1), data, inits, tol=0, max_iter=iterations
@@ -208,7 +208,8 @@ def restarts(model: str, n: int, k: int, iterations: int) -> Line:
         )
         title, work = "200 restarts: Gaussian", RESTARTS * len(data) * iterations
     else:
-        data = kmeans.simulate([n // k] * k, spread=3, rng=rng).data
+        centres = kmeans.draw_centres(k, rng=rng)
+        data = KMeans().simulate(centres, [n // k] * k, rng=rng, spread=3).data
         inits = [kmeans.guess_from_points(data, k, rng=rng) for _ in range(RESTARTS)]
         ours = functools.partial(fit_restarts, KMeans(), data, inits, tol=0, max_iter=iterations)
         theirs = functools.partial(
@@ -231,7 +232,7 @@ def grid(n: int) -> Line:
     """Return the map of starts, and 200 single fits on the same data."""
     rng = np.random.default_rng(1)
     truth = BinomialParams([0.6, 0.2], [0.5, 0.5])
-    data = binomial_mixture.simulate(truth, n_tosses=10, n_trials=n, rng=rng).data
+    data = BinomialMixture(10).simulate(truth, n, rng=rng).data
     side = np.linspace(0.005, 0.995, GRID)
     starts = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
     chosen = starts[rng.choice(len(starts), RESTARTS, replace=False)]

@@ -14,11 +14,6 @@ array([0.7967, 0.5197])
 """
 
 from em_core.engine import (
-    EStep,
-    Mixture,
-    Model,
-    Params,
-    Sample,
     Status,
     Step,
     Trace,
@@ -28,11 +23,14 @@ from em_core.engine import (
     fit_restarts,
     iterate,
 )
+from em_core.model import EStep, Mixture, Model, Params, Sample, component_axes
 from em_core.models.binomial_mixture import BinomialMixture, BinomialParams
 from em_core.models.gaussian_mixture import GaussianMixture, GaussianParams
 from em_core.models.hard import HardEM
 from em_core.models.kmeans import KMeans, KMeansParams
 from em_core.numerics import match_components
+
+__version__ = "0.2.0"
 
 __all__ = [
     "BinomialMixture",
@@ -51,6 +49,7 @@ __all__ = [
     "Step",
     "Trace",
     "best",
+    "component_axes",
     "fit",
     "fit_labelled",
     "fit_restarts",

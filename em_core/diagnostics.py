@@ -17,7 +17,8 @@ from typing import Any
 import numpy as np
 
 from em_core.data.blocks import prepare
-from em_core.engine import Data, Model, ParamsT, StatisticsT, Status, Trace, expectations
+from em_core.engine import Data, Status, Trace, expectations
+from em_core.model import Model, Params, ParamsT, StatisticsT
 from em_core.numerics import Array, match_components
 
 # Steps shorter than this, relative to the parameters, are rounding, and so is their ratio.
@@ -64,7 +65,7 @@ def linear_rate(trace: Trace[Any]) -> float:
     """Return the measured rate of convergence: by what factor the steps shrink at the end.
 
     Near the limit, EM's error shrinks by a constant factor in each iteration, and so does its step.
-    The factor is the largest fraction of information that the hidden labels take away (Dempster,
+    The factor is the largest fraction of information that the hidden data take away (Dempster,
     Laird and Rubin 1977, section 4): near 0 it is fast, near 1 slow.
 
     Returns
@@ -73,12 +74,7 @@ def linear_rate(trace: Trace[Any]) -> float:
         Ratio of the last two steps that are longer than rounding error; not a number if there are
         fewer than two.
     """
-    flat = np.array(
-        [
-            np.concatenate([array.ravel() for array in step.params.arrays().values()])
-            for step in trace.steps
-        ]
-    )
+    flat = np.array([step.params.vector() for step in trace.steps])
     lengths = np.linalg.norm(np.diff(flat, axis=0), axis=1)
     scale = np.abs(flat[-1]).max()
     measurable = np.flatnonzero(lengths > _RATE_FLOOR * scale)
@@ -109,21 +105,45 @@ def same_solutions(traces: Sequence[Trace[Any]], *, rtol: float = 1e-3) -> list[
         finite = traces[i].status is not Status.NON_FINITE and np.isfinite(objective)
         return not finite, -objective if finite else 0.0
 
-    found: list[tuple[Array, Array, Array]] = []
+    found: list[_Solution] = []
     numbers = [0] * len(traces)
     for i in sorted(range(len(traces)), key=rank):
-        arrays = traces[i].final.params.arrays().values()
-        scale = np.concatenate([np.full(a[0].size, np.abs(a).max() or 1.0) for a in arrays])
-        columns = np.column_stack([a.reshape(len(a), -1) for a in arrays])
-        for number, (known, ordered, unit) in enumerate(found):
-            ours = columns / unit
-            # Column by column first: that is quick, and most runs that differ already differ here.
-            if not np.abs(np.sort(ours, axis=0) - ordered).max() <= rtol:
-                continue
-            if np.abs(ours[match_components(ours, known)] - known).max() <= rtol:
+        params = traces[i].final.params
+        rows = params.by_component()
+        for number, known in enumerate(found):
+            if known.is_that_of(params, rows, rtol):
                 numbers[i] = number
                 break
         else:
             numbers[i] = len(found)
-            found.append((columns / scale, np.sort(columns / scale, axis=0), scale))
+            found.append(_Solution(params))
     return numbers
+
+
+class _Solution:
+    """Parameters that others are compared with, each in units of the largest of its kind."""
+
+    def __init__(self, params: Params) -> None:
+        units = type(params)(
+            **{name: np.full_like(a, np.abs(a).max() or 1.0) for name, a in params.arrays().items()}
+        )
+        self.units, self.row_units = units.vector(), units.by_component()
+        self.vector = params.vector() / self.units
+        self.rows = params.by_component() / self.row_units
+        self.sorted = np.sort(self.rows, axis=0)
+
+    def is_that_of(self, params: Params, rows: Array, rtol: float) -> bool:
+        """Return whether parameters, with these rows by component, are these but for the order."""
+        if rows.shape != self.rows.shape:
+            return False
+        ours = rows / self.row_units
+        # Column by column first: that is quick, and most that differ already differ here.
+        if not _furthest(np.sort(ours, axis=0), self.sorted) <= rtol:
+            return False
+        if params.n_components:
+            params = params.relabel(match_components(ours, self.rows))
+        return _furthest(params.vector() / self.units, self.vector) <= rtol
+
+
+def _furthest(ours: Array, theirs: Array) -> float:
+    return float(np.abs(ours - theirs).max(initial=0.0))

@@ -7,186 +7,31 @@ data via the EM algorithm", JRSS B 39, 1977):
 * E-step: under the current parameters, the *expected sufficient statistics* of the complete data.
 * M-step: maximum likelihood from those statistics, as if they had been observed.
 
-A :class:`Model` supplies the two steps. The functions here walk the data, add the statistics up,
-and decide when to stop. The statistics are sums over observations, so the data are taken in blocks
-(:mod:`em_core.data.blocks`), and only the sums are kept.
+A :class:`em_core.model.Model` supplies the two steps. The functions here walk the data, add the
+statistics up, and decide when to stop. The statistics are sums over observations, so the data are
+taken in blocks (:mod:`em_core.data.blocks`), and only the sums are kept.
 """
 
-import functools
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import count
-from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar, cast
+from typing import Any, Generic, Self
 
 import numpy as np
 import numpy.typing as npt
 
+from em_core.checks import all_finite, as_array, as_integer, check_not_negative
 from em_core.data.blocks import Blocks, OnCluster, prepare
-from em_core.numerics import (
-    ROUNDING,
-    Array,
-    all_finite,
-    as_array,
-    as_integer,
-    check_not_negative,
-)
+from em_core.model import Mixture, Model, Params, ParamsT, Sample, StatisticsT
+from em_core.numerics import ROUNDING, Array
 
 # What fit takes: an array, or several that are loaded one after another, or data on a cluster.
 Data = npt.ArrayLike | Sequence[npt.NDArray[Any]] | OnCluster | Blocks
 
 # A sum over observations is known to about this accuracy per term. A smaller fall is rounding.
 _SUM_ACCURACY = 1e-12
-
-
-@dataclass(frozen=True, eq=False)
-class Params:
-    """Parameters of a model: named arrays whose first axis is the component.
-
-    Subclasses only declare the fields. Values are copied to read-only float arrays, so a step of
-    a trace cannot be changed from outside.
-
-    Raises
-    ------
-    ValueError
-        If a field cannot be read as an array of numbers, or the fields differ in length.
-    """
-
-    def __post_init__(self) -> None:
-        lengths = {}
-        for name in _names(type(self)):  # type: ignore[arg-type] # a class has a hash
-            given = getattr(self, name)
-            try:
-                if np.iscomplexobj(given):
-                    raise TypeError
-                array = np.array(given, dtype=float)
-            except (TypeError, ValueError, OverflowError):
-                raise ValueError(f"{name} must be an array of numbers, got {given!r}") from None
-            if array.ndim == 0:
-                raise ValueError(
-                    f"{name} must have one entry per component, got the value {given!r}"
-                )
-            array.flags.writeable = False
-            object.__setattr__(self, name, array)
-            lengths[name] = len(array)
-        if len(set(lengths.values())) > 1:
-            raise ValueError(f"all parameters must have one entry per component, got {lengths}")
-
-    @property
-    def n_components(self) -> int:
-        """Number of components, K."""
-        return len(next(iter(self.arrays().values())))
-
-    def arrays(self) -> dict[str, Array]:
-        """Return the parameter arrays by name."""
-        names = _names(type(self))  # type: ignore[arg-type] # a class has a hash
-        return {name: getattr(self, name) for name in names}
-
-    def relabel(self, order: npt.ArrayLike) -> Self:
-        """Return the same parameters with component ``order[j]`` in place ``j``.
-
-        Raises
-        ------
-        ValueError
-            If ``order`` does not name each component once.
-        """
-        index = as_array("order", order)
-        if sorted(index.ravel().tolist()) != list(range(self.n_components)):
-            raise ValueError(
-                f"order must name each component from 0 to {self.n_components - 1} once, "
-                f"got {order!r}"
-            )
-        index = index.astype(int)
-        return type(self)(**{name: array[index] for name, array in self.arrays().items()})
-
-    def __eq__(self, other: object) -> bool:
-        if type(other) is not type(self):
-            return NotImplemented
-        mine, theirs = self.arrays(), other.arrays()
-        return all(np.array_equal(mine[name], theirs[name]) for name in mine)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
-@functools.cache
-def _names(kind: type[Any]) -> tuple[str, ...]:
-    return tuple(field.name for field in fields(kind))
-
-
-class EStep(NamedTuple):
-    """What the E-step finds at the parameters it was given.
-
-    Attributes
-    ----------
-    responsibilities : ndarray, shape (n, K)
-        ``responsibilities[i, k]`` is p(z_i = k | x_i, params); rows sum to one. One-hot for
-        winner-takes-all assignment.
-    objective : float
-        What EM climbs, at exactly these parameters, in nats: the log-likelihood, or for K-Means
-        minus the inertia (in squared units of the data).
-    """
-
-    responsibilities: Array
-    objective: float
-
-
-ParamsT = TypeVar("ParamsT", bound=Params)
-StatisticsT = TypeVar("StatisticsT", bound=tuple[Any, ...])
-
-
-class Sample(NamedTuple, Generic[ParamsT]):
-    """Simulated data together with what is hidden in real life.
-
-    Attributes
-    ----------
-    data : ndarray, shape (n,) or (n, d)
-        The observations.
-    labels : ndarray of int, shape (n,)
-        The component that produced each observation.
-    truth : Params
-        The parameters they were drawn from.
-    """
-
-    data: npt.NDArray[Any]
-    labels: npt.NDArray[np.int64]
-    truth: ParamsT
-
-
-class Model(Protocol[ParamsT, StatisticsT]):
-    """The three functions that make a model, and a check at the door.
-
-    A model is a frozen dataclass of hyper-parameters. It never holds data or results.
-    """
-
-    def check(self, data: npt.NDArray[Any], params: ParamsT) -> None:
-        """Raise ValueError unless ``data`` and ``params`` fit the model and each other."""
-
-    def e_step(self, data: npt.NDArray[Any], params: ParamsT) -> EStep:
-        """Return the responsibilities under ``params``, and the objective of ``params``."""
-
-    def statistics(
-        self, data: npt.NDArray[Any], params: ParamsT, responsibilities: Array
-    ) -> StatisticsT:
-        """Return the expected sufficient statistics: a tuple of sums over the rows of ``data``."""
-
-    def m_step(self, statistics: StatisticsT, previous: ParamsT) -> ParamsT:
-        """Return the maximum likelihood parameters for these statistics."""
-
-    def expected_objective(
-        self, statistics: StatisticsT, params: ParamsT, previous: ParamsT
-    ) -> float:
-        """Return what the M-step maximizes over ``params``, up to a constant: Q.
-
-        ``previous`` are the parameters with which the statistics were taken.
-        """
-
-
-class Mixture(Model[ParamsT, StatisticsT], Protocol[ParamsT, StatisticsT]):
-    """A model with densities, so that its E-step is Bayes' rule."""
-
-    def log_joint(self, data: npt.NDArray[Any], params: ParamsT) -> Array:
-        """Return log p(x_i, z_i = k | params), shape (n, K)."""
 
 
 class Status(StrEnum):
@@ -207,12 +52,31 @@ class Step(Generic[ParamsT]):
     objective: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Trace(Generic[ParamsT]):
-    """The history of a run. ``steps[0]`` is the initial guess; ``steps[t]`` follows t updates."""
+    """The history of a run, and what one can do with its end.
+
+    Two traces are equal if their steps and their status are.
+
+    Attributes
+    ----------
+    steps : tuple of Step
+        ``steps[0]`` is the initial guess; ``steps[t]`` follows t updates.
+    status : Status
+        Why the run stopped.
+    model : Model, optional
+        What was fitted. Without it nothing can be predicted, scored or drawn.
+    n_observations : float, optional
+        Number of observations, each as often as it was counted.
+    explanation : str
+        What the model says of an objective that is not finite; empty otherwise.
+    """
 
     steps: tuple[Step[ParamsT], ...]
     status: Status
+    model: Any = field(default=None, compare=False)
+    n_observations: float | None = field(default=None, compare=False)
+    explanation: str = field(default="", compare=False)
 
     @property
     def final(self) -> Step[ParamsT]:
@@ -246,9 +110,7 @@ class Trace(Generic[ParamsT]):
             ),
             Status.NON_FINITE: (
                 f"Stopped at iteration {self.n_iter}: the objective is no longer a finite number. "
-                "Either a component has collapsed onto a single value, where its density is "
-                "infinite, or an observation is impossible under every component. Start from "
-                "another guess, or set a floor for the standard deviations if the model has one."
+                + (self.explanation or "Start from another guess.")
             ),
             Status.DECREASED: (
                 f"Stopped at iteration {self.n_iter}: the objective fell, which EM never does. "
@@ -256,56 +118,227 @@ class Trace(Generic[ParamsT]):
             ),
         }[self.status]
 
+    def __repr__(self) -> str:
+        updates = f"{self.n_iter} update" + "s" * (self.n_iter != 1)
+        return f"Trace({self.status}, {updates}, objective {self.final.objective:.6g})"
+
     def relabel(self, order: npt.ArrayLike) -> Self:
-        """Return the same history with component ``order[j]`` in place ``j`` at every step."""
-        return replace(
-            self,
-            steps=tuple(replace(step, params=step.params.relabel(order)) for step in self.steps),
+        """Return the same history with component ``order[j]`` in place ``j`` at every step.
+
+        Raises
+        ------
+        ValueError
+            If ``order`` does not name each component once, or there are no components.
+        """
+        steps = tuple(replace(step, params=step.params.relabel(order)) for step in self.steps)
+        explanation = self.explanation and _explain(self.model, steps[-1].params)
+        return replace(self, steps=steps, explanation=explanation)
+
+    def predict(self, data: npt.ArrayLike) -> Array:
+        """Return the responsibilities of the components for data, under the final parameters.
+
+        Parameters
+        ----------
+        data : array_like, shape (n,) or (n, d)
+            Observations, in one array: those that were fitted, or new ones.
+
+        Returns
+        -------
+        ndarray, shape (n, K)
+            Rows sum to one. ``predict(data).argmax(axis=1)`` are labels.
+
+        Raises
+        ------
+        ValueError
+            If the data do not fit the model, or what was fitted is no mixture.
+        """
+        mixture = _as_mixture("predict", self._known_model("predict"))
+        array = as_array("data", data)
+        mixture.check(array, self.final.params)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            return mixture.e_step(array, self.final.params).responsibilities
+
+    def score(self, data: Data) -> float:
+        """Return the objective of the final parameters per observation of ``data``.
+
+        On data that were held out it says how well the parameters foretell them.
+
+        Parameters
+        ----------
+        data
+            As for :func:`fit`.
+
+        Returns
+        -------
+        float
+            In nats (K-Means: minus squared units of the data).
+
+        Raises
+        ------
+        ValueError
+            If the data do not fit the model.
+        """
+        model = self._known_model("score")
+        blocks = prepare(model, data, self.final.params)
+        return objective_of(model, blocks, self.final.params) / blocks.n
+
+    def sample(self, n: int, *, rng: np.random.Generator, **settings: Any) -> Sample[ParamsT]:
+        """Draw ``n`` observations from the final parameters, the component of each at random.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        rng : numpy.random.Generator
+            Source of randomness.
+        **settings
+            What the model's ``simulate`` needs to be told beyond, as K-Means the ``spread``.
+
+        Raises
+        ------
+        ValueError
+            If ``n`` is not a positive whole number, ``rng`` is no generator, or the model has no
+            ``simulate``.
+        """
+        model, size = self._known_model("sample"), as_integer("n", n, minimum=1)
+        if not hasattr(model, "simulate"):
+            raise ValueError(f"sample asks for a model with a simulate, got {model!r}")
+        drawn: Sample[ParamsT] = model.simulate(self.final.params, size, rng=rng, **settings)
+        return drawn
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of free parameters that were estimated.
+
+        Raises
+        ------
+        ValueError
+            If the model does not say.
+        """
+        model = self._known_model("n_parameters")
+        if not hasattr(model, "n_parameters"):
+            raise ValueError(f"n_parameters asks for a model that counts them, got {model!r}")
+        return int(model.n_parameters(self.final.params))
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion, 2 p - 2 l: of two models, the smaller is better.
+
+        p is the number of parameters and l the log-likelihood (Akaike, "A new look at the
+        statistical model identification", IEEE Trans. Automatic Control 19, 1974).
+
+        Raises
+        ------
+        ValueError
+            If the objective is no log-likelihood, or the number of parameters is not known.
+        """
+        return 2 * self.n_parameters - 2 * self._log_likelihood("aic")
+
+    @property
+    def bic(self) -> float:
+        """Bayesian information criterion, p log(n) - 2 l: of two models, the smaller is better.
+
+        p is the number of parameters, n that of observations and l the log-likelihood (Schwarz,
+        "Estimating the dimension of a model", Annals of Statistics 6, 1978).
+
+        Raises
+        ------
+        ValueError
+            If the objective is no log-likelihood, or p or n are not known.
+        """
+        log_likelihood = self._log_likelihood("bic")
+        if self.n_observations is None:
+            raise ValueError("bic asks for the number of observations, which this trace has not")
+        return self.n_parameters * math.log(self.n_observations) - 2 * log_likelihood
+
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the history as columns, for example for ``pandas.DataFrame(trace.columns())``.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (n_iter + 1,)
+            ``iteration``; every parameter by its name, such as ``means[0]`` or
+            ``centroids[0,1]``; ``objective``; and ``gain`` in objective over the step before, not
+            a number for the initial guess.
+        """
+        objectives = self.objectives
+        with np.errstate(invalid="ignore"):
+            gain = np.diff(objectives, prepend=np.nan)
+        return {
+            "iteration": np.array([step.iteration for step in self.steps]),
+            **dict(
+                zip(
+                    self.final.params.entry_names(),
+                    np.array([step.params.vector() for step in self.steps]).T,
+                    strict=True,
+                )
+            ),
+            "objective": objectives,
+            "gain": gain,
+        }
+
+    def _known_model(self, asking: str) -> Any:
+        if self.model is None:
+            raise ValueError(f"{asking} asks for the model, which this trace was made without")
+        return self.model
+
+    def _log_likelihood(self, asking: str) -> float:
+        model = self._known_model(asking)
+        if not getattr(model, "objective_is_log_likelihood", True):
+            raise ValueError(
+                f"{asking} asks for a log-likelihood, which the objective of {model!r} is not"
+            )
+        return self.final.objective
+
+
+def _explain(model: Any, params: Params) -> str:
+    """Return what the model says of parameters whose objective is not finite, if it does."""
+    why = getattr(model, "why_not_finite", None)
+    return why(params) if why else ""
+
+
+def _as_mixture(asking: str, model: Any) -> Mixture[Any, Any]:
+    """Return the model, or raise ValueError unless it is a mixture."""
+    if not isinstance(model, Mixture):
+        raise ValueError(
+            f"{asking} asks for a Mixture, whose observations have labels, got {model!r}"
         )
+    return model
 
 
 def expectations(
     model: Model[ParamsT, StatisticsT], data: Blocks, params: ParamsT
 ) -> tuple[StatisticsT, float]:
     """Return the statistics and the objective of all data, summed over blocks in a fixed order."""
+    expect: Any = model.expect  # which need not know of counts
 
     def of_block(rows: npt.NDArray[Any], counts: Array | None) -> tuple[StatisticsT, float]:
         # A degenerate component divides by zero here. The step that comes of it says so in its
         # objective, which fit looks at; a warning would say it twice.
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            responsibilities, objective = _e_step(model, rows, counts, params)
-            if counts is not None:
-                responsibilities = responsibilities * counts[:, None]
-            return model.statistics(rows, params, responsibilities), objective
+            found: tuple[StatisticsT, float]
+            found = expect(rows, params) if counts is None else expect(rows, params, counts)
+            return found
 
-    total: StatisticsT | None = None
+    total: Any = None
     objective = 0.0
     for sums, of_rows in data.map(of_block):
         objective += of_rows
-        total = sums if total is None else type(sums)(*map(np.add, total, sums))
+        make = getattr(type(sums), "_make", tuple)  # a named tuple, or just a tuple
+        total = sums if total is None else make(map(np.add, total, sums))
     assert total is not None  # check() refuses empty data
     return total, objective
 
 
-def _e_step(model: Any, rows: npt.NDArray[Any], counts: Array | None, params: ParamsT) -> EStep:
-    # Only a model that tallies its observations need know of counts.
-    found = model.e_step(rows, params) if counts is None else model.e_step(rows, params, counts)
-    return cast(EStep, found)
-
-
 def objective_of(model: Model[ParamsT, StatisticsT], data: Blocks, params: ParamsT) -> float:
     """Return the objective of ``params`` on all data, in nats (K-Means: minus the inertia)."""
-
-    def of_block(rows: npt.NDArray[Any], counts: Array | None) -> float:
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            return _e_step(model, rows, counts, params).objective
-
-    return sum(data.map(of_block))
+    return expectations(model, data, params)[1]
 
 
 def _steps(
     model: Model[ParamsT, StatisticsT], data: Blocks, init: ParamsT
 ) -> Iterator[Step[ParamsT]]:
+    """Yield the steps of EM, which are nothing but the two steps in turn."""
     params = init
     for iteration in count():
         statistics, objective = expectations(model, data, params)
@@ -315,7 +348,11 @@ def _steps(
 
 
 def iterate(
-    model: Model[ParamsT, StatisticsT], data: Data, init: ParamsT
+    model: Model[ParamsT, StatisticsT],
+    data: Data,
+    init: ParamsT,
+    *,
+    counts: npt.ArrayLike | None = None,
 ) -> Iterator[Step[ParamsT]]:
     """Yield the steps of EM one by one, without end.
 
@@ -329,6 +366,10 @@ def iterate(
         array, or a Dask bag of arrays, stays on its cluster (:mod:`em_core.data.dask`).
     init : Params
         The initial guess, which is step 0.
+    counts : array_like, shape (n,), optional
+        How often each row of ``data`` was observed, as in a table of frequencies: as if the row
+        were repeated. Numbers, 0 or larger; they need not be whole. Only for data in one array, and
+        a model whose ``expect`` takes counts.
 
     Returns
     -------
@@ -338,9 +379,9 @@ def iterate(
     Raises
     ------
     ValueError
-        If ``data`` or ``init`` do not fit the model.
+        If ``data`` or ``init`` do not fit the model, or ``counts`` not the data or the model.
     """
-    return _steps(model, prepare(model, data, init), init)
+    return _steps(model, prepare(model, data, init, counts), init)
 
 
 def fit(
@@ -350,6 +391,7 @@ def fit(
     *,
     tol: float = 1e-6,
     max_iter: int = 200,
+    counts: npt.ArrayLike | None = None,
 ) -> Trace[ParamsT]:
     """Run EM from an initial guess until nothing is left to gain.
 
@@ -363,6 +405,8 @@ def fit(
         by more than rounding, which for K-Means is when the assignments repeat.
     max_iter : int, default 200
         Number of updates at the most.
+    counts
+        As for :func:`iterate`. An observation is then one that was counted.
 
     Returns
     -------
@@ -376,7 +420,7 @@ def fit(
     """
     check_not_negative("tol", tol)
     limit = as_integer("max_iter", max_iter, minimum=0)
-    blocks = prepare(model, data, init)
+    blocks = prepare(model, data, init, counts)
     steps: list[Step[ParamsT]] = []
     for step in _steps(model, blocks, init):
         steps.append(step)
@@ -384,11 +428,12 @@ def fit(
         if status is None and step.iteration >= limit:
             status = Status.MAX_ITER
         if status is not None:
-            return Trace(tuple(steps), status)
+            why = _explain(model, step.params) if status is Status.NON_FINITE else ""
+            return Trace(tuple(steps), status, model, blocks.n, why)
     raise AssertionError("the steps ended")  # pragma: no cover - they are endless
 
 
-def _stopped(steps: list[Step[ParamsT]], tol: float, n_observations: int) -> Status | None:
+def _stopped(steps: list[Step[ParamsT]], tol: float, n_observations: float) -> Status | None:
     """Return why a run ends with its latest step, or None while it goes on."""
     step = steps[-1]
     arrays = step.params.arrays().values()
@@ -417,6 +462,7 @@ def fit_restarts(
     *,
     tol: float = 1e-6,
     max_iter: int = 200,
+    counts: npt.ArrayLike | None = None,
 ) -> tuple[Trace[ParamsT], ...]:
     """Run EM from each of several initial guesses.
 
@@ -426,13 +472,14 @@ def fit_restarts(
         raise ValueError(f"inits must be several initial guesses, got one: {inits!r}")
     traces: list[Trace[ParamsT]] = []
     for init in inits:
-        data = prepare(model, data, init)  # the first time; then only the guess is checked
+        data = prepare(model, data, init, counts)  # the first time; then only the guess is checked
+        counts = None
         traces.append(fit(model, data, init, tol=tol, max_iter=max_iter))
     return tuple(traces)
 
 
 def fit_labelled(
-    model: Model[ParamsT, StatisticsT],
+    model: Mixture[ParamsT, StatisticsT],
     data: npt.ArrayLike,
     labels: npt.ArrayLike,
     init: ParamsT,
@@ -444,7 +491,7 @@ def fit_labelled(
 
     Parameters
     ----------
-    model : Model
+    model : Mixture
         Supplies the M-step.
     data : array_like, shape (n,) or (n, d), as the model wants it
         The observations, in one array.
@@ -456,8 +503,9 @@ def fit_labelled(
     Raises
     ------
     ValueError
-        If an argument does not fit the model or the others.
+        If the model is no mixture, or an argument does not fit the model or the others.
     """
+    _as_mixture("fit_labelled", model)
     array, component = as_array("data", data), as_array("labels", labels)
     model.check(array, init)
     if component.shape != array.shape[:1] or component.dtype.kind not in "iu":

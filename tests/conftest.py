@@ -30,6 +30,8 @@ app_test.ScriptCache = cache(app_test.ScriptCache)
 PagesManager.uses_pages_directory = False
 app_test.PagesManager = type("AppPages", (PagesManager,), {})
 
+collect_ignore = ["toy_lesson"]
+
 # The same examples everywhere, however slow the machine: a failure can be seen again.
 settings.register_profile("reproducible", derandomize=True, deadline=None, database=None)
 settings.load_profile("reproducible")

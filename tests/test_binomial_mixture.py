@@ -26,7 +26,6 @@ from em_core.models.binomial_mixture import (
     fit_grid,
     guess_uniform,
     published_trials,
-    simulate,
 )
 
 # Do and Batzoglou's five trials of ten tosses, and their start.
@@ -43,7 +42,7 @@ class BinomialCase:
     def sample(self, rng, n, separation=1.0):
         heads_prob = 0.5 + 0.1 * separation * np.array([-1, 1])
         truth = BinomialParams(heads_prob, self.weights)
-        return simulate(truth, n_tosses=self.n_tosses, n_trials=n, rng=rng)
+        return BinomialMixture(self.n_tosses).simulate(truth, n, rng=rng)
 
     def guess(self, data, rng):
         return guess_uniform(data, 2, rng=rng)
@@ -181,7 +180,7 @@ def test_one_trial_of_the_article():
 @pytest.mark.parametrize("seed", range(3))
 def test_example_of_the_article_comes_close_to_the_truth(seed):
     truth = BinomialParams([0.6, 0.2], [0.5, 0.5])
-    data = simulate(truth, n_tosses=10, n_trials=500, rng=np.random.default_rng(seed)).data
+    data = BinomialMixture(10).simulate(truth, 500, rng=np.random.default_rng(seed)).data
     trace = fit(BinomialMixture(10), data, BinomialParams([0.8, 0.7], [0.5, 0.5]), tol=1e-9)
     assert trace.converged
     # Five standard errors with the coins known, 0.05; not knowing them costs a little more.
@@ -302,7 +301,7 @@ def test_refuses_parameters_that_are_not_probabilities(heads_prob, weights, mess
     with pytest.raises(ValueError, match=message):
         fit(BinomialMixture(10), HEADS, params)
     with pytest.raises(ValueError, match=message):
-        simulate(params, n_tosses=10, n_trials=5, rng=np.random.default_rng(0))
+        BinomialMixture(10).simulate(params, 5, rng=np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("n_tosses", [0, -1, 10.5, 10.0, np.nan, True, "10", None])
@@ -311,24 +310,24 @@ def test_refuses_bad_n_tosses(n_tosses):
     with pytest.raises(ValueError, match=message):
         BinomialMixture(n_tosses)
     with pytest.raises(ValueError, match=message):
-        simulate(START, n_tosses=n_tosses, n_trials=5, rng=np.random.default_rng(0))
+        BinomialMixture(n_tosses).simulate(START, 5, rng=np.random.default_rng(0))
 
 
 def test_n_tosses_may_be_a_numpy_integer():
     assert BinomialMixture(np.int64(10)) == BinomialMixture(10)
 
 
-@pytest.mark.parametrize("n_trials", [0, -5, 2.5, np.nan, True, "5", None])
-def test_simulate_refuses_bad_n_trials(n_trials):
+@pytest.mark.parametrize("size", [0, -5, 2.5, np.nan, True, "5", None])
+def test_simulate_refuses_bad_size(size):
     with pytest.raises(
-        ValueError, match=rf"^n_trials must be a whole number, 1 or larger, got {n_trials!r}"
+        ValueError, match=rf"^size must be a whole number, 1 or larger, got {size!r}"
     ):
-        simulate(START, n_tosses=10, n_trials=n_trials, rng=np.random.default_rng(0))
+        BinomialMixture(10).simulate(START, size, rng=np.random.default_rng(0))
 
 
 def test_simulate_draws_from_the_truth():
     truth = BinomialParams([0.9, 0.3], [0.2, 0.8])
-    data, labels, told = simulate(truth, n_tosses=7, n_trials=20_000, rng=np.random.default_rng(1))
+    data, labels, told = BinomialMixture(7).simulate(truth, 20_000, rng=np.random.default_rng(1))
     assert told == truth
     assert data.shape == labels.shape == (20_000,)
     assert data.dtype.kind == "i"
@@ -360,8 +359,8 @@ def test_guess_refuses_bad_n_components(n_components):
 
 def test_draws_are_driven_by_the_generator():
     rng = np.random.default_rng(3)
-    first, second = (simulate(START, n_tosses=10, n_trials=20, rng=rng) for _ in range(2))
-    again = simulate(START, n_tosses=10, n_trials=20, rng=np.random.default_rng(3))
+    first, second = (BinomialMixture(10).simulate(START, 20, rng=rng) for _ in range(2))
+    again = BinomialMixture(10).simulate(START, 20, rng=np.random.default_rng(3))
     assert np.array_equal(first.data, again.data)
     assert not np.array_equal(first.data, second.data)
     guesses = [guess_uniform(HEADS, 2, rng=np.random.default_rng(seed)) for seed in (4, 4, 5)]
@@ -391,7 +390,7 @@ class TestGrid:
     def test_every_start_goes_as_fit_would_take_it(self, estimate_weights, tol):
         model = BinomialMixture(10, estimate_weights=estimate_weights)
         truth = BinomialParams([0.6, 0.2], [0.3, 0.7])
-        data = simulate(truth, n_tosses=10, n_trials=300, rng=np.random.default_rng(1)).data
+        data = BinomialMixture(10).simulate(truth, 300, rng=np.random.default_rng(1)).data
         starts = np.random.default_rng(2).uniform(size=(40, 2))
         grid = assert_goes_as_fit(model, data, starts, [0.4, 0.6], tol=tol, max_iter=500)
         assert grid.converged.any()
@@ -497,7 +496,7 @@ class TestGrid:
         data = HEADS
         if trials == "of the page":
             truth = BinomialParams([0.6, 0.2], [0.5, 0.5])
-            data = simulate(truth, n_tosses=10, n_trials=500, rng=np.random.default_rng(1)).data
+            data = BinomialMixture(10).simulate(truth, 500, rng=np.random.default_rng(1)).data
         model, side = BinomialMixture(10), np.linspace(0, 1, 101)
         starts = np.array([(a, b) for a in side for b in side])
         some = np.random.default_rng(6).choice(starts, 200, replace=False)

@@ -1,6 +1,5 @@
-"""Data in blocks: several threads, several arrays, equal observations put together."""
+"""Data in blocks: one array or several, equal observations put together, rows counted."""
 
-import threading
 import tracemalloc
 from itertools import islice
 
@@ -65,28 +64,26 @@ class Files:
         return array
 
 
-class TestThreads:
-    @problems
-    def test_their_number_does_not_change_a_bit(self, monkeypatch, name):
-        monkeypatch.setattr(blocks, "n_threads", 1)
-        alone = steps_of(*PROBLEMS[name])
-        for n_threads in (2, 3, 16):
-            monkeypatch.setattr(blocks, "n_threads", n_threads)
-            assert steps_of(*PROBLEMS[name]) == alone
+class TestVisit:
+    def test_goes_by_blocks_in_the_order_of_the_rows(self):
+        data = np.arange(ROWS)
+        seen = list(blocks.visit(lambda rows, _: rows, data, None, cut=True))
+        assert [len(rows) for rows in seen] == [BLOCK_ROWS] * 5 + [7]
+        np.testing.assert_array_equal(np.concatenate(seen), data)
 
-    def test_work_on_their_own_runs_of_blocks(self):
-        data = np.arange(4 * BLOCK_ROWS)
-        seen = blocks.visit(lambda rows, _: (rows[0], threading.get_ident()), data, None, threads=2)
-        assert [start for start, _ in seen] == [BLOCK_ROWS * i for i in range(4)]
-        first, second = {who for _, who in seen[:2]}, {who for _, who in seen[2:]}
-        assert first == {threading.get_ident()}
-        assert len(second) == 1
-        assert first != second
+    def test_counts_go_with_their_rows(self):
+        data = np.arange(ROWS)
+        seen = list(blocks.visit(lambda *both: both, data, 2.0 * data, cut=True))
+        assert len(seen) == 6
+        for rows, counts in seen:
+            np.testing.assert_array_equal(counts, 2 * rows)
+
+    def test_does_not_cut_what_belongs_together(self):
+        (rows,) = blocks.visit(lambda rows, _: rows, np.arange(ROWS), None, cut=False)
+        assert len(rows) == ROWS
 
     @pytest.mark.parametrize("where", [0, ROWS - 1])
-    def test_an_error_in_any_of_them_is_raised(self, monkeypatch, where):
-        monkeypatch.setattr(blocks, "n_threads", 2)
-
+    def test_an_error_in_any_block_is_raised(self, where):
         class Fails(GaussianMixture):
             def e_step(self, data, params):
                 if NUMBERS[where] in data:
@@ -96,8 +93,7 @@ class TestThreads:
         with pytest.raises(ZeroDivisionError, match="here"):
             fit(Fails(), NUMBERS, GAUSSIANS)
 
-    def test_a_collapse_does_not_warn(self, monkeypatch):
-        monkeypatch.setattr(blocks, "n_threads", 2)
+    def test_a_collapse_does_not_warn(self):
         data = np.concatenate([NUMBERS, np.full(ROWS, 9.0)])
         start = GaussianParams([0.0, 9.0], [3.0, 1e-3], [0.5, 0.5])
         assert fit(GaussianMixture(), data, start).status == "non_finite"

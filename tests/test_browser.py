@@ -18,7 +18,8 @@ from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from benchmarks.servers import OURS, Server, serve, stop
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
 from em_core.models.binomial_mixture import published_trials
-from em_ui.controls.page import VIEW
+from em_ui.controls.specs import VIEW
+from em_ui.controls.page import 
 
 pytestmark = pytest.mark.browser
 

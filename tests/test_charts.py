@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from conftest import PREFIXES
 from scipy import stats
+from simulated import clusters as simulate
 
-from em_core.models.kmeans import simulate
 from em_ui.pictures import charts
 from em_ui.run.compute import DATA, stream
 

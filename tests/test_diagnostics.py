@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from simulated import values as simulate
 
 from em_core import (
     BinomialMixture,
@@ -21,7 +22,6 @@ from em_core import (
 )
 from em_core.diagnostics import linear_rate, lower_bound, same_solutions
 from em_core.models import kmeans
-from em_core.models.gaussian_mixture import simulate
 
 HEADS = np.array([5, 9, 8, 4, 7])
 COINS = BinomialMixture(10)

@@ -10,7 +10,6 @@ from contract import for_many_seeds
 from em_core import (
     BinomialMixture,
     BinomialParams,
-    EStep,
     GaussianMixture,
     GaussianParams,
     KMeans,
@@ -51,11 +50,8 @@ class Scripted:
     def check(self, data, params):
         pass
 
-    def e_step(self, data, params):
-        return EStep(np.ones((len(data), 1)), self.objectives[self.index(params)])
-
-    def statistics(self, data, params, responsibilities):
-        return Total(responsibilities.sum())
+    def expect(self, data, params):
+        return Total(len(data)), self.objectives[self.index(params)]
 
     def m_step(self, statistics, previous):
         following = self.index(previous) + 1

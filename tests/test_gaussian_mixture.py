@@ -13,6 +13,7 @@ from contract import (
     for_many_seeds,
     weighted_sums,
 )
+from simulated import values as simulate
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as PeerMixture
 
@@ -21,7 +22,6 @@ from em_core.models.gaussian_mixture import (
     GaussianStatistics,
     guess_from_points,
     guess_integers,
-    simulate,
 )
 
 ONE = GaussianParams([0.0], [1.0], [1.0])
@@ -408,14 +408,14 @@ def test_simulate_draws_from_the_truth():
     [([5, 0], "0"), ([5, -1], "-1"), ([5, 2.5], "2.5"), ([True, True], "True"), ("5", "'5'")],
 )
 def test_simulate_refuses_bad_sizes(sizes, got):
-    with pytest.raises(ValueError, match=rf"^sizes must be a whole number, 1 or larger.*{got}"):
-        simulate([0, 1], [1, 1], sizes, rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match=rf"^size must be a whole number, 1 or larger.*{got}"):
+        GaussianMixture().simulate(TWO, sizes, rng=np.random.default_rng(0))
 
 
 @pytest.mark.parametrize(
     ("means", "stds", "sizes", "message"),
     [
-        ([], [], [], r"^sizes must have one entry per component, got \[\]"),
+        ([], [], [], r"^size must have one entry per component, got \[\]"),
         ([0, 1], [1, 1], [5], r"^all parameters must have one entry per component, got .*: 1"),
         ([0, np.nan], [1, 1], [5, 5], r"^means must be finite, got nan at \[1\]"),
         ([0, 1], [1, 0], [5, 5], r"^stds must be finite and larger than 0, got 0.0 at \[1\]"),

@@ -5,6 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from contract import AffineContract, assert_tuples_close, first_steps, for_many_seeds, weighted_sums
+from simulated import clusters as simulate
 from sklearn.cluster import KMeans as PeerKMeans
 
 from em_core import KMeans, KMeansParams, Sample, Status, fit, iterate
@@ -13,7 +14,6 @@ from em_core.models.kmeans import (
     guess_from_points,
     guess_plus_plus,
     guess_uniform,
-    simulate,
 )
 
 GUESSES = [guess_from_points, guess_plus_plus, guess_uniform]
@@ -218,13 +218,13 @@ def test_simulate_is_driven_by_the_generator():
     ],
 )
 def test_simulate_refuses_bad_sizes(sizes, got):
-    with pytest.raises(ValueError, match=rf"^sizes must be a whole number, 1 or larger.*{got}"):
-        simulate(sizes, spread=1.0, rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match=rf"^size must be a whole number, 1 or larger.*{got}"):
+        KMeans().simulate(KMeansParams([[0.0]] * 2), sizes, rng=np.random.default_rng(0))
 
 
 def test_simulate_refuses_no_sizes():
-    with pytest.raises(ValueError, match=r"^sizes must have one entry per component, got \[\]"):
-        simulate([], spread=1.0, rng=np.random.default_rng(0))
+    with pytest.raises(ValueError, match=r"^size must have one entry per component, got \[\]"):
+        KMeans().simulate(KMeansParams([[0.0]]), [], rng=np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("spread", [0.0, -1.0, np.nan, np.inf])

@@ -24,8 +24,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import gammaln, xlogy
 
-from em_core import EStep, Params, Sample
-from em_core.numerics import check_data, check_vector, check_weights, equal_weights, posterior
+from em_core import Mixture, Params, Sample
+from em_core.checks import check_data, check_vector, check_weights
+from em_core.numerics import equal_weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,7 +41,7 @@ class PoissonStatistics(NamedTuple):
 
 
 @dataclass(frozen=True)
-class PoissonMixture:
+class PoissonMixture(Mixture):
     def check(self, data, params):
         check_data(data, ndim=1)
         check_vector("rates", params.rates)
@@ -51,10 +52,6 @@ class PoissonMixture:
         log_density = xlogy(x, params.rates) - params.rates - gammaln(x + 1)
         with np.errstate(divide="ignore"):
             return log_density + np.log(params.weights / params.weights.sum())
-
-    def e_step(self, data, params):
-        responsibilities, log_evidence = posterior(self.log_joint(data, params))
-        return EStep(responsibilities, float(log_evidence.sum()))
 
     def statistics(self, data, params, responsibilities):
         return PoissonStatistics(responsibilities.sum(axis=0), data @ responsibilities)

@@ -7,6 +7,7 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 import pytest
+import simulated
 from conftest import PREFIXES, SECTIONS
 from scipy import stats
 
@@ -294,7 +295,7 @@ class TestKMeans:
         sizes = [200, *[round(200 * s["rest_size"])] * (k - 1)]
         spreads = s["spread"] * np.array([1, *[s["rest_spread"]] * (k - 1)])
         entropy = [6, DATA, 12] if s["student"] else [6, DATA]
-        sample = kmeans.simulate(sizes, spread=spreads, rng=np.random.default_rng(entropy))
+        sample = simulated.clusters(sizes, spread=spreads, rng=np.random.default_rng(entropy))
         start = kmeans.guess_from_points(
             sample.data, k, rng=stream(s["guess_seed"], GUESS, s["start"])
         )
@@ -327,7 +328,7 @@ class TestKMeans:
 
     def test_as_many_centroids_as_one_looks_for(self, visit):
         page = visit("k_means", km_find="5", km_max_iter="100")
-        sample = kmeans.simulate([200] * 3, spread=1.0, rng=stream(6, DATA))
+        sample = simulated.clusters([200] * 3, spread=1.0, rng=stream(6, DATA))
         start = kmeans.guess_from_points(sample.data, 5, rng=stream(1, GUESS, 1))
         trace = fit(KMeans(), sample.data, start, tol=0, max_iter=100)
         np.testing.assert_array_equal(page.table["inertia"], -trace.objectives)
@@ -348,7 +349,7 @@ class TestKMeans:
     def test_many_points_are_sampled_for_the_picture_alone(self, visit):
         page = visit("k_means", km_k="3", km_size="1000")
         drawn = page.charts[0].data["points"]
-        data = kmeans.simulate([1000] * 3, spread=1.0, rng=stream(6, DATA)).data
+        data = simulated.clusters([1000] * 3, spread=1.0, rng=stream(6, DATA)).data
         assert len(drawn) == 2_000
         everything = {tuple(point) for point in data}
         assert {tuple(point) for point in drawn[["x", "y"]].to_numpy()} <= everything
@@ -404,7 +405,7 @@ class TestTwoCoins:
         s = {name: page.value(name) for name in page.shown()}
         truth = BinomialParams([0.6, 0.2], [s["share_a"], 1 - s["share_a"]])
         entropy = [1, DATA, s["student"]] if s["student"] else [1, DATA]
-        sample = binomial_mixture.simulate(
+        sample = simulated.trials(
             truth,
             n_tosses=s["tosses"],
             n_trials=s["trials"],
@@ -476,7 +477,7 @@ class TestGaussianMixture:
         s = {name: page.value(name) for name in page.shown()}
         k = s["k"]
         entropy = [s["data_seed"], DATA] + ([s["student"]] if s["student"] else [])
-        sample = gaussian_mixture.simulate(
+        sample = simulated.values(
             *([s[f"{field}{i}"] for i in range(1, k + 1)] for field in ("mean", "sd", "size")),
             rng=np.random.default_rng(entropy),
         )
@@ -597,7 +598,7 @@ class TestMaximumLikelihood:
         assert curve.component == "Adults"
         page.set(labels=True)
         spread = 10 * np.sqrt(1 - 0.7**2)
-        sample = gaussian_mixture.simulate(
+        sample = simulated.values(
             [163.0, 177.0], [spread, spread], [500, 500], rng=stream(1, DATA, 1)
         )
         women, men = (sample.data[sample.labels == k] for k in (0, 1))
@@ -706,7 +707,7 @@ class TestAdvice:
 
     def test_poor_optimum_says_how_much_is_missed(self, visit):
         page = visit("k_means", km_start="5")
-        sample = kmeans.simulate([200] * 3, spread=1.0, rng=stream(6, DATA))
+        sample = simulated.clusters([200] * 3, spread=1.0, rng=stream(6, DATA))
         from_truth = fit(KMeans(), sample.data, sample.truth, tol=0, max_iter=100)
         assert f"falls to {-from_truth.final.objective:,.1f}." in page.advice[0]
 

@@ -7,6 +7,7 @@ import re
 import numpy as np
 import pandas as pd
 import pytest
+import simulated
 from conftest import PREFIXES, SECTIONS
 from scipy import stats
 
@@ -45,17 +46,15 @@ def coins(n=500, student=None):
     entropy = [1, DATA] + ([student] if student else [])
     truth = BinomialParams([0.6, 0.2], [0.5, 0.5])
     rng = np.random.default_rng(entropy)
-    return binomial_mixture.simulate(truth, n_tosses=10, n_trials=n, rng=rng)
+    return simulated.trials(truth, n_tosses=10, n_trials=n, rng=rng)
 
 
 def blobs():
-    return kmeans.simulate([200] * 3, spread=1.0, rng=stream(6, DATA))
+    return simulated.clusters([200] * 3, spread=1.0, rng=stream(6, DATA))
 
 
 def line():
-    return gaussian_mixture.simulate(
-        [-10, 30, 3], [3, 7, 5], [1000, 1000, 1000], rng=stream(1, DATA)
-    )
+    return simulated.values([-10, 30, 3], [3, 7, 5], [1000, 1000, 1000], rng=stream(1, DATA))
 
 
 def in_order(trace, truth):
@@ -184,7 +183,7 @@ class TestTwoCoinsByHand:
     @pytest.mark.parametrize(("at", "trial"), [(0, 1), (4, 321), (499, 500)])
     def test_with_weights(self, weighted, at, trial):
         truth = BinomialParams([0.6, 0.2], [0.25, 0.75])
-        data = binomial_mixture.simulate(truth, n_tosses=10, n_trials=500, rng=stream(1, DATA)).data
+        data = simulated.trials(truth, n_tosses=10, n_trials=500, rng=stream(1, DATA)).data
         model = BinomialMixture(10, estimate_weights=True)
         trace = fit(model, data, BinomialParams([0.8, 0.7], [0.5, 0.5]), max_iter=100)
         weighted.stand(iter=at)
@@ -304,7 +303,7 @@ class TestKMeansByHand:
 
     def test_drawn_points_of_many_know_their_number(self, visit):
         page = visit("k_means", km_size="1000")
-        data = kmeans.simulate([1000] * 3, spread=1.0, rng=stream(6, DATA)).data
+        data = simulated.clusters([1000] * 3, spread=1.0, rng=stream(6, DATA)).data
         drawn = page.charts[0].data["points"]
         np.testing.assert_array_equal(data[drawn["observation"] - 1], drawn[["x", "y"]])
 

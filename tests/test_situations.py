@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import simulated
 from conftest import PREFIXES
 from scipy import stats
 
@@ -19,7 +20,7 @@ from em_core import (
     fit_labelled,
 )
 from em_core.diagnostics import linear_rate
-from em_core.models import binomial_mixture, gaussian, gaussian_mixture, kmeans
+from em_core.models import gaussian
 from em_core.models.binomial_mixture import fit_grid
 from em_ui.run.compute import DATA, stream
 
@@ -93,7 +94,7 @@ def tops_loss(heights, means, stds):
 
 def coins(true_a=0.6, true_b=0.2, n=500, seed=1):
     truth = BinomialParams([true_a, true_b], [0.5, 0.5])
-    return binomial_mixture.simulate(truth, n_tosses=10, n_trials=n, rng=stream(seed, DATA))
+    return simulated.trials(truth, n_tosses=10, n_trials=n, rng=stream(seed, DATA))
 
 
 class TestTwoCoins:
@@ -232,7 +233,7 @@ class TestTwoCoins:
 
 
 def blobs(sizes=(200, 200, 200), spread=1.0):
-    return kmeans.simulate(sizes, spread=spread, rng=stream(6, DATA))
+    return simulated.clusters(sizes, spread=spread, rng=stream(6, DATA))
 
 
 def centroids(page, iteration=-1):
@@ -334,7 +335,7 @@ class TestKMeans:
 
 
 def line(means=(-10, 30, 3), sds=(3, 7, 5), sizes=(1000, 1000, 1000)):
-    return gaussian_mixture.simulate(means, sds, sizes, rng=stream(1, DATA))
+    return simulated.values(means, sds, sizes, rng=stream(1, DATA))
 
 
 def mixture(page):
@@ -387,7 +388,7 @@ class TestGaussianMixture:
         assert linear_rate(limit) > 0.95
         errors = []
         for student in range(1, 17):
-            theirs = gaussian_mixture.simulate(
+            theirs = simulated.values(
                 [163, 177], [7, 7], [1000, 1000], rng=np.random.default_rng([1, DATA, student])
             )
             end = fit(self.model, theirs.data, theirs.truth, tol=1e-8, max_iter=300).final.params

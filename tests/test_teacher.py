@@ -9,6 +9,7 @@ from itertools import permutations
 import numpy as np
 import pandas as pd
 import pytest
+import simulated
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ from em_core import (
     fit_labelled,
     match_components,
 )
-from em_core.models import binomial_mixture, gaussian_mixture, kmeans
+from em_core.models import gaussian_mixture, kmeans
 from em_ui.run.compute import DATA, GUESS, stream
 
 few = settings(max_examples=12, phases=(Phase.explicit, Phase.generate))
@@ -58,16 +59,16 @@ def set_up(name):
 def run_of(name):
     """Return the run that the page is set up for, from em_core alone."""
     if name == "k_means":
-        sample = kmeans.simulate([150] * 3, spread=1.3, rng=stream(6, DATA))
+        sample = simulated.clusters([150] * 3, spread=1.3, rng=stream(6, DATA))
         model, tol, limit = KMeans(), 0, 100
         start = kmeans.guess_from_points(sample.data, 3, rng=stream(1, GUESS, 1))
     elif name == "two_coins":
         truth = BinomialParams([0.63, 0.27], [0.35, 0.65])
-        sample = binomial_mixture.simulate(truth, n_tosses=10, n_trials=500, rng=stream(1, DATA))
+        sample = simulated.trials(truth, n_tosses=10, n_trials=500, rng=stream(1, DATA))
         model, tol, limit = BinomialMixture(10, estimate_weights=True), 1e-6, 100
         start = BinomialParams([0.8, 0.7], [0.5, 0.5])
     else:
-        sample = gaussian_mixture.simulate(
+        sample = simulated.values(
             [-11.372, 30, 4.567], [3.187, 7, 5], [917, 1000, 400], rng=stream(1, DATA)
         )
         model, tol, limit = GaussianMixture(0.05), 1e-6, 20
@@ -303,7 +304,7 @@ class TestStudentLink:
         assert page.at.query_params["tc_quiz"] == token
         assert "true_a" not in page.shown()
         truth = BinomialParams([0.63, 0.27], [0.35, 0.65])
-        data = binomial_mixture.simulate(truth, n_tosses=10, n_trials=500, rng=stream(1, DATA)).data
+        data = simulated.trials(truth, n_tosses=10, n_trials=500, rng=stream(1, DATA)).data
         start = BinomialParams([0.8, 0.7], [0.5, 0.5])
         trace = fit(BinomialMixture(10), data, start, tol=1e-6, max_iter=100)
         np.testing.assert_array_equal(page.table["log-likelihood"], trace.objectives)
@@ -311,7 +312,7 @@ class TestStudentLink:
     def test_student_number_gives_other_data_of_the_same_truth(self, as_student):
         page = as_student("two_coins", student="4")
         truth = BinomialParams([0.63, 0.27], [0.35, 0.65])
-        data = binomial_mixture.simulate(
+        data = simulated.trials(
             truth, n_tosses=10, n_trials=500, rng=np.random.default_rng([1, DATA, 4])
         ).data
         bars = page.charts[0].data["bars"]
@@ -487,7 +488,7 @@ class TestDamagedSeal:
             for n in ("true_a", "true_b", "share_a")
         }
         truth = BinomialParams([s["true_a"], s["true_b"]], [s["share_a"], 1 - s["share_a"]])
-        data = binomial_mixture.simulate(truth, n_tosses=10, n_trials=500, rng=stream(1, DATA)).data
+        data = simulated.trials(truth, n_tosses=10, n_trials=500, rng=stream(1, DATA)).data
         bars = page.charts[0].data["bars"]
         counts = bars[bars["component"] == "A"]["height"].to_numpy()
         np.testing.assert_array_equal(counts, np.bincount(data, minlength=11))
@@ -548,7 +549,7 @@ class TestClass:
         page = visit("two_coins", tc_hard="true", tc_teacher="true")
         table = page.section("teacher").frame("each of 5 students")
         truth = BinomialParams([0.6, 0.2], [0.5, 0.5])
-        data = binomial_mixture.simulate(
+        data = simulated.trials(
             truth, n_tosses=10, n_trials=500, rng=np.random.default_rng([1, DATA, 3])
         ).data
         start = BinomialParams([0.8, 0.7], [0.5, 0.5])

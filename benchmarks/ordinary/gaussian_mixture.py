@@ -7,7 +7,7 @@ import shared
 import streamlit as st
 
 from em_core import GaussianMixture, GaussianParams, HardEM, Status, fit
-from em_core.models.gaussian_mixture import guess_from_points, guess_integers, simulate
+from em_core.models.gaussian_mixture import guess_from_points, guess_integers
 from em_core.numerics import equal_weights, match_components
 
 MAX_COMPONENTS = 8
@@ -68,7 +68,8 @@ def run_em(
     max_iter,
 ):
     """Simulate, fit from the guess and from the truth, and put the components in order."""
-    sample = simulate(means, stds, sizes, rng=np.random.default_rng([data_seed, 0]))
+    drawn = GaussianParams(means, stds, np.array(sizes) / sum(sizes))
+    sample = GaussianMixture().simulate(drawn, sizes, rng=np.random.default_rng([data_seed, 0]))
     k = len(means)
     if guess == "Typed in":
         start = GaussianParams(start_means, start_stds, equal_weights(k))

@@ -7,7 +7,7 @@ import shared
 import streamlit as st
 
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
-from em_core.models.binomial_mixture import guess_uniform, published_trials, simulate
+from em_core.models.binomial_mixture import guess_uniform, published_trials
 from em_core.numerics import match_components
 
 COINS = ["A", "B"]
@@ -62,10 +62,9 @@ def run_em(
     if data == PUBLISHED:
         sample = published_trials()
     else:
-        sample = simulate(
+        sample = BinomialMixture(tosses).simulate(
             BinomialParams([true_a, true_b], [share_a, 1 - share_a]),
-            n_tosses=tosses,
-            n_trials=trials,
+            trials,
             rng=np.random.default_rng([data_seed, 0]),
         )
     start = BinomialParams([start_a, start_b], [0.5, 0.5])

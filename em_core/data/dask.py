@@ -11,7 +11,18 @@ import dask
 import numpy as np
 from dask.delayed import Delayed
 
-from em_core.data.blocks import Blocks, Checks, Parameters, Result, Rows, Tally, join, tally, visit
+from em_core.data.blocks import (
+    Blocks,
+    Checks,
+    Parameters,
+    Result,
+    Rows,
+    Tally,
+    independent_rows,
+    join,
+    tally,
+    visit,
+)
 from em_core.numerics import Array
 
 
@@ -24,14 +35,13 @@ class ClusterBlocks(Blocks):
 
     def map(self, function: Callable[[Rows, Array | None], Result]) -> Iterator[Result]:
         """Yield ``function(rows, None)`` of each block, in the order of the rows."""
-        of_part = dask.delayed(_visit, pure=False)
-        for results in dask.compute(*(of_part(function, part) for part in self.parts)):
+        of_part, cut = dask.delayed(_visit, pure=False), independent_rows(self.model)
+        for results in dask.compute(*(of_part(function, part, cut) for part in self.parts)):
             yield from results
 
 
-def _visit(function: Callable[[Rows, Array | None], Result], part: Any) -> list[Result]:
-    # One thread: the cluster has a task for each processor already.
-    return [result for rows in _arrays(part) for result in visit(function, rows, None, threads=1)]
+def _visit(function: Callable[[Rows, Array | None], Result], part: Any, cut: bool) -> list[Result]:
+    return [result for rows in _arrays(part) for result in visit(function, rows, None, cut=cut)]
 
 
 def _arrays(part: Any) -> list[Rows]:
@@ -53,6 +63,12 @@ def prepare(model: Checks[Parameters], data: Any, params: Parameters) -> Blocks:
             kind = type(data).__name__
             raise ValueError(f"Dask data must be an array or a bag of arrays, got a {kind}")
         data = data.rechunk(dict.fromkeys(range(1, dimensions), -1))
+    if hasattr(data, "chunks") and len(data.chunks[0]) > 1 and not independent_rows(model):
+        raise ValueError(
+            f"the rows of {model!r} belong together, and this Dask array is cut into "
+            f"{len(data.chunks[0])} chunks of them; rechunk it along the first axis, or give "
+            "whole sequences as a bag of arrays"
+        )
     parts = np.ravel(data.to_delayed()).tolist()
     look = dask.delayed(_look, pure=False)
     n, tallies, first = 0, [], None

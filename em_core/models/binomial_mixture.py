@@ -10,15 +10,13 @@ heads h. Which coin it was is not noted. The log-likelihood, binomial coefficien
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import gammaln, xlog1py, xlogy
 
-from em_core.engine import EStep, Params, Sample, fit_labelled
-from em_core.numerics import (
-    Array,
+from em_core.checks import (
     as_array,
     as_integer,
     as_number,
@@ -28,9 +26,10 @@ from em_core.numerics import (
     check_rng,
     check_vector,
     check_weights,
-    equal_weights,
-    posterior,
 )
+from em_core.engine import fit_labelled
+from em_core.model import Mixture, Params, Sample, component_axes
+from em_core.numerics import Array, equal_weights
 
 _TALLIED_OUTCOMES = 2**16  # different head counts, at the most, for which trials are counted
 _TALLIED_ROWS = 2**20  # trials that are counted at once
@@ -42,8 +41,12 @@ _NEVER = -1e300  # stands for the logarithm of zero
 class BinomialParams(Params):
     """Heads probability and mixing weight of each coin, both shape (K,)."""
 
-    heads_prob: Array
-    weights: Array
+    heads_prob: Array = component_axes(0)
+    weights: Array = component_axes(0)
+
+    if TYPE_CHECKING:  # lists are welcome, and become arrays
+
+        def __init__(self, heads_prob: npt.ArrayLike, weights: npt.ArrayLike) -> None: ...
 
 
 class BinomialStatistics(NamedTuple):
@@ -63,7 +66,7 @@ class BinomialStatistics(NamedTuple):
 
 
 @dataclass(frozen=True)
-class BinomialMixture:
+class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
     """A mixture of coins, for head counts (n,) out of ``n_tosses`` tosses each.
 
     Parameters
@@ -97,6 +100,10 @@ class BinomialMixture:
                 f"data must be head counts from 0 to n_tosses = {self.n_tosses}, "
                 f"got {data[i]} at [{i}]"
             )
+        self.check_params(params)
+
+    def check_params(self, params: BinomialParams) -> None:
+        """Raise ValueError unless params are probabilities."""
         check_kind(params, BinomialParams)
         check_vector("heads_prob", params.heads_prob)
         check_range("heads_prob", params.heads_prob, 0, 1)
@@ -113,42 +120,14 @@ class BinomialMixture:
             # Typed weights may sum to one only nearly; what the M-step returns does exactly.
             return np.asarray(log_density + np.log(params.weights / params.weights.sum()))
 
-    def tally(self, data: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Array] | None:
-        """Return the different head counts, and how many trials show each: an exact compression.
-
-        None where head counts are too many to be the same often.
-        """
-        if self.n_tosses > _TALLIED_OUTCOMES:
-            return None
-        if self.n_tosses < len(data):
-            times = np.zeros(self.n_tosses + 1)
-            for start in range(0, len(data), _TALLIED_ROWS):
-                block = data[start : start + _TALLIED_ROWS].astype(np.intp)
-                times += np.bincount(block, minlength=self.n_tosses + 1)
-            heads = np.flatnonzero(times)
-            return heads, times[heads]
-        heads, repeats = np.unique(data, return_counts=True)
-        return heads, repeats.astype(float)
-
-    def e_step(
-        self, data: npt.NDArray[Any], params: BinomialParams, counts: Array | None = None
-    ) -> EStep:
-        """Return each coin's share in each trial (Bayes' rule) and the log-likelihood.
-
-        ``counts``, shape (n,), says how often each number of heads was seen, if not once.
-        """
-        responsibilities, log_evidence = posterior(self.log_joint(data, params))
-        total = log_evidence.sum() if counts is None else counts @ log_evidence
-        return EStep(responsibilities, float(total))
-
     def statistics(
         self, data: npt.NDArray[Any], params: BinomialParams, responsibilities: Array
     ) -> BinomialStatistics:
         """Split the heads and tails of each trial between the coins, and add them up."""
         h = np.asarray(data, dtype=float)  # m may be too large for the integers the data came in
-        trials = responsibilities.sum(axis=0)  # N_k = sum_i r_ik
         heads = h @ responsibilities  # H_k = sum_i r_ik h_i
         tails = (self.n_tosses - h) @ responsibilities  # T_k = sum_i r_ik (m - h_i)
+        trials = responsibilities.sum(axis=0)  # N_k = sum_i r_ik
         return BinomialStatistics(heads, tails, trials)
 
     def m_step(self, statistics: BinomialStatistics, previous: BinomialParams) -> BinomialParams:
@@ -170,38 +149,48 @@ class BinomialMixture:
         terms = xlogy(heads, params.heads_prob) + xlog1py(tails, -params.heads_prob)
         return float((terms + xlogy(trials, params.weights / params.weights.sum())).sum())
 
+    def tally(
+        self, data: npt.NDArray[Any], counts: Array | None = None
+    ) -> tuple[npt.NDArray[Any], Array] | None:
+        """Return the different head counts, and how many trials show each: an exact compression.
 
-def simulate(
-    truth: BinomialParams, *, n_tosses: int, n_trials: int, rng: np.random.Generator
-) -> Sample[BinomialParams]:
-    """Draw a coin for each trial, toss it, and note the heads.
+        ``counts``, shape (n,), says how many trials each entry stands for, if not one. None where
+        head counts are too many to be the same often.
+        """
+        if self.n_tosses > _TALLIED_OUTCOMES:
+            return None
+        times = np.zeros(self.n_tosses + 1)
+        for start in range(0, len(data), _TALLIED_ROWS):
+            rows = slice(start, start + _TALLIED_ROWS)
+            times += np.bincount(
+                data[rows].astype(np.intp),
+                weights=None if counts is None else counts[rows],
+                minlength=self.n_tosses + 1,
+            )
+        heads = np.flatnonzero(times)
+        return heads, times[heads]
 
-    Parameters
-    ----------
-    truth : BinomialParams
-        Heads probabilities and mixing weights of the coins.
-    n_tosses, n_trials : int
-        Tosses per trial, and number of trials.
-    rng : numpy.random.Generator
-        Source of randomness.
+    def n_parameters(self, params: BinomialParams) -> int:
+        """Return the number of free parameters: K, and K - 1 weights if these are estimated."""
+        k = params.n_components
+        return k + (k - 1) * self.estimate_weights
 
-    Returns
-    -------
-    Sample
-        Head counts (n_trials,), the coin of each trial, and ``truth``.
+    def why_not_finite(self, params: BinomialParams) -> str:
+        """Return which coins leave a trial impossible, and what to do about it."""
+        certain = [
+            f"heads_prob[{k}] is {p:g}" for k, p in enumerate(params.heads_prob) if p in (0, 1)
+        ]
+        return (
+            f"A trial is impossible under every component that has any weight: "
+            f"{' and '.join(certain)}, and such a coin shows tails only, or heads only. "
+            "Start from heads probabilities between 0 and 1."
+        )
 
-    Raises
-    ------
-    ValueError
-        If a count is not a positive whole number, ``truth`` does not hold probabilities, or ``rng``
-        is no generator.
-    """
-    check_rng(rng)
-    n_trials = as_integer("n_trials", n_trials, minimum=1)
-    BinomialMixture(n_tosses).check(np.zeros(1), truth)
-    labels = rng.choice(truth.n_components, size=n_trials, p=truth.weights / truth.weights.sum())
-    heads = rng.binomial(n_tosses, truth.heads_prob[labels])
-    return Sample(heads, labels, truth)
+    def draw(
+        self, params: BinomialParams, labels: npt.NDArray[np.int64], *, rng: np.random.Generator
+    ) -> npt.NDArray[np.int64]:
+        """Toss the coin of each label ``n_tosses`` times, and return the heads, shape (n,)."""
+        return rng.binomial(self.n_tosses, params.heads_prob[labels])
 
 
 def published_trials() -> Sample[BinomialParams]:
@@ -210,7 +199,7 @@ def published_trials() -> Sample[BinomialParams]:
     ``truth`` is what they find with the coins known: heads over tosses, 0.80 and 0.45.
     """
     heads, labels = np.array([5, 9, 8, 4, 7]), np.array([1, 0, 0, 1, 0])
-    start = BinomialParams([0.5, 0.5], [0.5, 0.5])  # type: ignore[arg-type]
+    start = BinomialParams([0.5, 0.5], [0.5, 0.5])
     return Sample(heads, labels, fit_labelled(BinomialMixture(10), heads, labels, start))
 
 
@@ -293,7 +282,7 @@ def fit_grid(
     if starts.ndim != 2 or starts.size == 0:
         raise ValueError(f"heads_prob must have shape (S, K), got {starts.shape}")
     check_range("heads_prob", starts, 0, 1)
-    model.check(counts, BinomialParams(starts[0], weights))  # type: ignore[arg-type]
+    model.check(counts, BinomialParams(starts[0], weights))
     if not 0 < as_number(tol) < np.inf:
         raise ValueError(f"tol must be a finite number above 0, got {tol!r}")
     limit = as_integer("max_iter", max_iter, minimum=0)

@@ -16,14 +16,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from em_core.numerics import (
-    Array,
-    as_data,
-    as_integer,
-    check_finite,
-    check_positive,
-    check_rng,
-)
+from em_core.checks import as_data, as_integer, check_finite, check_positive, check_rng
+from em_core.numerics import Array
 
 
 class Estimate(NamedTuple):

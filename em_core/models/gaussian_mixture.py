@@ -11,32 +11,32 @@ deviations prevents that.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from scipy.special import xlogy
 
-from em_core.engine import EStep, Params, Sample
-from em_core.numerics import (
-    Array,
+from em_core.checks import (
     as_data,
     as_integer,
-    as_sizes,
     check_data,
+    check_enough_rows,
     check_kind,
     check_not_negative,
     check_positive,
     check_rng,
     check_vector,
     check_weights,
-    draw_rows,
-    equal_weights,
-    posterior,
 )
+from em_core.model import Mixture, Params, component_axes
+from em_core.numerics import Array, equal_weights
 
 # A variance is a difference of two sums. Below this fraction of them it is mostly rounding error.
 _RESOLVED = 1e4 * np.finfo(float).eps
+
+# An expected number of observations below this has too few digits to divide by.
+_SEEN = np.finfo(float).tiny
 
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
@@ -45,9 +45,15 @@ _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 class GaussianParams(Params):
     """Mean and standard deviation (units of the data) and mixing weight, each shape (K,)."""
 
-    means: Array
-    stds: Array
-    weights: Array
+    means: Array = component_axes(0)
+    stds: Array = component_axes(0)
+    weights: Array = component_axes(0)
+
+    if TYPE_CHECKING:  # lists are welcome, and become arrays
+
+        def __init__(
+            self, means: npt.ArrayLike, stds: npt.ArrayLike, weights: npt.ArrayLike
+        ) -> None: ...
 
 
 class GaussianStatistics(NamedTuple):
@@ -69,7 +75,7 @@ class GaussianStatistics(NamedTuple):
 
 
 @dataclass(frozen=True)
-class GaussianMixture:
+class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
     """A mixture of normal distributions, for observations (n,).
 
     Parameters
@@ -95,10 +101,7 @@ class GaussianMixture:
     def check(self, data: npt.NDArray[Any], params: GaussianParams) -> None:
         """Raise ValueError unless data are finite numbers and params describe a mixture."""
         check_data(data, ndim=1)
-        check_kind(params, GaussianParams)
-        check_vector("means", params.means)
-        check_vector("stds", params.stds)
-        check_positive("stds", params.stds)
+        self.check_params(params)
         # From below the floor the first M-step could only go down.
         low = np.flatnonzero(params.stds < self.min_std)
         if len(low):
@@ -106,6 +109,13 @@ class GaussianMixture:
                 f"stds must be at least min_std = {self.min_std:g}, "
                 f"got {params.stds[low[0]]} at [{low[0]}]"
             )
+
+    def check_params(self, params: GaussianParams) -> None:
+        """Raise ValueError unless params describe a mixture, be its deviations below the floor."""
+        check_kind(params, GaussianParams)
+        check_vector("means", params.means)
+        check_vector("stds", params.stds)
+        check_positive("stds", params.stds)
         check_weights(params.weights)
 
     def log_joint(self, data: npt.NDArray[Any], params: GaussianParams) -> Array:
@@ -119,38 +129,26 @@ class GaussianMixture:
             z *= z  # (x_i - mu_k)^2 / (2 sigma_k^2)
             return np.asarray(np.subtract(constant[:, None], z, out=z).T)
 
-    def e_step(self, data: npt.NDArray[Any], params: GaussianParams) -> EStep:
-        """Return each component's share in each value (Bayes' rule) and the log-likelihood."""
-        responsibilities, log_evidence = posterior(self.log_joint(data, params))
-        return EStep(responsibilities, float(log_evidence.sum()))
-
     def statistics(
         self, data: npt.NDArray[Any], params: GaussianParams, responsibilities: Array
     ) -> GaussianStatistics:
         """Add up the shares, and the deviations from the current means weighted by them."""
-        shares, d = responsibilities.T, data - params.means[:, None]
+        shares, deviations = responsibilities.T, data - params.means[:, None]
         counts = shares.sum(axis=1)  # N_k = sum_i r_ik
-        first = np.vecdot(shares, d)  # sum_i r_ik (x_i - mu_k)
-        d *= d
-        second = np.vecdot(shares, d)  # sum_i r_ik (x_i - mu_k)^2
+        first = np.vecdot(shares, deviations)  # sum_i r_ik (x_i - mu_k)
+        second = np.vecdot(shares, deviations**2)  # sum_i r_ik (x_i - mu_k)^2
         return GaussianStatistics(counts, first, second)
 
     def m_step(self, statistics: GaussianStatistics, previous: GaussianParams) -> GaussianParams:
         """Return the weighted mean and standard deviation; a component without data stays."""
         counts, first, second = statistics
-        seen = counts > np.finfo(float).tiny  # smaller sums have too few digits to divide by
+        seen = counts > _SEEN
         n = np.where(seen, counts, np.inf)
-        shift = first / n
-        variances = second / n - shift**2  # about the new mean
-        # Where a long move of the mean has eaten the variance's digits, narrow only as far as they
-        # can tell, and leave the rest to the next step: the expected log-likelihood still rises.
-        variances = np.maximum(variances, _RESOLVED * second / n)
-        stds = np.where(seen, np.sqrt(variances), previous.stds)
-        return GaussianParams(
-            means=previous.means + shift,  # mu_k = sum_i r_ik x_i / N_k
-            stds=np.maximum(stds, self.min_std),  # sigma_k^2 = sum_i r_ik (x_i - mu_k)^2 / N_k
-            weights=counts / counts.sum() if self.estimate_weights else previous.weights,  # N_k / n
-        )
+        means = previous.means + first / n  # mu_k = sum_i r_ik x_i / N_k
+        variances = about_new_means(first / n, second / n)  # sum_i r_ik (x_i - mu_k)^2 / N_k
+        stds = np.maximum(np.where(seen, np.sqrt(variances), previous.stds), self.min_std)
+        weights = counts / counts.sum() if self.estimate_weights else previous.weights  # N_k / n
+        return GaussianParams(means, stds, weights)
 
     def expected_objective(
         self,
@@ -166,41 +164,48 @@ class GaussianMixture:
         terms = xlogy(counts, weights / params.stds) - squares / (2 * params.stds**2)
         return float(terms.sum())
 
+    def n_parameters(self, params: GaussianParams) -> int:
+        """Return the number of free parameters: 2 K, and K - 1 weights if these are estimated."""
+        k = params.n_components
+        return 2 * k + (k - 1) * self.estimate_weights
 
-def simulate(
-    means: npt.ArrayLike, stds: npt.ArrayLike, sizes: npt.ArrayLike, *, rng: np.random.Generator
-) -> Sample[GaussianParams]:
-    """Draw a fixed number of observations from each of several normal distributions.
+    def why_not_finite(self, params: GaussianParams) -> str:
+        """Return whether a component has collapsed, or numbers are too large; and what to do."""
+        if (params.stds == 0).any():
+            return (
+                "A component has collapsed onto a single value: its standard deviation is 0, and "
+                "its density is infinite there. Start from another guess, or set a floor for the "
+                "standard deviations (min_std)."
+            )
+        return (
+            "Squared distances from the means, in standard deviations, are out of the range of "
+            "floating-point numbers. Give the data in a larger unit, or start from means that are "
+            "nearer to them."
+        )
+
+    def draw(
+        self, params: GaussianParams, labels: npt.NDArray[np.int64], *, rng: np.random.Generator
+    ) -> Array:
+        """Draw a value from the normal distribution of each label, shape (n,)."""
+        return rng.normal(params.means[labels], params.stds[labels])
+
+
+def about_new_means(shifts: Array, mean_squares: Array) -> Array:
+    """Return variances about the means to which the M-step moves, shape (K,).
+
+    The plain formula is sum_i r_ik (x_i - m_k)^2 / N_k - (mu_k - m_k)^2, where m_k is the mean
+    before and mu_k after the step. Where a long move of the mean has eaten the variance's digits,
+    this narrows only as far as they can tell, and leaves the rest to the next step: the expected
+    log-likelihood still rises.
 
     Parameters
     ----------
-    means, stds : array_like, shape (K,)
-        Mean and standard deviation of each component, in the units of the data.
-    sizes : array_like of int, shape (K,)
-        Number of observations of each component.
-    rng : numpy.random.Generator
-        Source of randomness.
-
-    Returns
-    -------
-    Sample
-        Observations (n,) in random order, their components, and the true parameters,
-        whose weights are the components' shares in the sample.
-
-    Raises
-    ------
-    ValueError
-        If a size is not a positive whole number, the parameters do not describe a mixture, or
-        ``rng`` is no generator.
+    shifts : ndarray, shape (K,)
+        mu_k - m_k.
+    mean_squares : ndarray, shape (K,)
+        Mean squared deviations from m_k.
     """
-    check_rng(rng)
-    counts = as_sizes(sizes)
-    truth = GaussianParams(means, stds, np.array(counts) / sum(counts))  # type: ignore[arg-type]
-    GaussianMixture().check(np.zeros(1), truth)
-    labels = np.repeat(np.arange(len(counts)), counts)
-    values = rng.normal(truth.means[labels], truth.stds[labels])
-    order = rng.permutation(len(labels))
-    return Sample(values[order], labels[order], truth)
+    return np.maximum(mean_squares - shifts**2, _RESOLVED * mean_squares)
 
 
 def guess_integers(
@@ -241,10 +246,11 @@ def guess_from_points(
         not finite numbers (n,), or ``rng`` is no generator.
     """
     values = as_data(data, ndim=1)
-    rows = draw_rows(values, n_components, rng=rng)
+    check_rng(rng)
+    k = check_enough_rows(values, n_components)
+    rows = rng.choice(len(values), size=k, replace=False)
     if (values == values[0]).all():  # np.std may return rounding error here, not 0
         raise ValueError(
             f"data must differ to give a standard deviation, got {len(values)} times {values[0]}"
         )
-    stds = np.full(len(rows), np.std(values))
-    return GaussianParams(values[rows], stds, equal_weights(len(rows)))
+    return GaussianParams(values[rows], np.full(k, np.std(values)), equal_weights(k))

@@ -1,17 +1,17 @@
 """Winner-takes-all assignment for any mixture."""
 
 from dataclasses import dataclass
-from typing import Any, Generic
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from em_core.engine import EStep, Mixture, ParamsT, StatisticsT
+from em_core.model import EStep, Mixture, ParamsT, StatisticsT
 from em_core.numerics import Array
 
 
 @dataclass(frozen=True)
-class HardEM(Generic[ParamsT, StatisticsT]):
+class HardEM(Mixture[ParamsT, StatisticsT]):
     """Classification EM: every observation goes wholly to its most probable component.
 
     What climbs is the classification log-likelihood, the sum over observations of
@@ -26,31 +26,36 @@ class HardEM(Generic[ParamsT, StatisticsT]):
     Raises
     ------
     ValueError
-        If ``model`` is no mixture: K-Means is hard already.
+        If ``model`` is no mixture, or has no densities: K-Means is hard already.
     """
 
     model: Mixture[ParamsT, StatisticsT]
 
+    # Of the assignments too, which are not counted among the parameters.
+    objective_is_log_likelihood: ClassVar[bool] = False
+
     def __post_init__(self) -> None:
-        if not hasattr(self.model, "log_joint"):
+        if not (isinstance(self.model, Mixture) and hasattr(self.model, "log_joint")):
             raise ValueError(f"model must be a mixture, with a log_joint, got {self.model!r}")
 
     def check(self, data: npt.NDArray[Any], params: ParamsT) -> None:
         """Raise ValueError where the mixture would."""
         self.model.check(data, params)
 
-    def tally(self, data: npt.NDArray[Any]) -> tuple[npt.NDArray[Any], Array] | None:
+    def tally(
+        self, data: npt.NDArray[Any], counts: Array | None = None
+    ) -> tuple[npt.NDArray[Any], Array] | None:
         """Return what the mixture's tally does, or None if it has none."""
         tally = getattr(self.model, "tally", None)
-        return tally(data) if tally else None
+        return tally(data, counts) if tally else None
 
     def e_step(self, data: npt.NDArray[Any], params: ParamsT, counts: Array | None = None) -> EStep:
         """Assign each observation to its most probable component, the first of equals."""
         log_joint = self.model.log_joint(data, params)
         rows, winners = np.arange(len(data)), log_joint.argmax(axis=1)
         responsibilities = np.zeros_like(log_joint)
-        responsibilities[rows, winners] = 1.0
-        best = log_joint[rows, winners]
+        responsibilities[rows, winners] = 1.0  # r_ik = 1 for the k that makes p(x_i, k) largest
+        best = log_joint[rows, winners]  # max_k log p(x_i, z_i = k)
         return EStep(responsibilities, float(best.sum() if counts is None else counts @ best))
 
     def statistics(
@@ -68,3 +73,21 @@ class HardEM(Generic[ParamsT, StatisticsT]):
     ) -> float:
         """Return the mixture's complete-data log-likelihood for this assignment."""
         return self.model.expected_objective(statistics, params, previous)
+
+    def n_parameters(self, params: ParamsT) -> int:
+        """Return the number of the mixture's free parameters."""
+        return self.model.n_parameters(params)
+
+    def why_not_finite(self, params: ParamsT) -> str:
+        """Return what the mixture says of parameters whose objective is not finite."""
+        return self.model.why_not_finite(params)
+
+    def check_params(self, params: ParamsT) -> None:
+        """Raise ValueError where the mixture would."""
+        self.model.check_params(params)
+
+    def draw(
+        self, params: ParamsT, labels: npt.NDArray[np.int64], *, rng: np.random.Generator
+    ) -> npt.NDArray[Any]:
+        """Return what the mixture draws."""
+        return self.model.draw(params, labels, rng=rng)

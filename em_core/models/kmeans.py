@@ -10,27 +10,25 @@ objective here is minus the inertia.
 """
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from em_core.engine import EStep, Params, Sample
-from em_core.numerics import (
-    ROUNDING,
-    Array,
+from em_core.checks import (
     as_data,
     as_integer,
-    as_sizes,
     check_data,
     check_enough_rows,
     check_finite,
     check_kind,
     check_positive,
     check_rng,
-    draw_rows,
 )
+from em_core.model import EStep, Mixture, Params, Sample, component_axes, draw_sample
+from em_core.numerics import ROUNDING, Array
 
 # Products of coordinates are known to about 1e-16 of a squared coordinate. Below these fractions of
 # it, an inertia has lost more than its last digits, and so has the gap between two centroids.
@@ -44,7 +42,11 @@ _BLUR = 8 * np.finfo(float).eps
 class KMeansParams(Params):
     """Centroids, shape (K, d), in the units of the data."""
 
-    centroids: Array
+    centroids: Array = component_axes(0)
+
+    if TYPE_CHECKING:  # lists are welcome, and become arrays
+
+        def __init__(self, centroids: npt.ArrayLike) -> None: ...
 
     @functools.cached_property
     def least_gap(self) -> float:
@@ -73,8 +75,10 @@ class KMeansStatistics(NamedTuple):
 
 
 @dataclass(frozen=True)
-class KMeans:
+class KMeans(Mixture[KMeansParams, KMeansStatistics]):
     """K-Means on points (n, d). The number of clusters is that of the centroids."""
+
+    objective_is_log_likelihood: ClassVar[bool] = False
 
     def check(self, data: npt.NDArray[Any], params: KMeansParams) -> None:
         """Raise ValueError unless data (n, d) and centroids (K, d) are finite and agree in d."""
@@ -88,35 +92,36 @@ class KMeans:
             )
         check_finite("centroids", centroids)
 
-    def e_step(self, data: npt.NDArray[Any], params: KMeansParams) -> EStep:
-        """Assign each point to its nearest centroid, the first of equals."""
-        points = np.asarray(data, dtype=float)
-        with np.errstate(over="ignore", invalid="ignore"):
-            distances, least, inertia, blur = _squared_distances(points, params)
-            nearest = distances <= least + blur
-            if np.count_nonzero(nearest) != len(points):
-                _decide(nearest, points, params)
-        # In the place of the distances, since an array more would crowd out of the cache what the
-        # M-step reads next.
-        np.copyto(distances, nearest)
-        return EStep(distances.T, -inertia)
+    def e_step(
+        self, data: npt.NDArray[Any], params: KMeansParams, counts: Array | None = None
+    ) -> EStep:
+        """Assign each point to its nearest centroid, the first of equals.
+
+        ``counts``, shape (n,), says how often each point was observed, if not once.
+        """
+        squares = squared_distances(data, params.centroids)  # ||x_i - c_k||^2
+        nearest = squares.argmin(axis=1)
+        responsibilities = np.eye(params.n_components)[nearest]  # r_ik = 1 for the nearest c_k
+        least = squares.min(axis=1)
+        inertia = least.sum() if counts is None else counts @ least  # J
+        return EStep(responsibilities, -float(inertia))
 
     def statistics(
         self, data: npt.NDArray[Any], params: KMeansParams, responsibilities: Array
     ) -> KMeansStatistics:
         """Count the points of each cluster, and add up their deviations from its centroid."""
-        points, centroids = np.asarray(data, dtype=float), params.centroids
         counts = responsibilities.sum(axis=0)  # N_k = sum_i r_ik
-        with np.errstate(over="ignore", invalid="ignore"):
-            sums = responsibilities.T @ points  # sum_i r_ik x_i
-            squares = _sum_of_squares(points)
-            about = counts[:, None] * centroids  # sum_i r_ik c_k
-            inertia = squares + ((about - 2 * sums) * centroids).sum()
-            if inertia > _RESOLVED_INERTIA * squares:
-                return KMeansStatistics(counts, sums - about)
-            # The points are far from zero for the distances between them: each about its centroid.
-            shares = zip(responsibilities.T, centroids, strict=True)
-            return KMeansStatistics(counts, np.stack([r @ (points - c) for r, c in shares]))
+        shares = zip(responsibilities.T, params.centroids, strict=True)
+        deviations = np.stack([r @ (data - c) for r, c in shares])  # sum_i r_ik (x_i - c_k)
+        return KMeansStatistics(counts, deviations)
+
+    def expect(
+        self, data: npt.NDArray[Any], params: KMeansParams, counts: Array | None = None
+    ) -> tuple[KMeansStatistics, float]:
+        """Return what ``statistics`` gives for ``e_step``, by way of :func:`assign_quickly`."""
+        if counts is None:
+            return assign_quickly(data, params)
+        return super().expect(data, params, counts)
 
     def m_step(self, statistics: KMeansStatistics, previous: KMeansParams) -> KMeansParams:
         """Move each centroid to the mean of its points; one without points stays."""
@@ -140,103 +145,171 @@ class KMeans:
         # -sum_i ||x_i - c||^2 = 2 (c - p) . sum_i (x_i - p) - N ||c - p||^2 + constant
         return float(2 * (move * deviations).sum() - counts @ (move**2).sum(axis=1))
 
+    def n_parameters(self, params: KMeansParams) -> int:
+        """Return the number of free parameters: the coordinates of the centroids, K d."""
+        return params.centroids.size
 
-def _squared_distances(data: Array, params: KMeansParams) -> tuple[Array, Array, float, float]:
+    def why_not_finite(self, params: KMeansParams) -> str:
+        """Return that squared distances are too large, and what to do about it."""
+        return (
+            "Squared distances are out of the range of floating-point numbers. Give the data in a "
+            "larger unit, or start from centroids that are nearer to them."
+        )
+
+    def check_params(self, params: KMeansParams) -> None:
+        """Raise ValueError unless params are finite centroids (K, d)."""
+        check_kind(params, KMeansParams)
+        if params.centroids.ndim != 2 or params.centroids.size == 0:
+            raise ValueError(f"centroids must have shape (K, d), got {params.centroids.shape}")
+        check_finite("centroids", params.centroids)
+
+    def draw(
+        self,
+        params: KMeansParams,
+        labels: npt.NDArray[np.int64],
+        *,
+        rng: np.random.Generator,
+        spread: npt.ArrayLike = 1.0,
+    ) -> Array:
+        """Draw a point about the centre of each label, shape (n, d); see :meth:`simulate`."""
+        k, d = params.centroids.shape
+        spreads = np.atleast_1d(np.asarray(spread, dtype=float))
+        check_positive("spread", spreads)
+        if spreads.shape not in ((1,), (k,)):
+            raise ValueError(f"spread must be one number or {k}, got {len(spreads)}")
+        deviations = np.broadcast_to(spreads, k)[labels, None]
+        return rng.normal(params.centroids[labels], deviations, (len(labels), d))
+
+    def simulate(
+        self,
+        truth: KMeansParams,
+        size: int | Sequence[int] | npt.NDArray[np.integer[Any]],
+        *,
+        rng: np.random.Generator,
+        spread: npt.ArrayLike = 1.0,
+    ) -> Sample[KMeansParams]:
+        """Draw round clusters of points, those of scikit-learn's ``make_blobs``.
+
+        Parameters
+        ----------
+        truth, size, rng
+            As for :meth:`em_core.model.Mixture.simulate`; see also :func:`draw_centres`.
+        spread : float or array_like, shape (K,), default 1
+            Standard deviation of the clusters in each direction, in the units of the data: one for
+            all, or one for each.
+
+        Returns
+        -------
+        Sample
+            Points (n, d) in random order, their clusters, and the centres.
+
+        Raises
+        ------
+        ValueError
+            As there, or if a spread is not positive, or there are neither one nor K of them.
+        """
+        check_rng(rng)
+        # make_blobs draws from the generator of NumPy's past, and seeds keep their data with it.
+        past = np.random.RandomState(rng.bit_generator)
+        return draw_sample(self, truth, size, past, spread=spread)
+
+
+def squared_distances(points: npt.NDArray[Any], centroids: Array) -> Array:
+    """Return ||x_i - c_k||^2, shape (n, K), coordinate by coordinate."""
+    squares = np.zeros((len(centroids), len(points)))
+    with np.errstate(over="ignore", invalid="ignore"):
+        for x, c in zip(points.T, centroids.T, strict=True):
+            squares += np.subtract.outer(c, x) ** 2
+    return squares.T
+
+
+def assign_quickly(data: npt.NDArray[Any], params: KMeansParams) -> tuple[KMeansStatistics, float]:
+    """Return what ``KMeans.statistics`` gives for ``KMeans.e_step``, in a fraction of the time.
+
+    Distances come from ||x||^2 + ||c||^2 - 2 c.x, and sums of deviations from sums of points, each
+    by one product of matrices. Far from zero, for the distances between them, these products have
+    lost too many digits: then differences are taken. Where two centroids are equally near as far
+    as products can tell, differences decide, so that every point goes where ``e_step`` puts it.
+
+    What it is worth stands in :mod:`benchmarks.fits`.
+    """
+    points, centroids = np.asarray(data, dtype=float), params.centroids
+    squares = _sum_of_squares(points)
+    with np.errstate(over="ignore", invalid="ignore"):
+        distances, least, inertia, blur = _distances(points, params, squares)
+        nearest = distances <= least + blur
+        if np.count_nonzero(nearest) != len(points):
+            _decide(nearest, points, centroids)
+        # In the place of the distances, since an array more would crowd out of the cache what is
+        # read next.
+        responsibilities = distances
+        np.copyto(responsibilities, nearest)
+        counts = responsibilities.sum(axis=1)
+        if inertia > _RESOLVED_INERTIA * squares:
+            deviations = responsibilities @ points - counts[:, None] * centroids
+        else:
+            shares = zip(responsibilities, centroids, strict=True)
+            deviations = np.stack([r @ (points - c) for r, c in shares])
+    return KMeansStatistics(counts, deviations), -inertia
+
+
+def _distances(
+    points: Array, params: KMeansParams, squares: float
+) -> tuple[Array, Array, float, float]:
     """Return ||x_i - c_k||^2, shape (K, n), the least for each point, the sum of these, and a blur.
 
     From the distances of a point, something may be missing that is the same for all centroids. Two
     that differ by less than the blur may be equal.
     """
-    squares = _sum_of_squares(data)
-    if _products_resolve(data, squares, params.least_gap):
-        # ||x - c||^2 - ||x||^2 = ||c||^2 - 2 c.x, by one product of matrices.
+    if _products_resolve(points, squares, params.least_gap):
+        # ||x - c||^2 - ||x||^2 = ||c||^2 - 2 c.x
         lengths = (params.centroids**2).sum(axis=1)
-        distances = (-2 * params.centroids) @ data.T
+        distances = (-2 * params.centroids) @ points.T
         distances += lengths[:, None]
         least = distances.min(axis=0)
         inertia = float(least.sum()) + squares
         if inertia > _RESOLVED_INERTIA * squares:
             return distances, least, inertia, _BLUR * (squares + float(lengths.max()))
-    distances = _by_differences(data, params.centroids)
+    distances = squared_distances(points, params.centroids).T
     least = distances.min(axis=0)
     return distances, least, float(least.sum()), 0.0
 
 
-def _by_differences(data: Array, centroids: Array) -> Array:
-    distances = np.zeros((len(centroids), len(data)))
-    for axis, coordinates in enumerate(np.ascontiguousarray(data.T)):
-        differences = coordinates - centroids[:, axis, None]
-        differences *= differences
-        distances += differences
-    return distances
-
-
-def _decide(nearest: npt.NDArray[np.bool_], data: Array, params: KMeansParams) -> None:
+def _decide(nearest: npt.NDArray[np.bool_], points: Array, centroids: Array) -> None:
     """Give each point that has not one nearest centroid to the first of the nearest.
 
     Not by products, whose last digit depends on the points beside it.
     """
-    open_points = np.flatnonzero(np.count_nonzero(nearest, axis=0) != 1)
-    first = _by_differences(data[open_points], params.centroids).argmin(axis=0)
-    nearest[:, open_points] = np.arange(len(nearest))[:, None] == first
+    unclear = np.flatnonzero(np.count_nonzero(nearest, axis=0) != 1)
+    first = squared_distances(points[unclear], centroids).argmin(axis=1)
+    nearest[:, unclear] = np.arange(len(nearest))[:, None] == first
 
 
-def _sum_of_squares(data: Array) -> float:
-    flat = data.reshape(-1)
+def _sum_of_squares(points: Array) -> float:
+    flat = points.reshape(-1)
     return float(np.einsum("i,i->", flat, flat))
 
 
-def _products_resolve(data: Array, squares: float, least_gap: float) -> bool:
+def _products_resolve(points: Array, squares: float, least_gap: float) -> bool:
     """Return whether products about zero tell the nearest two centroids apart for every point."""
     # No point is farther from zero than all together, and often that is enough to know.
     if least_gap > _RESOLVED_GAP * squares:
         return True
-    farthest = max(abs(data.max()), abs(data.min()))
-    return bool(least_gap > _RESOLVED_GAP * data.shape[1] * farthest**2)
+    farthest = max(abs(points.max()), abs(points.min()))
+    return bool(least_gap > _RESOLVED_GAP * points.shape[1] * farthest**2)
 
 
-def simulate(
-    sizes: npt.ArrayLike, *, spread: npt.ArrayLike, rng: np.random.Generator
-) -> Sample[KMeansParams]:
-    """Draw round clusters of points in the plane with scikit-learn's ``make_blobs``.
-
-    Parameters
-    ----------
-    sizes : array_like of int, shape (K,)
-        Number of points in each cluster.
-    spread : float or array_like, shape (K,)
-        Standard deviation of the clusters in each direction, in the units of the data: one for
-        all, or one for each.
-    rng : numpy.random.Generator
-        Source of randomness. Centres are uniform in the square from -10 to 10.
-
-    Returns
-    -------
-    Sample
-        Points (n, 2) in random order, their clusters, and the true centres.
+def draw_centres(n_components: int, *, rng: np.random.Generator) -> KMeansParams:
+    """Draw centres in the plane as scikit-learn's ``make_blobs`` does, uniform from -10 to 10.
 
     Raises
     ------
     ValueError
-        If a size is not a positive whole number, a spread is not positive, there are neither one
-        nor K spreads, or ``rng`` is no generator.
+        If ``n_components`` is not a positive whole number, or ``rng`` is no generator.
     """
-    from sklearn.datasets import make_blobs  # a second of import, needed by this function alone
-
     check_rng(rng)
-    counts = as_sizes(sizes)
-    spreads = np.atleast_1d(np.asarray(spread, dtype=float))
-    check_positive("spread", spreads)
-    if len(spreads) not in (1, len(counts)):
-        raise ValueError(f"spread must be one number or {len(counts)}, got {len(spreads)}")
-    points, labels, centres = make_blobs(
-        n_samples=counts,
-        n_features=2,
-        cluster_std=np.broadcast_to(spreads, len(counts)),
-        random_state=np.random.RandomState(rng.bit_generator),
-        return_centers=True,
-    )
-    return Sample(points, labels.astype(np.int64), KMeansParams(centres))
+    k = as_integer("n_components", n_components, minimum=1)
+    return KMeansParams(np.random.RandomState(rng.bit_generator).uniform(-10, 10, (k, 2)))
 
 
 def guess_from_points(
@@ -251,7 +324,9 @@ def guess_from_points(
         numbers, or ``rng`` is no generator.
     """
     points = as_data(data, ndim=2)
-    return KMeansParams(points[draw_rows(points, n_components, rng=rng)])
+    check_rng(rng)
+    k = check_enough_rows(points, n_components)
+    return KMeansParams(points[rng.choice(len(points), size=k, replace=False)])
 
 
 def guess_plus_plus(
@@ -268,7 +343,7 @@ def guess_plus_plus(
         If there are fewer observations than components, ``data`` are not points (n, d) of finite
         numbers, or ``rng`` is no generator.
     """
-    from sklearn.cluster import kmeans_plusplus  # as above
+    from sklearn.cluster import kmeans_plusplus  # a second of import, needed here alone
 
     points = as_data(data, ndim=2)
     check_enough_rows(points, n_components)

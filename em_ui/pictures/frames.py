@@ -12,7 +12,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from em_core.engine import Mixture, Model, Params, Trace
+from em_core.engine import Trace
+from em_core.model import Mixture, Model, Params
 from em_ui.pictures.charts import SHARE_DIGITS
 
 DRAWN_POINTS, CURVE_POINTS = 2_000, 200
@@ -188,18 +189,13 @@ def schema(params: Params, names: Sequence[str]) -> list[Column]:
     return columns
 
 
-def vector(params: Params) -> np.ndarray:
-    """Return all numbers of the parameters, one after another."""
-    return np.concatenate([array.ravel() for array in params.arrays().values()])
-
-
 def _signed(trace: Trace[Any], sign: int) -> np.ndarray:
     return sign * trace.objectives + 0.0  # which takes the sign off minus zero
 
 
 def _table(trace: Trace[Any], names: Sequence[str], objective: str, sign: int) -> pa.Table:
     columns = schema(trace.final.params, names)
-    values = np.array([vector(step.params) for step in trace.steps])
+    values = np.array([step.params.vector() for step in trace.steps])
     return arrow(
         {
             "iteration": np.arange(len(trace.steps)),

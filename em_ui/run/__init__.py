@@ -15,6 +15,7 @@ from em_ui.run.problem import (
     data_entropy,
     literal,
     pose,
+    simulated,
     stream,
 )
 from em_ui.run.run import Run, fitted
@@ -36,5 +37,6 @@ __all__ = [
     "fitted",
     "literal",
     "pose",
+    "simulated",
     "stream",
 ]

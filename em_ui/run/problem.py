@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from em_core import Model, Params, Sample, Trace, fit
+from em_core import Mixture, Model, Params, Sample, Trace, fit
 from em_core.data.blocks import Blocks, prepare
 from em_core.models.hard import HardEM
 from em_ui.run import budget
@@ -184,7 +184,7 @@ class Problem:
     @property
     def is_mixture(self) -> bool:
         """Whether each observation has a component that made it."""
-        return hasattr(self.model, "e_step")
+        return isinstance(self.model, Mixture)
 
     @property
     def objective(self) -> Objective:
@@ -225,6 +225,23 @@ class Problem:
         with budget.turn(self.cost * limit):
             tol = self.tol if tol is None else tol
             return fit(self.model, self.data, start, tol=tol, max_iter=limit)
+
+
+def simulated(
+    mixture: Mixture[Any, Any], truth: Params, size: Any, settings: Settings
+) -> tuple[Sample[Any], list[str]]:
+    """Draw the data of a lesson; return them with the Python that draws them again.
+
+    Parameters are those of :meth:`em_core.Mixture.simulate`, with the settings of seed and student
+    in the place of a generator.
+    """
+    entropy = data_entropy(settings)
+    sample = mixture.simulate(truth, size, rng=np.random.default_rng(entropy))
+    return sample, [
+        f"rng = np.random.default_rng({entropy})",
+        f"truth = {literal(truth)}",
+        f"data = {mixture!r}.simulate(truth, {size}, rng=rng).data",
+    ]
 
 
 def pose(

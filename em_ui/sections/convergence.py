@@ -43,8 +43,8 @@ def draw(c: Controls, run: Run, *, caveat: str = "") -> None:
         st.markdown("**Speed.** This run does not converge, so there is no limit to measure from.")
         return
     rate = linear_rate(limit)
-    vectors = np.array([frames.vector(step.params) for step in run.steps])
-    end = frames.vector(limit.final.params)
+    vectors = np.array([step.params.vector() for step in run.steps])
+    end = limit.final.params.vector()
     distances = np.linalg.norm(vectors - end, axis=1)
     reached = limit.converged
     if rate >= 1:

@@ -27,7 +27,7 @@ trace = fit({model}, data, start, tol={tol!r}, max_iter={max_iter}){in_order}
 print({header!r})
 previous = float("nan")
 for step in trace.steps:
-    parameters = [float(x) for array in step.params.arrays().values() for x in array.ravel()]
+    parameters = step.params.vector().tolist()
     gain, previous = step.objective - previous, step.objective
     row = [step.iteration, *parameters, {sign}step.objective, gain]
     print(*("" if x != x else repr(x) for x in row), sep=",")  # not a number is left empty

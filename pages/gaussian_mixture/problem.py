@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from em_core import GaussianMixture, GaussianParams
-from em_core.models.gaussian_mixture import guess_from_points, guess_integers, simulate
+from em_core.models.gaussian_mixture import guess_from_points, guess_integers
 from em_core.numerics import equal_weights
 from em_ui import controls
 from em_ui.controls import Choice, Number, Switch
@@ -15,8 +15,8 @@ from em_ui.run import (
     Settings,
     Words,
     check_enough,
-    data_entropy,
     pose,
+    simulated,
 )
 
 MAX_COMPONENTS = 8
@@ -79,9 +79,12 @@ SPECS = {
 def problem(settings: Settings) -> Problem:
     """Return the problem that the controls set."""
     s = SimpleNamespace(**settings)
-    entropy = data_entropy(settings)
-    fields = [[settings[f"{f}{i}"] for i in range(1, s.k + 1)] for f in ("mean", "sd", "size")]
-    sample = simulate(*fields, rng=np.random.default_rng(entropy))
+    mixture = GaussianMixture(min_std=s.floor, estimate_weights=s.weights)
+    means, stds, sizes = (
+        [settings[f"{field}{i}"] for i in range(1, s.k + 1)] for field in ("mean", "sd", "size")
+    )
+    groups = GaussianParams(means, stds, np.array(sizes) / sum(sizes))
+    sample, lines = simulated(mixture, groups, sizes, settings)
     find = s.find or s.k
     method = GUESSES.get(s.guess, guess_from_points)
 
@@ -105,17 +108,13 @@ def problem(settings: Settings) -> Problem:
     return pose(
         WORDS,
         settings,
-        GaussianMixture(min_std=s.floor, estimate_weights=s.weights),
+        mixture,
         sample,
         guess,
         typed=typed,
         truth=truth,
-        data_lines=[
-            f"rng = np.random.default_rng({entropy})",
-            f"data = simulate({', '.join(map(str, fields))}, rng=rng).data",
-        ],
+        data_lines=lines,
         data_columns=["value"],
-        imports=["simulate"],
         fixed=() if s.weights else ("weights",),
         drawn=POINTS if typed else None,
     )

@@ -5,7 +5,12 @@ from types import SimpleNamespace
 import numpy as np
 
 from em_core import KMeans, KMeansParams
-from em_core.models.kmeans import guess_from_points, guess_plus_plus, guess_uniform, simulate
+from em_core.models.kmeans import (
+    draw_centres,
+    guess_from_points,
+    guess_plus_plus,
+    guess_uniform,
+)
 from em_ui import controls
 from em_ui.controls import Choice, Number
 from em_ui.run import (
@@ -68,7 +73,9 @@ def problem(settings: Settings) -> Problem:
     rest, entropy = s.k - 1, data_entropy(settings)
     sizes = [s.size] + [max(1, round(s.size * s.rest_size))] * rest
     spreads = [s.spread] + [s.spread * s.rest_spread] * rest
-    sample = simulate(sizes, spread=spreads, rng=np.random.default_rng(entropy))
+    rng = np.random.default_rng(entropy)
+    centres = draw_centres(s.k, rng=rng)
+    sample = KMeans().simulate(centres, sizes, rng=rng, spread=spreads)
     find = s.find or s.k
     method = GUESSES.get(s.guess, guess_from_points)
 
@@ -90,9 +97,10 @@ def problem(settings: Settings) -> Problem:
         typed=typed,
         data_lines=[
             f"rng = np.random.default_rng({entropy})",
-            f"data = simulate({sizes}, spread={spreads}, rng=rng).data",
+            f"centres = draw_centres({s.k}, rng=rng)",
+            f"data = KMeans().simulate(centres, {sizes}, rng=rng, spread={spreads}).data",
         ],
         data_columns=["x", "y"],
-        imports=["simulate"],
+        imports=["draw_centres"],
         drawn=POINTS if typed else None,
     )

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow as pa
 
 from em_core import GaussianMixture, GaussianParams, fit_labelled
-from em_core.models import gaussian, gaussian_mixture
+from em_core.models import gaussian
 from em_core.numerics import Array
 from em_ui import controls
 from em_ui.controls import Number, Switch
@@ -52,7 +52,8 @@ def two_groups(mean: float, std: float, size: int, seed: int) -> dict[str, pa.Ta
     """Return the histogram of two groups, and their curves with and without the labels."""
     means, stds = group_means(mean, std), [group_std(std)] * 2
     sizes = [size - size // 2, size // 2]
-    sample = gaussian_mixture.simulate(means, stds, sizes, rng=stream(seed, DATA, 1))
+    groups = GaussianParams(means, stds, np.array(sizes) / size)
+    sample = GaussianMixture().simulate(groups, sizes, rng=stream(seed, DATA, 1))
     known = fit_labelled(GaussianMixture(), sample.data, sample.labels, sample.truth)
     mean_, std_ = gaussian.maximum_likelihood(sample.data)
     together = GaussianParams([mean_], [std_], [1])

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 
 from em_core import BinomialMixture, BinomialParams
-from em_core.models.binomial_mixture import guess_uniform, published_trials, simulate
+from em_core.models.binomial_mixture import guess_uniform, published_trials
 from em_ui import controls
 from em_ui.controls import Choice, Number, Switch
-from em_ui.run import Problem, Quantity, Settings, Words, data_entropy, literal, pose
+from em_ui.run import Problem, Quantity, Settings, Words, pose, simulated
 
 SIMULATED, PUBLISHED = "Simulated", "Five published trials"
 TYPED, RANDOM = "Typed in", "Random"
@@ -52,18 +52,11 @@ SPECS = {
 def problem(settings: Settings) -> Problem:
     """Return the problem that the controls set."""
     s = SimpleNamespace(**settings)
-    if s.data == PUBLISHED:
-        sample, lines = published_trials(), ["data = published_trials().data"]
-    else:
-        truth = BinomialParams([s.true_a, s.true_b], [s.share_a, 1 - s.share_a])
-        entropy = data_entropy(settings)
-        rng = np.random.default_rng(entropy)
-        sample = simulate(truth, n_tosses=s.tosses, n_trials=s.trials, rng=rng)
-        lines = [
-            f"rng = np.random.default_rng({entropy})",
-            f"truth = {literal(truth)}",
-            f"data = simulate(truth, n_tosses={s.tosses}, n_trials={s.trials}, rng=rng).data",
-        ]
+    mixture = BinomialMixture(s.tosses, estimate_weights=s.weights)
+    sample, lines = published_trials(), ["data = published_trials().data"]
+    if s.data == SIMULATED:
+        coins = BinomialParams([s.true_a, s.true_b], [s.share_a, 1 - s.share_a])
+        sample, lines = simulated(mixture, coins, s.trials, settings)
 
     def guess(rng: np.random.Generator) -> BinomialParams:
         return guess_uniform(sample.data, 2, rng=rng)
@@ -72,14 +65,14 @@ def problem(settings: Settings) -> Problem:
     return pose(
         WORDS,
         settings,
-        BinomialMixture(s.tosses, estimate_weights=s.weights),
+        mixture,
         sample,
         guess,
         typed=BinomialParams([s.start_a, s.start_b], [0.5, 0.5]) if s.guess == TYPED else None,
         truth=truth,
         data_lines=lines,
         data_columns=["heads"],
-        imports=["published_trials" if s.data == PUBLISHED else "simulate"],
+        imports=["published_trials"] * (s.data == PUBLISHED),
         fixed=() if s.weights else ("weights",),
         drawn=RANDOM,
         truth_known=s.data != PUBLISHED,

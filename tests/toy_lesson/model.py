@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from em_core.checks import check_data, check_kind, check_positive, check_vector, check_weights
 from scipy.special import gammaln, xlogy
 
 from em_core import Mixture, Params
+from em_core.checks import check_data, check_kind, check_positive, check_vector, check_weights
 from em_core.numerics import Array, equal_weights
 
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from em_ui import controls
 from em_ui.controls import Number, Switch
-from em_ui.run import Problem, Quantity, Settings, Words, data_entropy, literal, pose
+from em_ui.run import Problem, Quantity, Settings, Words, pose, simulated
 from toy_lesson.model import PoissonMixture, PoissonParams, guess_from_points
 
 WORDS = Words(
@@ -31,15 +31,11 @@ SPECS = {
 
 def problem(settings: Settings) -> Problem:
     """Return the problem that the controls set."""
-    mixture, days, entropy = PoissonMixture(), settings["days"], data_entropy(settings)
-    truth = PoissonParams([settings["rate_a"], settings["rate_b"]], [0.5, 0.5])
-    sample = mixture.simulate(truth, [days, days], rng=np.random.default_rng(entropy))
+    mixture, days = PoissonMixture(), settings["days"]
+    shops = PoissonParams([settings["rate_a"], settings["rate_b"]], [0.5, 0.5])
+    sample, lines = simulated(mixture, shops, [days, days], settings)
 
     def guess(rng: np.random.Generator) -> PoissonParams:
         return guess_from_points(sample.data, 2, rng=rng)
 
-    lines = [
-        f"rng = np.random.default_rng({entropy})",
-        f"data = PoissonMixture().simulate({literal(truth)}, [{days}, {days}], rng=rng).data",
-    ]
     return pose(WORDS, settings, mixture, sample, guess, data_lines=lines, data_columns=["calls"])

@@ -1,0 +1,450 @@
+"""What a model has to say of itself: its parameters, its two steps, and what a mixture adds.
+
+Dempster, Laird and Rubin's EM ("Maximum likelihood from incomplete data via the EM algorithm", JRSS
+B 39, 1977) asks for the *expected sufficient statistics* of the complete data, and for the
+parameters that they make most likely. That is a :class:`Model`. Where each observation has a label
+that is not seen, the statistics come from responsibilities: that is a :class:`Mixture`.
+"""
+
+import functools
+from abc import abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from em_core.checks import as_array, as_integer, as_sizes, check_rng
+from em_core.numerics import Array, posterior
+
+_AXES = "component_axes"  # where a field keeps its own
+
+# Of an array in a repr: how many numbers are shown at the most, and how many at each end of more.
+_SHOWN, _ENDS = 12, 3
+
+
+def component_axes(*axes: int) -> Any:
+    """Declare which axes of a parameter run over the components.
+
+    Without it the first axis of an array does, and none of a single number.
+
+    Parameters
+    ----------
+    *axes : int
+        All axes along which there is one entry per component. With none at all, the parameter is
+        shared by the components.
+
+    Examples
+    --------
+    >>> @dataclass(frozen=True, eq=False)
+    ... class ChainParams(Params):
+    ...     emissions: np.ndarray  # a row for each state
+    ...     transitions: np.ndarray = component_axes(0, 1)
+    ...     noise: np.ndarray = component_axes()
+    >>> ChainParams([[1, 2, 3], [4, 5, 6]], [[0.9, 0.1], [0.3, 0.7]], [1, 2, 3]).relabel([1, 0])
+    ChainParams(emissions=[[4, 5, 6], [1, 2, 3]], transitions=[[0.7, 0.3], [0.1, 0.9]], \
+noise=[1, 2, 3])
+    """
+    for axis in axes:
+        as_integer("axis", axis, minimum=0)
+    return field(metadata={_AXES: axes})
+
+
+@dataclass(frozen=True, eq=False)
+class Params:
+    """Parameters of a model: numbers and arrays, each with a name.
+
+    Subclasses are frozen dataclasses (with ``eq=False``) that only declare the fields. The first
+    axis of an array is the component, unless :func:`component_axes` says otherwise. Values are
+    copied to read-only float arrays, so a step of a trace cannot be changed from outside.
+
+    Raises
+    ------
+    ValueError
+        If a field cannot be read as an array of numbers, has too few axes, or the fields differ in
+        the number of components.
+    """
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # A dataclass writes a repr into each class that has none, and with it all the numbers.
+        if "__repr__" not in cls.__dict__:
+            cls.__repr__ = Params.__repr__  # type: ignore[method-assign]
+
+    def __post_init__(self) -> None:
+        lengths = {}
+        for name, declared in self._declared():
+            given = getattr(self, name)
+            try:
+                if np.iscomplexobj(given):
+                    raise TypeError
+                array = np.array(given, dtype=float)
+            except (TypeError, ValueError, OverflowError):
+                raise ValueError(f"{name} must be an array of numbers, got {given!r}") from None
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+            for axis in _axes(array, declared):
+                if axis >= array.ndim:
+                    got = f"shape {array.shape}" if array.ndim else f"the value {given!r}"
+                    raise ValueError(
+                        f"{name} must have one entry per component"
+                        + f" along axis {axis}" * (axis > 0)
+                        + f", got {got}"
+                    )
+                lengths[f"{name} along axis {axis}" if axis else name] = array.shape[axis]
+        if len(set(lengths.values())) > 1:
+            raise ValueError(f"all parameters must have one entry per component, got {lengths}")
+
+    @property
+    def n_components(self) -> int:
+        """Number of components, K; 0 if no parameter belongs to a component."""
+        for _, array, axes in self._parts():
+            if axes:
+                return int(array.shape[axes[0]])
+        return 0
+
+    def arrays(self) -> dict[str, Array]:
+        """Return the parameter arrays by name; a single number has no axes."""
+        return {name: getattr(self, name) for name, _ in self._declared()}
+
+    def vector(self) -> Array:
+        """Return all parameters as one vector, in the order of the fields, each row by row."""
+        return np.concatenate([array.ravel() for array in self.arrays().values()])
+
+    def entry_names(self) -> tuple[str, ...]:
+        """Return a name for each entry of :meth:`vector`.
+
+        A number goes by its name alone; an entry of an array has its indices beside it, as in
+        ``means[0]`` or ``centroids[0,1]``.
+        """
+        return tuple(
+            f"{name}[{','.join(map(str, index))}]" if index else name
+            for name, array in self.arrays().items()
+            for index in np.ndindex(array.shape)
+        )
+
+    def relabel(self, order: npt.ArrayLike) -> Self:
+        """Return the same parameters with component ``order[j]`` in place ``j``.
+
+        Raises
+        ------
+        ValueError
+            If ``order`` does not name each component once, or there are no components.
+        """
+        index, k = as_array("order", order), self.n_components
+        if not k:
+            raise ValueError(f"{type(self).__name__} has no components that could be relabelled")
+        if sorted(index.ravel().tolist()) != list(range(k)):
+            raise ValueError(
+                f"order must name each component from 0 to {k - 1} once, got {order!r}"
+            )
+        relabelled = {}
+        for name, array, axes in self._parts():
+            for axis in axes:
+                array = array.take(index.astype(int), axis=axis)
+            relabelled[name] = array
+        return type(self)(**relabelled)
+
+    def by_component(self) -> Array:
+        """Return what tells each component apart whatever the others are called, shape (K, m).
+
+        A row holds the component's entries in all parameters of one component axis; of those with
+        more, where components meet, its own entry and the others in order of size.
+        """
+        k, rows = self.n_components, []
+        own = np.arange(k)
+        for _, array, axes in self._parts():
+            if len(axes) == 1:
+                rows.append(np.moveaxis(array, axes[0], 0))
+            elif axes:
+                rows.append(np.moveaxis(array, axes, range(len(axes)))[(own,) * len(axes)])
+                by_axis = (np.moveaxis(array, axis, 0).reshape(k, -1) for axis in axes)
+                rows += [np.sort(others) for others in by_axis]
+        return np.hstack([row.reshape(k, -1) for row in rows]) if k else np.empty((0, 0))
+
+    def __eq__(self, other: object) -> bool:
+        if type(other) is not type(self):
+            return NotImplemented
+        mine, theirs = self.arrays(), other.arrays()
+        return all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+    def __repr__(self) -> str:
+        shown = (f"{name}={_rounded(array)}" for name, array in self.arrays().items())
+        return f"{type(self).__name__}({', '.join(shown)})"
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def _declared(self) -> tuple[tuple[str, tuple[int, ...] | None], ...]:
+        return _declared_by(type(self))  # type: ignore[arg-type] # a class has a hash
+
+    def _parts(self) -> Iterator[tuple[str, Array, tuple[int, ...]]]:
+        """Yield the name, the array and the component axes of each parameter."""
+        for name, declared in self._declared():
+            array = getattr(self, name)
+            yield name, array, _axes(array, declared)
+
+
+@functools.cache
+def _declared_by(kind: type[Any]) -> tuple[tuple[str, tuple[int, ...] | None], ...]:
+    """Return the name of each field and the component axes that it declares, if it does."""
+    return tuple((each.name, each.metadata.get(_AXES)) for each in fields(kind))
+
+
+def _axes(array: Array, declared: tuple[int, ...] | None) -> tuple[int, ...]:
+    """Return the component axes of a parameter."""
+    if declared is None:
+        return (0,) if array.ndim else ()
+    return declared
+
+
+def _rounded(array: Array) -> str:
+    """Return an array in one line, its numbers rounded to six digits and most of many left out."""
+    text = np.array2string(
+        array,
+        separator=", ",
+        threshold=_SHOWN,
+        edgeitems=_ENDS,
+        formatter={"float_kind": lambda x: f"{x:.6g}"},
+    )
+    return " ".join(text.split())
+
+
+ParamsT = TypeVar("ParamsT", bound=Params)
+StatisticsT = TypeVar("StatisticsT", bound=tuple[Any, ...])
+
+
+class EStep(NamedTuple):
+    """What a mixture's E-step finds at the parameters it was given.
+
+    Attributes
+    ----------
+    responsibilities : ndarray, shape (n, K)
+        ``responsibilities[i, k]`` is p(z_i = k | x_i, params); rows sum to one. One-hot for
+        winner-takes-all assignment.
+    objective : float
+        What EM climbs, at exactly these parameters, in nats: the log-likelihood, or for K-Means
+        minus the inertia (in squared units of the data).
+    """
+
+    responsibilities: Array
+    objective: float
+
+
+class Sample(NamedTuple, Generic[ParamsT]):
+    """Observations, and what is hidden in real life where it is known.
+
+    Attributes
+    ----------
+    data : ndarray, shape (n,) or (n, d)
+        The observations.
+    labels : ndarray of int, shape (n,), optional
+        The component that produced each observation.
+    truth : Params, optional
+        The parameters they were drawn from.
+    """
+
+    data: npt.NDArray[Any]
+    labels: npt.NDArray[np.int64] | None = None
+    truth: ParamsT | None = None
+
+
+class Model(Protocol[ParamsT, StatisticsT]):
+    """The two steps of EM, what the M-step maximizes, and a check at the door.
+
+    A model is a frozen dataclass of hyper-parameters. It never holds data or results. It need not
+    inherit from this class: whatever has the four methods is a model.
+
+    A model may say more of itself, by attributes and methods that not every one has:
+
+    ``independent_rows`` : bool
+        False if the rows of an array belong together, as those of a sequence do. Then an array is
+        never cut; a sequence of arrays is several whole sequences. Without it, rows are
+        independent.
+    ``objective_is_log_likelihood`` : bool
+        False if the objective is none, so that there is no AIC and no BIC. Without it, it is one.
+    ``n_parameters(params)`` : int
+        Number of free parameters that the M-step estimates.
+    ``why_not_finite(params)`` : str
+        What it means that the objective of these parameters is not finite, and what to do about it,
+        in whole sentences.
+    ``tally(data, counts=None)``
+        The different rows and how often each occurs, as (rows, times), or None where that is of no
+        use. Rows that occur ``counts`` times each count as often.
+
+    A model whose ``expect`` takes a third argument, ``counts``, shape (n,), can be told how often
+    each row was observed. One with a ``tally`` must.
+    """
+
+    def check(self, data: npt.NDArray[Any], params: ParamsT) -> None:
+        """Raise ValueError unless ``data`` and ``params`` fit the model and each other."""
+
+    def expect(self, data: npt.NDArray[Any], params: ParamsT) -> tuple[StatisticsT, float]:
+        """Return the expected sufficient statistics under ``params``, and the objective of these.
+
+        Both are sums over the rows of ``data``, the statistics as a tuple of them.
+        """
+
+    def m_step(self, statistics: StatisticsT, previous: ParamsT) -> ParamsT:
+        """Return the maximum likelihood parameters for these statistics.
+
+        ``previous`` are the parameters with which the statistics were taken.
+        """
+
+    def expected_objective(
+        self, statistics: StatisticsT, params: ParamsT, previous: ParamsT
+    ) -> float:
+        """Return what the M-step maximizes over ``params``, up to a constant: Q.
+
+        ``previous`` are the parameters with which the statistics were taken.
+        """
+
+
+class Mixture(Model[ParamsT, StatisticsT]):
+    """A model in which each observation has a label: the base class to inherit from.
+
+    A mixture supplies ``check``, ``log_joint``, ``statistics``, ``m_step`` and
+    ``expected_objective``; Bayes' rule and the E-step follow from these. One without densities
+    supplies ``e_step`` in place of ``log_joint``. ``check_params`` and ``draw`` are for
+    ``simulate``, and the rest is as a :class:`Model` has it.
+    """
+
+    independent_rows: ClassVar[bool] = True
+    objective_is_log_likelihood: ClassVar[bool] = True
+
+    if TYPE_CHECKING:
+        # Not every mixture has one, so that at run time nothing may stand here.
+        def log_joint(self, data: npt.NDArray[Any], params: ParamsT) -> Array:
+            """Return log p(x_i, z_i = k | params), shape (n, K)."""
+
+    @abstractmethod
+    def check(self, data: npt.NDArray[Any], params: ParamsT) -> None:
+        """Raise ValueError unless ``data`` and ``params`` fit the model and each other."""
+
+    @abstractmethod
+    def statistics(
+        self, data: npt.NDArray[Any], params: ParamsT, responsibilities: Array
+    ) -> StatisticsT:
+        """Return the expected sufficient statistics: a tuple of sums over the rows of ``data``."""
+
+    @abstractmethod
+    def m_step(self, statistics: StatisticsT, previous: ParamsT) -> ParamsT:
+        """Return the maximum likelihood parameters for these statistics."""
+
+    @abstractmethod
+    def expected_objective(
+        self, statistics: StatisticsT, params: ParamsT, previous: ParamsT
+    ) -> float:
+        """Return what the M-step maximizes over ``params``, up to a constant: Q."""
+
+    def e_step(self, data: npt.NDArray[Any], params: ParamsT, counts: Array | None = None) -> EStep:
+        """Return each component's share in each observation (Bayes' rule) and the log-likelihood.
+
+        ``counts``, shape (n,), says how often each observation was made, if not once.
+        """
+        responsibilities, log_evidence = posterior(self.log_joint(data, params))
+        total = log_evidence.sum() if counts is None else counts @ log_evidence
+        return EStep(responsibilities, float(total))  # l = sum_i log sum_k p(x_i, z_i = k)
+
+    def expect(
+        self, data: npt.NDArray[Any], params: ParamsT, counts: Array | None = None
+    ) -> tuple[StatisticsT, float]:
+        """Return the expected sufficient statistics under ``params``, and the objective of these.
+
+        ``counts`` as for :meth:`e_step`.
+        """
+        if counts is None:
+            responsibilities, objective = self.e_step(data, params)
+        else:
+            responsibilities, objective = self.e_step(data, params, counts)
+            responsibilities = responsibilities * counts[:, None]
+        return self.statistics(data, params, responsibilities), objective
+
+    def n_parameters(self, params: ParamsT) -> int:
+        """Return the number of free parameters that the M-step estimates.
+
+        Raises
+        ------
+        ValueError
+            If the mixture does not say.
+        """
+        raise ValueError(f"{type(self).__name__} has no n_parameters, so they cannot be counted")
+
+    def why_not_finite(self, params: ParamsT) -> str:
+        """Return what it means that the objective of ``params`` is not finite, and what to do."""
+        return (
+            "An observation is impossible under every component, or has an infinite density. "
+            "Start from another guess."
+        )
+
+    def check_params(self, params: ParamsT) -> None:
+        """Raise ValueError unless observations can be drawn from ``params``."""
+
+    def draw(
+        self, params: ParamsT, labels: npt.NDArray[np.int64], *, rng: np.random.Generator
+    ) -> npt.NDArray[Any]:
+        """Return an observation from the component of each label, shape (n,) or (n, d).
+
+        Raises
+        ------
+        ValueError
+            If the mixture has nothing to draw with.
+        """
+        raise ValueError(f"{type(self).__name__} has no draw, so nothing can be simulated")
+
+    def simulate(
+        self,
+        truth: ParamsT,
+        size: int | Sequence[int] | npt.NDArray[np.integer[Any]],
+        *,
+        rng: np.random.Generator,
+    ) -> Sample[ParamsT]:
+        """Draw observations.
+
+        Parameters
+        ----------
+        truth : Params
+            What they are drawn from.
+        size : int or array_like of int, shape (K,)
+            How many in all: the component of each is then drawn with the mixing weights of
+            ``truth`` (equal ones where it has none). Or how many of each component, whatever the
+            weights: these then come in random order.
+        rng : numpy.random.Generator
+            Source of randomness.
+
+        Returns
+        -------
+        Sample
+            The observations, the component of each, and ``truth``.
+
+        Raises
+        ------
+        ValueError
+            If a size is not a positive whole number, there are not K of them, ``truth`` does not
+            fit the model, or ``rng`` is no generator.
+        """
+        check_rng(rng)
+        return draw_sample(self, truth, size, rng)
+
+
+def draw_sample(
+    mixture: Mixture[ParamsT, Any], truth: ParamsT, size: Any, rng: Any, **settings: Any
+) -> Sample[ParamsT]:
+    """Return what :meth:`Mixture.simulate` does, with ``settings`` for the mixture's ``draw``.
+
+    ``rng`` may be whatever has the methods of a generator.
+    """
+    draw: Any = mixture.draw  # which may take settings or not
+    sizes = as_sizes(size)
+    mixture.check_params(truth)
+    k = truth.n_components
+    if np.ndim(size) == 0:
+        weights = truth.arrays().get("weights", np.ones(k))
+        labels = rng.choice(k, size=sizes[0], p=weights / weights.sum())
+        return Sample(draw(truth, labels, rng=rng, **settings), labels, truth)
+    if len(sizes) != k:
+        raise ValueError(f"size must have one entry for each of {k} components, got {size!r}")
+    labels = np.repeat(np.arange(k), sizes)
+    data = draw(truth, labels, rng=rng, **settings)
+    order = rng.permutation(len(labels))
+    return Sample(data[order], labels[order], truth)
