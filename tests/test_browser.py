@@ -19,7 +19,6 @@ from benchmarks.servers import OURS, Server, serve, stop
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
 from em_core.models.binomial_mixture import published_trials
 from em_ui.controls.specs import VIEW
-from em_ui.controls.page import 
 
 pytestmark = pytest.mark.browser
 

@@ -5,11 +5,11 @@ import re
 import numpy as np
 import pytest
 from conftest import PREFIXES
+from em_ui.run.compute import DATA, stream
 from scipy import stats
 from simulated import clusters as simulate
 
 from em_ui.pictures import charts
-from em_ui.run.compute import DATA, stream
 
 BOUND = {
     "objective": charts.objective("Objective"),

@@ -5,9 +5,9 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from em_ui.run.compute import turn
 
 from em_ui.run import compute
-from em_ui.run.compute import turn
 
 QUICK, SLOW = 1.0, 1e12
 LARGEST = {"k": 8, "max_iter": 500, **{f"size{i}": 12_500 for i in range(1, 9)}}

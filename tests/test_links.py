@@ -9,8 +9,8 @@ from conftest import PREFIXES, SECTIONS
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from em_ui.controls import Choice, Number, Section, Switch
 from em_ui.controls.specs import VIEW
-from em_ui.controls.page import , Choice, Number, Section, Switch
 
 # An example opens the app, which takes 0.1 s: only a few, and none to shrink a failure.
 few = settings(max_examples=8, phases=(Phase.explicit, Phase.generate))

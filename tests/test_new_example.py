@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Page, visitor
+from em_ui.run.compute import DATA, GUESS, stream
 from scipy import stats
 
 from em_core import fit, fit_labelled
 from em_core.diagnostics import same_solutions
-from em_ui.run.compute import DATA, GUESS, stream
 
 MODEL = '''
 """Poisson mixture: counts from several sources."""

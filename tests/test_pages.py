@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 import simulated
 from conftest import PREFIXES, SECTIONS
+from em_ui.run.compute import DATA, GUESS, stream
 from scipy import stats
 
 from em_core import BinomialMixture, BinomialParams, GaussianMixture, HardEM, KMeans, Status, fit
 from em_core.models import binomial_mixture, gaussian, gaussian_mixture, kmeans
 from em_ui.pictures.charts import MAX_ITERATIONS
-from em_ui.run.compute import DATA, GUESS, stream
 
 EXAMPLES = ("k_means", "two_coins", "gaussian_mixture")
 TITLES = {

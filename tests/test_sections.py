@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 import simulated
 from conftest import PREFIXES, SECTIONS
+from em_ui.run.compute import DATA, GUESS, stream
 from scipy import stats
 
 from em_core import (
@@ -26,7 +27,6 @@ from em_core import (
 from em_core.diagnostics import linear_rate, lower_bound, same_solutions
 from em_core.models import binomial_mixture, gaussian_mixture, kmeans
 from em_ui.pictures.charts import LOSS_BANDS
-from em_ui.run.compute import DATA, GUESS, stream
 
 EXAMPLES = ("k_means", "two_coins", "gaussian_mixture")
 PUBLISHED = {"tc_data": "Five published trials", "tc_start_a": "0.6", "tc_start_b": "0.5"}

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import simulated
 from conftest import PREFIXES
+from em_ui.run.compute import DATA, stream
 from scipy import stats
 
 from em_core import (
@@ -22,7 +23,6 @@ from em_core import (
 from em_core.diagnostics import linear_rate
 from em_core.models import gaussian
 from em_core.models.binomial_mixture import fit_grid
-from em_ui.run.compute import DATA, stream
 
 
 @pytest.fixture(scope="module")

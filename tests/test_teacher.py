@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import simulated
+from em_ui.run.compute import DATA, GUESS, stream
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -24,7 +25,6 @@ from em_core import (
     match_components,
 )
 from em_core.models import gaussian_mixture, kmeans
-from em_ui.run.compute import DATA, GUESS, stream
 
 few = settings(max_examples=12, phases=(Phase.explicit, Phase.generate))
 

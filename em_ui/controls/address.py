@@ -9,7 +9,7 @@ import binascii
 import contextlib
 import json
 import urllib.parse
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,7 +94,7 @@ class Address:
             st.query_params.update(settings)
             st.rerun()
 
-    def keep_for_later(self, shown: Mapping[str, Value]) -> None:
+    def keep_for_later(self, shown: Collection[str]) -> None:
         """Take controls out of the address that are not among those shown, and keep their values.
 
         When its control appears, a value in the address would win over one set by a callback.
@@ -154,7 +154,7 @@ class Address:
 
     def notices(self) -> list[str]:
         """Return what was put right before this run."""
-        return st.session_state.pop(_NOTICES, [])
+        return list(st.session_state.pop(_NOTICES, []))
 
     def seal(self, values: Mapping[str, Value]) -> str:
         """Return values as a text that does not show them at first sight."""

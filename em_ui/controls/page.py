@@ -204,7 +204,7 @@ class Controls:
 
         This may come before what the controls make: settings that cannot be run end the page there.
         """
-        self._address.keep_for_later({**self.view, **self._shown, **self.sealed})
+        self._address.keep_for_later({*self.view, *self._shown, *self.sealed})
         # All but the player's position, which the browser knows better.
         state = {name: self.value(name) for name in self.view if name != "iter"} | self._shown
         copy_link(

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from em_core.engine import Trace
-from em_core.model import Mixture, Model, Params
+from em_core.model import Mixture, Params
 from em_ui.pictures.charts import SHARE_DIGITS
 
 DRAWN_POINTS, CURVE_POINTS = 2_000, 200
@@ -159,23 +159,20 @@ class Column(NamedTuple):
         What the column is called.
     field : str
         The parameter.
-    component : int or None
-        The component, if the parameter has one value or more for each.
     suffix : str
         What follows the parameter in the name: the component, and x or y in the plane.
-    index : tuple of int
+    place : tuple of int
         Where the number stands in the parameter's array.
     """
 
     name: str
     field: str
-    component: int | None
     suffix: str
-    index: tuple[int, ...]
+    place: tuple[int, ...]
 
     def of(self, params: Params) -> float:
         """Return the number."""
-        return float(getattr(params, self.field)[self.index])
+        return float(getattr(params, self.field)[self.place])
 
 
 def schema(params: Params, names: Sequence[str]) -> list[Column]:
@@ -185,7 +182,7 @@ def schema(params: Params, names: Sequence[str]) -> list[Column]:
         for index in np.ndindex(array.shape):
             suffix = " ".join([names[k] for k in index[:1]] + [_AXES[axis] for axis in index[1:]])
             name = f"{field} {suffix}".rstrip()
-            columns.append(Column(name, field, index[0] if index else None, suffix, index))
+            columns.append(Column(name, field, suffix, index))
     return columns
 
 
@@ -221,7 +218,7 @@ def pack(shares: np.ndarray) -> list[str]:
 
 
 def divided_bars(
-    model: Model[Any, Any],
+    model: Mixture[Any, Any],
     trace: Trace[Any],
     names: Sequence[str],
     *,
@@ -248,7 +245,7 @@ def divided_bars(
     responsibilities = np.array(
         [model.e_step(middles, step.params).responsibilities for step in drawable(trace).steps]
     )
-    common = {
+    common: dict[str, Any] = {
         "low": middles - half_width,
         "high": middles + half_width,
         "label": [f"{middle:.{digits}f}" for middle in middles],
@@ -299,7 +296,7 @@ def still(table: pa.Table, iteration: int) -> pa.Table:
 
 
 def assigned(
-    model: Model[Any, Any], points: np.ndarray, trace: Trace[Any], names: Sequence[str]
+    model: Mixture[Any, Any], points: np.ndarray, trace: Trace[Any], names: Sequence[str]
 ) -> list[str]:
     """Return, for each point, the one-letter names of its components, one letter an iteration."""
     letters = np.array(names)

@@ -20,11 +20,10 @@ def cached(function: Callable[_P, _R]) -> Callable[_P, _R]:
     counts as the settings that made it. Settings that em_core refuses end the page with the reason.
     """
     kept = st.cache_resource(
-        function,
         max_entries=_KEPT,
         show_spinner="Running EM …",
         hash_funcs={"em_ui.run.run.Run": lambda run: run.key},
-    )
+    )(function)
 
     @functools.wraps(function)
     def or_say_why(*args: _P.args, **kwargs: _P.kwargs) -> _R:

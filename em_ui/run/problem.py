@@ -10,6 +10,7 @@ import numpy as np
 from em_core import Mixture, Model, Params, Sample, Trace, fit
 from em_core.data.blocks import Blocks, prepare
 from em_core.models.hard import HardEM
+from em_core.numerics import Array
 from em_ui.run import budget
 
 Settings = dict[str, Any]
@@ -187,6 +188,23 @@ class Problem:
         return isinstance(self.model, Mixture)
 
     @property
+    def labelled_model(self) -> Mixture[Any, Any]:
+        """The model, where each observation has a component that made it.
+
+        Raises
+        ------
+        TypeError
+            If it is no mixture. Ask :attr:`is_mixture` first.
+        """
+        if not isinstance(self.model, Mixture):
+            raise TypeError(f"{self.model!r} is no mixture, so no observation has a component")
+        return self.model
+
+    def responsibilities(self, rows: Array, params: Params) -> Array:
+        """Return each component's share in some observations, shape (rows, K)."""
+        return self.labelled_model.e_step(rows, params).responsibilities
+
+    @property
     def objective(self) -> Objective:
         """What is climbed: with hard assignment, the classification log-likelihood."""
         plain = self.words.objective
@@ -247,7 +265,7 @@ def simulated(
 def pose(
     words: Words,
     settings: Settings,
-    mixture: Model[Any, Any],
+    mixture: Mixture[Any, Any],
     sample: Sample[Any],
     guess: Callable[[np.random.Generator], Params],
     *,

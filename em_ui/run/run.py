@@ -54,7 +54,7 @@ class Run:
     order: np.ndarray
     frames: frames.Frames
     settings: Settings
-    make: Callable[[Settings], Problem] | None
+    make: Callable[[Settings], Problem]
     found: dict[str, Trace[Any]] = field(default_factory=dict)
     asking: threading.Lock = field(default_factory=threading.Lock)
 
@@ -63,9 +63,12 @@ class Run:
         """What tells this run from others, for the cache."""
         return f"{_name(self.make)} {self.settings}"
 
+    def other_problem(self, **changes: Any) -> Problem:
+        """Return the problem under changed settings."""
+        return self.make({**self.settings, **changes})
+
     def other(self, **changes: Any) -> "Run":
-        """Return the run of the same problem under changed settings."""
-        assert self.make is not None
+        """Return the run under changed settings."""
         return fitted(self.make, {**self.settings, **changes})
 
     @property
@@ -170,12 +173,9 @@ class Run:
         return self.from_truth.final.objective - self.trace.final.objective
 
 
-def run_em(
-    problem: Problem,
-    settings: Settings | None = None,
-    make: Callable[[Settings], Problem] | None = None,
-) -> Run:
+def run_em(make: Callable[[Settings], Problem], settings: Settings) -> Run:
     """Run EM from the guess and from the truth, match the components, and build the tables."""
+    problem = make(settings)
     trace = problem.fit(problem.start)
     sample, truth, by = problem.sample, problem.truth, problem.words.by
     labelled, from_truth, order = None, None, np.arange(problem.start.n_components)
@@ -183,7 +183,7 @@ def run_em(
         enough = min(problem.max_iter, max(int(budget.TRUTH / problem.work), 10))
         from_truth = problem.fit(truth, max_iter=enough)
     if truth is not None and problem.is_mixture and sample.labels is not None:
-        labelled = fit_labelled(problem.model, sample.data, sample.labels, truth)
+        labelled = fit_labelled(problem.labelled_model, sample.data, sample.labels, truth)
     if sample.truth is not None and problem.is_mixture:
         final = frames.drawable(trace).final.params
         order = match_components(getattr(final, by), getattr(sample.truth, by))
@@ -196,11 +196,11 @@ def run_em(
         objective=problem.objective.title.lower(),
         sign=problem.objective.sign,
     )
-    return Run(problem, trace, from_truth, labelled, order, tables, settings or {}, make)
+    return Run(problem, trace, from_truth, labelled, order, tables, settings, make)
 
 
-def _name(make: Callable[[Settings], Problem] | None) -> str:
-    return f"{make.__module__}.{make.__qualname__}" if make else ""
+def _name(make: Callable[[Settings], Problem]) -> str:
+    return f"{make.__module__}.{make.__qualname__}"
 
 
 def fitted(make: Callable[[Settings], Problem], settings: Settings) -> Run:
@@ -210,4 +210,4 @@ def fitted(make: Callable[[Settings], Problem], settings: Settings) -> Run:
 
 @cached
 def _fitted(name: str, settings: Settings, _make: Callable[[Settings], Problem]) -> Run:
-    return run_em(_make(settings), settings, _make)
+    return run_em(_make, settings)

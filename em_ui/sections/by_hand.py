@@ -30,7 +30,7 @@ def chosen(c: Controls, run: Run) -> tuple[int, int]:
         "results come from all digits."
     )
     c.show("observation")
-    if c.value("observation") > run.problem.n:
+    if int(c.value("observation")) > run.problem.n:
         st.caption(f"There are only {run.problem.n:,}. This is the last.")
     return standing(c, run)
 
@@ -40,7 +40,7 @@ def draw(c: Controls, run: Run) -> None:
     at, i = chosen(c, run)
     problem, params, names = run.problem, run.steps[at].params, run.names
     row = problem.sample.data[i : i + 1]
-    responsibilities = problem.model.e_step(row, params).responsibilities[0]
+    responsibilities = problem.responsibilities(row, params)[0]
     joint = np.exp(problem.mixture.log_joint(row, params)[0])
     given = ", ".join(f"{x:.4g}" for x in np.atleast_1d(row[0]))
     st.markdown(
@@ -59,7 +59,7 @@ def draw(c: Controls, run: Run) -> None:
     update = problem.model.m_step(run.statistics(at), params)
     formula(
         [
-            rf"\text{{{problem.words.quantities[column.field].symbol} {names[column.component]}}} "
+            rf"\text{{{problem.words.quantities[column.field].symbol} {column.suffix}}} "
             f"&= {column.of(update):.4f}"
             for column in frames.schema(update, problem.words.names)
         ]

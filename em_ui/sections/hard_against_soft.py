@@ -50,7 +50,7 @@ def row(run: Run, method: str, values: Params, iterations: int | None, winners: 
     found: Row = {"method": method}
     for column in frames.schema(values, words.names):
         if column.field == words.by:
-            found[f"{symbol} {words.names[column.component]}"] = column.of(values)
+            found[f"{symbol} {column.suffix}"] = column.of(values)
     found["iterations"] = iterations
     # Without a component for each of the truth's there is no right answer.
     comparable = sample.truth is not None and values.n_components == sample.truth.n_components
@@ -65,14 +65,14 @@ def _rows(run: Run) -> list[Row]:
     for method, hard in (("soft EM", False), ("hard EM", True)):
         problem, trace = run.problem, run.trace
         if problem.hard != hard:
-            problem = run.make({**run.settings, "hard": hard})
+            problem = run.other_problem(hard=hard)
             trace = problem.fit(problem.start)
         params = frames.drawable(trace).final.params
         if problem.sample.truth is not None:
             by = problem.words.by
             order = match_components(getattr(params, by), getattr(problem.sample.truth, by))
             params = params.relabel(order)
-        winners = problem.model.e_step(problem.sample.data, params).responsibilities.argmax(axis=1)
+        winners = problem.responsibilities(problem.sample.data, params).argmax(axis=1)
         rows.append(row(run, method, params, trace.n_iter, winners))
     return rows
 

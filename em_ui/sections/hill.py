@@ -65,7 +65,7 @@ def draw(
     if i == j:
         st.info("Choose two different components for the hill.")
     else:
-        ends = np.array([getattr(run.params, by)[k] for k in pair])
+        ends = [float(getattr(run.params, by)[k]) for k in pair]
         drawings.append(
             Drawing(
                 f"{title} over {symbols[0]} and {symbols[1]}"
@@ -180,8 +180,8 @@ def _slice(run: Run, component: int, low: float, high: float) -> Drawing:
     title = f"{run.problem.words.quantities[field].symbol} {run.names[component]}"
     model, data = run.problem.model, run.problem.data
     affordable = budget.HILL / (run.problem.work * _SLICE)
-    picked = int(np.clip(affordable, 2, _SLICES))
-    picked = np.unique(np.linspace(0, run.frames.last, picked).round().astype(int))
+    n_picked = int(np.clip(affordable, 2, _SLICES))
+    picked = np.unique(np.linspace(0, run.frames.last, n_picked).round().astype(int))
     nearest = picked[np.abs(np.arange(run.frames.last + 1)[:, None] - picked).argmin(axis=1)]
     curves, ends = [], []
     for t in picked:

@@ -41,7 +41,7 @@ def draw(c: Controls, run: Run) -> None:
                 else ""
             )
         )
-    if c.value("starts") > len(table):
+    if int(c.value("starts")) > len(table):
         st.caption(f"These runs take long, so only {len(table)} starts are run.")
 
     def open_start() -> None:

@@ -119,7 +119,7 @@ def _bars(
     run: Run, middles: np.ndarray, half_width: float, heights: np.ndarray, *, digits: int
 ) -> pa.Table:
     return frames.divided_bars(
-        run.problem.model,
+        run.problem.labelled_model,
         run.trace,
         run.problem.words.names,
         middles=middles,
@@ -151,7 +151,7 @@ def _plane_tables(run: Run) -> Tables:
     problem, data = run.problem, run.problem.sample.data
     drawn = frames.sample_rows(len(data), stream(run.settings["data_seed"], DRAWING))
     x, y = data[drawn].T
-    assigned = frames.assigned(problem.model, data[drawn], run.trace, problem.words.names)
+    assigned = frames.assigned(problem.labelled_model, data[drawn], run.trace, problem.words.names)
     seen = np.concatenate([data, *(getattr(step.params, problem.words.by) for step in run.steps)])
     (x_low, y_low), (x_high, y_high) = seen.min(axis=0)[:, None], seen.max(axis=0)[:, None]
     frame = {"x_low": x_low, "x_high": x_high, "y_low": y_low, "y_high": y_high}

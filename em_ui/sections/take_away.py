@@ -62,10 +62,14 @@ def draw(c: Controls, run: Run) -> None:
     problem = run.problem
     model: Any = problem.mixture
     st.markdown(f"**The model**: the functions of `{type(model).__name__}`, as they ran.")
-    steps = [type(problem.model).e_step, type(model).statistics, type(model).m_step]
-    if hasattr(model, "log_joint"):
-        steps.insert(0, type(model).log_joint)
-    source = "\n".join(textwrap.dedent(inspect.getsource(step)) for step in steps)
+    steps = [(model, "log_joint"), (problem.model, "e_step"), (model, "statistics")]
+    if not problem.is_mixture:
+        steps = [(model, "expect")]
+    source = "\n".join(
+        textwrap.dedent(inspect.getsource(getattr(type(owner), name)))
+        for owner, name in [*steps, (model, "m_step")]
+        if hasattr(owner, name)
+    )
     st.code(source.strip(), language="python")
     if not c.sealed:
         st.markdown("**The run**: this script prints the iteration table. It needs `em_core`.")

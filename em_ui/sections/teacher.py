@@ -21,9 +21,9 @@ def sheet(c: Controls, run: Run) -> list[tuple[str, str]]:
     if c.current:
         pairs.append((c.current.question, c.current.answer))
     if problem.is_mixture:
-        first = problem.model.e_step(problem.sample.data[:1], steps[0].params)
+        first = problem.responsibilities(problem.sample.data[:1], steps[0].params)[0]
         given = ", ".join(f"{x:.4g}" for x in np.atleast_1d(problem.sample.data[0]))
-        shares = zip(run.names, first.responsibilities[0], strict=True)
+        shares = zip(run.names, first, strict=True)
         pairs.append(
             (
                 f"At the initial guess, how is {problem.words.observation} 1 ({given}) shared "
@@ -46,15 +46,9 @@ def sheet(c: Controls, run: Run) -> list[tuple[str, str]]:
     ]
     if run.labelled is not None:
         pairs.append(("What would one estimate with the labels known?", _words(run, run.labelled)))
-    known = problem.truth_known and problem.sample.truth is not None
-    pairs.append(
-        (
-            "What is the truth?",
-            _words(run, problem.sample.truth)
-            if known
-            else "Nobody knows the truth behind these data.",
-        )
-    )
+    truth = problem.sample.truth if problem.truth_known else None
+    unknown = "Nobody knows the truth behind these data."
+    pairs.append(("What is the truth?", unknown if truth is None else _words(run, truth)))
     return pairs
 
 
@@ -137,21 +131,22 @@ def quiz(c: Controls, run: Run) -> None:
     Asked for is, of each component, the parameter that tells the components apart. A miss by the
     lesson's ``miss``, or by a tenth of the data's standard deviation, halves the score.
     """
-    if not c.sealed:
+    truth = run.problem.sample.truth
+    if not c.sealed or truth is None:
         return
     st.header("Guess the parameters")
     st.markdown(
         "The truth behind these data is hidden. Use what you see, and what EM finds, to guess it. "
         "The components may be named in any order."
     )
-    words, truth = run.problem.words, run.problem.sample.truth
+    words = run.problem.words
     scale = words.miss or 0.1 * float(run.problem.sample.data.std())
     field, title = words.by, words.quantities[words.by].title
     asked = [column for column in frames.schema(truth, words.names) if column.field == field]
     with st.form(c.key("quiz_form")):
         places = st.columns(truth.n_components)
         guesses = [
-            places[column.component].number_input(
+            places[column.place[0]].number_input(
                 f"{title} {column.suffix}", value=0.0, key=c.key(f"guess_{column.name}")
             )
             for column in asked

@@ -19,7 +19,7 @@ from em_ui.run import (
     simulated,
 )
 
-MAX_COMPONENTS = 8
+MAX_COMPONENTS, LARGEST = 8, 12_500
 TYPED, POINTS = "Typed in", "Random data points"
 GUESSES = {"Whole numbers, as in the article": guess_integers, POINTS: guess_from_points}
 WORDS = Words(
@@ -36,25 +36,17 @@ WORDS = Words(
         "weights": Quantity("Mixing weight", "π", ".3f"),
     },
 )
-TRUTHS = (
-    (-10.0, 3.0),
-    (30.0, 7.0),
-    (3.0, 5.0),
-    (60.0, 4.0),
-    (-40.0, 6.0),
-    (90.0, 5.0),
-    (-70.0, 4.0),
-    (120.0, 6.0),
-)
+MEANS = (-10.0, 30.0, 3.0, 60.0, -40.0, 90.0, -70.0, 120.0)
+STDS = (3.0, 7.0, 5.0, 4.0, 6.0, 5.0, 4.0, 6.0)
 SPECS = {
     "k": Number("Components", 3, 1, MAX_COMPONENTS, 1),
     **{
         f"{field}{i}": spec
-        for i, (mean, std) in enumerate(TRUTHS, 1)
+        for i, (mean, std) in enumerate(zip(MEANS, STDS, strict=True), 1)
         for field, spec in {
             "mean": Number(f"Mean {i}", mean, -1_000.0, 1_000.0, 1.0, format="%g"),
             "sd": Number(f"SD {i}", std, 0.1, 200.0, 0.5, format="%g"),
-            "size": Number(f"Size {i}", 1_000, 1, 12_500, 1),
+            "size": Number(f"Size {i}", 1_000, 1, LARGEST, 1),
             "start_mean": Number(f"Start mean {i}", mean, -1_000.0, 1_000.0, 1.0, format="%g"),
             "start_sd": Number(f"Start SD {i}", 5.0, 0.01, 200.0, 0.5, format="%g"),
         }.items()
@@ -102,7 +94,7 @@ def problem(settings: Settings) -> Problem:
             [settings[f"start_{f}{i}"] for i in range(1, find + 1)] for f in ("mean", "sd")
         )
         typed = floored(GaussianParams(means, stds, equal_weights(find)))
-    truth = floored(sample.truth)
+    truth = floored(groups)
     if not s.weights:
         truth = GaussianParams(truth.means, truth.stds, equal_weights(s.k))
     return pose(

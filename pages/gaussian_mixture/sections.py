@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from em_core import KMeans, KMeansParams, Status, fit, match_components
+from em_core import GaussianParams, KMeans, KMeansParams, Status, fit, match_components
 from em_core.models.gaussian import log_density
 from em_ui import sections
 from em_ui.controls import Controls
@@ -40,7 +40,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     """Write one value's numbers into the formulas, and the sums that they go into."""
     at, i = sections.chosen(c, run)
     model, data, params = run.problem.model, run.problem.sample.data, run.steps[at].params
-    x, r = data[i], model.e_step(data[i : i + 1], params).responsibilities[0]
+    x, r = data[i], run.problem.responsibilities(data[i : i + 1], params)[0]
     density = np.exp(log_density(x, params.means, params.stds))
     joint = params.weights * density
     st.markdown(
@@ -95,13 +95,21 @@ def draw_by_hand(c: Controls, run: Run) -> None:
 def k_means(run: Run) -> list[dict[str, Any]]:
     """Return K-Means on the same values from the same means, as a row beside EM's."""
     problem, truth = run.problem, run.problem.sample.truth
-    points, start = problem.sample.data[:, None], KMeansParams(problem.start.means[:, None])
+    start: Any = problem.start
+    points = problem.sample.data[:, None]
     with budget.turn(problem.cost * problem.max_iter):
-        trace = fit(KMeans(), points, start, tol=problem.tol, max_iter=problem.max_iter)
-    centroids = trace.final.params
-    centroids = centroids.relabel(match_components(centroids.centroids[:, 0], truth.means))
-    winners = KMeans().e_step(points, centroids).responsibilities.argmax(axis=1)
-    means = type(problem.start)(centroids.centroids[:, 0], *[np.ones(len(centroids.centroids))] * 2)
+        trace = fit(
+            KMeans(),
+            points,
+            KMeansParams(start.means[:, None]),
+            tol=problem.tol,
+            max_iter=problem.max_iter,
+        )
+    found = trace.final.params
+    if truth is not None:
+        found = found.relabel(match_components(found.centroids[:, 0], truth.means))
+    winners = KMeans().e_step(points, found).responsibilities.argmax(axis=1)
+    means = GaussianParams(found.centroids[:, 0], start.stds, start.weights)
     return [hard_against_soft.row(run, "K-Means", means, trace.n_iter, winners)]
 
 

@@ -2,12 +2,22 @@
 
 from collections.abc import Sequence
 
-from em_ui.controls import Situation, query
-from pages.gaussian_mixture.problem import POINTS, SPECS, WORDS
+from em_ui.controls import Situation, Value, query
+from pages.gaussian_mixture.problem import LARGEST, POINTS, SPECS, WORDS
 
-HEIGHTS = {"k": 2, "mean1": 163.0, "sd1": 7.0, "mean2": 177.0, "sd2": 7.0, "guess": POINTS}
-FEW = {"size1": 10, "size2": 10, "size3": 10, "guess_seed": 19, "max_iter": 100}
-OVERLAP = {"k": 2, "mean1": 0.0, "sd1": 3.0, "mean2": 6.0, "sd2": 3.0, "guess": POINTS}
+
+def groups(*components: tuple[float, float, int]) -> dict[str, Value]:
+    """Return the settings of groups: mean, standard deviation and size of each."""
+    values: dict[str, Value] = {"k": len(components), "guess": POINTS}
+    for i, (mean, std, size) in enumerate(components, 1):
+        values |= {f"mean{i}": mean, f"sd{i}": std, f"size{i}": size}
+    return values
+
+
+HEIGHTS = groups((163.0, 7.0, 1_000), (177.0, 7.0, 1_000))
+OVERLAP = groups((0.0, 3.0, 1_000), (6.0, 3.0, 1_000))
+WIDE = groups((0.0, 10.0, 2_000), (25.0, 2.0, 200))
+FEW: dict[str, Value] = {"size1": 10, "size2": 10, "size3": 10, "guess_seed": 19, "max_iter": 100}
 SITUATIONS = {
     "Wang’s article": Situation(
         {},
@@ -75,19 +85,7 @@ SITUATIONS = {
         "make them real. Criteria such as BIC ask whether the gain is worth the parameters.",
     ),
     "One wide group, one narrow": Situation(
-        {
-            "k": 2,
-            "mean1": 0.0,
-            "sd1": 10.0,
-            "size1": 2_000,
-            "mean2": 25.0,
-            "sd2": 2.0,
-            "size2": 200,
-            "guess": POINTS,
-            "guess_seed": 1,
-            "start": 11,
-            "max_iter": 100,
-        },
+        {**WIDE, "guess_seed": 1, "start": 11, "max_iter": 100},
         "A wide group of 2,000 beside a narrow one of 200. K-Means would put the border halfway "
         "between the centres. Where will the mixture put it?",
         "Close around the narrow group, since each component has a width and a share of its own. "
@@ -117,16 +115,10 @@ MISCONCEPTIONS = (
 )
 
 
-# What a link sets to the defaults, whatever the page was set to before.
-PLAIN = {"data_seed", "student", "find", "start", "weights", "hard", "floor", "tol"}
-
-
 def link_to_groups(means: Sequence[float], std: float, size: int) -> dict[str, str]:
-    """Return the query of groups of equal size and width."""
-    values = {name: spec.default for name, spec in SPECS.items() if name in PLAIN}
-    values |= {"k": len(means), "guess": POINTS, "guess_seed": 1, "max_iter": 500}
-    largest = SPECS["size1"].high
-    for i, mean in enumerate(means, 1):
-        values |= {f"mean{i}": round(mean, 1), f"sd{i}": round(std, 2)}
-        values[f"size{i}"] = min(size, largest)
+    """Return the query of groups of equal size and width, all else as it is at first."""
+    others = ("data_seed", "student", "find", "start", "weights", "hard", "floor", "tol")
+    plain = {name: SPECS[name].default for name in others}
+    shown = groups(*((round(mean, 1), round(std, 2), min(size, LARGEST)) for mean in means))
+    values = {**plain, **shown, "guess_seed": 1, "max_iter": 500}
     return query(WORDS.prefix, SPECS, values)

@@ -36,7 +36,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     model, data = run.problem.model, run.problem.sample.data
     (x, y), centroids = data[i], run.steps[at].params.centroids
     distances = ((data[i] - centroids) ** 2).sum(axis=1)
-    nearest = int(model.e_step(data[i : i + 1], run.steps[at].params).responsibilities.argmax())
+    nearest = int(run.problem.responsibilities(data[i : i + 1], run.steps[at].params).argmax())
     st.markdown(f"**E-step.** Point {i + 1} lies at ({x:.4f}, {y:.4f}).")
     sections.formula(
         [

@@ -1,5 +1,7 @@
 """The controls of maximum likelihood, and what they set: one group, and two with hidden labels."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 
@@ -7,7 +9,7 @@ from em_core import GaussianMixture, GaussianParams, fit_labelled
 from em_core.models import gaussian
 from em_core.numerics import Array
 from em_ui import controls
-from em_ui.controls import Number, Switch
+from em_ui.controls import Control, Number, Switch
 from em_ui.pictures import frames
 from em_ui.run import DATA, cached, stream
 
@@ -18,7 +20,7 @@ GROUPS = ("Women", "Men")
 SEPARATION = 0.7
 BINS = 40
 
-SPECS = {
+SPECS: dict[str, Control] = {
     "mean": Number("True mean μ (cm)", 170.0, 100.0, 250.0, 1.0, slider=True),
     "std": Number("True standard deviation σ (cm)", 10.0, 1.0, 30.0, 0.5, slider=True),
     "size": Number("Number of adults", 1_000, 2, 100_000, 1),
@@ -54,11 +56,12 @@ def two_groups(mean: float, std: float, size: int, seed: int) -> dict[str, pa.Ta
     sizes = [size - size // 2, size // 2]
     groups = GaussianParams(means, stds, np.array(sizes) / size)
     sample = GaussianMixture().simulate(groups, sizes, rng=stream(seed, DATA, 1))
-    known = fit_labelled(GaussianMixture(), sample.data, sample.labels, sample.truth)
+    labels: Any = sample.labels
+    known = fit_labelled(GaussianMixture(), sample.data, labels, groups)
     mean_, std_ = gaussian.maximum_likelihood(sample.data)
     together = GaussianParams([mean_], [std_], [1])
     edges = np.histogram_bin_edges(sample.data, bins=BINS)
-    counts = [np.histogram(sample.data[sample.labels == k], bins=edges)[0] for k in (0, 1)]
+    counts = [np.histogram(sample.data[labels == k], bins=edges)[0] for k in (0, 1)]
     width = edges[1] - edges[0]
     bars = frames.arrow(
         {
@@ -70,11 +73,11 @@ def two_groups(mean: float, std: float, size: int, seed: int) -> dict[str, pa.Ta
             "share": frames.pack(np.ones((1, 2 * BINS))),
         }
     )
-    grid = frames.curve_grid(edges, sum(counts).max() / (size * width))
+    grid = frames.curve_grid(edges, np.sum(counts, axis=0).max() / (size * width))
     return {
         "bars": bars,
         "bars together": frames.extend(bars.drop_columns("component"), component="Adults"),
         "known": frames.extend(frames.by_component(known, GROUPS), iteration=0, **grid),
         "together": frames.extend(frames.by_component(together, ["Adults"]), iteration=0, **grid),
-        "truth": frames.extend(frames.by_component(sample.truth, GROUPS), **grid),
+        "truth": frames.extend(frames.by_component(groups, GROUPS), **grid),
     }

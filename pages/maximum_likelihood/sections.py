@@ -1,5 +1,7 @@
 """What the page of maximum likelihood draws: the fit of one curve, and the hidden label."""
 
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import streamlit as st
@@ -56,7 +58,7 @@ def hill_around(heights: Array, guess: Estimate, best: Estimate) -> pa.Table:
     return hill.bands(values, means, stds, n=len(heights), top=top)
 
 
-def draw_hidden_label(c: Controls, population: dict[str, float], seed: int) -> None:
+def draw_hidden_label(c: Controls, population: dict[str, Any], seed: int) -> None:
     """Draw two groups whose labels may be hidden, and what is lost with the labels."""
     st.header("And now with a hidden label")
     st.markdown(

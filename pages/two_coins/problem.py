@@ -1,6 +1,7 @@
 """The controls of the two coins, and the problem that they set."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -53,15 +54,16 @@ def problem(settings: Settings) -> Problem:
     """Return the problem that the controls set."""
     s = SimpleNamespace(**settings)
     mixture = BinomialMixture(s.tosses, estimate_weights=s.weights)
-    sample, lines = published_trials(), ["data = published_trials().data"]
-    if s.data == SIMULATED:
+    if s.data == PUBLISHED:
+        sample, lines = published_trials(), ["data = published_trials().data"]
+        coins: Any = sample.truth
+    else:
         coins = BinomialParams([s.true_a, s.true_b], [s.share_a, 1 - s.share_a])
         sample, lines = simulated(mixture, coins, s.trials, settings)
 
     def guess(rng: np.random.Generator) -> BinomialParams:
         return guess_uniform(sample.data, 2, rng=rng)
 
-    truth = sample.truth if s.weights else BinomialParams(sample.truth.heads_prob, [0.5, 0.5])
     return pose(
         WORDS,
         settings,
@@ -69,7 +71,7 @@ def problem(settings: Settings) -> Problem:
         sample,
         guess,
         typed=BinomialParams([s.start_a, s.start_b], [0.5, 0.5]) if s.guess == TYPED else None,
-        truth=truth,
+        truth=coins if s.weights else BinomialParams(coins.heads_prob, [0.5, 0.5]),
         data_lines=lines,
         data_columns=["heads"],
         imports=["published_trials"] * (s.data == PUBLISHED),

@@ -80,7 +80,7 @@ def attributed(run: Run, iteration: int) -> pa.Table:
     heads = run.problem.sample.data[:LISTED_TRIALS]
     tails = run.settings["tosses"] - heads
     columns = {"trial": np.arange(1, len(heads) + 1), "heads": heads, "tails": tails}
-    weights = run.problem.model.e_step(heads, run.steps[iteration].params).responsibilities.T
+    weights = run.problem.responsibilities(heads, run.steps[iteration].params).T
     for coin, weight in zip(run.names, weights, strict=True):
         columns[f"weight {coin}"] = weight
         columns[f"heads to {coin}"] = weight * heads
@@ -150,7 +150,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
             "coins cannot be shared between them, and there is one here: the run cannot go on."
         )
         return
-    shares = run.problem.model.e_step(np.array([h]), run.steps[at].params).responsibilities[0]
+    shares = run.problem.responsibilities(np.array([h]), run.steps[at].params)[0]
     mix = ["" if pi[0] == pi[1] else rf"{share:.3f}\cdot " for share in pi]
     terms = [rf"{mix[k]}{theta[k]:.3f}^{{{h}}}\cdot {1 - theta[k]:.3f}^{{{t}}}" for k in (0, 1)]
     st.markdown(f"**E-step.** Trial {i + 1} shows {h} heads and {t} tails.")

@@ -7,7 +7,7 @@ Each count comes from source k with probability :math:`\pi_k`, and is then Poiss
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,10 @@ class PoissonParams(Params):
 
     rates: Array
     weights: Array
+
+    if TYPE_CHECKING:  # lists are welcome, and become arrays
+
+        def __init__(self, rates: npt.ArrayLike, weights: npt.ArrayLike) -> None: ...
 
 
 class PoissonStatistics(NamedTuple):
