@@ -8,7 +8,7 @@ reports is the server's and the network's alone.
 Used by :mod:`benchmarks.reruns` and :mod:`benchmarks.load`::
 
     async with Session("127.0.0.1:8501") as student:
-        await student.open("two-coins")
+        await student.open("the-path-of-a-page")
         seed = student.widget("Data seed")
         rerun = await student.move(seed, 7)
         print(rerun.seconds, rerun.n_bytes, rerun.errors)

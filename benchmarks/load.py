@@ -25,7 +25,7 @@ Run it from the project's folder, with nothing else running::
     python -m benchmarks.load --students 100 --every 5 --seconds 60
     python -m benchmarks.load --students 12 --every 5 --seconds 60 --app ordinary
     python -m benchmarks.load --students 100 --processes 2 --kill
-    python -m benchmarks.load --students 100 --pages two-coins gaussian-mixture --within 1
+    python -m benchmarks.load --students 100 --pages A-PAGE ANOTHER --within 1
     python -m benchmarks.load --students 6 --every 2 --seconds 8 --at-least 1.5
 
 It ends with an error if anything failed; with ``--within 1`` also if the 95th percentile of the
@@ -59,6 +59,7 @@ from benchmarks.servers import (
     serve,
     serve_behind_nginx,
 )
+from pages import lesson
 
 MOVES = 6  # on a page, before the student goes on to the next
 STEPS = 5  # of a number with a narrow range, at the most
@@ -66,22 +67,9 @@ WIDE = 1_000  # a whole number with a wider range than this may become anything 
 TIMEOUT = 30.0  # seconds after which a student gives up
 SAMPLES = 10  # of the memory, over the whole run
 
-# Eight components of 12,500 values each that overlap, and 500 iterations: nowhere else, and with no
-# other settings, does a change take longer.
-_COMPONENT = {"mean": "{}", "sd": "3", "size": "12500"}
-DEAREST = (
-    "gaussian-mixture",
-    {
-        "gm_k": "8",
-        "gm_tol": "0",
-        "gm_max_iter": "500",
-        **{
-            f"gm_{name}{k}": text.format(k)
-            for k in range(1, 9)
-            for name, text in _COMPONENT.items()
-        },
-    },
-)
+# Nowhere else, and with no other settings, does a change take longer.
+_LARGEST = lesson("Gaussian mixture")
+DEAREST = (_LARGEST.url_path, _LARGEST.link("the_largest"))
 
 MAX_STUDENTS, MAX_SECONDS = 1_000, 3_600
 

@@ -30,9 +30,8 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from benchmarks.client import Rerun, Session, Value
-from benchmarks.servers import ORDINARY, OURS, PATHS, Server, serve
+from benchmarks.servers import ORDINARY, OURS, PATHS, TITLES, Server, serve
 
-PAGES = {"Two coins": "two-coins", "Gaussian mixture": "gaussian-mixture"}
 CACHED_SEEDS = 5
 WARM_UP = 5
 LOG_LIKELIHOOD = r"iterations?\. Log-likelihood (\S+)"  # in the status line
@@ -116,7 +115,8 @@ async def run(n: int) -> dict[tuple[str, str], dict[str, Cost]]:
     """Return the costs of both apps for each page and kind of rerun."""
     results = {}
     with serve(OURS) as ours, serve(ORDINARY) as ordinary:
-        for title, page in PAGES.items():
+        for page in PATHS[ORDINARY]:
+            title = TITLES[page]
             async with AsyncExitStack() as stack:
                 sessions = []
                 for server in (ours, ordinary):

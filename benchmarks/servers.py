@@ -18,19 +18,22 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pages import LESSONS
+
 ROOT = Path(__file__).parent.parent
 START_TIMEOUT = 60.0  # seconds
 
 OURS, ORDINARY = "ours", "ordinary"
-# The example pages of each app, by name, and where they answer.
-PATHS = {
-    OURS: {
-        name: name for name in ("maximum-likelihood", "k-means", "two-coins", "gaussian-mixture")
-    },
-    ORDINARY: {"two-coins": "", "gaussian-mixture": "gaussian-mixture"},
-}
 # Each app is started in its own folder, where Streamlit looks for its configuration.
 _FOLDERS = {OURS: ROOT, ORDINARY: ROOT / "benchmarks" / "ordinary"}
+# The pages of each app, by name, and where they answer. The ordinary app has some of ours, and its
+# first is where it starts.
+_WRITTEN = [lesson for lesson in LESSONS if (_FOLDERS[ORDINARY] / f"{lesson.name}.py").exists()]
+PATHS = {
+    OURS: {lesson.url_path: lesson.url_path for lesson in LESSONS},
+    ORDINARY: {lesson.url_path: lesson.url_path if i else "" for i, lesson in enumerate(_WRITTEN)},
+}
+TITLES = {lesson.url_path: lesson.title for lesson in LESSONS}
 
 # Ours as ``deploy/em@.service`` has it; the other as it comes, but it connects to nowhere.
 _ENVIRONMENT = {

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from em_ui.controls import Situation, Value, query
-from pages.gaussian_mixture.problem import LARGEST, POINTS, SPECS, WORDS
+from pages.gaussian_mixture.problem import LARGEST, MAX_COMPONENTS, POINTS, SPECS, WORDS
 
 
 def groups(*components: tuple[float, float, int]) -> dict[str, Value]:
@@ -121,4 +121,11 @@ def link_to_groups(means: Sequence[float], std: float, size: int) -> dict[str, s
     plain = {name: SPECS[name].default for name in others}
     shown = groups(*((round(mean, 1), round(std, 2), min(size, LARGEST)) for mean in means))
     values = {**plain, **shown, "guess_seed": 1, "max_iter": 500}
+    return query(WORDS.prefix, SPECS, values)
+
+
+def link_to_the_largest() -> dict[str, str]:
+    """Return the query of the dearest run: overlapping groups as large and as many as allowed."""
+    overlapping = groups(*((float(k), 3.0, LARGEST) for k in range(1, MAX_COMPONENTS + 1)))
+    values = {**overlapping, "guess": SPECS["guess"].default, "tol": "0", "max_iter": 500}
     return query(WORDS.prefix, SPECS, values)
