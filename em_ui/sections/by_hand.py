@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import streamlit as st
 
+from em_core import Params
 from em_ui.controls.page import Controls
 from em_ui.pictures import frames
 from em_ui.run.run import Run
@@ -36,10 +37,27 @@ def chosen(c: Controls, run: Run) -> tuple[int, int]:
 
 
 def draw(c: Controls, run: Run) -> None:
-    """Draw Bayes' rule for one observation, and what the M-step makes of all."""
+    """Draw Bayes' rule for one observation, and what the M-step makes of all.
+
+    A model without densities for each component has no such rule.
+    """
     at, i = chosen(c, run)
-    problem, params, names = run.problem, run.steps[at].params, run.names
-    row = problem.sample.data[i : i + 1]
+    problem, params = run.problem, run.steps[at].params
+    if hasattr(problem.mixture, "log_joint"):
+        _bayes(run, params, i)
+    st.markdown(f"**M-step.** From the sums over all {problem.n:,}:")
+    update = problem.model.m_step(run.statistics(at), params)
+    formula(
+        [
+            rf"\text{{{problem.words.quantities[column.field].symbol} {column.suffix}}} "
+            f"&= {column.of(update):.4f}"
+            for column in frames.schema(update, problem.words.names)
+        ]
+    )
+
+
+def _bayes(run: Run, params: Params, i: int) -> None:
+    problem, row = run.problem, run.problem.sample.data[i : i + 1]
     responsibilities = problem.responsibilities(row, params)[0]
     joint = np.exp(problem.mixture.log_joint(row, params)[0])
     given = ", ".join(f"{x:.4g}" for x in np.atleast_1d(row[0]))
@@ -52,16 +70,7 @@ def draw(c: Controls, run: Run) -> None:
         [
             rf"r_{{{name}}} &= \frac{{{significant(p)}}}{{{significant(joint.sum())}}} {rule} "
             f"{share:.3f}"
-            for name, p, share in zip(names, joint, responsibilities, strict=True)
-        ]
-    )
-    st.markdown(f"**M-step.** From the sums over all {problem.n:,}:")
-    update = problem.model.m_step(run.statistics(at), params)
-    formula(
-        [
-            rf"\text{{{problem.words.quantities[column.field].symbol} {column.suffix}}} "
-            f"&= {column.of(update):.4f}"
-            for column in frames.schema(update, problem.words.names)
+            for name, p, share in zip(run.names, joint, responsibilities, strict=True)
         ]
     )
 

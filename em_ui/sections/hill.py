@@ -53,7 +53,10 @@ def draw(
     problem, names = run.problem, run.names
     by, data = problem.words.by, problem.sample.data
     if len(names) == 1:
-        st.markdown("With one component there is one parameter to find, and EM needs one step.")
+        title = problem.words.quantities[by].title.lower()
+        st.markdown(
+            f"With one {problem.words.component} there is one {title}, and EM needs one step."
+        )
         return
     low, high = domain or (float(data.min()), float(data.max()))
     # Where nothing else is estimated, the hill is the same at every iteration.
