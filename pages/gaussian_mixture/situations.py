@@ -127,6 +127,6 @@ def link_to_groups(means: Sequence[float], std: float, size: int) -> dict[str, s
     values |= {"k": len(means), "guess": POINTS, "guess_seed": 1, "max_iter": 500}
     largest = SPECS["size1"].high
     for i, mean in enumerate(means, 1):
-        values |= {f"mean{i}": round(mean, 1), f"sd{i}": round(std, 2)}
+        values |= {f"mean{i}": round(float(mean), 1), f"sd{i}": round(float(std), 2)}
         values[f"size{i}"] = min(size, largest)
     return query(WORDS.prefix, SPECS, values)
