@@ -2,7 +2,9 @@
 
 import json
 import re
+import threading
 import urllib.parse
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -79,6 +81,14 @@ def visitor(app: Path) -> AppTest:
     at._registered_pages = first._registered_pages
     at._bidi_component_manager = first._bidi_component_manager
     return at
+
+
+def finishes(function: Callable[[], object], seconds: float = 20) -> bool:
+    """Run in a thread of its own, and return whether it ends in time."""
+    thread = threading.Thread(target=function, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()
 
 
 class Chart(NamedTuple):
