@@ -4,13 +4,16 @@ import math
 import re
 import urllib.parse
 
+import numpy as np
 import pytest
+import simulated
 from conftest import BY_NAME, PREFIXES, RUNNING, sections_of
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from em_ui.controls import Choice, Number, Section, Switch
 from em_ui.controls.specs import VIEW
+from em_ui.run import DATA, stream
 
 # An example opens the app, which takes 0.1 s: only a few, and none to shrink a failure.
 few = settings(max_examples=8, phases=(Phase.explicit, Phase.generate))
@@ -474,6 +477,40 @@ class TestBetweenPages:
         assert [page.value(c) for c in ("data_seed", "k", "max_iter")] == [1, 3, 30]
         assert page.at.query_params == {"gm_max_iter": "30"}
         assert not page.notices
+
+    @pytest.mark.parametrize(
+        "before",
+        [
+            {},
+            {"k": 4, "mean1": 77.0, "sd2": 3.5, "size4": 12, "data_seed": 9, "student": 7},
+            {"find": 3, "start": 5, "weights": False, "hard": True, "floor": 2.0, "tol": "1e-2"},
+            {"guess": "Typed in", "max_iter": 5, "start_mean1": 1.0, "start_sd2": 0.5},
+            {"situation": "A variance that collapses"},
+        ],
+        ids=str,
+    )
+    def test_offered_link_shows_just_these_groups_whatever_was_set_before(self, visit, before):
+        groups = {"means": np.array([150.25, 160.0, 181.0]), "std": 4.5, "size": 321}
+        link = BY_NAME["gaussian_mixture"].link("groups", **groups)
+        page = visit("gaussian_mixture")
+        page.set(**before)
+        page.switch("maximum_likelihood")
+        page.switch("gaussian_mixture", **link)
+        assert not page.notices
+        shown = [[page.value(f"{f}{i}") for i in (1, 2, 3)] for f in ("mean", "sd", "size")]
+        assert shown == [[150.2, 160.0, 181.0], [4.5] * 3, [321] * 3]
+        assert page.value("k") == 3
+        assert not {"mean4", "sd4", "size4"} & set(page.shown())
+        # The run is that of a visitor who follows the link straight away.
+        fresh = visit("gaussian_mixture", **link)
+        assert page.link == fresh.link
+        assert page.status == fresh.status
+        assert page.table.equals(fresh.table)
+        sample = simulated.values(*shown, rng=stream(1, DATA))
+        bars = page.charts[0].data["bars"]
+        density, edges = np.histogram(sample.data, bins=60, density=True)
+        np.testing.assert_array_equal(bars[bars["component"] == "1"]["height"], density)
+        np.testing.assert_allclose(bars[bars["component"] == "1"]["low"], edges[:-1])
 
     def test_reset_is_kept_too(self, visit):
         page = visit("two_coins")
