@@ -2,7 +2,9 @@
 
 import json
 import re
+import threading
 import urllib.parse
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -30,6 +32,17 @@ app_test.ScriptCache = cache(app_test.ScriptCache)
 PagesManager.uses_pages_directory = False
 app_test.PagesManager = type("AppPages", (PagesManager,), {})
 
+# A lesson of the tests' own goes through all that they ask of the others: a lesson is a folder, a
+# model and this line.
+LESSONS.append(
+    Lesson(
+        "toy_lesson",
+        "Calls at two shops",
+        ":material/call:",
+        "Tests",
+        "Calls were counted day by day, but not which of two shops was called.",
+    )
+)
 collect_ignore = ["toy_lesson"]
 
 # The same examples everywhere, however slow the machine: a failure can be seen again.
@@ -68,6 +81,14 @@ def visitor(app: Path) -> AppTest:
     at._registered_pages = first._registered_pages
     at._bidi_component_manager = first._bidi_component_manager
     return at
+
+
+def finishes(function: Callable[[], object], seconds: float = 20) -> bool:
+    """Run in a thread of its own, and return whether it ends in time."""
+    thread = threading.Thread(target=function, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()
 
 
 class Chart(NamedTuple):

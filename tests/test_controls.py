@@ -3,26 +3,15 @@
 import math
 
 import pytest
-from conftest import PREFIXES, SECTIONS
+from conftest import BY_NAME, PREFIXES, RUNNING, sections_of
 from hypothesis import given
 from hypothesis import strategies as st
 
-from em_ui.controls.page import (
-    VIEW,
-    Choice,
-    Number,
-    Section,
-    Switch,
-    _quoted,
-    _same,
-    iteration_limit,
-    seed,
-    start_number,
-    student,
-    to_find,
-    tolerance,
-    view,
-)
+from em_ui import sections
+from em_ui.controls import Choice, Number, Section, Switch, seed, to_find, usual
+from em_ui.controls.address import _quoted, _same
+from em_ui.controls.specs import VIEW, iteration_limit, start_number, student, tolerance
+from em_ui.sections import by_hand, hill
 
 WHOLE = Number("Whole", 10, 1, 200, 1)
 BY_FIVES = Number("By fives", 10, 5, 50, 5)
@@ -31,7 +20,7 @@ SLIDER = Number("Slider", 0.5, 0.1, 5.0, 0.1, slider=True)
 NUMBERS = (WHOLE, BY_FIVES, DECIMAL, SLIDER)
 CHOICE = Choice("Choice", ("0", "1e-6", "Zwei"), "1e-6")
 SWITCH = Switch("Switch", True)
-SECTION = Section("Section", ":material/calculate:")
+SECTION = Section("Section", ":material/calculate:", by_hand.draw)
 
 anything = st.one_of(st.text(), st.floats(), st.integers(), st.none(), st.booleans())
 
@@ -186,7 +175,7 @@ class TestDeclarations:
     @pytest.mark.parametrize("name", PREFIXES)
     def test_truth_names_controls(self, declared, name):
         assert set(declared[name].truth) <= set(declared[name].specs)
-        assert bool(declared[name].truth) == (name != "maximum_likelihood")
+        assert bool(declared[name].truth) == (name in RUNNING)
 
     def test_shared_controls(self):
         assert (seed("Seed").low, seed("Seed").default) == (0, 1)
@@ -198,14 +187,68 @@ class TestDeclarations:
         assert (student().low, student().default) == (0, 0)
         assert (to_find("Coins", 8).default, to_find("Coins", 8).high) == (0, 8)
         assert to_find("Coins", 8).label == "Coins to look for"
+        shared = usual("trial", data_seed=2, guess_seed=3, tol="0", max_iter=20)
+        names = ["data_seed", "student", "guess_seed", "start", "tol", "max_iter"]
+        assert list(shared) == names
+        assert [shared[name].default for name in names] == [2, 0, 3, 1, "0", 20]
+        assert shared["tol"] == tolerance("trial", "0")
 
-    def test_view_is_the_same_on_every_page_but_for_the_word_and_the_sections(self):
-        assert view("Trial", SECTIONS) == {
+    @pytest.mark.parametrize("name", RUNNING)
+    def test_view_is_the_same_on_every_page_but_for_the_word_and_the_sections(self, declared, name):
+        noun = BY_NAME[name].module("problem").WORDS.observation.capitalize()
+        own = {"across", "up"} if name == "gaussian_mixture" else set()
+        assert declared[name].view == {
             **VIEW,
-            "observation": Number("Trial", 1, 1, 100_000, 1, to_the_last=True),
+            "observation": Number(noun, 1, 1, 100_000, 1, to_the_last=True),
+            **{control: declared[name].view[control] for control in own},
+            **sections_of(BY_NAME[name]),
         }
-        one = view("Trial", ["many"])
-        assert one.keys() == VIEW.keys() - set(SECTIONS) | {"many"}
         # Half-steps between the iterations, and all of them.
         assert (VIEW["iter"].low, VIEW["iter"].high, VIEW["iter"].step) == (0, 500, 0.5)
-        assert not any(c.default for c in VIEW.values() if isinstance(c, Section))
+        assert not any(isinstance(control, Section) for control in VIEW.values())
+        assert not any(section.default for section in sections_of(BY_NAME[name]).values())
+
+
+SHARED = ["by_hand", "many_starts", "convergence", "code", "teacher"]
+
+
+class TestSectionsOfALesson:
+    def test_known_ones_come_in_the_order_of_the_page(self):
+        assert list(sections.sections_of()) == SHARED
+        everything = sections.sections_of(hill={}, hard_against_soft={})
+        assert list(everything) == ["by_hand", "hard_against_soft", "hill", *SHARED[1:]]
+
+    def test_own_ones_stand_before_them(self):
+        own = {name: Section(name, ":material/add:", by_hand.draw) for name in ("second", "first")}
+        found = sections.sections_of(hill={}, **own)
+        assert list(found) == ["second", "first", "by_hand", "hill", *SHARED[1:]]
+        assert found["first"] is own["first"]
+
+    def test_known_ones_can_be_drawn_in_another_way_or_changed(self):
+        def draw(c, run):
+            raise NotImplementedError
+
+        plain = sections.sections_of(hill={})
+        changed = sections.sections_of(hill=draw, code={"follows": True, "label": "Code"})
+        assert changed["hill"].draw is draw
+        assert plain["hill"].draw is hill.draw
+        assert (changed["hill"].label, changed["hill"].follows) == (plain["hill"].label, True)
+        assert (changed["code"].label, changed["code"].follows) == ("Code", True)
+        assert changed["code"].draw is plain["code"].draw
+        assert list(changed) == list(plain)
+
+    def test_unknown_ones_are_an_error(self):
+        with pytest.raises(KeyError, match="hil"):
+            sections.sections_of(hil={})
+
+    @pytest.mark.parametrize("name", RUNNING)
+    def test_lesson_has_them_on_its_page_in_this_order(self, plain, name):
+        page = plain(name)
+        labels = [section.label for section in sections_of(BY_NAME[name]).values()]
+        on_page = [e.label for e in page.at.expander if e.label in labels]
+        assert on_page == labels
+        known = list(sections.sections_of(hill={}, hard_against_soft={}))
+        names = [n for n in page.sections() if n in known]
+        assert names == [n for n in known if n in names]
+        assert set(SHARED) <= set(names)
+        assert page.sections()[-len(names) :] == names

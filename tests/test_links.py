@@ -4,13 +4,16 @@ import math
 import re
 import urllib.parse
 
+import numpy as np
 import pytest
-from conftest import PREFIXES, SECTIONS
+import simulated
+from conftest import BY_NAME, PREFIXES, RUNNING, sections_of
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from em_ui.controls import Choice, Number, Section, Switch
 from em_ui.controls.specs import VIEW
+from em_ui.run import DATA, stream
 
 # An example opens the app, which takes 0.1 s: only a few, and none to shrink a failure.
 few = settings(max_examples=8, phases=(Phase.explicit, Phase.generate))
@@ -19,6 +22,7 @@ NOTICE = re.compile(
     r"“(?P<label>[^”`]+)” (was given \d+ times|cannot be (?P<raw>`[^`]+`|empty)); "
     r"it is now (?P<value>[^`]+)\."
 )
+# A number of each lesson to try; of one that is not here, its first.
 A_NUMBER = {
     "maximum_likelihood": "guess_mean",
     "k_means": "k",
@@ -108,8 +112,10 @@ class TestOneValue:
         ],
     )
     def test_out_of_range_gives_the_nearest_bound(self, visit, declared, name, raw, bound):
-        control = A_NUMBER[name]
-        spec = declared[name].specs[control]
+        specs = declared[name].specs
+        numbers = (control for control, spec in specs.items() if isinstance(spec, Number))
+        control = A_NUMBER.get(name) or next(numbers)
+        spec = specs[control]
         page = visit(name, **{f"{PREFIXES[name]}_{control}": raw})
         assert page.value(control) == getattr(spec, bound)
         check_notice(*page.notices, spec.label, raw)
@@ -163,7 +169,7 @@ class TestOneValue:
         ],
     )
     def test_view_is_taken_without_a_notice(self, visit, control, raw, value):
-        sections = {f"tc_{name}": "true" for name in ("by_hand", "many", "teacher")}
+        sections = {f"tc_{name}": "true" for name in ("by_hand", "many_starts", "teacher")}
         page = visit("two_coins", **sections, **{f"tc_{control}": raw}, tc_trials="5")
         assert page.value(control) == value
         assert not page.notices
@@ -336,7 +342,7 @@ class TestCopiedLink:
         assert copy.formulas == page.formulas
         for mine, theirs in zip(page.at.dataframe, copy.at.dataframe, strict=True):
             assert mine.value.equals(theirs.value)
-        if name != "maximum_likelihood":
+        if name in RUNNING:
             assert copy.status == page.status
             assert copy.player == page.player
 
@@ -348,11 +354,11 @@ class TestCopiedLink:
             controls = set(page.shown()) - {"situation"} | set(page.sections())
             controls |= set(declared[name].view) - {"iter"}
             assert set(page.link) == {f"{page.prefix}_{control}" for control in controls}
-            assert set(page.sections()) == set(declared[name].view) & set(SECTIONS)
+            assert set(page.sections()) == set(sections_of(BY_NAME[name]))
             is_open = {page.link[f"{page.prefix}_{section}"] for section in page.sections()}
             assert is_open <= {"true" if page is opened(name) else "false"}
 
-    @pytest.mark.parametrize("name", ["k_means", "two_coins", "gaussian_mixture"])
+    @pytest.mark.parametrize("name", RUNNING)
     def test_browser_is_told_to_keep_the_position_and_the_seal(self, plain, name):
         page = plain(name)
         (data,) = page.components("copy_link")
@@ -395,7 +401,7 @@ class TestAddress:
         assert copy.status == page.status
 
     def test_holds_the_start_that_was_picked_from_many(self, visit):
-        page = visit("two_coins", tc_many="true")
+        page = visit("two_coins", tc_many_starts="true")
         page.select("start_rows", {"rows": [2], "columns": [], "cells": []})
         assert page.at.query_params["tc_start"] == "3"
         copy = visit("two_coins", **page.at.query_params)
@@ -419,7 +425,7 @@ class TestAddress:
     def test_is_bare_after_a_link_that_holds_the_defaults(self, visit, plain, name):
         assert visit(name, **plain(name).link).at.query_params == {}
 
-    @pytest.mark.parametrize("name", ["k_means", "two_coins", "gaussian_mixture"])
+    @pytest.mark.parametrize("name", RUNNING)
     def test_reset_leaves_nothing_of_the_view(self, visit, plain, declared, name):
         specs = declared[name].view
         query = {
@@ -434,7 +440,7 @@ class TestAddress:
         assert page.player["rewinds"] == 1
 
     def test_reset_empties_it(self, visit):
-        page = visit("gaussian_mixture", gm_k="4", gm_size4="500", gm_many="true")
+        page = visit("gaussian_mixture", gm_k="4", gm_size4="500", gm_many_starts="true")
         page.set(find=2)
         page.press("reset")
         assert page.at.query_params.get("gm_size4") is None
@@ -471,6 +477,40 @@ class TestBetweenPages:
         assert [page.value(c) for c in ("data_seed", "k", "max_iter")] == [1, 3, 30]
         assert page.at.query_params == {"gm_max_iter": "30"}
         assert not page.notices
+
+    @pytest.mark.parametrize(
+        "before",
+        [
+            {},
+            {"k": 4, "mean1": 77.0, "sd2": 3.5, "size4": 12, "data_seed": 9, "student": 7},
+            {"find": 3, "start": 5, "weights": False, "hard": True, "floor": 2.0, "tol": "1e-2"},
+            {"guess": "Typed in", "max_iter": 5, "start_mean1": 1.0, "start_sd2": 0.5},
+            {"situation": "A variance that collapses"},
+        ],
+        ids=str,
+    )
+    def test_offered_link_shows_just_these_groups_whatever_was_set_before(self, visit, before):
+        groups = {"means": np.array([150.25, 160.0, 181.0]), "std": 4.5, "size": 321}
+        link = BY_NAME["gaussian_mixture"].link("groups", **groups)
+        page = visit("gaussian_mixture")
+        page.set(**before)
+        page.switch("maximum_likelihood")
+        page.switch("gaussian_mixture", **link)
+        assert not page.notices
+        shown = [[page.value(f"{f}{i}") for i in (1, 2, 3)] for f in ("mean", "sd", "size")]
+        assert shown == [[150.2, 160.0, 181.0], [4.5] * 3, [321] * 3]
+        assert page.value("k") == 3
+        assert not {"mean4", "sd4", "size4"} & set(page.shown())
+        # The run is that of a visitor who follows the link straight away.
+        fresh = visit("gaussian_mixture", **link)
+        assert page.link == fresh.link
+        assert page.status == fresh.status
+        assert page.table.equals(fresh.table)
+        sample = simulated.values(*shown, rng=stream(1, DATA))
+        bars = page.charts[0].data["bars"]
+        density, edges = np.histogram(sample.data, bins=60, density=True)
+        np.testing.assert_array_equal(bars[bars["component"] == "1"]["height"], density)
+        np.testing.assert_allclose(bars[bars["component"] == "1"]["low"], edges[:-1])
 
     def test_reset_is_kept_too(self, visit):
         page = visit("two_coins")

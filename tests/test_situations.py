@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import simulated
 from conftest import PREFIXES
-from em_ui.run.compute import DATA, stream
 from scipy import stats
+from toy_lesson.model import PoissonMixture, PoissonParams
 
 from em_core import (
     BinomialMixture,
@@ -23,6 +23,7 @@ from em_core import (
 from em_core.diagnostics import linear_rate
 from em_core.models import gaussian
 from em_core.models.binomial_mixture import fit_grid
+from em_ui.run import DATA, stream
 
 
 @pytest.fixture(scope="module")
@@ -94,7 +95,7 @@ def tops_loss(heights, means, stds):
 
 def coins(true_a=0.6, true_b=0.2, n=500, seed=1):
     truth = BinomialParams([true_a, true_b], [0.5, 0.5])
-    return simulated.trials(truth, n_tosses=10, n_trials=n, rng=stream(seed, DATA))
+    return BinomialMixture(10).simulate(truth, n, rng=stream(seed, DATA))
 
 
 class TestTwoCoins:
@@ -199,7 +200,7 @@ class TestTwoCoins:
 
     def test_coins_that_tend_to_one_place_have_one_top(self, visit, choose):
         values = choose("two_coins", "One trial of eight heads, by hand").link
-        page = visit("two_coins", **{**values, "tc_surface": "true", "tc_many": "true"})
+        page = visit("two_coins", **{**values, "tc_hill": "true", "tc_many_starts": "true"})
         a, b = numbers(page, "heads_prob")
         # They stopped apart, by more than rounding, and no other pair explains the trials better.
         assert 1e-4 < abs(a - b) < 1e-3
@@ -209,9 +210,11 @@ class TestTwoCoins:
         heads = page.frame("Weights and attributed")["heads"].to_numpy()
         grid = fit_grid(self.model, heads, pairs, [0.5, 0.5], max_iter=0)
         assert pairs[grid.log_likelihood.argmax()].tolist() == pytest.approx([0.78, 0.78])
-        hill = page.section("surface").chart("One point on the diagonal, 0.780, a top")
-        assert list(hill.data["marks"]["mark"]) == ["top"]
-        ends = page.section("many").chart("The square of starts").data["map"]["end"]
+        hill = page.section("hill").chart("over θ A and θ B")
+        (top,) = hill.data["marks"].itertuples(index=False)
+        assert top.mark == "top"
+        assert (top.x, top.y) == (a, b) == pytest.approx((0.78, 0.78), abs=6e-4)
+        ends = page.section("many_starts").chart("The square of starts").data["map"]["end"]
         # But for the margin, where a coin that never, or only, shows heads stays as it is.
         assert set(ends.to_numpy().reshape(101, 101)[1:-1, 1:-1].ravel()) == {"both equal"}
 
@@ -494,11 +497,33 @@ class TestGaussianMixture:
         k_means_wrong = (cut.argmax(axis=1) != sample.labels).mean()
         assert wrong < 0.03 < 0.2 < k_means_wrong
         # The section counts the same.
-        copy = visit("gaussian_mixture", **{**page.link, "gm_versus": "true"})
-        table = copy.section("versus").frame("mistakes").set_index("method")
-        shown = table["values with the wrong component"]
-        assert shown["Gaussian mixture, soft"] == f"{100 * wrong:.1f}%"
+        copy = visit("gaussian_mixture", **{**page.link, "gm_hard_against_soft": "true"})
+        table = copy.section("hard_against_soft").frame("iterations, by method").set_index("method")
+        shown = table["with the wrong component"]
+        assert shown["soft EM"] == f"{100 * wrong:.1f}%"
         assert shown["K-Means"] == f"{100 * k_means_wrong:.1f}%"
+
+
+class TestToyLesson:
+    def test_two_shops(self, choose):
+        page = choose("toy_lesson", "Two shops")
+        converged(page)
+        rates, weights = numbers(page, "rates"), numbers(page, "weights")
+        joint = weights * stats.poisson.pmf(8, rates)
+        share = joint[0] / joint.sum()
+        # Either shop may have been called, and not half and half.
+        assert 0.1 < share < 0.4
+
+    def test_nearly_alike_shops_are_slow_and_uncertain(self, choose):
+        page, other = (choose("toy_lesson", t) for t in ("Nearly alike", "Two shops"))
+        assert converged(page) > 2 * converged(other)
+        rates, weights = numbers(page, "rates"), numbers(page, "weights")
+        sample = PoissonMixture().simulate(
+            PoissonParams([4, 6], [0.5, 0.5]), [150, 150], rng=stream(1, DATA)
+        )
+        shares = PoissonMixture().e_step(sample.data, PoissonParams(rates, weights))
+        doubtful = (shares.responsibilities > 0.05).all(axis=1)
+        assert doubtful.mean() > 0.5
 
 
 @pytest.mark.parametrize("name", PREFIXES)

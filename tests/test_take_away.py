@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT
+from conftest import PREFIXES, ROOT, RUNNING
 
 from em_core import BinomialMixture, GaussianMixture, HardEM, KMeans
 
@@ -17,7 +17,7 @@ BLOCKER = """
 import sys
 class Refuse:
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in {"streamlit", "altair", "pandas", "em_ui", "examples", "pages"}:
+        if name.split(".")[0] in {"streamlit", "altair", "pandas", "em_ui", "pages"}:
             raise ImportError(f"{name} is not installed here")
 sys.meta_path.insert(0, Refuse())
 """
@@ -73,7 +73,7 @@ RUNS = {
 
 def code_of(visit, name, query):
     """Return the page with its code section open, and the script."""
-    prefix = {"two_coins": "tc", "k_means": "km", "gaussian_mixture": "gm"}[name]
+    prefix = PREFIXES[name]
     query = {f"{prefix}_{control}": value for control, value in query.items()}
     page = visit(name, **query, **{f"{prefix}_code": "true"})
     _, script = (element.value for element in page.section("code").block.code)
@@ -144,7 +144,7 @@ class TestScript:
     def test_differs_where_the_run_does(self, printed):
         assert len({script for _, script, _ in printed.values()}) == len(RUNS)
 
-    @pytest.mark.parametrize("name", ["two_coins", "k_means", "gaussian_mixture"])
+    @pytest.mark.parametrize("name", RUNNING)
     def test_downloads_as_it_is_shown(self, visit, downloads, name):
         page, script = code_of(visit, name, {})
         assert downloads[f"{page.prefix}-run.py"] == (f"{script}\n", "text/x-python")
@@ -156,8 +156,9 @@ class TestData:
         [
             ("two_coins", {"student": "5", "trials": "40"}, ["trial", "heads"]),
             ("two_coins", {"data": "Five published trials"}, ["trial", "heads"]),
-            ("k_means", {"size": "30"}, ["x", "y"]),
+            ("k_means", {"size": "30"}, ["point", "x", "y"]),
             ("gaussian_mixture", {"size1": "30", "size2": "5"}, ["value"]),
+            ("toy_lesson", {"days": "30"}, ["day", "calls"]),
         ],
     )
     def test_are_those_of_the_run(self, visit, downloads, name, query, columns):
@@ -170,11 +171,10 @@ class TestData:
         scope = {}
         exec(script.partition("\nstart = ")[0], scope)
         data = scope["data"]
-        if name == "two_coins":
-            np.testing.assert_array_equal(table["trial"], range(1, len(data) + 1))
-            np.testing.assert_array_equal(table["heads"], data)
-        else:
-            np.testing.assert_array_equal(table.to_numpy(), data.reshape(len(data), -1))
+        if len(columns) > 1:
+            numbers = table.pop(columns[0])
+            np.testing.assert_array_equal(numbers, range(1, len(data) + 1))
+        np.testing.assert_array_equal(table.to_numpy(), data.reshape(len(data), -1))
 
 
 class TestCode:

@@ -163,6 +163,8 @@ class Run:
     @property
     def still_to_gain(self) -> float:
         """How much the objective would still gain if the run went on."""
+        if self.trace.converged and self.problem.tol == 0:
+            return 0.0  # nothing changes any more
         return self.limit.final.objective - self.trace.final.objective
 
     @property

@@ -26,6 +26,9 @@ def draw(c: Controls, run: Run, *, more: Callable[[Run], Iterable[Row]] | None =
     table = pd.DataFrame(_rows(run) + (list(more(run)) if more else []) + _labelled(run))
     if c.sealed:
         table = table[table["method"] != "labels known"].drop(columns=MISTAKES, errors="ignore")
+    # The labels may be those of more components than the methods look for.
+    last = [name for name in ("iterations", MISTAKES) if name in table]
+    table = table[[*table.columns.drop(last), *last]]
     by = run.problem.words.quantities[run.problem.words.by]
     st.dataframe(
         table,

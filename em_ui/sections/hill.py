@@ -59,8 +59,8 @@ def draw(
         )
         return
     low, high = domain or (float(data.min()), float(data.max()))
-    # Where nothing else is estimated, the hill is the same at every iteration.
-    at = standing(c, run)[0] if len(problem.quantities) > 1 else 0
+    # Where nothing else is estimated, the hill is the same at every iteration; the end is on it.
+    at = standing(c, run)[0] if len(problem.quantities) > 1 else run.frames.last
     i, j = pair
     drawings = []
     title = problem.objective.title

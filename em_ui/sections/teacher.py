@@ -83,11 +83,12 @@ def draw(c: Controls, run: Run) -> None:
                 icon=":material/download:",
                 on_click="ignore",
             )
-    st.markdown(
-        "**A link for students** hides the true parameters and these answers, and asks for a "
-        "guess. (It is out of sight, not encrypted.)"
-    )
-    c.student_link()
+    if c.truth:
+        st.markdown(
+            "**A link for students** hides the true parameters and these answers, and asks for a "
+            "guess. (It is out of sight, not encrypted.)"
+        )
+        c.student_link()
     st.markdown(
         "**A data set for each student.** Students type their number into *Student number* in "
         "the sidebar and get other data from the same truth. Here are their answers."

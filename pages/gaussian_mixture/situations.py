@@ -119,7 +119,9 @@ def link_to_groups(means: Sequence[float], std: float, size: int) -> dict[str, s
     """Return the query of groups of equal size and width, all else as it is at first."""
     others = ("data_seed", "student", "find", "start", "weights", "hard", "floor", "tol")
     plain = {name: SPECS[name].default for name in others}
-    shown = groups(*((round(mean, 1), round(std, 2), min(size, LARGEST)) for mean in means))
+    shown = groups(
+        *((round(float(mean), 1), round(float(std), 2), min(size, LARGEST)) for mean in means)
+    )
     values = {**plain, **shown, "guess_seed": 1, "max_iter": 500}
     return query(WORDS.prefix, SPECS, values)
 

@@ -25,7 +25,7 @@ SPECS = {
     "rate_b": Number("Calls a day at B", 12.0, 0.5, 50.0, 0.5),
     "days": Number("Days at each", 150, 1, 1_000, 1),
     "hard": Switch("Hard assignment", False, "Each day goes wholly to its likelier shop."),
-    **controls.usual("day", max_iter=60),
+    **controls.usual("day", guess_seed=4, max_iter=60),
 }
 
 

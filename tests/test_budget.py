@@ -1,0 +1,105 @@
+"""Computations take turns, and nobody waits for ever."""
+
+import threading
+
+import pytest
+from conftest import BY_NAME, RUNNING, finishes
+
+from em_ui.run import budget
+from em_ui.run.budget import turn
+
+QUICK, SLOW = 1.0, 1e12
+LARGEST = {"k": 8, "max_iter": 500, **{f"size{i}": 12_500 for i in range(1, 9)}}
+
+
+def work_of(name, **settings):
+    lesson = BY_NAME[name].module("problem")
+    defaults = {control: spec.default for control, spec in lesson.SPECS.items()}
+    problem = lesson.problem(defaults | settings)
+    return problem.cost * problem.max_iter
+
+
+def take(work=QUICK):
+    with turn(work):
+        pass
+
+
+class TestTurn:
+    @pytest.mark.parametrize("work", [QUICK, SLOW])
+    def test_two_of_a_kind_wait_for_each_other(self, work):
+        entered = threading.Event()
+
+        def second():
+            with turn(work):
+                entered.set()
+
+        with turn(work):
+            thread = threading.Thread(target=second)
+            thread.start()
+            assert not entered.wait(0.05)
+        assert entered.wait(20)
+        thread.join()
+
+    def test_a_quick_one_does_not_wait_for_a_slow_one(self):
+        with turn(SLOW):
+            assert finishes(take)
+
+    def test_a_slow_one_does_not_wait_for_a_quick_one(self):
+        with turn(QUICK):
+            assert finishes(lambda: take(SLOW))
+
+    def test_is_given_back_after_an_error(self):
+        with pytest.raises(ZeroDivisionError), turn(QUICK):
+            raise ZeroDivisionError
+        assert finishes(take)
+        take()  # and this thread may take another
+
+    @pytest.mark.parametrize("outer", [QUICK, SLOW])
+    @pytest.mark.parametrize("inner", [QUICK, SLOW])
+    def test_inside_a_turn_is_an_error_and_not_a_wait_for_ever(self, outer, inner):
+        said = []
+
+        def nested():
+            with turn(outer):
+                try:
+                    take(inner)
+                except RuntimeError as error:
+                    said.append(str(error))
+                # The outer one is still held after that.
+                said.append(finishes(lambda: take(outer), seconds=0.05))
+
+        assert finishes(nested)
+        assert said == ["a turn inside a turn; ask for what is cached before taking one", False]
+        assert finishes(lambda: (take(QUICK), take(SLOW)))
+
+    def test_that_is_left_by_the_error_frees_both_queues(self):
+        with pytest.raises(RuntimeError, match="a turn inside a turn"), turn(SLOW), turn(QUICK):
+            pass
+        assert finishes(lambda: (take(QUICK), take(SLOW)))
+        take()
+
+    def test_of_one_thread_is_not_that_of_another(self):
+        entered, leave = threading.Event(), threading.Event()
+
+        def slow():
+            with turn(SLOW):
+                entered.set()
+                leave.wait(20)
+
+        thread = threading.Thread(target=slow)
+        thread.start()
+        try:
+            assert entered.wait(20)
+            take(QUICK)  # neither an error nor a wait
+        finally:
+            leave.set()
+            thread.join()
+
+
+class TestQueues:
+    @pytest.mark.parametrize("name", RUNNING)
+    def test_the_default_pages_are_quick(self, name):
+        assert work_of(name) < budget._QUICK_WORK
+
+    def test_the_largest_mixture_is_slow(self):
+        assert work_of("gaussian_mixture", **LARGEST) > budget._QUICK_WORK
