@@ -9,8 +9,10 @@ from simulated import clusters as simulate
 from sklearn.cluster import KMeans as PeerKMeans
 
 from em_core import KMeans, KMeansParams, Sample, Status, fit, iterate
+from em_core.models import kmeans
 from em_core.models.kmeans import (
     KMeansStatistics,
+    assign_quickly,
     guess_from_points,
     guess_plus_plus,
     guess_uniform,
@@ -389,3 +391,79 @@ class TestDigits:
         data = np.random.default_rng(2).normal(size=(50, 3))
         found = KMeans().e_step(data, KMeansParams([[0.0] * 3, [0.0] * 3]))
         assert list(found.responsibilities.sum(axis=0)) == [50, 0]
+
+
+def around(offset, rng):
+    return offset + rng.normal(size=(500, 3)), 4
+
+
+PLACES = {
+    "random": lambda rng: (rng.normal(size=(500, 2)), 5),
+    "nine axes": lambda rng: (rng.normal(size=(500, 9)), 7),
+    "ties": lambda rng: (rng.integers(-3, 4, size=(500, 2)).astype(float), 6),
+    "ties in whole numbers": lambda rng: (rng.integers(-3, 4, size=(500, 3)), 6),
+    "ties in tenths": lambda rng: (rng.integers(-30, 31, size=(500, 2)) / 10, 6),
+    "ties in tenths off zero": lambda rng: (50.1 + rng.integers(-30, 31, size=(500, 2)) / 10, 6),
+    "ties far away": lambda rng: (1e8 + rng.integers(-3, 4, size=(500, 2)), 6),
+    "offset": lambda rng: around(1e8, rng),
+    "smaller offset": lambda rng: around(-1e3, rng),
+    "offset in one axis": lambda rng: (rng.normal([0, 1e8], size=(500, 2)), 5),
+    "duplicates": lambda rng: (np.repeat(rng.normal(size=(9, 2)), 50, axis=0), 5),
+    "an outlier": lambda rng: (np.vstack([rng.normal(size=(499, 2)), [1e6, 1e6]]), 5),
+    "small numbers": lambda rng: (1e-9 * rng.normal(size=(500, 2)), 5),
+    "one point a cluster": lambda rng: (rng.normal(size=(12, 2)), 12),
+    "one cluster": lambda rng: (rng.normal(size=(500, 2)), 1),
+    "one axis": lambda rng: (rng.normal(size=(500, 1)), 3),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+class TestQuickAssignment:
+    """What ``expect`` takes in place of the plain steps is these steps."""
+
+    @for_many_seeds(20)
+    def test_agrees_with_the_plain_steps(self, place, seed):
+        rng = np.random.default_rng(seed)
+        data, k = PLACES[place](rng)
+        init = guess_from_points(data, k, rng=rng)
+        for params in (init, first_steps(KMeans(), data, init, 4)[3].params):
+            responsibilities, objective = KMeans().e_step(data, params)
+            plain = KMeans().statistics(data, params, responsibilities)
+            quick, quick_objective = assign_quickly(data, params)
+            np.testing.assert_array_equal(quick.counts, plain.counts)
+            scale = np.abs(data).sum()
+            np.testing.assert_allclose(quick.deviations, plain.deviations, atol=1e-14 * scale)
+            assert quick_objective == pytest.approx(objective, rel=1e-11, abs=1e-300)
+            assert KMeans().expect(data, params)[1] == quick_objective
+
+    @for_many_seeds(20)
+    def test_puts_every_point_where_the_plain_step_puts_it(self, place, seed):
+        rng = np.random.default_rng(seed)
+        data, k = PLACES[place](rng)
+        params = guess_from_points(data, k, rng=rng)
+        points = data.astype(float)
+        found, _ = kmeans._assign(points, params.centroids, (points**2).sum())
+        np.testing.assert_array_equal(found.T, KMeans().e_step(data, params).responsibilities)
+
+
+def test_quick_assignment_in_the_middle_of_far_centroids():
+    rng = np.random.default_rng(1)
+    angles = rng.uniform(0, 2 * np.pi, 5)
+    centroids = 5e3 * np.column_stack([np.cos(angles), np.sin(angles)])
+    points = 1e-12 * rng.normal(size=(500, 2))  # far less than a distance can tell
+    found, _ = kmeans._assign(points, centroids, (points**2).sum())
+    plain = KMeans().e_step(points, KMeansParams(centroids)).responsibilities
+    np.testing.assert_array_equal(found.T, plain)
+
+
+def test_quick_assignment_takes_products_where_they_resolve(monkeypatch):
+    taken = []
+    plain = kmeans.squared_distances
+    monkeypatch.setattr(
+        kmeans, "squared_distances", lambda *args: taken.append(len(args[0])) or plain(*args)
+    )
+    data = np.random.default_rng(1).normal(size=(500, 2))
+    assign_quickly(data, KMeansParams(data[:3]))
+    assert sum(taken) < 10  # only what products leave open
+    assign_quickly(data + 1e8, KMeansParams(data[:3] + 1e8))
+    assert 500 in taken
