@@ -164,7 +164,10 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
         spreads = np.atleast_1d(np.asarray(spread, dtype=float))
         check_positive("spread", spreads)
         if spreads.shape not in ((1,), (k,)):
-            raise ValueError(f"spread must be one number or {k}, got {len(spreads)}")
+            raise ValueError(
+                f"spread must be one number or one for each of {k} clusters, "
+                f"got shape {spreads.shape}"
+            )
         deviations = np.broadcast_to(spreads, k)[labels, None]
         return rng.normal(params.centroids[labels], deviations, (len(labels), d))
 
