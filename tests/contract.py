@@ -330,6 +330,123 @@ class ModelContract:
         )
 
     @for_many_seeds(10)
+    def test_counts_are_repeated_rows(self, seed):
+        rng = np.random.default_rng(seed)
+        data = self.sample(rng, 60).data
+        counts = rng.integers(0, 4, size=60)
+        counts[0] = 2
+        repeated, init = np.repeat(data, counts, axis=0), self.guess(data, rng)
+        for tol in (0, 1e-3):
+            ours = fit(self.model, data, init, tol=tol, max_iter=10, counts=counts)
+            theirs = fit(self.model, repeated, init, tol=tol, max_iter=10)
+            assert (ours.status, ours.n_iter) == (theirs.status, theirs.n_iter)
+            assert ours.n_observations == theirs.n_observations == counts.sum()
+            for one, other in zip(ours.steps, theirs.steps, strict=True):
+                assert_params_close(one.params, other.params, rtol=1e-9, atol=1e-12)
+                assert one.objective == pytest.approx(other.objective, rel=1e-12)
+        (restarted,) = fit_restarts(self.model, data, [init], tol=1e-3, max_iter=10, counts=counts)
+        assert restarted == ours
+        steps = islice(iterate(self.model, data, init, counts=counts), len(ours.steps))
+        assert tuple(steps) == ours.steps
+
+    def test_counts_need_not_be_whole(self):
+        data, init = self.problem(seed=12)
+        counts = np.random.default_rng(12).uniform(size=len(data))
+        ours = fit(self.model, data, init, tol=0, max_iter=4, counts=counts)
+        twice = fit(self.model, data, init, tol=0, max_iter=4, counts=2 * counts)
+        np.testing.assert_allclose(twice.objectives, 2 * ours.objectives, rtol=1e-12)
+        assert_params_close(twice.final.params, ours.final.params)
+
+    @pytest.mark.parametrize("rows", [7, 100])
+    def test_blocks_do_not_change_the_answer_with_counts(self, monkeypatch, rows):
+        data, init = self.problem(seed=13, n=100)
+        counts = np.random.default_rng(13).integers(1, 9, size=100)
+        whole = fit(self.model, data, init, tol=0, max_iter=4, counts=counts)
+        monkeypatch.setattr(blocks, "BLOCK_ROWS", rows)
+        ours = fit(self.model, data, init, tol=0, max_iter=4, counts=counts)
+        assert_params_close(ours.final.params, whole.final.params, rtol=1e-11, atol=1e-13)
+        np.testing.assert_allclose(ours.objectives, whole.objectives, rtol=1e-12)
+
+    def test_a_row_that_was_not_observed_does_not_count(self):
+        data, init = self.problem(seed=14)
+        spoiled = np.concatenate([data[:1], data])
+        counts = np.append(0, np.ones(len(data)))
+        ours = fit(self.model, spoiled, init, max_iter=4, counts=counts)
+        theirs = fit(self.model, data, init, max_iter=4, counts=np.ones(len(data)))
+        assert ours == theirs
+
+    @pytest.mark.parametrize(
+        ("counts", "message"),
+        [
+            (lambda n: np.ones(n - 1), r"^counts must be numbers, one for each .* shape \(199,\)"),
+            (lambda n: np.ones((n, 1)), r"^counts must be numbers, .* got shape \(200, 1\)"),
+            (lambda n: 2, r"^counts must be numbers, .* got shape \(\)"),
+            (lambda n: ["1"] * n, r"^counts must be numbers, .* dtype <U1"),
+            (lambda n: np.full(n, True), r"^counts must be numbers, .* dtype bool"),
+            (lambda n: np.append(np.ones(n - 1), -1), r"^counts must be 0 or .* -1.0 at \[199\]"),
+            (lambda n: np.append(np.ones(n - 1), np.nan), r"^counts must be finite, got nan"),
+            (lambda n: np.append(np.inf, np.ones(n - 1)), r"^counts must be finite, got inf"),
+            (np.zeros, r"^counts must be above 0 for at least one row, got 0 for all"),
+        ],
+    )
+    def test_refuses_bad_counts(self, counts, message):
+        data, init = self.problem(seed=8)
+        for run in (fit, iterate):
+            with pytest.raises(ValueError, match=message):
+                run(self.model, data, init, counts=counts(len(data)))
+
+    def test_refuses_counts_of_several_arrays(self):
+        data, init = self.problem(seed=8)
+        with pytest.raises(ValueError, match=r"^counts go with data in one array, got several"):
+            fit(self.model, [data[:100], data[100:]], init, counts=np.ones(len(data)))
+
+    def test_predicts_what_the_e_step_finds(self):
+        data, init = self.problem(seed=15)
+        trace = fit(self.model, data, init, max_iter=3)
+        new = self.problem(seed=16)[0]
+        found = self.model.e_step(new, trace.final.params)
+        np.testing.assert_array_equal(trace.predict(new.tolist()), found.responsibilities)
+        assert trace.score(new) == pytest.approx(found.objective / len(new), rel=1e-12)
+        assert trace.score(data) == pytest.approx(trace.final.objective / len(data), rel=1e-12)
+        for look in (trace.predict, trace.score):
+            with pytest.raises(ValueError, match=r"^data must be finite, got nan"):
+                look(np.full_like(new, np.nan, dtype=float))
+
+    def test_samples_come_from_the_final_parameters(self):
+        data, init = self.problem(seed=17)
+        trace = fit(self.model, data, init, max_iter=3)
+        drawn = trace.sample(50, rng=np.random.default_rng(1))
+        again = self.model.simulate(trace.final.params, 50, rng=np.random.default_rng(1))
+        np.testing.assert_array_equal(drawn.data, again.data)
+        np.testing.assert_array_equal(drawn.labels, again.labels)
+        assert drawn.truth is trace.final.params
+        assert drawn.data.shape == (50, *data.shape[1:])
+        for n in (0, 2.5, [3, 4]):
+            with pytest.raises(ValueError, match=r"^n must be a whole number, 1 or larger, got "):
+                trace.sample(n, rng=np.random.default_rng(1))
+
+    def test_columns_hold_the_history(self):
+        data, init = self.problem(seed=18)
+        trace = fit(self.model, data, init, max_iter=3)
+        columns = trace.columns()
+        assert list(columns) == ["iteration", *init.entry_names(), "objective", "gain"]
+        assert {len(column) for column in columns.values()} == {len(trace.steps)}
+        for i, step in enumerate(trace.steps):
+            row = [columns[name][i] for name in init.entry_names()]
+            assert row == step.params.vector().tolist()
+        assert columns["iteration"].tolist() == [step.iteration for step in trace.steps]
+        np.testing.assert_array_equal(columns["gain"][1:], np.diff(trace.objectives))
+        assert np.isnan(columns["gain"][0])
+
+    def test_reprs_are_short(self):
+        data, init = self.problem(seed=19)
+        trace = fit(self.model, data, init, max_iter=3)
+        assert len(repr(trace)) < 80
+        for text in (repr(trace), repr(init), repr(trace.final)):
+            assert "array" not in text
+            assert "\n" not in text
+
+    @for_many_seeds(10)
     def test_known_labels_give_the_maximum_likelihood(self, seed):
         rng = np.random.default_rng(seed)
         data, labels, _ = self.sample(rng, 60)

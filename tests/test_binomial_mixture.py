@@ -225,6 +225,9 @@ def test_impossible_start_is_not_finite():
     assert trace.n_iter == 0
     assert trace.final.objective == -np.inf
     assert "impossible under every component" in trace.message
+    assert "heads_prob[0] is 0 and heads_prob[1] is 1" in trace.message
+    assert "standard deviation" not in trace.message
+    assert trace.relabel([1, 0]).message.count("heads_prob[0] is 1 and heads_prob[1] is 0") == 1
 
 
 def test_a_coin_without_tosses_stays():
@@ -323,6 +326,33 @@ def test_simulate_refuses_bad_size(size):
         ValueError, match=rf"^size must be a whole number, 1 or larger, got {size!r}"
     ):
         BinomialMixture(10).simulate(START, size, rng=np.random.default_rng(0))
+
+
+def test_simulate_draws_what_seeds_have_always_given():
+    truth = BinomialParams([0.6, 0.2], [0.3, 0.7])
+    data, labels, _ = BinomialMixture(10).simulate(truth, 9, rng=np.random.default_rng([1, 0]))
+    assert data.tolist() == [0, 3, 6, 1, 3, 1, 2, 1, 2]
+    assert labels.tolist() == [1, 1, 0, 1, 1, 1, 1, 1, 1]
+
+
+def test_simulate_draws_fixed_sizes_in_random_order():
+    truth = BinomialParams([0.0, 1.0], [0.5, 0.5])
+    data, labels, _ = BinomialMixture(7).simulate(truth, [30, 50], rng=np.random.default_rng(1))
+    assert np.bincount(labels).tolist() == [30, 50]
+    np.testing.assert_array_equal(data, 7 * labels)
+    assert (np.diff(labels) < 0).any()
+
+
+@pytest.mark.parametrize(
+    ("model", "number"),
+    [
+        (BinomialMixture(10), 3),
+        (BinomialMixture(10, estimate_weights=True), 5),
+        (HardEM(BinomialMixture(10)), 3),
+    ],
+)
+def test_free_parameters(model, number):
+    assert model.n_parameters(BinomialParams([0.1, 0.2, 0.3], [0.2, 0.3, 0.5])) == number
 
 
 def test_simulate_draws_from_the_truth():

@@ -4,6 +4,7 @@ from itertools import islice
 from typing import ClassVar, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pytest
 from contract import for_many_seeds
 
@@ -12,8 +13,10 @@ from em_core import (
     BinomialParams,
     GaussianMixture,
     GaussianParams,
+    HardEM,
     KMeans,
     KMeansParams,
+    Mixture,
     Params,
     Status,
     Step,
@@ -24,11 +27,16 @@ from em_core import (
     fit_restarts,
     iterate,
 )
+from em_core.data.blocks import prepare
 from em_core.models import binomial_mixture, gaussian_mixture, kmeans
 
 HEADS = [5, 9, 8, 4, 7]
 START = BinomialParams([0.6, 0.5], [0.5, 0.5])
 COINS = BinomialMixture(10)
+OLD_FAITHFUL = (
+    "1 0 3 5 4 3 5 5 6 5 7 9 6 4 3 4 7 6 0 4 3 4 3 2 1 1 2 4 5 1 7 "
+    "6 8 9 12 15 10 8 13 12 14 10 6 6 2 6 3 6 1 1 2 1 0 1"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +66,7 @@ class Scripted:
         return Place([self.places[following] if self.places else float(following)])
 
     def index(self, params):
-        at = params.at[0]
+        at = params.vector()[0]
         return self.places.index(at) if self.places else int(at)
 
 
@@ -200,6 +208,212 @@ class TestTrace:
             "non_finite",
             "decreased",
         ]
+
+
+class TestGoingOn:
+    """What one can do with a trace, beyond the contract."""
+
+    def test_without_its_model_it_says_so(self):
+        trace = Trace(fit(COINS, HEADS, START).steps, Status.CONVERGED)
+        for ask in (
+            lambda: trace.predict(HEADS),
+            lambda: trace.score(HEADS),
+            lambda: trace.sample(3, rng=np.random.default_rng(1)),
+            lambda: trace.n_parameters,
+            lambda: trace.aic,
+            lambda: trace.bic,
+        ):
+            with pytest.raises(ValueError, match=r"asks for the model, which this trace was made"):
+                ask()
+        half = Trace(trace.steps, trace.status, COINS)
+        assert half.aic == 2 * 2 - 2 * trace.final.objective
+        with pytest.raises(ValueError, match=r"^bic asks for the number of observations"):
+            half.bic  # noqa: B018 - asking is the point
+
+    def test_model_and_observations_are_kept(self):
+        trace = fit(COINS, HEADS, START)
+        assert (trace.model, trace.n_observations) == (COINS, 5)
+        assert trace.relabel([1, 0]).model is COINS
+        # They do not make two histories different.
+        assert Trace(trace.steps, trace.status) == trace
+
+    def test_new_data_are_shared_out_by_the_final_parameters(self):
+        trace = fit(COINS, HEADS, START, tol=0)
+        np.testing.assert_allclose(trace.predict([0, 10]), [[0, 1], [1, 0]], atol=0.02)
+        np.testing.assert_allclose(
+            trace.relabel([1, 0]).predict([0, 10]), [[1, 0], [0, 1]], atol=0.02
+        )
+
+    def test_criteria(self):
+        trace = fit(COINS, HEADS, START, tol=0)
+        assert trace.n_parameters == 2
+        assert trace.aic == pytest.approx(2 * 2 + 2 * 9.7969243, abs=1e-7)
+        assert trace.bic == pytest.approx(2 * np.log(5) + 2 * 9.7969243, abs=1e-7)
+        counted = fit(COINS, [4, 5, 7, 8, 9], START, tol=0, counts=[2] * 5)
+        assert counted.bic == pytest.approx(2 * np.log(10) + 4 * 9.7969243, abs=1e-6)
+
+    def test_two_components_of_old_faithful_are_better_than_one(self):
+        # Minutes between 272 eruptions, from 43 to 96, and how often each was waited.
+        minutes, times = np.arange(43, 97), [int(x) for x in OLD_FAITHFUL.split()]
+        assert sum(times) == 272
+        two = GaussianParams([50.0, 80.0], [10.0, 10.0], [0.5, 0.5])
+        traces = [
+            fit(GaussianMixture(), minutes, init, tol=0, max_iter=500, counts=times)
+            for init in (GaussianParams([70.0], [10.0], [1.0]), two)
+        ]
+        assert np.round(traces[0].final.objective, 8) == -1095.28880050
+        assert np.round(traces[1].final.objective, 8) == -1034.00174983
+        assert np.round(traces[1].final.params.means, 8).tolist() == [54.61485614, 80.09106940]
+        # Smaller is better: 5 parameters pay, though each costs log(272) / 2.
+        assert traces[1].bic == pytest.approx(5 * np.log(272) + 2 * 1034.00174983, abs=1e-7)
+        assert traces[1].bic < traces[0].bic
+        assert traces[1].aic < traces[0].aic
+
+    @pytest.mark.parametrize(
+        ("model", "data", "init"),
+        [
+            (KMeans(), [[1.0], [2.0]], KMeansParams([[0.0]])),
+            (HardEM(COINS), HEADS, START),
+        ],
+    )
+    def test_criteria_ask_for_a_log_likelihood(self, model, data, init):
+        trace = fit(model, data, init)
+        assert trace.n_parameters == init.vector().size - (model == HardEM(COINS)) * 2
+        for name in ("aic", "bic"):
+            with pytest.raises(ValueError, match=rf"^{name} asks for a log-likelihood, which "):
+                getattr(trace, name)
+
+    def test_columns_are_a_table(self):
+        table = pd.DataFrame(fit(COINS, HEADS, START, tol=0, max_iter=2).columns())
+        assert list(table) == [
+            "iteration",
+            "heads_prob[0]",
+            "heads_prob[1]",
+            "weights[0]",
+            "weights[1]",
+            "objective",
+            "gain",
+        ]
+        assert table["heads_prob[0]"].round(7).tolist() == [0.6, 0.7130122, 0.7452920]
+        names = fit(KMeans(), [[1.0, 2.0]], KMeansParams([[0.0, 1.0]])).columns()
+        assert list(names)[1:3] == ["centroids[0,0]", "centroids[0,1]"]
+
+    def test_columns_of_a_collapse_do_not_warn(self):
+        trace = fit(COINS, [5], BinomialParams([0.0, 1.0], [0.5, 0.5]))
+        assert trace.columns()["objective"].tolist() == [-np.inf]
+
+    def test_reprs(self):
+        trace = fit(COINS, HEADS, START, tol=0, max_iter=10)
+        assert repr(trace) == "Trace(max_iter, 10 updates, objective -9.79692)"
+        assert repr(fit(COINS, HEADS, START, max_iter=1)) == (
+            "Trace(max_iter, 1 update, objective -10.0897)"
+        )
+        assert repr(START) == "BinomialParams(heads_prob=[0.6, 0.5], weights=[0.5, 0.5])"
+        assert repr(trace.final) == (
+            "Step(iteration=10, params=BinomialParams(heads_prob=[0.796744, 0.519659], "
+            f"weights=[0.5, 0.5]), objective={trace.final.objective!r})"
+        )
+        many = KMeansParams(np.arange(200.0).reshape(100, 2) + 1e8)
+        assert repr(many) == (
+            "KMeansParams(centroids=[[1e+08, 1e+08], [1e+08, 1e+08], [1e+08, 1e+08], ..., "
+            "[1e+08, 1e+08], [1e+08, 1e+08], [1e+08, 1e+08]])"
+        )
+
+    def test_a_class_may_have_a_repr_of_its_own(self):
+        @dataclass(frozen=True, eq=False)
+        class Named(Params):
+            at: np.ndarray
+
+            def __repr__(self):
+                return "named"
+
+        assert repr(Named([1.0])) == "named"
+
+
+class TestExplanations:
+    def test_engine_has_no_words_of_a_model(self):
+        message = run((0.0, np.nan)).message
+        assert message == (
+            "Stopped at iteration 1: the objective is no longer a finite number. "
+            "Start from another guess."
+        )
+
+    def test_model_may_have_them(self):
+        class Talks(Scripted):
+            def why_not_finite(self, params):
+                return f"At {params.vector()[0]:g} there is nothing."
+
+        trace = fit(Talks((0.0, 1.0, np.nan)), np.zeros(3), Place([0.0]))
+        assert trace.explanation == "At 2 there is nothing."
+        assert trace.message.endswith("a finite number. At 2 there is nothing.")
+        sound = fit(Talks((0.0, 1.0, 1.0)), np.zeros(3), Place([0.0]))
+        assert sound.explanation == ""
+
+    def test_mixture_without_any_says_what_holds_for_all(self):
+        class Bare(GaussianMixture):
+            why_not_finite = Mixture.why_not_finite
+
+        trace = fit(Bare(), [1e200, 2e200], GaussianParams([0.0], [1.0], [1.0]))
+        assert "impossible under every component, or has an infinite density" in trace.message
+
+    def test_mixture_without_the_means_says_so(self):
+        class Bare(GaussianMixture):
+            draw, n_parameters = Mixture.draw, Mixture.n_parameters
+
+        trace = fit(Bare(), [0.0, 1.0], GaussianParams([0.0], [1.0], [1.0]))
+        with pytest.raises(ValueError, match=r"^Bare has no draw, so nothing can be simulated"):
+            trace.sample(3, rng=np.random.default_rng(1))
+        with pytest.raises(ValueError, match=r"^Bare has no n_parameters"):
+            trace.bic  # noqa: B018
+
+    def test_mixture_needs_its_parts(self):
+        class Half(Mixture):
+            def check(self, data, params):
+                pass
+
+        with pytest.raises(TypeError, match=r"abstract methods .*m_step.*statistics"):
+            Half()
+
+
+class TestCounts:
+    """Beyond the contract."""
+
+    def test_an_e_step_that_does_not_take_them_is_refused(self):
+        class Old(GaussianMixture):
+            def e_step(self, data, params):
+                return super().e_step(data, params)
+
+        init = GaussianParams([0.0], [1.0], [1.0])
+        assert fit(Old(), [0.0, 1.0], init).converged
+        with pytest.raises(ValueError, match=r"^counts mean nothing to .*Old.*; repeat the rows"):
+            fit(Old(), [0.0, 1.0], init, counts=[1, 2])
+
+    def test_prepared_data_are_refused(self):
+        data = prepare(COINS, HEADS, START, counts=[1, 2, 1, 1, 1])
+        assert data.n == 6
+        with pytest.raises(ValueError, match=r"^counts go with data in one array, got several, or"):
+            fit(COINS, data, START, counts=[1] * 5)
+
+    def test_tally_and_counts_go_together(self):
+        data = prepare(COINS, [5, 9, 5, 4, 9, 7], START, counts=[1, 2, 0.5, 0, 3, 1])
+        assert data.parts[0].tolist() == [5, 7, 9]
+        assert data.counts.tolist() == [1.5, 1, 5]
+        assert data.n == 7.5
+
+    def test_death_notices(self):
+        # What a table of frequencies is for: 0 to 9 heads, how often each.
+        days = [162, 267, 271, 185, 111, 61, 27, 8, 3, 1]
+        counted = fit(COINS, range(10), START, counts=days, tol=1e-9)
+        repeated = fit(COINS, np.repeat(np.arange(10), days), START, tol=1e-9)
+        assert counted.n_observations == sum(days)
+        np.testing.assert_allclose(counted.objectives, repeated.objectives, rtol=1e-13)
+        assert counted.bic == pytest.approx(repeated.bic)
+
+    def test_impossible_rows_that_were_not_observed_do_no_harm(self):
+        sure = BinomialParams([0.0], [1.0])
+        assert fit(COINS, [0, 5], sure, counts=[3, 0]).converged
+        many = BinomialMixture(10**9)
+        assert fit(many, [0, 5], sure, counts=[3, 0]).converged
 
 
 class TestIterate:

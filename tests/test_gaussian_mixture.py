@@ -17,13 +17,15 @@ from simulated import values as simulate
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as PeerMixture
 
-from em_core import GaussianMixture, GaussianParams, Status, fit
+from em_core import GaussianMixture, GaussianParams, HardEM, Status, fit
 from em_core.models.gaussian_mixture import (
     GaussianStatistics,
+    about_new_means,
     guess_from_points,
     guess_integers,
 )
 
+generator = np.random.default_rng
 ONE = GaussianParams([0.0], [1.0], [1.0])
 TWO = GaussianParams([0.0, 1.0], [1.0, 1.0], [0.5, 0.5])
 
@@ -296,6 +298,32 @@ def test_deviation_survives_a_long_move_of_the_mean():
     assert step.params.stds[0] == pytest.approx(data.std(), rel=1e-7)  # 1e8 times the precision
 
 
+@for_many_seeds(10)
+def test_variances_about_new_means_are_the_plain_formula(seed):
+    rng = np.random.default_rng(seed)
+    data, shares, old = rng.normal(size=40), rng.uniform(size=40), rng.normal()
+    mean = shares @ data / shares.sum()
+    plain = shares @ (data - mean) ** 2 / shares.sum()
+    found = about_new_means(
+        np.array([mean - old]), np.array([shares @ (data - old) ** 2 / shares.sum()])
+    )
+    np.testing.assert_allclose(found, [plain], rtol=1e-12)
+
+
+def test_variances_about_new_means_after_a_long_move_are_no_rounding_error():
+    # The true variance is 1, of which 1e8 from the old mean no digit is left.
+    moves, squares = np.array([1e8, 1e8]), np.array([1e16, 1e16 - 2])
+    assert (squares - moves**2 <= 0).all()
+    found = about_new_means(moves, squares)
+    assert (found > 1).all()
+    assert (found < 1e-11 * squares).all()
+    # So the first step from far away is no collapse, and the second has the digits.
+    data = 1e8 + np.array([-1.0, 1.0])
+    steps = first_steps(GaussianMixture(), data, ONE, 3)
+    assert steps[1].params.stds[0] > 1
+    assert_params_close(steps[2].params, GaussianParams([1e8], [1.0], [1.0]), rtol=1e-14)
+
+
 def test_far_away_start_of_two_components():
     data = simulate([1e8, 1e8 + 20], [1, 1], [50, 50], rng=np.random.default_rng(2)).data
     trace = fit(GaussianMixture(), data, TWO, max_iter=500)
@@ -306,6 +334,9 @@ def test_far_away_start_of_two_components():
 def test_too_far_away_start_is_not_finite():
     trace = fit(GaussianMixture(), [1e200, 2e200], ONE)
     assert (trace.status, trace.n_iter) == (Status.NON_FINITE, 0)
+    assert "out of the range of floating-point numbers" in trace.message
+    assert "collapsed" not in trace.message
+    assert "floor" not in trace.message
 
 
 def test_component_of_weight_zero_stays():
@@ -389,6 +420,50 @@ def test_refuses_bad_min_std(min_std):
     message = f"min_std must be a finite number, 0 or larger, got {min_std!r}"
     with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
         GaussianMixture(min_std=min_std)
+
+
+def test_simulate_draws_what_seeds_have_always_given():
+    data, labels, truth = simulate([-10, 30, 3], [3, 7, 5], [3, 2, 2], rng=generator([1, 0]))
+    assert data.tolist() == [
+        -7.535145569496525,
+        -8.963247423805642,
+        20.877899378769474,
+        5.231872861820056,
+        0.3152338231985743,
+        36.33749106671183,
+        -9.008688771449838,
+    ]
+    assert labels.tolist() == [0, 0, 1, 2, 2, 1, 0]
+    assert truth.weights.tolist() == [3 / 7, 2 / 7, 2 / 7]
+
+
+def test_simulate_draws_labels_by_the_weights():
+    truth = GaussianParams([0.0, 100.0], [1.0, 1.0], [0.2, 0.8])
+    data, labels, told = GaussianMixture(min_std=2).simulate(truth, 20_000, rng=generator(1))
+    assert told is truth
+    np.testing.assert_array_equal(labels, data > 50)
+    assert labels.mean() == pytest.approx(0.8, abs=5 * 0.4 / np.sqrt(20_000))
+
+
+def test_simulate_refuses_another_number_of_sizes():
+    with pytest.raises(ValueError, match=r"^size must have one entry for each of 2 .* \[5\]$"):
+        GaussianMixture().simulate(TWO, [5], rng=generator(0))
+    for rng in (None, 3, np.random.RandomState(1)):
+        with pytest.raises(ValueError, match=r"^rng must be a numpy\.random\.Generator, "):
+            GaussianMixture().simulate(TWO, 5, rng=rng)
+
+
+@pytest.mark.parametrize(
+    ("model", "number"),
+    [
+        (GaussianMixture(), 8),
+        (GaussianMixture(estimate_weights=False), 6),
+        (HardEM(GaussianMixture()), 8),
+    ],
+)
+def test_free_parameters(model, number):
+    params = GaussianParams([0, 1, 2], [1, 1, 1], [0.2, 0.3, 0.5])
+    assert model.n_parameters(params) == number
 
 
 def test_simulate_draws_from_the_truth():

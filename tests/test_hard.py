@@ -92,12 +92,15 @@ def test_impossible_start_is_not_finite():
     init = BinomialParams([0.0, 1.0], [0.5, 0.5])
     trace = fit(HardEM(BinomialMixture(10)), HEADS, init)
     assert (trace.status, trace.n_iter) == (Status.NON_FINITE, 0)
+    assert "A trial is impossible under every component" in trace.message
 
 
 def test_collapse():
     data = np.array([0.0, 1.0, 2.0, 10.0])
     init = GaussianParams([1.0, 9.0], [1.0, 1.0], [0.5, 0.5])
-    assert fit(HardEM(GaussianMixture()), data, init).status is Status.NON_FINITE
+    collapsed = fit(HardEM(GaussianMixture()), data, init)
+    assert collapsed.status is Status.NON_FINITE
+    assert "A component has collapsed" in collapsed.message
     trace = fit(HardEM(GaussianMixture(min_std=0.1)), data, init)
     assert trace.converged
     assert trace.final.params.stds.tolist() == pytest.approx([np.sqrt(2 / 3), 0.1], rel=1e-14)
@@ -115,7 +118,19 @@ def test_refuses_what_the_mixture_refuses(model, data, init, message):
         fit(HardEM(model), data, init)
 
 
+def test_draws_what_its_mixture_draws():
+    ours, theirs = (
+        model.simulate(START, 20, rng=np.random.default_rng(1))
+        for model in (HardEM(BinomialMixture(10)), BinomialMixture(10))
+    )
+    np.testing.assert_array_equal(ours.data, theirs.data)
+    with pytest.raises(ValueError, match=r"^heads_prob must lie"):
+        HardEM(BinomialMixture(10)).simulate(
+            BinomialParams([2.0], [1.0]), 3, rng=np.random.default_rng(1)
+        )
+
+
 def test_refuses_what_is_no_mixture():
-    for model in (KMeans(), None):
+    for model in (KMeans(), None, HardEM(BinomialMixture(10))):
         with pytest.raises(ValueError, match=r"^model must be a mixture, with a log_joint, got "):
             HardEM(model)

@@ -7,10 +7,14 @@ import pytest
 from contract import AffineContract, assert_tuples_close, first_steps, for_many_seeds, weighted_sums
 from simulated import clusters as simulate
 from sklearn.cluster import KMeans as PeerKMeans
+from sklearn.datasets import make_blobs
 
 from em_core import KMeans, KMeansParams, Sample, Status, fit, iterate
+from em_core.models import kmeans
 from em_core.models.kmeans import (
     KMeansStatistics,
+    assign_quickly,
+    draw_centres,
     guess_from_points,
     guess_plus_plus,
     guess_uniform,
@@ -178,6 +182,78 @@ def test_simulate_draws_the_example_of_the_article():
     assert np.bincount(labels).tolist() == [200] * 3
     assert truth.centroids.shape == (3, 2)
     assert (np.abs(truth.centroids) <= 10).all()
+
+
+def test_simulate_draws_what_seeds_have_always_given():
+    rng = np.random.default_rng(4)
+    first, second = (simulate(sizes, spread=1.0, rng=rng) for sizes in ([5, 5], [3, 2]))
+    assert first.data[:2].tolist() == [
+        [8.987533600748495, 1.2956787506853098],
+        [9.808997237619831, -8.251828917358697],
+    ]
+    assert second.data[:2].tolist() == [
+        [6.451717874479075, -0.7873499966776722],
+        [7.9288399484183945, 0.4179797406184169],
+    ]
+    assert second.truth.centroids.tolist() == [
+        [8.595493906161337, -0.16549430775046936],
+        [3.5160172986705174, -0.47922179049196245],
+    ]
+    assert rng.normal() == 0.4585777290940279  # and as much of the stream is used up
+    unequal = simulate([4, 3, 2], spread=[0.5, 1, 2.0], rng=np.random.default_rng([6, 0]))
+    assert unequal.labels.tolist() == [1, 0, 0, 1, 1, 2, 0, 0, 2]
+    assert unequal.data[[0, 5]].tolist() == [
+        [-2.630549883219938, -3.8756612048378503],
+        [6.30321063947328, 4.309841881095619],
+    ]
+
+
+@pytest.mark.parametrize("d", [1, 2, 3])
+def test_simulate_is_make_blobs(d):
+    centres = np.random.default_rng(1).normal(size=(3, d))
+    data, labels, _ = KMeans().simulate(
+        KMeansParams(centres), [4, 5, 6], rng=np.random.default_rng(2), spread=[0.1, 1.0, 3.0]
+    )
+    points, clusters = make_blobs(
+        [4, 5, 6],
+        centers=centres,
+        cluster_std=[0.1, 1.0, 3.0],
+        random_state=np.random.RandomState(np.random.default_rng(2).bit_generator),
+    )
+    np.testing.assert_array_equal(data, points)
+    np.testing.assert_array_equal(labels, clusters)
+
+
+def test_simulate_without_sizes_has_no_favourite():
+    centres = KMeansParams([[0.0], [100.0]])
+    data, labels, truth = KMeans().simulate(centres, 10_000, rng=np.random.default_rng(1))
+    assert truth is centres
+    np.testing.assert_array_equal(labels, data[:, 0] > 50)
+    assert labels.mean() == pytest.approx(0.5, abs=5 * 0.5 / np.sqrt(10_000))
+
+
+@pytest.mark.parametrize("rng", [None, 3, np.random.RandomState(1)])
+def test_draws_refuse_what_is_no_generator(rng):
+    with pytest.raises(ValueError, match=r"^rng must be a numpy\.random\.Generator, "):
+        KMeans().simulate(KMeansParams([[0.0]]), [3], rng=rng)
+    with pytest.raises(ValueError, match=r"^rng must be a numpy\.random\.Generator, "):
+        draw_centres(3, rng=rng)
+
+
+@pytest.mark.parametrize("spread", [[1.0, 2.0], [[1.0]]])
+def test_simulate_refuses_another_number_of_spreads(spread):
+    with pytest.raises(ValueError, match=r"^spread must be one number or one for each of 3"):
+        simulate([5, 5, 5], spread=spread, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("centroids", [[1.0, 2.0], np.empty((2, 0))])
+def test_simulate_refuses_what_are_no_centres(centroids):
+    with pytest.raises(ValueError, match=r"^centroids must have shape \(K, d\), got \(2,"):
+        KMeans().simulate(KMeansParams(centroids), [5, 5], rng=np.random.default_rng(0))
+
+
+def test_free_parameters_are_coordinates():
+    assert KMeans().n_parameters(KMeansParams(np.ones((3, 2)))) == 6
 
 
 def test_simulate_draws_the_given_sizes_and_spread():
@@ -377,7 +453,9 @@ class TestDigits:
 
     def test_data_out_of_range_end_with_a_status(self):
         for data in ([[2e154], [1e154]], [[1e300], [-1e300]]):
-            assert fit(KMeans(), data, KMeansParams([[0.0]])).status is Status.NON_FINITE
+            trace = fit(KMeans(), data, KMeansParams([[0.0]]))
+            assert trace.status is Status.NON_FINITE
+            assert "Squared distances are out of the range" in trace.message
 
     def test_a_step_by_itself_warns_of_nothing(self):
         data, params = np.ones((2, 2)), KMeansParams([[1e200, 0], [0, 0]])
@@ -389,3 +467,79 @@ class TestDigits:
         data = np.random.default_rng(2).normal(size=(50, 3))
         found = KMeans().e_step(data, KMeansParams([[0.0] * 3, [0.0] * 3]))
         assert list(found.responsibilities.sum(axis=0)) == [50, 0]
+
+
+def around(offset, rng):
+    return offset + rng.normal(size=(500, 3)), 4
+
+
+PLACES = {
+    "random": lambda rng: (rng.normal(size=(500, 2)), 5),
+    "nine axes": lambda rng: (rng.normal(size=(500, 9)), 7),
+    "ties": lambda rng: (rng.integers(-3, 4, size=(500, 2)).astype(float), 6),
+    "ties in whole numbers": lambda rng: (rng.integers(-3, 4, size=(500, 3)), 6),
+    "ties in tenths": lambda rng: (rng.integers(-30, 31, size=(500, 2)) / 10, 6),
+    "ties in tenths off zero": lambda rng: (50.1 + rng.integers(-30, 31, size=(500, 2)) / 10, 6),
+    "ties far away": lambda rng: (1e8 + rng.integers(-3, 4, size=(500, 2)), 6),
+    "offset": lambda rng: around(1e8, rng),
+    "smaller offset": lambda rng: around(-1e3, rng),
+    "offset in one axis": lambda rng: (rng.normal([0, 1e8], size=(500, 2)), 5),
+    "duplicates": lambda rng: (np.repeat(rng.normal(size=(9, 2)), 50, axis=0), 5),
+    "an outlier": lambda rng: (np.vstack([rng.normal(size=(499, 2)), [1e6, 1e6]]), 5),
+    "small numbers": lambda rng: (1e-9 * rng.normal(size=(500, 2)), 5),
+    "one point a cluster": lambda rng: (rng.normal(size=(12, 2)), 12),
+    "one cluster": lambda rng: (rng.normal(size=(500, 2)), 1),
+    "one axis": lambda rng: (rng.normal(size=(500, 1)), 3),
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+class TestQuickAssignment:
+    """What ``expect`` takes in place of the plain steps is these steps."""
+
+    @for_many_seeds(20)
+    def test_agrees_with_the_plain_steps(self, place, seed):
+        rng = np.random.default_rng(seed)
+        data, k = PLACES[place](rng)
+        init = guess_from_points(data, k, rng=rng)
+        for params in (init, first_steps(KMeans(), data, init, 4)[3].params):
+            responsibilities, objective = KMeans().e_step(data, params)
+            plain = KMeans().statistics(data, params, responsibilities)
+            quick, quick_objective = assign_quickly(data, params)
+            np.testing.assert_array_equal(quick.counts, plain.counts)
+            scale = np.abs(data).sum()
+            np.testing.assert_allclose(quick.deviations, plain.deviations, atol=1e-14 * scale)
+            assert quick_objective == pytest.approx(objective, rel=1e-11, abs=1e-300)
+            assert KMeans().expect(data, params)[1] == quick_objective
+
+    @for_many_seeds(20)
+    def test_puts_every_point_where_the_plain_step_puts_it(self, place, seed):
+        rng = np.random.default_rng(seed)
+        data, k = PLACES[place](rng)
+        params = guess_from_points(data, k, rng=rng)
+        points = data.astype(float)
+        found, _ = kmeans._assign(points, params.centroids, (points**2).sum())
+        np.testing.assert_array_equal(found.T, KMeans().e_step(data, params).responsibilities)
+
+
+def test_quick_assignment_in_the_middle_of_far_centroids():
+    rng = np.random.default_rng(1)
+    angles = rng.uniform(0, 2 * np.pi, 5)
+    centroids = 5e3 * np.column_stack([np.cos(angles), np.sin(angles)])
+    points = 1e-12 * rng.normal(size=(500, 2))  # far less than a distance can tell
+    found, _ = kmeans._assign(points, centroids, (points**2).sum())
+    plain = KMeans().e_step(points, KMeansParams(centroids)).responsibilities
+    np.testing.assert_array_equal(found.T, plain)
+
+
+def test_quick_assignment_takes_products_where_they_resolve(monkeypatch):
+    taken = []
+    plain = kmeans.squared_distances
+    monkeypatch.setattr(
+        kmeans, "squared_distances", lambda *args: taken.append(len(args[0])) or plain(*args)
+    )
+    data = np.random.default_rng(1).normal(size=(500, 2))
+    assign_quickly(data, KMeansParams(data[:3]))
+    assert sum(taken) < 10  # only what products leave open
+    assign_quickly(data + 1e8, KMeansParams(data[:3] + 1e8))
+    assert 500 in taken

@@ -9,7 +9,6 @@ points. The two steps never raise the inertia, the summed squared distance
 objective here is minus the inertia.
 """
 
-import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
@@ -28,11 +27,11 @@ from em_core.checks import (
     check_rng,
 )
 from em_core.model import EStep, Mixture, Params, Sample, component_axes, draw_sample
-from em_core.numerics import ROUNDING, Array
+from em_core.numerics import Array
 
-# Products of coordinates are known to about 1e-16 of a squared coordinate. Below these fractions of
-# it, an inertia has lost more than its last digits, and so has the gap between two centroids.
-_RESOLVED_INERTIA, _RESOLVED_GAP = 1e-3, 1e-6
+# Products of coordinates are known to about 1e-16 of a squared coordinate. An inertia below this
+# fraction of the sum of squares has lost more than its last digits.
+_RESOLVED_INERTIA = 1e-3
 
 # The rounding of a squared distance by products, in terms of the squares that go into it.
 _BLUR = 8 * np.finfo(float).eps
@@ -47,15 +46,6 @@ class KMeansParams(Params):
     if TYPE_CHECKING:  # lists are welcome, and become arrays
 
         def __init__(self, centroids: npt.ArrayLike) -> None: ...
-
-    @functools.cached_property
-    def least_gap(self) -> float:
-        """Squared distance between the nearest two centroids; infinite for a single one."""
-        apart = np.zeros((len(self.centroids), len(self.centroids)))
-        for coordinate in self.centroids.T:
-            apart += np.subtract.outer(coordinate, coordinate) ** 2
-        np.fill_diagonal(apart, np.inf)
-        return float(apart.min())
 
 
 class KMeansStatistics(NamedTuple):
@@ -128,8 +118,6 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
         counts = statistics.counts[:, None]
         moves = np.zeros_like(previous.centroids)
         np.divide(statistics.deviations, counts, out=moves, where=counts > 0)
-        # Below the rounding of the sums. Without it, equal assignments would not end the run.
-        moves[np.abs(moves) <= ROUNDING * np.abs(previous.centroids)] = 0
         return KMeansParams(previous.centroids + moves)  # c_k = sum_i r_ik x_i / N_k
 
     def expected_objective(
@@ -176,7 +164,10 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
         spreads = np.atleast_1d(np.asarray(spread, dtype=float))
         check_positive("spread", spreads)
         if spreads.shape not in ((1,), (k,)):
-            raise ValueError(f"spread must be one number or {k}, got {len(spreads)}")
+            raise ValueError(
+                f"spread must be one number or one for each of {k} clusters, "
+                f"got shape {spreads.shape}"
+            )
         deviations = np.broadcast_to(spreads, k)[labels, None]
         return rng.normal(params.centroids[labels], deviations, (len(labels), d))
 
@@ -236,14 +227,7 @@ def assign_quickly(data: npt.NDArray[Any], params: KMeansParams) -> tuple[KMeans
     points, centroids = np.asarray(data, dtype=float), params.centroids
     squares = _sum_of_squares(points)
     with np.errstate(over="ignore", invalid="ignore"):
-        distances, least, inertia, blur = _distances(points, params, squares)
-        nearest = distances <= least + blur
-        if np.count_nonzero(nearest) != len(points):
-            _decide(nearest, points, centroids)
-        # In the place of the distances, since an array more would crowd out of the cache what is
-        # read next.
-        responsibilities = distances
-        np.copyto(responsibilities, nearest)
+        responsibilities, inertia = _assign(points, centroids, squares)
         counts = responsibilities.sum(axis=1)
         if inertia > _RESOLVED_INERTIA * squares:
             deviations = responsibilities @ points - counts[:, None] * centroids
@@ -253,24 +237,35 @@ def assign_quickly(data: npt.NDArray[Any], params: KMeansParams) -> tuple[KMeans
     return KMeansStatistics(counts, deviations), -inertia
 
 
-def _distances(
-    points: Array, params: KMeansParams, squares: float
-) -> tuple[Array, Array, float, float]:
-    """Return ||x_i - c_k||^2, shape (K, n), the least for each point, the sum of these, and a blur.
+def _assign(points: Array, centroids: Array, squares: float) -> tuple[Array, float]:
+    """Return the responsibilities, shape (K, n), and the inertia."""
+    distances, least, inertia, blur = _distances(points, centroids, squares)
+    nearest = distances <= least + blur
+    if np.count_nonzero(nearest) != len(points):
+        _decide(nearest, points, centroids)
+    # In the place of the distances, since an array more would crowd out of the cache what is read
+    # next.
+    np.copyto(distances, nearest)
+    return distances, inertia
 
-    From the distances of a point, something may be missing that is the same for all centroids. Two
-    that differ by less than the blur may be equal.
+
+def _distances(
+    points: Array, centroids: Array, squares: float
+) -> tuple[Array, Array, float, float]:
+    """Return ||x_i - c_k||^2, shape (K, n), the least for each point, the inertia, and a blur.
+
+    From the distances of a point, ||x_i||^2 may be missing, the same for all centroids. Two that
+    differ by less than the blur may be equal.
     """
-    if _products_resolve(points, squares, params.least_gap):
-        # ||x - c||^2 - ||x||^2 = ||c||^2 - 2 c.x
-        lengths = (params.centroids**2).sum(axis=1)
-        distances = (-2 * params.centroids) @ points.T
-        distances += lengths[:, None]
-        least = distances.min(axis=0)
-        inertia = float(least.sum()) + squares
-        if inertia > _RESOLVED_INERTIA * squares:
-            return distances, least, inertia, _BLUR * (squares + float(lengths.max()))
-    distances = squared_distances(points, params.centroids).T
+    # ||x - c||^2 - ||x||^2 = ||c||^2 - 2 c.x
+    lengths = (centroids**2).sum(axis=1)
+    distances = (-2 * centroids) @ points.T
+    distances += lengths[:, None]
+    least = distances.min(axis=0)
+    inertia = float(least.sum()) + squares
+    if inertia > _RESOLVED_INERTIA * squares:
+        return distances, least, inertia, _BLUR * (squares + float(lengths.max()))
+    distances = squared_distances(points, centroids).T
     least = distances.min(axis=0)
     return distances, least, float(least.sum()), 0.0
 
@@ -288,15 +283,6 @@ def _decide(nearest: npt.NDArray[np.bool_], points: Array, centroids: Array) -> 
 def _sum_of_squares(points: Array) -> float:
     flat = points.reshape(-1)
     return float(np.einsum("i,i->", flat, flat))
-
-
-def _products_resolve(points: Array, squares: float, least_gap: float) -> bool:
-    """Return whether products about zero tell the nearest two centroids apart for every point."""
-    # No point is farther from zero than all together, and often that is enough to know.
-    if least_gap > _RESOLVED_GAP * squares:
-        return True
-    farthest = max(abs(points.max()), abs(points.min()))
-    return bool(least_gap > _RESOLVED_GAP * points.shape[1] * farthest**2)
 
 
 def draw_centres(n_components: int, *, rng: np.random.Generator) -> KMeansParams:
