@@ -39,6 +39,6 @@ else:
         lesson.module("sections")
 
     # A folder named pages makes Streamlit look for the pages there until the first script has
-    # called st.navigation; a first visitor with a link to /two-coins would read "page not found".
+    # called st.navigation; a first visitor with a link to a lesson would read "page not found".
     PagesManager.uses_pages_directory = False
     app = st.App(__file__)
