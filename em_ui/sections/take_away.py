@@ -62,9 +62,12 @@ def draw(c: Controls, run: Run) -> None:
     problem = run.problem
     model: Any = problem.mixture
     st.markdown(f"**The model**: the functions of `{type(model).__name__}`, as they ran.")
-    steps = [type(problem.model).e_step, type(model).statistics, type(model).m_step]
-    if hasattr(model, "log_joint"):
-        steps.insert(0, type(model).log_joint)
+    if problem.is_mixture:
+        steps = [type(problem.model).e_step, type(model).statistics, type(model).m_step]
+        if hasattr(model, "log_joint"):
+            steps.insert(0, type(model).log_joint)
+    else:
+        steps = [type(model).expect, type(model).m_step]
     source = "\n".join(textwrap.dedent(inspect.getsource(step)) for step in steps)
     st.code(source.strip(), language="python")
     if not c.sealed:
