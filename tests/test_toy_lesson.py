@@ -14,7 +14,7 @@ from scipy import stats
 from toy_lesson.model import PoissonMixture, PoissonParams, guess_from_points
 
 from em_core import HardEM, fit, fit_labelled
-from em_core.diagnostics import same_solutions
+from em_core.diagnostics import linear_rate, same_solutions
 from em_ui.pictures.charts import LOSS_BANDS
 from em_ui.run import DATA, GUESS, stream
 from pages import LESSONS
@@ -44,6 +44,65 @@ with c.sidebar():
 run = fitted(unlabelled, c.settings())
 most = int(run.problem.sample.data.max())
 picture = sections.outcomes(c, run, most + 1, title="Days by number of calls", outcome="Calls")
+sections.play(c, run, picture, caption="Bars: days.", findings=findings(run))
+sections.results(c, run)
+sections.more(c, run, MISCONCEPTIONS)
+'''
+
+# The same calls, as a model without labels has them: its lesson draws its own picture, and takes
+# a step by hand in its own way.
+PLAIN = '''
+"""Calls, and a model that speaks of no shop that was called."""
+
+from dataclasses import replace
+
+import numpy as np
+import streamlit as st
+
+from em_core import Sample
+from em_ui import sections
+from em_ui.pictures import charts, frames
+from em_ui.run import fitted
+from test_run import Plain
+from toy_lesson.problem import SPECS, WORDS, problem
+from toy_lesson.sections import findings
+from toy_lesson.situations import MISCONCEPTIONS, SITUATIONS
+
+
+def plain(settings):
+    posed = problem(settings)
+    sample = Sample(posed.sample.data)
+    return replace(
+        posed, model=Plain(posed.model), sample=sample, truth=None, truth_known=False
+    )
+
+
+def draw_by_hand(c, run):
+    at, i = sections.chosen(c, run)
+    st.markdown(f"Day {i + 1} at {sections.moment(at)}.")
+
+
+SECTIONS = sections.sections_of(hill={}, by_hand=draw_by_hand)
+c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=())
+with c.sidebar():
+    c.show_all(*SPECS)
+run = fitted(plain, c.settings())
+heights = np.bincount(run.problem.sample.data)
+middles = np.arange(len(heights))
+bars = {
+    "low": middles - 0.45,
+    "high": middles + 0.45,
+    "label": [str(middle) for middle in middles],
+    "height": heights,
+    "component": ["A"] * len(heights),
+    "share": frames.pack(np.ones((len(run.steps), len(heights)))),
+}
+picture = sections.Drawing(
+    "Days by number of calls",
+    charts.shares("Calls", "Days", "Shop", truth=False),
+    {"bars": frames.arrow(bars)},
+    "Days by number of calls, all in one colour",
+)
 sections.play(c, run, picture, caption="Bars: days.", findings=findings(run))
 sections.results(c, run)
 sections.more(c, run, MISCONCEPTIONS)
@@ -350,3 +409,41 @@ class TestWithoutTruth:
         labels = [data["label"] for data in bare.components("copy_link")]
         assert labels == ["Copy link to these settings"]
         assert len(bare.section("teacher").frame("each of 5 students")) == 5
+
+
+class TestModelWithoutLabels:
+    """A model that is no mixture: nothing asks it for responsibilities."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def bare(cls, tmp_path_factory):
+        script = tmp_path_factory.mktemp("plain") / "page.py"
+        script.write_text(PLAIN.lstrip("\n"))
+        page = BarePage(script)
+        page.open("by_hand", "hill", "many_starts", "convergence", "code", "teacher")
+        return page
+
+    def test_all_sections_stand(self, bare, run):
+        trace = run[2](1)
+        np.testing.assert_array_equal(bare.table["log-likelihood"], trace.objectives)
+        assert "Day 1 at the initial guess." in bare.section("by_hand").text
+        assert len(bare.section("hill").charts) == 2
+        assert len(bare.section("many_starts").frame("where it began and ended")) == 20
+        assert "Where does EM end" in bare.section("teacher").text
+        assert "shared between the components" not in bare.section("teacher").text
+
+    def test_rate_is_of_missing_data_and_not_of_hard_assignment(self, bare, run):
+        sample, model, fitted = run
+        limit = fit(model, sample.data, fitted(1).final.params, tol=0, max_iter=3_000)
+        text = bare.section("convergence").text
+        rate = linear_rate(limit)
+        assert f"each step is {rate:.3f} times as long as the one before" in text
+        assert f"that the missing data take away, here about {100 * rate:.1f}%." in text
+        assert "hard assignment" not in text
+
+    def test_code_is_of_its_two_steps(self, bare):
+        source, script = (element.value for element in bare.section("code").block.code)
+        assert "def expect(self, data, params):" in source
+        assert "def m_step(self, statistics, previous):" in source
+        compile(source, "model.py", "exec")
+        compile(script, "run.py", "exec")
