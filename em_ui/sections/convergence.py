@@ -32,7 +32,8 @@ def draw(c: Controls, run: Run, *, caveat: str = "") -> None:
     if trace.n_iter and np.isfinite(trace.final.objective):
         gain = trace.objectives[-1] - trace.objectives[-2]
         st.markdown(f"**The last gain** was {gain:.3g}, or {gain / n:.3g} per {per}.")
-    if run.problem.hard or not hasattr(run.problem.model, "log_joint"):
+    mixture = run.problem.is_mixture
+    if run.problem.hard or (mixture and not hasattr(run.problem.model, "log_joint")):
         st.markdown(
             "**Speed.** With hard assignment there are finitely many ways to assign the data, "
             "so the run ends exactly, after finitely many iterations."
@@ -57,7 +58,7 @@ def draw(c: Controls, run: Run, *, caveat: str = "") -> None:
         st.markdown(
             f"**Speed.** {near} each step is {_just_below_one(rate)} times as long as the one "
             "before. This *linear rate* is the largest fraction of the information on the "
-            "parameters that the missing labels take away, here about "
+            f"parameters that the missing {'labels' if mixture else 'data'} take away, here about "
             f"{_just_below_one(rate, percent=True)}{caveat}."
         )
     if not reached:
