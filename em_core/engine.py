@@ -324,8 +324,11 @@ def expectations(
     objective = 0.0
     for sums, of_rows in data.map(of_block):
         objective += of_rows
-        make = getattr(type(sums), "_make", tuple)  # a named tuple, or just a tuple
-        total = sums if total is None else make(map(np.add, total, sums))
+        if total is None:
+            total = sums
+        else:
+            make = getattr(type(sums), "_make", tuple)  # a named tuple, or just a tuple
+            total = make(map(np.add, total, sums))
     assert total is not None  # check() refuses empty data
     return total, objective
 

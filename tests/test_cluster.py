@@ -168,6 +168,12 @@ def test_guess_is_checked_before_the_first_pass(client):
         fit(GaussianMixture(), there, GaussianParams([0.0], [0.0], [1.0]))
 
 
+def test_counts_are_refused(client):
+    there = dask.array.from_array(NUMBERS, chunks=BLOCK_ROWS)
+    with pytest.raises(ValueError, match=r"^counts go with data in one array, got several"):
+        fit(GaussianMixture(), there, GAUSSIANS, counts=np.ones(ROWS))
+
+
 class Table:
     """What of a Dask data frame can be seen from outside."""
 

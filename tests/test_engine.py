@@ -306,7 +306,7 @@ class TestGoingOn:
         trace = fit(COINS, HEADS, START, tol=0, max_iter=10)
         assert repr(trace) == "Trace(max_iter, 10 updates, objective -9.79692)"
         assert repr(fit(COINS, HEADS, START, max_iter=1)) == (
-            "Trace(max_iter, 1 update, objective -10.0897)"
+            "Trace(max_iter, 1 update, objective -10.086)"
         )
         assert repr(START) == "BinomialParams(heads_prob=[0.6, 0.5], weights=[0.5, 0.5])"
         assert repr(trace.final) == (

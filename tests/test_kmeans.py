@@ -120,6 +120,19 @@ def test_tol_zero_runs_until_the_assignments_repeat():
     assert trace.objectives.tolist() == [-164, -21, -2.5, -2.5]
 
 
+@pytest.mark.parametrize("offset", [0.0, 1e3])
+def test_where_the_assignments_repeat_the_centroids_do_too(offset):
+    # To the last bit, so that nobody sees them move when no point has changed sides.
+    for seed in range(50):
+        rng = np.random.default_rng(seed)
+        sample = simulate([200] * 3, spread=1.0, rng=rng)
+        data = sample.data + offset
+        steps = fit(KMeans(), data, guess_from_points(data, 3, rng=rng), tol=0).steps
+        before, last = (KMeans().e_step(data, step.params) for step in steps[-2:])
+        np.testing.assert_array_equal(last.responsibilities, before.responsibilities)
+        assert steps[-1].params == steps[-2].params
+
+
 def test_nearest_of_equals_is_the_first():
     e_step = KMeans().e_step(np.array([[0.0]]), KMeansParams([[1.0], [-1.0]]))
     assert e_step.responsibilities.tolist() == [[1, 0]]

@@ -549,6 +549,13 @@ class TestComponentAxes:
         ]
         assert same_solutions(ends) == [0, 0, 1, 1]
 
+    def test_states_that_differ_only_in_whom_they_meet(self):
+        transitions = [[0.2, 0.1, 0.6], [0.3, 0.2, 0.4], [0.05, 0.65, 0.2]]
+        params = ChainParams(np.ones(3) / 3, transitions, [0.1] * 3, np.ones((3, 2)) / 2)
+        orders = ([0, 1, 2], [1, 0, 2], [2, 0, 1], [1, 2, 0])
+        ends = [fit(Still(), np.zeros(3), params.relabel(order), max_iter=0) for order in orders]
+        assert same_solutions(ends) == [0] * 4
+
 
 class Still:
     """A model whose objective is the same everywhere."""

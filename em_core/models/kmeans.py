@@ -27,7 +27,7 @@ from em_core.checks import (
     check_rng,
 )
 from em_core.model import EStep, Mixture, Params, Sample, component_axes, draw_sample
-from em_core.numerics import Array
+from em_core.numerics import ROUNDING, Array
 
 # Products of coordinates are known to about 1e-16 of a squared coordinate. An inertia below this
 # fraction of the sum of squares has lost more than its last digits.
@@ -118,6 +118,8 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
         counts = statistics.counts[:, None]
         moves = np.zeros_like(previous.centroids)
         np.divide(statistics.deviations, counts, out=moves, where=counts > 0)
+        # Below the rounding of the sums: where the assignments repeat, the centroids do too.
+        moves[np.abs(moves) <= ROUNDING * np.abs(previous.centroids)] = 0
         return KMeansParams(previous.centroids + moves)  # c_k = sum_i r_ik x_i / N_k
 
     def expected_objective(
