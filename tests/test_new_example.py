@@ -251,9 +251,7 @@ run = calls.run
 objective = Objective("Log-likelihood")
 quantities = {"rates": Quantity("Rate", "λ", ".2f"), "weights": Quantity("Weight", "π", ".3f")}
 sections.question(situation)
-sections.status_line(run, objective, quantity="rate", truth=not c.sealed)
 found = {"The shops are swapped.": run.order[0] == 1}
-sections.advice(found, situation)
 sections.explore(
     c, run, quantities, objective,
     Drawing(
@@ -264,12 +262,16 @@ sections.explore(
     ),
     caption="Bars: days.",
     on_pick=pick,
+    distance="rate",
 )
+with sections.afterwards(c, "advice"):
+    sections.advice(found, situation)
 sections.answer(situation, found)
-sections.iteration_table(c, run, quantities)
+with sections.afterwards(c, "end", instead=sections.UNTIL_THEN):
+    sections.iteration_table(c, run, quantities)
+    if not c.sealed:
+        sections.references(run, quantities)
 teacher.quiz(c, run, "Rate", scale=1.0)
-if not c.sealed:
-    sections.references(run, quantities)
 sections.optional(c, run, settings, objective, SECTIONS)
 sections.misconceptions(("A count is a rate.", "A rate is what counts come to on average."))
 '''

@@ -6,18 +6,49 @@ which is how they travel to the browser: a pandas frame would be converted in ev
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from em_core.engine import Mixture, Model, Params, Trace
-from em_ui.pictures.charts import SHARE_DIGITS
+from em_ui.pictures.format import pack, pack_names, packed_at
 
 DRAWN_POINTS = 2_000
 
 _AXES = ("x", "y")
+
+
+class Column(NamedTuple):
+    """One number among the parameters of a model.
+
+    Attributes
+    ----------
+    name : str
+        What it is called where it stands alone: the field, the component, and the axis if any.
+    field : str
+        The parameter.
+    component : str
+        The name of the component.
+    axis : str
+        x or y for a parameter in the plane, otherwise empty.
+    """
+
+    name: str
+    field: str
+    component: str
+    axis: str
+
+
+def schema(params: Params, names: Sequence[str]) -> tuple[Column, ...]:
+    """Return what each number of ``params`` is, in the order in which tables list them."""
+    return tuple(
+        Column(" ".join(filter(None, (field, name, axis))), field, name, axis)
+        for field, array in params.arrays().items()
+        for name in names[: params.n_components]
+        for axis in (_AXES if array.ndim > 1 else ("",))
+    )
 
 
 @dataclass(frozen=True)
@@ -28,28 +59,41 @@ class Frames:
     ----------
     steps : pyarrow.Table
         One row per iteration and component: iteration, component, each parameter, movement (the
-        Euclidean distance that the component moved in this update; not a number for the guess)
-        and last (whether this is the last iteration).
+        Euclidean distance that the component moved in this update; not a number for the guess).
     objective : pyarrow.Table
         One row per iteration: iteration, objective.
-    truth : pyarrow.Table
-        One row per true component.
-    labelled : pyarrow.Table
-        The same for the estimate with the labels known.
+    truth : pyarrow.Table or None
+        One row per true component; None if nobody knows the truth.
+    labelled : pyarrow.Table or None
+        The same for the estimate with the labels known; None if there are no labels.
     table : pyarrow.Table
-        The iteration table, all steps, one column per parameter and component.
+        The iteration table, all steps: the iteration, one column per parameter and component, the
+        objective and its gain.
+    columns : tuple of Column
+        What the parameters' columns of ``table`` are.
     """
 
     steps: pa.Table
     objective: pa.Table
-    truth: pa.Table
-    labelled: pa.Table
+    truth: pa.Table | None
+    labelled: pa.Table | None
     table: pa.Table
+    columns: tuple[Column, ...]
 
     @property
     def last(self) -> int:
         """The last iteration that can be drawn."""
         return len(self.objective) - 1
+
+    @property
+    def references(self) -> dict[str, pa.Table]:
+        """What there is to compare the run with: truth and labelled, if they are known."""
+        known = {"truth": self.truth, "labelled": self.labelled}
+        return {name: table for name, table in known.items() if table is not None}
+
+    def field_of(self, column: str) -> str | None:
+        """Return which parameter a column of ``table`` shows, or None for the other columns."""
+        return next((c.field for c in self.columns if c.name == column), None)
 
 
 def drawable(trace: Trace[Any]) -> Trace[Any]:
@@ -60,8 +104,8 @@ def drawable(trace: Trace[Any]) -> Trace[Any]:
 
 def build(
     trace: Trace[Any],
-    truth: Params,
-    labelled: Params,
+    truth: Params | None,
+    labelled: Params | None,
     names: Sequence[str],
     *,
     objective: str,
@@ -73,10 +117,10 @@ def build(
     ----------
     trace : Trace
         The run, its components already in the order of the truth.
-    truth : Params
-        The true parameters.
-    labelled : Params
-        The estimate with the labels known.
+    truth : Params or None
+        The true parameters, if they are known.
+    labelled : Params or None
+        The estimate with the labels known, if there are labels.
     names : sequence of str
         Names of the components, at least as many as there are.
     objective : str
@@ -91,9 +135,10 @@ def build(
     return Frames(
         _steps(shown, names),
         objectives,
-        by_component(truth, names),
-        by_component(labelled, names),
+        None if truth is None else by_component(truth, names),
+        None if labelled is None else by_component(labelled, names),
         _table(trace, names, objective, sign),
+        schema(trace.final.params, names),
     )
 
 
@@ -128,7 +173,6 @@ def _steps(trace: Trace[Any], names: Sequence[str]) -> pa.Table:
             **columns,
             "iteration": iteration,
             "movement": movement,
-            "last": iteration == trace.n_iter,
         }
     )
 
@@ -150,15 +194,9 @@ def _columns(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def flat(params: Params, names: Sequence[str]) -> dict[str, float]:
-    """Return all parameters by name: the parameter, the component, and x or y in the plane."""
-    values = {}
-    for field, array in params.arrays().items():
-        for k, value in enumerate(array):
-            if array.ndim == 1:
-                values[f"{field} {names[k]}"] = value
-            else:
-                values |= {f"{field} {names[k]} {a}": v for a, v in zip(_AXES, value, strict=True)}
-    return values
+    """Return all parameters by the names of their :func:`schema`."""
+    values = np.concatenate([array.ravel() for array in params.arrays().values()])
+    return dict(zip((column.name for column in schema(params, names)), values, strict=True))
 
 
 def _signed(trace: Trace[Any], sign: int) -> np.ndarray:
@@ -166,29 +204,16 @@ def _signed(trace: Trace[Any], sign: int) -> np.ndarray:
 
 
 def _table(trace: Trace[Any], names: Sequence[str], objective: str, sign: int) -> pa.Table:
+    columns = [column.name for column in schema(trace.final.params, names)]
     values = np.array([list(flat(step.params, names).values()) for step in trace.steps])
     return arrow(
         {
             "iteration": np.arange(len(trace.steps)),
-            **dict(zip(flat(trace.final.params, names), values.T, strict=True)),
+            **dict(zip(columns, values.T, strict=True)),
             objective: _signed(trace, sign),
             "gain": np.concatenate([[np.nan], np.diff(trace.objectives)]),
         }
     )
-
-
-def pack(shares: np.ndarray) -> list[str]:
-    """Return numbers from 0 to 1 as strings of digits, one string a column.
-
-    Parameters
-    ----------
-    shares : ndarray, shape (iterations, columns)
-        For example the responsibility of one component for each bar, at each iteration.
-    """
-    scale = 10**SHARE_DIGITS - 1
-    whole = np.rint(np.nan_to_num(shares) * scale).astype(int)
-    digits = whole.T[:, :, None] // 10 ** np.arange(SHARE_DIGITS)[::-1] % 10
-    return [column.tobytes().decode() for column in (digits + ord("0")).astype(np.uint8)]
 
 
 def divided_bars(
@@ -253,9 +278,7 @@ def expected_counts(
 def still(table: pa.Table, iteration: int) -> pa.Table:
     """Return the rows, or the packed digits, of one iteration alone, for a picture that rests."""
     if "share" in table.column_names:
-        start = SHARE_DIGITS * iteration
-        name = "share"
-        values = pc.utf8_slice_codeunits(table[name], start, start + SHARE_DIGITS)
+        name, values = "share", packed_at(table["share"], iteration)
     else:
         table = table.filter(pc.field("iteration") == iteration)
         name, values = "iteration", pa.repeat(0, len(table))
@@ -266,12 +289,11 @@ def assigned(
     model: Model[Any, Any], points: np.ndarray, trace: Trace[Any], names: Sequence[str]
 ) -> list[str]:
     """Return, for each point, the one-letter names of its components, one letter an iteration."""
-    letters = np.array(names)
     history = [
-        letters[model.e_step(points, step.params).responsibilities.argmax(axis=1)]
+        model.e_step(points, step.params).responsibilities.argmax(axis=1)
         for step in drawable(trace).steps
     ]
-    return ["".join(column) for column in np.array(history).T]
+    return pack_names(names, history)
 
 
 def sample_rows(n: int, rng: np.random.Generator) -> np.ndarray:

@@ -93,10 +93,10 @@ def path(run: Run, field: str, components: Sequence[int]) -> pa.Table:
     return frames.arrow({"iteration": np.arange(len(x)), "x": x, "y": y})
 
 
-def marks(points: Mapping[str, Sequence[float]]) -> pa.Table:
-    """Return named points of a surface."""
+def marks(points: Mapping[str, Sequence[float]], *, since: int = 0) -> pa.Table:
+    """Return named points of a surface, and the first iteration at which they are shown."""
     x, y = zip(*points.values(), strict=True)
-    return frames.arrow({"mark": list(points), "x": x, "y": y})
+    return frames.arrow({"mark": list(points), "x": x, "y": y, "since": [since] * len(points)})
 
 
 def bound_slice(

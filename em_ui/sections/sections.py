@@ -1,8 +1,7 @@
-"""Sections that every example page has, from the status line to the convergence report."""
+"""Sections that every example page has, from the question to the convergence report."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,74 +12,29 @@ from em_core.diagnostics import linear_rate
 from em_core.engine import Status
 from em_ui.controls.page import Controls, Situation
 from em_ui.pictures import charts, frames
-from em_ui.pictures.player import player
 from em_ui.run.compute import Run
+from em_ui.sections.explore import (
+    Drawing,
+    Objective,
+    Quantity,
+    afterwards,
+    count,
+    explore,
+    in_row,
+    status_line,
+)
+
+# Pages take these from here too.
+__all__ = ["Drawing", "Objective", "Quantity", "afterwards", "explore", "in_row", "status_line"]
+
+# Where the iteration table and the like will be.
+UNTIL_THEN = (
+    "The table of all iterations, and what they add up to, appear here once you have played to the "
+    "end. (The End key, or ⇥ in the player, goes there at once.)"
+)
 
 # Distances to the limit below this, relative to the parameters, are rounding.
 _ROUNDING = 1e-12
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What a page calls the objective, and -1 as sign where it shows minus the objective."""
-
-    title: str
-    sign: int = 1
-    format: str = ",.4f"
-
-    def text(self, value: float) -> str:
-        """Return a value of the objective as the page shows it."""
-        return f"{self.sign * value + 0.0:{self.format}}"  # + 0.0 takes the sign off minus zero
-
-
-class Quantity(NamedTuple):
-    """A parameter on the page: title, symbol, and the format of its values."""
-
-    title: str
-    symbol: str
-    format: str
-
-
-class Drawing(NamedTuple):
-    """A chart with its heading: template, data sets, and what it shows in words."""
-
-    heading: str
-    template: charts.Template
-    datasets: Mapping[str, pa.Table]
-    alt: str
-
-
-def count(n: int, noun: str) -> str:
-    """Return a number with its noun: 1 iteration, 2 iterations."""
-    return f"{n:,} {noun}" if n == 1 else f"{n:,} {noun}s"
-
-
-def status_line(run: Run, objective: Objective, *, quantity: str, truth: bool = True) -> None:
-    """Say in one line why the run stopped, after how many iterations, where, and how far off.
-
-    Parameters
-    ----------
-    run, objective
-        What is reported.
-    quantity : str
-        What the distance to the truth is measured between, in words.
-    truth : bool
-        Whether to say how far off.
-    """
-    trace = run.trace
-    if trace.status in (Status.NON_FINITE, Status.DECREASED):
-        st.error(f"**Stopped.** {trace.message}", icon=":material/error:")
-        return
-    place = f"{objective.title} {objective.text(trace.final.objective)}."
-    if truth:
-        origin = "truth" if run.problem.truth_known else "estimate with the labels known"
-        place += f" Largest distance of a {quantity} from the {origin}: {run.gap:.4g}."
-    iterations = count(trace.n_iter, "iteration")
-    if trace.converged:
-        st.success(f"**Converged** after {iterations}. {place}", icon=":material/check_circle:")
-    else:
-        text = f"**Not converged yet:** stopped at the limit of {iterations}. {place}"
-        st.info(text, icon=":material/hourglass_bottom:")
 
 
 def advice(findings: Mapping[str, bool], situation: Situation | None = None) -> None:
@@ -117,99 +71,6 @@ def answer(
             _warn_of(findings or {})
 
 
-def explore(
-    c: Controls,
-    run: Run,
-    quantities: Mapping[str, Quantity],
-    objective: Objective,
-    picture: Drawing,
-    *,
-    caption: str,
-    on_pick: Callable[[], None],
-    extra: Sequence[Drawing] = (),
-) -> None:
-    """Draw the player, the picture, and the convergence charts that the player drives.
-
-    Parameters
-    ----------
-    c : Controls
-        The page's controls.
-    run : Run
-        What is explored.
-    quantities : mapping of str to Quantity
-        Each parameter with one value a component: it gets a chart, and its numbers stand beside
-        the slider.
-    objective : Objective
-        Its name and sign.
-    picture : Drawing
-        The page's main chart.
-    caption : str
-        What the picture's lines and colours mean.
-    on_pick : callable
-        Called after a click on the picture; see :func:`em_ui.pictures.charts.picked`.
-    extra : sequence of Drawing
-        Further charts beside the convergence charts.
-    """
-    over = f"over {count(run.frames.last, 'iteration')}"
-    names = list(run.problem.names[: run.params.n_components])
-
-    drawings = []
-    for field, (title, symbol, form) in quantities.items():
-        first, last = getattr(run.steps[0].params, field), getattr(run.params, field)
-        paths = ", ".join(
-            f"{name} from {start:{form}} to {end:{form}}"
-            for name, start, end in zip(names, first, last, strict=True)
-        )
-        template = charts.parameter(field, f"{title} {symbol}", truth=not c.sealed)
-        # Each chart gets its own parameter only.
-        data = {"steps": run.frames.steps.select(["iteration", "component", field, "last"])}
-        if not c.sealed:
-            for name in ("truth", "labelled"):
-                data[name] = getattr(run.frames, name).select(["component", field])
-        drawings.append(Drawing(title, template, data, f"{title} {over}: {paths}"))
-    if np.isfinite(run.steps[-1].objective):
-        start, end = (objective.text(step.objective) for step in (run.steps[0], run.steps[-1]))
-        alt = f"{objective.title} {over}: from {start} to {end}"
-        template = charts.objective(objective.title)
-        drawings.append(Drawing(objective.title, template, {"steps": run.frames.objective}, alt))
-
-    columns = [f"{q.symbol} {name}" for q in quantities.values() for name in names]
-    rows = [
-        [f"{x:{q.format}}" for field, q in quantities.items() for x in getattr(step.params, field)]
-        + [objective.text(step.objective)]
-        for step in run.steps
-    ]
-    player(
-        c.prefix,
-        [*columns, objective.title],
-        rows,
-        param=c.key("iter"),
-        report=c.is_open("by_hand", "surface"),
-    )
-    st.markdown(f"**{picture.heading}**")
-    key = c.key("picture")
-    charts.show(picture.template, picture.datasets, key=key, alt=picture.alt, on_pick=on_pick)
-    st.caption(caption)
-    in_row([*drawings, *extra], key=c.key("convergence"))
-    if quantities and not c.sealed:
-        st.caption(
-            "Dashed: the truth. Dotted: the estimate with the labels known."
-            if run.problem.truth_known
-            else "Dashed and dotted: the estimate with the labels known. Nobody knows the truth."
-        )
-
-
-def in_row(drawings: Sequence[Drawing], *, key: str) -> None:
-    """Draw charts side by side; on a phone they come below each other."""
-    a_row = 2 if len(drawings) == 4 else len(drawings)
-    for i, drawing in enumerate(drawings):
-        if i % a_row == 0:
-            columns = st.columns(a_row)
-        with columns[i % a_row]:
-            st.markdown(f"**{drawing.heading}**")
-            charts.show(drawing.template, drawing.datasets, key=f"{key}_{i}", alt=drawing.alt)
-
-
 def references(run: Run, quantities: Mapping[str, Quantity]) -> None:
     """Show truth, estimate with the labels known, and EM's estimate, and whose fault the gaps are.
 
@@ -219,7 +80,7 @@ def references(run: Run, quantities: Mapping[str, Quantity]) -> None:
     if table is None:
         return
     named = table["parameter"].to_pylist()
-    shown = [name.split()[0] in quantities or not quantities for name in named]
+    shown = [run.frames.field_of(name) in quantities or not quantities for name in named]
     st.header("Whose fault is the rest?")
     loses = f"What {run.problem.algorithm} loses on top of that is the price of the missing labels."
     st.markdown(
@@ -244,7 +105,9 @@ def references(run: Run, quantities: Mapping[str, Quantity]) -> None:
 def iteration_table(c: Controls, run: Run, quantities: Mapping[str, Quantity]) -> None:
     """Show the iteration table, with a download of all its digits."""
     table = run.frames.table
-    formats = {field: f"%{quantity.format}" for field, quantity in quantities.items()}
+    formats: dict[str | None, str] = {
+        field: f"%{quantity.format}" for field, quantity in quantities.items()
+    }
     st.header("Iteration table")
     st.dataframe(
         table,
@@ -254,7 +117,9 @@ def iteration_table(c: Controls, run: Run, quantities: Mapping[str, Quantity]) -
         placeholder="–",
         column_config={
             column: st.column_config.NumberColumn(
-                format="%d" if column == "iteration" else formats.get(column.split()[0], "%.4f")
+                format="%d"
+                if column == "iteration"
+                else formats.get(run.frames.field_of(column), "%.4f")
             )
             for column in table.column_names
         },

@@ -8,7 +8,7 @@ import streamlit as st
 
 from em_core.numerics import match_components
 from em_ui.controls.page import MAX_STUDENT, Controls, Situation
-from em_ui.pictures.frames import flat
+from em_ui.pictures.frames import flat, schema
 from em_ui.run.compute import Run
 from em_ui.sections.sections import Objective, count, csv_download, stopping_rule
 
@@ -168,15 +168,15 @@ def quiz(c: Controls, run: Run, title: str, *, scale: float) -> None:
         "The components may be named in any order."
     )
     truth, names = run.problem.sample.truth, run.problem.names
-    asked = [name for name in flat(truth, names) if name.split()[0] == run.problem.by]
+    asked = [column for column in schema(truth, names) if column.field == run.problem.by]
     with st.form(c.key("quiz_form")):
         columns = st.columns(truth.n_components)
         per_component = len(asked) // truth.n_components
         guesses = []
-        for i, name in enumerate(asked):
-            label = " ".join([title, *name.split()[1:]])
+        for i, column in enumerate(asked):
+            label = " ".join(filter(None, (title, column.component, column.axis)))
             place = columns[i % truth.n_components if per_component == 1 else i // per_component]
-            guesses.append(place.number_input(label, value=0.0, key=c.key(f"guess_{name}")))
+            guesses.append(place.number_input(label, value=0.0, key=c.key(f"guess_{column.name}")))
         sent = st.form_submit_button("Score my guess")
     if sent:
         field = run.problem.by

@@ -76,9 +76,7 @@ objective = Objective("Classification log-likelihood" if settings["hard"] else "
 quantities = {f: q for f, q in QUANTITIES.items() if f != "weights" or settings["weights"]}
 
 sections.question(situation)
-sections.status_line(run, objective, quantity="mean", truth=not c.sealed)
 found = findings(run, settings)
-sections.advice(found, situation)
 sections.explore(
     c,
     run,
@@ -96,27 +94,35 @@ sections.explore(
     "lines: components. Pink line: their sum."
     + ("" if c.sealed else " Dashed: the truth. Dotted: with the labels known."),
     on_pick=pick,
+    distance="mean",
 )
+with sections.afterwards(c, "advice"):
+    sections.advice(found, situation)
 sections.answer(situation, found)
 
-st.header("The guess, and two later moments")
-sections.in_row(
-    [
-        Drawing(
-            "Initial guess" if at == 0 else f"After {sections.count(at, 'iteration')}",
-            charts.densities("Value", "Component", bound=False, truth=not c.sealed),
-            mixture.stills[at] | ({} if c.sealed else mixture.references),
-            "Histogram, component densities and their sum "
-            + ("at the initial guess" if at == 0 else f"after {sections.count(at, 'iteration')}"),
-        )
-        for at in mixture.stills
-    ],
-    key="gm_stills",
-)
-sections.iteration_table(c, run, QUANTITIES)
+with sections.afterwards(c, "end", instead=sections.UNTIL_THEN):
+    st.header("The guess, and two later moments")
+    sections.in_row(
+        [
+            Drawing(
+                "Initial guess" if at == 0 else f"After {sections.count(at, 'iteration')}",
+                charts.densities("Value", "Component", bound=False, truth=not c.sealed),
+                mixture.stills[at] | ({} if c.sealed else mixture.references),
+                "Histogram, component densities and their sum "
+                + (
+                    "at the initial guess"
+                    if at == 0
+                    else f"after {sections.count(at, 'iteration')}"
+                ),
+            )
+            for at in mixture.stills
+        ],
+        key="gm_stills",
+    )
+    sections.iteration_table(c, run, QUANTITIES)
+    if not c.sealed:
+        sections.references(run, quantities)
 teacher.quiz(c, run, "Mean", scale=0.1 * float(run.problem.sample.data.std()))
-if not c.sealed:
-    sections.references(run, quantities)
 
 st.header("The two steps")
 left, right = st.columns(2)

@@ -488,11 +488,12 @@ def draw_hill(c: Controls, run: Run, settings: dict[str, Any], objective: Object
                     "surface": hill(settings, at, i, j),
                     "path": landscape.path(run, "means", (i, j)),
                     "marks": landscape.marks(
-                        {"EM ends": (run.params.means[i], run.params.means[j])}
+                        {"EM ends": (run.params.means[i], run.params.means[j])},
+                        since=run.frames.last,
                     ),
                 },
                 f"Bands of equal {objective.title.lower()} over the means of components "
-                f"{NAMES[i]} and {NAMES[j]}, with the path that EM took",
+                f"{NAMES[i]} and {NAMES[j]}, with the path of EM as far as it has been played",
             )
             sections.in_row([surface, drawing], key="gm_hill")
     landscape.explain()

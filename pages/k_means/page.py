@@ -57,9 +57,7 @@ run, n = clusters.run, len(clusters.run.problem.sample.data)
 objective = Objective("Inertia", sign=-1)
 
 sections.question(situation)
-sections.status_line(run, objective, quantity="centroid", truth=not c.sealed)
 found = findings(run, settings)
-sections.advice(found, situation)
 sections.explore(
     c,
     run,
@@ -83,20 +81,24 @@ sections.explore(
         else ""
     ),
     on_pick=pick,
+    distance="centroid",
     extra=[
         Drawing(
             "How far each centroid moved",
             charts.movement("Distance moved"),
             {"steps": run.frames.steps},
-            f"Distance that each centroid moved in each of {run.frames.last} iterations",
+            "Distance that each centroid moved in each iteration played so far",
         )
     ],
 )
+with sections.afterwards(c, "advice"):
+    sections.advice(found, situation)
 sections.answer(situation, found)
-sections.iteration_table(c, run, {})
+with sections.afterwards(c, "end", instead=sections.UNTIL_THEN):
+    sections.iteration_table(c, run, {})
+    if not c.sealed:
+        sections.references(run, {})
 teacher.quiz(c, run, "Centre", scale=0.1 * float(run.problem.sample.data.std()))
-if not c.sealed:
-    sections.references(run, {})
 
 st.header("The two steps")
 left, right = st.columns(2)

@@ -9,6 +9,7 @@ from em_core.models import gaussian, gaussian_mixture
 from em_ui.controls import page as controls
 from em_ui.controls.page import Number, Situation, Switch
 from em_ui.pictures import frames
+from em_ui.pictures.format import pack
 from em_ui.run.compute import DATA, cached_run, stream
 from em_ui.sections import landscape
 
@@ -76,7 +77,7 @@ def two_groups(mean: float, std: float, size: int, seed: int) -> dict[str, pa.Ta
             "label": [f"{middle:.1f}" for middle in (edges[:-1] + edges[1:]) / 2] * 2,
             "height": np.concatenate(counts) / (size * width),
             "component": np.repeat(GROUPS, BINS),
-            "share": frames.pack(np.ones((1, 2 * BINS))),
+            "share": pack(np.ones((1, 2 * BINS))),
         }
     )
     grid = {

@@ -67,9 +67,7 @@ outlines = (
     else " Dashed and dotted: with the coins known."
 )
 sections.question(situation)
-sections.status_line(run, objective, quantity="heads probability", truth=not c.sealed)
 found = findings(run, settings)
-sections.advice(found, situation)
 sections.explore(
     c,
     run,
@@ -86,12 +84,16 @@ sections.explore(
     caption="Bars: trials, divided by responsibility; click one to take its first trial by hand. "
     "Solid line: trials expected under the current coins." + ("" if c.sealed else outlines),
     on_pick=pick,
+    distance="heads probability",
 )
+with sections.afterwards(c, "advice"):
+    sections.advice(found, situation)
 sections.answer(situation, found)
-sections.iteration_table(c, run, quantities)
+with sections.afterwards(c, "end", instead=sections.UNTIL_THEN):
+    sections.iteration_table(c, run, quantities)
+    if not c.sealed:
+        sections.references(run, quantities)
 teacher.quiz(c, run, "Heads probability", scale=0.1)
-if not c.sealed:
-    sections.references(run, quantities)
 
 st.header("The two steps")
 st.markdown(

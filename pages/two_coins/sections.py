@@ -479,11 +479,11 @@ def draw_hill(c: Controls, run: Run, settings: dict[str, Any], objective: Object
     a, b = heads_prob
     middle = float(run.problem.sample.data.mean() / n_tosses)
     spots = {"top": (a, b), "mirror image": (b, a), "saddle": (middle, middle)}
-    words = f"Two tops, at {a:.3f}, {b:.3f} and mirrored, a saddle between them at {middle:.3f}"
+    words = "Two tops, mirror images of each other, with a saddle between them"
     equal = compute(settings).equal
     if equal:
         spots = {equal: (a, b)}
-        words = f"One point on the diagonal, {a:.3f}, a {equal}"
+        words = f"One point on the diagonal, a {equal}"
     if run.trace.status is Status.NON_FINITE:
         spots = {"start": (a, b)}
         words = "The start, under which a trial is impossible"
@@ -493,9 +493,10 @@ def draw_hill(c: Controls, run: Run, settings: dict[str, Any], objective: Object
         {
             "surface": hill(settings),
             "path": landscape.path(run, "heads_prob", (0, 1)),
-            "marks": landscape.marks(spots),
+            "marks": landscape.marks(spots, since=run.frames.last),
         },
-        f"{words}, and the path of EM over {sections.count(run.frames.last, 'iteration')}",
+        f"{words}; their marks appear at the end of the run. White: the path of EM as far as "
+        "it has been played.",
     )
     if run.trace.status is Status.NON_FINITE:
         sections.in_row([drawing], key="tc_hill")
