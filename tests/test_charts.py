@@ -77,6 +77,7 @@ def fields_read(unit):
         for kind in ("aggregate", "joinaggregate"):
             read |= {aggregate["field"] for aggregate in step.get(kind, [])}
         read |= set(step.get("flatten", [])) | set(step.get("groupby", []))
+        read |= {w["field"] for w in step.get("window", []) if "field" in w}
     return read
 
 

@@ -39,7 +39,7 @@ _MARK = "#E0218A"
 # The names of the components, in one line above the picture.
 _KEY: dict[str, Any] = {"orient": "top", "titleOrient": "left", "offset": 6}
 
-_NAME_LEVELS = 12  # steps of a small chart's height within which names would cover each other
+_NAMES_HIGH = 11  # names have room one above the other in a small chart
 
 _ENDS = ("min", "max")
 _DASHED, _DOTTED = [6, 4], [1, 3]
@@ -52,9 +52,10 @@ _STILL_HEIGHT = 300
 
 # Beside a small chart: of components, right of the last iteration; of the axis, so that charts one
 # below the other have one axis of iterations.
-_ROOM_FOR_NAMES, _ROOM_FOR_NUMBERS = 30, 44
+_ROOM_FOR_NAMES, _ROOM_FOR_NUMBERS = 30, 56
 _TITLE_SIZE = 14
-_TITLE_CHARACTERS = 40  # of a line in a chart so narrow that a title may not fit
+_NARROW = 330  # between the axes: a phone's chart, or one of three in a row
+_TITLE_CHARACTERS = 40  # of a line in so narrow a chart
 
 Template = dict[str, Any]
 
@@ -87,7 +88,7 @@ def _title(text: str) -> dict[str, Any]:
     lines: Any = text
     if len(text) > _TITLE_CHARACTERS:
         broken = textwrap.wrap(text, _TITLE_CHARACTERS, break_long_words=False)
-        lines = {"expr": f"width < 330 ? {json.dumps(broken)} : {json.dumps(text)}"}
+        lines = {"expr": f"width < {_NARROW} ? {json.dumps(broken)} : {json.dumps(text)}"}
     return {
         "text": lines,
         "anchor": "start",
@@ -134,7 +135,8 @@ def _integers(field: str, title: str) -> alt.X:
 
 def _legend(orient: str = "top", *, narrow: int = 1) -> dict[str, Any]:
     """Return a legend in one row, which on a phone becomes ``narrow`` columns."""
-    return {"orient": orient, "columns": alt.ExprRef(f"width < 420 ? {narrow} : 0")}
+    columns = alt.ExprRef(f"width < {_NARROW} ? {narrow} : 0")
+    return {"orient": orient, "columns": columns, "offset": 6}
 
 
 def _color(title: str | None = None) -> alt.Color:
@@ -310,12 +312,16 @@ def _paths(
             opacity=seen,
         )
     )
-    # Where components are at about the same place, their names stand side by side.
-    level = f"round({_NAME_LEVELS} * (datum.{field} - datum.low) / (datum.high - datum.low))"
+    # Names that would cover each other stand side by side. None of this depends on where the player
+    # stands, so it is computed once.
+    by_value, by_name = ([alt.SortField(name, order="ascending")] for name in (field, "component"))
+    apart = f"(datum.high - datum.low) / {_NAMES_HIGH}"
     placed = (
         steps.transform_joinaggregate(low=f"min({field})", high=f"max({field})")
-        .transform_calculate(level=level)
-        .transform_window(place="row_number()", groupby=["iteration", "level"])
+        .transform_window(below=f"lag({field})", sort=by_value, groupby=["iteration"])
+        .transform_calculate(gap=f"datum.{field} - datum.below > {apart} ? 1 : 0")
+        .transform_window(group="sum(gap)", sort=by_value, groupby=["iteration"])
+        .transform_window(place="row_number()", sort=by_name, groupby=["iteration", "group"])
         .transform_calculate(
             name="pad(datum.component, length(datum.component) + 2 * (datum.place - 1),"
             " '\u2007', 'left')"
@@ -624,7 +630,8 @@ def surface(x_title: str, y_title: str, loss_title: str, *, path: bool = False) 
             .scale(**scale)
             .legend(
                 orient="bottom",
-                columns=alt.ExprRef("width < 420 ? 2 : 3"),
+                columns=alt.ExprRef(f"width < {_NARROW} ? 2 : 4"),
+                offset=6,
                 symbolType="square",
                 labelExpr=words.format("value"),
             ),
