@@ -77,7 +77,7 @@ def fields_read(unit):
         for kind in ("aggregate", "joinaggregate"):
             read |= {aggregate["field"] for aggregate in step.get(kind, [])}
         read |= set(step.get("flatten", [])) | set(step.get("groupby", []))
-        read |= {w["field"] for w in step.get("window", []) if "field" in w}
+        read |= {part["field"] for part in step.get("window", [])} - {""}
     return read
 
 
@@ -125,6 +125,52 @@ class TestTemplates:
         assert marks[0] != marks[1]
         sealed = {data for _, data in layers(BOUND[f"{name} without truth"])}
         assert sealed == {data for _, data in layers(BOUND[name])} - {"truth", "labelled"}
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda **known: charts.parameter("means", "Mean", **known),
+            charts.scatter,
+            lambda **known: charts.shares("Heads", "Trials", "Coin", **known),
+            lambda **known: charts.densities("Value", "Component", **known),
+        ],
+    )
+    @pytest.mark.parametrize("known", ["truth", "labelled"])
+    def test_one_may_be_known_without_the_other(self, make, known):
+        both = {"truth": False, "labelled": False}
+        drawn = {data for _, data in layers(make(**both | {known: True}))}
+        assert drawn & {"truth", "labelled"} == {known}
+
+    @pytest.mark.parametrize(
+        "name", ["objective", "parameter", "movement", "scatter", "surface with a path"]
+    )
+    def test_nothing_is_drawn_before_it_is_played(self, name):
+        for unit, data in layers(BOUND[name]):
+            if data not in ("steps", "path") or unit["mark"].get("opacity") == 0:
+                continue
+            filters = [step["filter"] for step in unit["transform"] if "filter" in step]
+            played = [f for f in filters if re.match(r"datum\.iteration (<=|==) (min|max|iter)", f)]
+            assert len(played) == 1, filters
+
+    @pytest.mark.parametrize("name", ["objective", "parameter", "movement"])
+    def test_axes_do_not_depend_on_the_iteration(self, name):
+        corners = BOUND[name]["layer"][0]
+        assert corners["mark"]["opacity"] == 0
+        assert "iter " not in str(corners["transform"])
+        assert not any("iter" in s.get("filter", "") for s in corners["transform"])
+
+    def test_long_title_breaks_where_there_is_little_room(self, monkeypatch):
+        drawn = []
+        monkeypatch.setattr(
+            charts.st, "vega_lite_chart", lambda spec, **_: drawn.append(spec["title"]["text"])
+        )
+        for title in ("Inertia", "Log-likelihood and lower bound along the mean of component 3"):
+            charts.show(charts.scatter(), {}, key="chart", alt="Points", title=title)
+        assert drawn[0] == "Inertia"
+        assert '["Log-likelihood and lower bound along the", "mean of component 3"]' in str(
+            drawn[1]
+        )
+        assert "title" not in charts.scatter()
 
     @pytest.mark.parametrize("template", [*BOUND.values(), *FREE.values()], ids=[*BOUND, *FREE])
     def test_no_tooltip_shows_a_raw_number(self, template):
