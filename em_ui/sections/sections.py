@@ -30,7 +30,7 @@ __all__ = ["Drawing", "Objective", "Quantity", "afterwards", "explore", "in_row"
 # Where the iteration table and the like will be.
 UNTIL_THEN = (
     "The table of all iterations, and what they add up to, appear here once you have played to the "
-    "end. (The End key, or ⇥ in the player, goes there at once.)"
+    "end. (⇥ in the player goes there at once.)"
 )
 
 # Distances to the limit below this, relative to the parameters, are rounding.
