@@ -13,6 +13,8 @@ from pages import LESSONS
 ICON = Path(__file__).parent / "em_ui" / "icon.svg"
 
 if __name__ == "__main__":
+    from em_ui.pictures import style
+
     # In the frame of a learning platform there is little room.
     sidebar = "collapsed" if st.context.is_embedded else "auto"
     # Before the navigation, which would else make its pages' icons the browser tab's, and a browser
@@ -26,6 +28,7 @@ if __name__ == "__main__":
         )
     page = st.navigation(menu)
     st.set_page_config(page_title=f"{page.title} · Understanding EM")
+    style.apply()
     page.run()
 else:
     from importlib import import_module

@@ -275,9 +275,9 @@ class Page(Part):
 
     @property
     def status(self) -> str:
-        lines = [*self.at.success, *self.at.info, *self.at.error]
-        (line,) = [line for line in lines if line.value != self.question]
-        return line.value
+        """What the status line says at the end."""
+        (data,) = self.components("iteration_status")
+        return data["end"]
 
     @property
     def question(self) -> str | None:

@@ -36,15 +36,19 @@ FLAGS = [
 ]
 PATIENCE_MS = 20_000
 PHONE = {"width": 360, "height": 740}
-# Path, title, and the number of charts.
+LAPTOP = {"width": 1300, "height": 800}
+DESKTOP = {"width": 1920, "height": 1080}
+# Path, title, and the number of charts before the end was reached.
 PAGES = {
     "": ("Understanding the EM algorithm", 0),
     "maximum-likelihood": ("Maximum likelihood", 3),
     "k-means": ("K-Means", 3),
     "two-coins": ("Two coins", 3),
-    "gaussian-mixture": ("Gaussian mixture", 8),
+    "gaussian-mixture": ("Gaussian mixture", 5),
 }
 EXAMPLES = ("k-means", "two-coins", "gaussian-mixture")
+# The number of charts after it was reached.
+AT_THE_END = {"k-means": 3, "two-coins": 3, "gaussian-mixture": 8}
 PUBLISHED = "two-coins?" + urllib.parse.urlencode(
     {
         "tc_data": "Five published trials",
@@ -160,8 +164,8 @@ class Tab:
 
     def expect_frame(self, frame: int, last: int) -> None:
         """Wait until the readout and every bound input of every chart are at this iteration."""
-        label = "Initial guess" if frame == 0 else f"Iteration {frame} of {last}"
-        expect(self.page.locator(".readout .label")).to_have_text(label)
+        words = rf"Iteration {frame}( of {last})?" if frame else "Initial guess"
+        expect(self.page.locator(".readout .label")).to_have_text(re.compile(f"^{words}$"))
         expect(self.slider).to_have_value(str(frame))
         self.page.wait_for_function(
             """frame => {
@@ -210,10 +214,45 @@ class Tab:
             drawn[int(heads), "AB".index(coin)] = float(share)
         return drawn
 
+    def played(self) -> list[int]:
+        """Return the last iteration of each line and path over several iterations.
+
+        What is drawn on a canvas is not among them.
+        """
+        return self.page.locator(".mark-line path").evaluate_all(
+            """paths => paths.map(path => path.__data__.mark.items.map(i => i.datum.iteration))
+                .filter(iterations => new Set(iterations).size > 1)
+                .map(iterations => Math.max(...iterations))"""
+        )
+
+    def names_of_ticks(self) -> list[str]:
+        axes = self.page.locator(".role-axis-label")
+        return axes.evaluate_all("axes => axes.map(axis => axis.textContent)")
+
+    def press_end(self) -> None:
+        """Go to the end, and wait until what is kept for it is seen."""
+        self.button("last").click()
+        expect(self.page.locator("[class*=_afterwards_end]")).to_be_visible()
+
+    def expect_on_screen(self, *boxes: Locator) -> None:
+        """Wait until these are fully seen, below the header."""
+        header = self.page.get_by_test_id("stHeader").bounding_box()
+        for box in boxes:
+            expect(box).to_be_in_viewport(ratio=1)
+            place = box.bounding_box()
+            assert place["y"] >= header["y"] + header["height"], box
+
+    @property
+    def charts(self) -> Locator:
+        return self.page.get_by_test_id("stVegaLiteChart")
+
+    @property
+    def player(self) -> Locator:
+        return self.page.locator(".player")
+
     @property
     def status_line(self) -> Locator:
-        alerts = self.page.get_by_test_id("stMain").get_by_test_id("stAlert")
-        return alerts.filter(has_text=re.compile("after|stopped at")).locator("p").first
+        return self.page.locator(".status .words")
 
     @property
     def status(self) -> str:
@@ -343,7 +382,7 @@ class TestPages:
         [
             ("two-coins?tc_start_a=0&tc_start_b=1&tc_surface=true&tc_speed=true", 3),
             ("two-coins?tc_start_a=0&tc_start_b=0&tc_hard=true&tc_many=true", 3),
-            ("gaussian-mixture?gm_k=1&gm_size1=1&gm_floor=0&gm_surface=true", 7),
+            ("gaussian-mixture?gm_k=1&gm_size1=1&gm_floor=0&gm_surface=true", 5),
         ],
     )
     def test_degenerate_runs_draw_without_a_warning(self, tab, query, charts):
@@ -407,22 +446,17 @@ class TestLook:
         """A unit is as long from left to right as from below upwards."""
         tab = new_tab(viewport={"width": width, "height": 900})
         tab.open("k-means")
-        points = tab.page.locator("[data-testid=stVegaLiteChart]").first.locator(
-            "path[aria-roledescription=point][aria-label*='Point: ']"
+        points = tab.charts.first.locator(".mark-symbol path")
+        drawn = tab.await_drawn(
+            lambda: points.evaluate_all(
+                """marks => marks.map(mark => mark.__data__)
+                    .filter(item => item.datum.observation)
+                    .map(item => [item.datum.x, item.datum.y, item.x, item.y])"""
+            ),
+            lambda drawn: len(drawn) == 600,
         )
-        expect(points).to_have_count(600)
-        marks = points.evaluate_all(
-            "marks => marks.map(m => [m.getAttribute('aria-label'), m.getAttribute('transform')])"
-        )
-        value = r"-?[\d.]+"
-        drawn = [
-            (
-                *re.search(f"x: ({value}); y: ({value})", label.replace("−", "-")).groups(),
-                *re.match(rf"translate\(({value}),({value})\)", place).groups(),
-            )
-            for label, place in marks
-        ]
-        x, y, right, down = np.array(drawn, dtype=float).T
+        assert len(drawn) == 600
+        x, y, right, down = np.array(drawn).T
         assert np.polyfit(x, right, 1)[0] == pytest.approx(-np.polyfit(y, down, 1)[0], rel=1e-3)
 
     def test_player_is_at_hand_on_a_phone(self, new_tab):
@@ -430,9 +464,78 @@ class TestLook:
         tab.open(PUBLISHED)
         tab.button("forward").tap()
         tab.expect_frame(1, 10)
-        for name in ("first", "back", "play", "forward", "last"):
+        for name in ("back", "play", "forward", "last", "more"):
             box = tab.button(name).bounding_box()
-            assert min(box["width"], box["height"]) >= 32
+            assert box["height"] >= 40
+            assert box["width"] >= 32
+        assert tab.slider.bounding_box()["height"] >= 24
+        assert tab.player.bounding_box()["height"] <= 56  # one row
+
+    @pytest.mark.parametrize("size", [PHONE, {"width": 650, "height": 400}], ids=str)
+    def test_player_is_one_row_that_stays_and_opens(self, new_tab, size):
+        """On a phone, and at 200% zoom on a laptop."""
+        tab = new_tab(viewport=size)
+        tab.open(PUBLISHED)
+        for hidden in ("first", "halves", "speed", "more"):
+            control = tab.page.locator(f".player [name={hidden}]")
+            expect(control).to_be_visible(visible=hidden == "more")
+        expect(tab.page.locator(".numbers b").first).to_be_hidden()
+        expect(tab.button("more")).to_have_attribute("aria-expanded", "false")
+        tab.button("more").click()
+        expect(tab.button("more")).to_have_attribute("aria-expanded", "true")
+        for shown in ("first", "halves", "speed"):
+            expect(tab.page.locator(f".player [name={shown}]")).to_be_visible()
+        expect(tab.page.locator(".numbers b").first).to_be_visible()
+        tab.button("more").click()
+        expect(tab.button("first")).to_be_hidden()
+        tab.page.get_by_role("heading", name="Often believed").scroll_into_view_if_needed()
+        tab.expect_on_screen(tab.player)
+        box = tab.player.bounding_box()
+        assert box["y"] + box["height"] <= size["height"] / 4
+
+    @pytest.mark.parametrize("path", EXAMPLES)
+    @pytest.mark.parametrize("size", [LAPTOP, DESKTOP], ids=str)
+    def test_instrument_fits_one_screen(self, new_tab, path, size):
+        tab = new_tab(viewport=size)
+        tab.open(path)
+        main = tab.page.get_by_test_id("stMain")
+        tab.expect_on_screen(
+            main.get_by_role("heading", level=1),
+            main.get_by_test_id("stMarkdown").first,  # the lead
+            main.get_by_test_id("stAlert").first,  # the situation's question
+            tab.player,
+            *(tab.charts.nth(i) for i in range(3)),
+        )
+        if size == DESKTOP:
+            tab.expect_on_screen(tab.status_line)
+        assert tab.page.get_by_test_id("stSidebar").bounding_box()["x"] == 0  # open
+
+    def test_maximum_likelihood_fits_one_screen(self, new_tab):
+        tab = new_tab(viewport=LAPTOP)
+        tab.open("maximum-likelihood")
+        main = tab.page.get_by_test_id("stMain")
+        tab.expect_on_screen(
+            main.get_by_role("heading", level=1),
+            main.get_by_test_id("stMarkdown").first,
+            main.get_by_test_id("stAlert").first,
+            *main.get_by_test_id("stMetric").all(),
+            tab.charts.nth(0),
+            tab.charts.nth(1),
+        )
+
+    @pytest.mark.parametrize("path", EXAMPLES)
+    def test_player_and_picture_fit_one_screen_of_a_phone(self, new_tab, path):
+        tab = new_tab(viewport={"width": 375, "height": 740}, has_touch=True)
+        tab.open(path)
+        main = tab.page.get_by_test_id("stMain")
+        top = tab.player.bounding_box()["y"]
+        swipe = top - tab.page.get_by_test_id("stHeader").bounding_box()["height"]
+        assert swipe <= 740
+        main.evaluate("(main, by) => main.scrollBy(0, by)", swipe)
+        tab.expect_on_screen(tab.player, tab.charts.first, tab.status_line)
+        # The picture is first, the convergence charts come below it.
+        first, second = (tab.charts.nth(i).bounding_box() for i in range(2))
+        assert first["y"] + first["height"] <= second["y"]
 
     def test_notice_is_seen_on_a_phone(self, new_tab):
         tab = new_tab(viewport=PHONE)
@@ -446,15 +549,19 @@ class TestPlayer:
         tab.open("gaussian-mixture")
         for name in ("iter", "assign"):
             inputs = tab.page.locator(f".vega-bindings input[name={name}]")
-            expect(inputs).to_have_count(5)  # the three stills have none
+            expect(inputs).to_have_count(5)
             for element in inputs.all():
                 expect(element).to_be_hidden()
 
     @pytest.mark.parametrize("path", EXAMPLES)
     def test_drives_every_chart_without_the_server(self, tab, path):
+        # Seen from the end, there are charts that rest, too.
         tab.open(path)
         last = int(tab.slider.get_attribute("max"))
         assert last >= 3
+        tab.press_end()
+        tab.await_charts(AT_THE_END[path])
+        tab.button("first").click()
         tab.expect_frame(0, last)
         sent = tab.sent
         at_start, numbers = tab.pictures(), [tab.readout]
@@ -576,9 +683,9 @@ class TestPlayer:
         expect(tab.slider).to_have_attribute("step", "0.5")
         for iteration, assigned, words in [
             (0, 0, "Initial guess, E-step done"),
-            (1, 0, "Iteration 1 of 10, M-step done"),
-            (1, 1, "Iteration 1 of 10, E-step done"),
-            (2, 1, "Iteration 2 of 10, M-step done"),
+            (1, 0, "Iteration 1, M-step done"),
+            (1, 1, "Iteration 1, E-step done"),
+            (2, 1, "Iteration 2, M-step done"),
         ]:
             tab.button("forward").click()
             expect(tab.page.locator(".readout .label")).to_have_text(words)
@@ -632,14 +739,55 @@ class TestPlayer:
         tab.await_charts(3)
         tab.expect_frame(last, last)
 
-    def test_is_clamped_to_the_new_last_iteration(self, tab):
-        tab.open(PUBLISHED)
+    def test_stays_at_the_end_when_the_run_changes(self, tab):
+        tab.open(f"{PUBLISHED}&tc_by_hand=true")
+        standing = tab.page.get_by_text("where the player stands")
         tab.button("last").click()
         tab.expect_frame(10, 10)
+        expect(standing).to_contain_text("At iteration 10")
         tab.type_into("tc_max_iter", "3")
-        expect(tab.slider).to_have_attribute("max", "3")
         tab.expect_frame(3, 3)
         assert len(tab.readout) == 3
+        tab.page.wait_for_url("**tc_iter=3**")
+        expect(standing).to_contain_text("At iteration 3")
+        # A longer run, too; and the server, whose numbers stand below, hears of it.
+        tab.type_into("tc_max_iter", "12")
+        tab.expect_frame(12, 12)
+        tab.page.wait_for_url("**tc_iter=12**")
+        expect(standing).to_contain_text("At iteration 12")
+
+    def test_elsewhere_it_stays_where_it_is(self, tab):
+        tab.open(PUBLISHED)
+        tab.slider.fill("4")
+        tab.type_into("tc_max_iter", "3")
+        tab.expect_frame(3, 3)
+        # That was not the visitor's doing.
+        tab.type_into("tc_max_iter", "8")
+        tab.expect_frame(4, 8)
+
+    def test_link_to_the_last_iteration_opens_at_the_end_and_stays_there(self, tab):
+        tab.open(f"{PUBLISHED}&tc_iter=500")
+        tab.expect_frame(10, 10)
+        tab.page.wait_for_url("**tc_iter=10**")
+        tab.type_into("tc_max_iter", "12")
+        tab.expect_frame(12, 12)
+
+    def test_keyboard_works_on_at_both_ends(self, tab):
+        # A disabled button would lose the focus, and with it the keys.
+        tab.open(PUBLISHED)
+        tab.button("last").focus()
+        tab.page.keyboard.press("Enter")
+        tab.expect_frame(10, 10)
+        expect(tab.button("last")).to_be_focused()
+        expect(tab.button("last")).to_have_attribute("aria-disabled", "true")
+        tab.page.keyboard.press("Enter")
+        tab.page.keyboard.press("ArrowLeft")
+        tab.expect_frame(9, 10)
+        tab.button("first").focus()
+        tab.page.keyboard.press("Enter")
+        tab.expect_frame(0, 10)
+        tab.page.keyboard.press("ArrowRight")
+        tab.expect_frame(1, 10)
 
     def test_keeps_its_iteration_over_a_page_switch(self, tab):
         tab.open(PUBLISHED)
@@ -709,6 +857,181 @@ class TestPlayer:
         expect(tab.button("play")).to_have_text("Play")
 
 
+class TestWhatComesLater:
+    """Nothing tells how a run ends before the player has been there."""
+
+    @pytest.mark.parametrize("path", EXAMPLES)
+    def test_lines_end_where_the_player_stands(self, tab, path):
+        tab.open(path)
+        last = int(tab.slider.get_attribute("max"))
+        ticks = tab.names_of_ticks()
+        for frame in (2, last, 3):
+            tab.slider.fill(str(frame))
+            tab.expect_frame(frame, last)
+            wanted = {frame}
+            assert tab.await_drawn(lambda: set(tab.played()), wanted.__eq__) == wanted
+        tab.button("first").click()
+        tab.expect_frame(0, last)
+        # Axes are those of the whole run.
+        assert tab.await_drawn(tab.names_of_ticks, ticks.__eq__)[: len(ticks)] == ticks
+
+    @pytest.mark.parametrize("path", EXAMPLES)
+    def test_page_does_not_tell_the_end(self, tab, path):
+        tab.open(path)
+        last = int(tab.slider.get_attribute("max"))
+        tab.button("forward").click()
+        tab.expect_frame(1, last)
+        shown = tab.page.get_by_test_id("stMain").inner_text()
+        seen = tab.page.locator("[data-testid=stVegaLiteChart][aria-label]:visible")
+        alts = seen.evaluate_all("charts => charts.map(c => c.getAttribute('aria-label'))")
+        assert len(alts) == PAGES[path][1]
+        for text in (shown, *alts):
+            assert not re.search(
+                rf"(after|over|in|limit of) {last}\b|of {last}\b|onverged", text
+            ), text
+        expect(tab.status_line).to_have_text(re.compile(r"^Iteration 1\. .* -?[\d,.]+\.$"))
+        expect(tab.page.locator(".readout .label")).to_have_text("Iteration 1")
+
+    def test_status_line_follows_the_player_without_the_server(self, tab):
+        tab.open(PUBLISHED)
+        sent = tab.sent
+        line = tab.page.locator(".status")
+        start = BinomialParams([0.6, 0.5], [0.5, 0.5])
+        trace = fit(BinomialMixture(10), published_trials().data, start, tol=0, max_iter=10)
+        for step in trace.steps[:-1]:
+            place = f"Iteration {step.iteration}" if step.iteration else "Initial guess"
+            text = f"{place}. Log-likelihood {step.objective:,.4f}."
+            expect(tab.status_line).to_have_text(text)
+            expect(line).to_have_class(re.compile(r"^status\s*$"))
+            tab.button("forward").click()
+        expect(tab.status_line).to_contain_text("Not converged yet: stopped at the limit of 10")
+        expect(tab.status_line).to_contain_text(f"{trace.objectives[-1]:,.4f}")
+        expect(line).to_have_class("status info")
+        expect(line).to_have_attribute("aria-live", "polite")
+        tab.button("back").click()
+        expect(tab.status_line).to_contain_text("Iteration 9 of 10. Log-likelihood")
+        assert tab.sent == sent
+
+    def test_status_line_is_not_read_out_while_it_plays(self, tab):
+        tab.open(PUBLISHED)
+        line = tab.page.locator(".status")
+        expect(line).to_have_attribute("role", "status")
+        tab.page.locator("select[name=speed]").select_option("slow")
+        tab.button("play").click()
+        expect(line).to_have_attribute("aria-live", "off")
+        tab.button("play").click()
+        expect(line).to_have_attribute("aria-live", "polite")
+
+    @pytest.mark.parametrize("path", EXAMPLES)
+    def test_what_tells_the_end_appears_there_and_stays(self, tab, path):
+        tab.open(path)
+        kept = tab.page.locator("[class*=_afterwards_]")
+        hint = tab.page.get_by_text("once you have played to the end")
+        table = tab.page.get_by_role("heading", name="Iteration table")
+        expect(hint).to_be_visible()
+        expect(table).to_be_hidden()
+        for box in kept.all():
+            expect(box).to_be_hidden()
+        tab.button("last").click()
+        expect(table).to_be_visible()
+        expect(hint).to_be_hidden()
+        # What was hidden has its size now.
+        tab.await_charts(AT_THE_END[path])
+        inside = kept.locator(
+            ":is([data-testid=stVegaLiteChart] .marks, [data-testid=stDataFrame])"
+        )
+        for box in inside.all():
+            size = box.bounding_box()
+            assert size["width"] > 250
+            assert size["height"] > 100
+        assert tab.page.evaluate(OVERFLOWING) == []
+        tab.button("first").click()
+        expect(table).to_be_visible()
+        # It stays for this page, over a change and a switch of pages, and is each page's own.
+        tab.type_into(f"{prefix(path)}_max_iter", "5")
+        expect(tab.slider).to_have_attribute("max", re.compile("^[345]$"))
+        expect(table).to_be_visible()
+        other = EXAMPLES[EXAMPLES.index(path) - 1]
+        tab.go_to(PAGES[other][0], other)
+        expect(hint).to_be_visible()
+        expect(table).to_be_hidden()
+        tab.page.get_by_role("link", name=PAGES[path][0], exact=True).click()
+        expect(table).to_be_visible()
+        expect(hint).to_be_hidden()
+
+    def test_it_is_forgotten_with_a_situation_a_reset_and_a_new_load(self, tab):
+        tab.open("two-coins")
+        table = tab.page.get_by_role("heading", name="Iteration table")
+        tab.press_end()
+        tab.situation.click()
+        tab.page.get_by_role("option", name="Do and Batzoglou").click()
+        tab.expect_frame(0, 10)
+        expect(table).to_be_hidden()
+        tab.press_end()
+        tab.page.get_by_role("button", name="Reset this page").click()
+        tab.expect_frame(0, 11)
+        expect(table).to_be_hidden()
+        tab.press_end()
+        tab.button("first").click()
+        tab.page.wait_for_url(lambda url: "tc_iter" not in url)
+        tab.page.reload()
+        tab.await_page("two-coins")
+        expect(table).to_be_hidden()
+        # A link that names the end opens there.
+        tab.press_end()
+        tab.page.wait_for_url("**tc_iter=11")
+        tab.page.reload()
+        tab.await_page("two-coins")
+        expect(table).to_be_visible()
+
+    def test_advice_waits_for_the_end_too(self, tab):
+        tab.open("k-means?km_k=8&km_find=2")
+        advice = tab.page.get_by_test_id("stAlert").filter(has_text="lightbulb")
+        expect(advice.first).to_be_attached()
+        for box in advice.all():
+            expect(box).to_be_hidden()
+        tab.button("last").click()
+        expect(advice.first).to_be_visible()
+
+    def test_run_without_an_iteration_is_at_its_end_at_once(self, tab):
+        tab.open("two-coins?tc_start_a=0&tc_start_b=1", charts=2)
+        expect(tab.slider).to_have_attribute("max", "0")
+        expect(tab.page.get_by_role("heading", name="Iteration table")).to_be_visible()
+        expect(tab.status_line).not_to_contain_text("Initial guess")
+
+    def test_marks_on_the_hill_appear_at_the_end(self, tab):
+        tab.open(f"{PUBLISHED}&tc_surface=true", charts=5)
+        hill = tab.page.locator(".st-key-tc_surface canvas.marks")
+
+        def pink() -> int:
+            """Return how many pixels have the colour of the marks."""
+            return hill.evaluate(
+                """canvas => {
+                    const copy = document.createElement("canvas");
+                    const {width, height} = Object.assign(copy, {
+                        width: canvas.width,
+                        height: canvas.height,
+                    });
+                    const context = copy.getContext("2d", {willReadFrequently: true});
+                    context.drawImage(canvas, 0, 0);
+                    const {data} = context.getImageData(0, 0, width, height);
+                    let found = 0;
+                    for (let i = 0; i < data.length; i += 4) {
+                        found += data[i] === 224 && data[i + 1] === 33 && data[i + 2] === 138;
+                    }
+                    return found;
+                }"""
+            )
+
+        tab.slider.fill("9")
+        tab.expect_frame(9, 10)
+        before = tab.await_drawn(pink, lambda found: found > 0)  # where the player stands
+        tab.button("last").click()
+        tab.expect_frame(10, 10)
+        # Another mark for the mirror image, and one for the saddle.
+        assert tab.await_drawn(pink, lambda found: found > 2 * before) > 2 * before
+
+
 def prefix(path: str) -> str:
     return {"k-means": "km", "two-coins": "tc", "gaussian-mixture": "gm"}[path]
 
@@ -725,6 +1048,7 @@ class TestLinks:
     def test_copied_link_shows_the_same_numbers(self, new_tab, path, changes):
         tab = new_tab(permissions=["clipboard-read", "clipboard-write"])
         tab.open(path)
+        tab.press_end()
         before = tab.status
         for key, value in changes.items():
             tab.type_into(key, value)
@@ -740,7 +1064,7 @@ class TestLinks:
         assert link == tab.page.get_by_label("Link to these settings").input_value()
 
         copy = new_tab()
-        copy.open(link.removeprefix(f"{tab.url}/"))
+        copy.open(link.removeprefix(f"{tab.url}/"), charts=AT_THE_END[path])
         expect(copy.status_line).to_have_text(tab.status)
         assert copy.download() == tab.download()
         expect(copy.page.get_by_text("Changed in this link")).to_have_count(0)
@@ -766,6 +1090,7 @@ class TestLinks:
 
     def test_download_is_the_table_in_full_precision(self, tab):
         tab.open(PUBLISHED)
+        tab.press_end()
         table = pd.read_csv(io.StringIO(tab.download()))
         start = BinomialParams([0.6, 0.5], [0.5, 0.5])
         trace = fit(BinomialMixture(10), published_trials().data, start, tol=0, max_iter=10)
@@ -824,13 +1149,14 @@ class TestLinks:
                 toggle("tc_weights");
             }"""
         )
-        expect(tab.page.get_by_text("Mixing weight", exact=True)).to_be_visible()
+        expect(tab.page.get_by_text("Mixing weight π", exact=True)).to_be_visible()
         expect(tab.situation).to_have_value("Your own settings")
         expect(tab.control("tc_hard")).to_be_checked()
         expect(tab.control("tc_weights")).to_be_checked()
 
     def test_reload_shows_the_situation_again(self, tab):
         tab.open("k-means?km_k=1")
+        tab.press_end()
         before = tab.status
         tab.situation.click()
         tab.page.get_by_role("option", name="Unequal sizes and spreads").click()
@@ -839,6 +1165,8 @@ class TestLinks:
             expect(tab.page.locator(f".st-key-km_{control}")).to_contain_text(value)
             tab.page.wait_for_url(f"**km_{control}={value}**")
         expect(tab.status_line).not_to_have_text(before)
+        tab.press_end()
+        tab.page.wait_for_url("**km_iter=**")
         status = tab.status
         tab.page.reload()
         expect(tab.status_line).to_have_text(status)

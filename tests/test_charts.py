@@ -7,9 +7,10 @@ import pytest
 from conftest import PREFIXES
 from em_ui.run.compute import DATA, stream
 from scipy import stats
-from simulated import clusters as simulate
 
+from em_core.models.kmeans import simulate
 from em_ui.pictures import charts
+from em_ui.pictures.format import MAX_ITERATIONS, SHARE_DIGITS
 
 BOUND = {
     "objective": charts.objective("Objective"),
@@ -76,6 +77,7 @@ def fields_read(unit):
         for kind in ("aggregate", "joinaggregate"):
             read |= {aggregate["field"] for aggregate in step.get(kind, [])}
         read |= set(step.get("flatten", [])) | set(step.get("groupby", []))
+        read |= {part["field"] for part in step.get("window", [])} - {""}
     return read
 
 
@@ -85,7 +87,7 @@ def fields_made(unit):
     for step in unit.get("transform", []):
         names = step.get("as", [])
         made |= {names} if isinstance(names, str) else set(names)
-        for kind in ("aggregate", "joinaggregate"):
+        for kind in ("aggregate", "joinaggregate", "window"):
             made |= {aggregate["as"] for aggregate in step.get(kind, [])}
     return made
 
@@ -99,7 +101,8 @@ class TestTemplates:
         assert set(parameters) == {"iter", "assign"}
         for parameter in parameters.values():
             assert parameter["value"] == 0
-            assert parameter["bind"] == {"input": "range", "min": 0, "max": 500, "step": 1}
+            ends = {"min": 0, "max": MAX_ITERATIONS}
+            assert parameter["bind"] == {"input": "range", **ends, "step": 1}
 
     @pytest.mark.parametrize("name", FREE)
     def test_player_leaves_the_others_alone(self, name):
@@ -122,6 +125,52 @@ class TestTemplates:
         assert marks[0] != marks[1]
         sealed = {data for _, data in layers(BOUND[f"{name} without truth"])}
         assert sealed == {data for _, data in layers(BOUND[name])} - {"truth", "labelled"}
+
+    @pytest.mark.parametrize(
+        "make",
+        [
+            lambda **known: charts.parameter("means", "Mean", **known),
+            charts.scatter,
+            lambda **known: charts.shares("Heads", "Trials", "Coin", **known),
+            lambda **known: charts.densities("Value", "Component", **known),
+        ],
+    )
+    @pytest.mark.parametrize("known", ["truth", "labelled"])
+    def test_one_may_be_known_without_the_other(self, make, known):
+        both = {"truth": False, "labelled": False}
+        drawn = {data for _, data in layers(make(**both | {known: True}))}
+        assert drawn & {"truth", "labelled"} == {known}
+
+    @pytest.mark.parametrize(
+        "name", ["objective", "parameter", "movement", "scatter", "surface with a path"]
+    )
+    def test_nothing_is_drawn_before_it_is_played(self, name):
+        for unit, data in layers(BOUND[name]):
+            if data not in ("steps", "path") or unit["mark"].get("opacity") == 0:
+                continue
+            filters = [step["filter"] for step in unit["transform"] if "filter" in step]
+            played = [f for f in filters if re.match(r"datum\.iteration (<=|==) (min|max|iter)", f)]
+            assert len(played) == 1, filters
+
+    @pytest.mark.parametrize("name", ["objective", "parameter", "movement"])
+    def test_axes_do_not_depend_on_the_iteration(self, name):
+        corners = BOUND[name]["layer"][0]
+        assert corners["mark"]["opacity"] == 0
+        assert "iter " not in str(corners["transform"])
+        assert not any("iter" in s.get("filter", "") for s in corners["transform"])
+
+    def test_long_title_breaks_where_there_is_little_room(self, monkeypatch):
+        drawn = []
+        monkeypatch.setattr(
+            charts.st, "vega_lite_chart", lambda spec, **_: drawn.append(spec["title"]["text"])
+        )
+        for title in ("Inertia", "Log-likelihood and lower bound along the mean of component 3"):
+            charts.show(charts.scatter(), {}, key="chart", alt="Points", title=title)
+        assert drawn[0] == "Inertia"
+        assert '["Log-likelihood and lower bound along the", "mean of component 3"]' in str(
+            drawn[1]
+        )
+        assert "title" not in charts.scatter()
 
     @pytest.mark.parametrize("template", [*BOUND.values(), *FREE.values()], ids=[*BOUND, *FREE])
     def test_no_tooltip_shows_a_raw_number(self, template):
@@ -151,7 +200,8 @@ class TestTemplates:
         # One for each row of a long run would bring the browser to a halt.
         for unit, data in layers({**BOUND, **FREE}[name]):
             if unit["mark"].get("opacity") == 0:
-                assert "aggregate" in unit["transform"][0] or data == "frame"  # of one row
+                aggregated = any("aggregate" in step for step in unit["transform"])
+                assert aggregated or data == "frame"  # of one row
 
     @pytest.mark.parametrize("template", [*BOUND.values(), *FREE.values()], ids=[*BOUND, *FREE])
     def test_holds_no_data(self, template):
@@ -175,8 +225,9 @@ class TestOnPages:
         before = [chart.template for chart in page.charts]
         page.set(hard=True)
         after = [chart.template for chart in page.charts]
-        assert after[:-1] == before[:-1]
-        assert str(after[-1]) == str(before[-1]).replace(
+        picture, _, theta = before
+        assert [after[0], after[2]] == [picture, theta]
+        assert str(after[1]) == str(before[1]).replace(
             "Log-likelihood", "Classification log-likelihood"
         )
 
@@ -213,7 +264,7 @@ class TestOnPages:
                     shown = frame[["first", "last"]].drop_duplicates().to_numpy()
                     assert [i for a, b in shown for i in range(a, b + 1)] == [*range(last + 1)]
                 if "share" in frame:
-                    assert set(frame["share"].str.len()) == {charts.SHARE_DIGITS * (last + 1)}
+                    assert set(frame["share"].str.len()) == {SHARE_DIGITS * (last + 1)}
                 if "assigned" in frame:
                     assert set(frame["assigned"].str.len()) == {last + 1}
 
@@ -276,7 +327,7 @@ class TestOnPages:
 
 def check_shares(bars, iteration, joint, names):
     """Check the packed responsibilities of an iteration against Bayes' rule."""
-    digits = charts.SHARE_DIGITS
+    digits = SHARE_DIGITS
     for name, share in zip(names, joint / joint.sum(axis=0), strict=True):
         texts = bars.loc[name, "share"].str[digits * iteration : digits * (iteration + 1)]
         np.testing.assert_allclose(texts.astype(int) / (10**digits - 1), share, atol=1e-4)

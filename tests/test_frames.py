@@ -23,7 +23,7 @@ from em_core import (
     fit,
 )
 from em_ui.pictures import frames
-from em_ui.pictures.charts import SHARE_DIGITS
+from em_ui.pictures.format import SHARE_DIGITS, pack
 
 HEADS = np.array([5, 9, 8, 4, 7])
 COINS = BinomialMixture(10)
@@ -41,8 +41,9 @@ def build(trace, truth, names, *, labelled=None, objective="log-likelihood", **a
     """
     known = truth if labelled is None else labelled
     built = frames.build(trace, truth, known, names, objective=objective, **arguments)
-    tables = {field.name: getattr(built, field.name).to_pandas() for field in fields(built)}
-    return SimpleNamespace(**tables, last=built.last)
+    attributes = {field.name: getattr(built, field.name) for field in fields(built)}
+    tables = {n: v.to_pandas() for n, v in attributes.items() if isinstance(v, pa.Table)}
+    return SimpleNamespace(**{**attributes, **tables}, last=built.last)
 
 
 @pytest.fixture(scope="module")
@@ -69,18 +70,18 @@ class TestPack:
         ).map(np.array)
     )
     def test_is_read_back_to_four_digits(self, shares):
-        packed = frames.pack(shares)
+        packed = pack(shares)
         assert len(packed) == 3
         for column, text in enumerate(packed):
             assert len(text) == SHARE_DIGITS * len(shares)
             np.testing.assert_allclose(unpack(text), shares[:, column], atol=0.51e-4)
 
     def test_none_and_all_are_exact(self):
-        (text,) = frames.pack(np.array([[0.0], [1.0], [0.5]]))
+        (text,) = pack(np.array([[0.0], [1.0], [0.5]]))
         assert list(unpack(text)[:2]) == [0.0, 1.0]
 
     def test_undefined_share_is_none(self):
-        assert frames.pack(np.array([[np.nan]])) == ["0000"]
+        assert pack(np.array([[np.nan]])) == ["0000"]
 
 
 class TestDrawable:
@@ -107,7 +108,6 @@ class TestBuild:
         assert list(steps["component"]) == list("ABABABAB")
         history = np.concatenate([step.params.heads_prob for step in coins.steps])
         np.testing.assert_array_equal(steps["heads_prob"], history)
-        assert list(steps["last"]) == [False] * 6 + [True] * 2
 
     def test_movement_is_the_distance_of_an_update(self, points):
         built = build(points, points.steps[0].params, "12", objective="inertia", sign=-1)
@@ -178,8 +178,40 @@ class TestBuild:
         assert built.table["iteration"].iloc[-1] == trace.n_iter
         assert built.last == trace.n_iter - 1
         assert built.steps["iteration"].max() == trace.n_iter - 1
-        assert built.steps["last"].sum() == 2
         assert np.isfinite(built.objective["objective"]).all()
+
+    def test_knows_what_it_is_compared_with(self, coins):
+        names = {"objective": "log-likelihood"}
+        both = frames.build(coins, START, KNOWN, "AB", **names)
+        assert list(both.references) == ["truth", "labelled"]
+        labels = frames.build(coins, None, KNOWN, "AB", **names)
+        assert list(labels.references) == ["labelled"]
+        neither = frames.build(coins, None, None, "AB", **names)
+        assert (neither.truth, neither.labelled, neither.references) == (None, None, {})
+        assert neither.steps.equals(both.steps)
+        assert neither.table.equals(both.table)
+
+    def test_columns_say_which_parameter_each_is(self, points):
+        built = build(points, points.steps[0].params, "12", objective="inertia")
+        assert [column.name for column in built.columns] == list(built.table)[1:5]
+        frame = frames.build(points, None, None, "12", objective="inertia")
+        assert frame.field_of("centroids 2 x") == "centroids"
+        assert frame.field_of("inertia") is None
+
+
+class TestSchema:
+    def test_names_the_field_the_component_and_the_axis(self):
+        assert frames.schema(KMeansParams([[1.0, 2.0], [3.0, 4.0]]), "12")[2] == (
+            "centroids 2 x",
+            "centroids",
+            "2",
+            "x",
+        )
+
+    def test_a_name_may_have_spaces(self):
+        columns = frames.schema(KNOWN, ["First coin", "Second coin"])
+        assert columns[1] == ("heads_prob Second coin", "heads_prob", "Second coin", "")
+        assert [column.field for column in columns] == ["heads_prob"] * 2 + ["weights"] * 2
 
 
 class TestFlat:

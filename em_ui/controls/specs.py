@@ -11,7 +11,7 @@ from typing import Any
 
 import streamlit as st
 
-from em_ui.pictures.charts import MAX_ITERATIONS
+from em_ui.pictures.format import MAX_ITERATIONS
 
 Value = float | int | str | bool
 

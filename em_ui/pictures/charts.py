@@ -1,14 +1,18 @@
 """Chart templates: drawn in Altair once per process, filled with data in every rerun.
 
 A template names its data sets (``alt.NamedData``) and reads the iteration from two Vega parameters
-that :mod:`.player` drives in the browser: ``iter`` chooses the parameters that are drawn,
-``assign`` the responsibilities. A template never changes with the data, since a changed template
-would put both parameters back to the start.
+that :mod:`.player` drives in the browser: one chooses the parameters that are drawn, the other the
+responsibilities (see :mod:`.format`). A template never changes with the data, since a changed
+template would put both parameters back to the start.
 
-Each function returns a template; :func:`show` draws it.
+Charts draw what has been played, and no more. Their axes are those of the whole run, so that they
+stand still.
+
+Each function returns a template; :func:`show` draws it, with its title.
 """
 
 import json
+import textwrap
 from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
@@ -17,21 +21,41 @@ import altair as alt
 import pyarrow as pa
 import streamlit as st
 
-MAX_ITERATIONS = 500
+from em_ui.pictures.format import (
+    ASSIGNMENT,
+    ITERATION,
+    MAX_ITERATIONS,
+    name_shown,
+    share_shown,
+)
+
 LOSS_BANDS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # log-likelihood lost per observation, in nats
-SHARE_DIGITS = 4  # a share is drawn to 1/9999; see frames.pack
 
 _SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "wedge", "arrow"]
 # Readable on white and on the dark background alike.
 _INK = "#7A8794"
 _MARK = "#E0218A"
 
+# The names of the components, in one line above the picture.
+_KEY: dict[str, Any] = {"orient": "top", "titleOrient": "left", "offset": 6}
+
+_NAMES_HIGH = 11  # names have room one above the other in a small chart
+
 _ENDS = ("min", "max")
 _DASHED, _DOTTED = [6, 4], [1, 3]
 
-_HEIGHT = 230
-_PICTURE_HEIGHT = 420
+# In pixels, with title, axes and legend. On a laptop the picture and, beside it, two of the small
+# charts stand on one screen with the title, the question and the player.
+_PICTURE_HEIGHT = 380
+_HEIGHT = 206
 _STILL_HEIGHT = 300
+
+# Beside a small chart: of components, right of the last iteration; of the axis, so that charts one
+# below the other have one axis of iterations.
+_ROOM_FOR_NAMES, _ROOM_FOR_NUMBERS = 30, 56
+_TITLE_SIZE = 14
+_NARROW = 330  # between the axes: a phone's chart, or one of three in a row
+_TITLE_CHARACTERS = 40  # of a line in so narrow a chart
 
 Template = dict[str, Any]
 
@@ -42,6 +66,7 @@ def show(
     *,
     key: str,
     alt: str,
+    title: str = "",
     on_pick: Callable[[], None] | None = None,
 ) -> None:
     """Draw a template with its data sets; ``alt`` says in words what there is to see.
@@ -49,10 +74,29 @@ def show(
     ``on_pick`` is called after a click on a mark of a template made by :func:`_pickable`.
     """
     spec = {**template, "datasets": dict(datasets)}
+    if title:
+        spec["title"] = _title(title)
     if on_pick is None:
         st.vega_lite_chart(spec, key=key, alt=alt)
     else:
         st.vega_lite_chart(spec, key=key, alt=alt, on_select=on_pick, selection_mode="pick")
+
+
+@cache
+def _title(text: str) -> dict[str, Any]:
+    """Return the title of a chart. It begins where the chart does, and breaks where it must."""
+    lines: Any = text
+    if len(text) > _TITLE_CHARACTERS:
+        broken = textwrap.wrap(text, _TITLE_CHARACTERS, break_long_words=False)
+        lines = {"expr": f"width < {_NARROW} ? {json.dumps(broken)} : {json.dumps(text)}"}
+    return {
+        "text": lines,
+        "anchor": "start",
+        "frame": "bounds",
+        "fontSize": _TITLE_SIZE,
+        "fontWeight": 600,
+        "offset": 8,
+    }
 
 
 def picked(key: str, field: str) -> Any | None:
@@ -68,12 +112,21 @@ def _pickable(chart: alt.Chart, field: str) -> alt.Chart:
 
 def _parameters(bound: bool) -> list[alt.Parameter]:
     bind = alt.binding_range(min=0, max=MAX_ITERATIONS, step=1) if bound else alt.Undefined
-    return [alt.param(name=name, value=0, bind=bind) for name in ("iter", "assign")]
+    return [alt.param(name=name, value=0, bind=bind) for name in (ITERATION, ASSIGNMENT)]
 
 
 def _compile(chart: alt.LayerChart, height: int, *, bound: bool = True) -> Template:
-    chart = chart.properties(height=height).add_params(*_parameters(bound))
-    return chart.to_dict()
+    return _sized(chart.add_params(*_parameters(bound)), height)
+
+
+def _sized(chart: alt.Chart | alt.LayerChart, height: int) -> Template:
+    """Return the template of a chart of so many pixels, most of them for what it draws."""
+    small = height == _HEIGHT
+    padding = {"left": 0, "right": _ROOM_FOR_NAMES if small else 6, "top": 4, "bottom": 4}
+    config: dict[str, Any] = {"axis": {"titlePadding": 6}}
+    if small:
+        config["axisY"] = {"minExtent": _ROOM_FOR_NUMBERS}
+    return chart.properties(height=height, padding=padding, config=config).to_dict()
 
 
 def _integers(field: str, title: str) -> alt.X:
@@ -82,11 +135,12 @@ def _integers(field: str, title: str) -> alt.X:
 
 def _legend(orient: str = "top", *, narrow: int = 1) -> dict[str, Any]:
     """Return a legend in one row, which on a phone becomes ``narrow`` columns."""
-    return {"orient": orient, "columns": alt.ExprRef(f"width < 420 ? {narrow} : 0")}
+    columns = alt.ExprRef(f"width < {_NARROW} ? {narrow} : 0")
+    return {"orient": orient, "columns": columns, "offset": 6}
 
 
 def _color(title: str | None = None) -> alt.Color:
-    return alt.Color("component:N", title=title).legend(orient="top")
+    return alt.Color("component:N", title=title).legend(**_KEY)
 
 
 def _hidden(data: str, x: str, y: str) -> alt.Chart:
@@ -94,10 +148,13 @@ def _hidden(data: str, x: str, y: str) -> alt.Chart:
 
     It draws two corners only: a mark for each row would bring the browser to a halt.
     """
+    return _corners(alt.Chart(alt.NamedData(data)), x, y)
+
+
+def _corners(chart: alt.Chart, x: str, y: str) -> alt.Chart:
     ends = {f"{end}_{axis}": f"{end}({f})" for axis, f in (("x", x), ("y", y)) for end in _ENDS}
     return (
-        alt.Chart(alt.NamedData(data))
-        .transform_aggregate(**ends)
+        chart.transform_aggregate(**ends)
         .transform_calculate(x="[datum.min_x, datum.max_x]", y="[datum.min_y, datum.max_y]")
         .transform_flatten(["x", "y"])
         .mark_point(opacity=0, tooltip=None)
@@ -130,49 +187,56 @@ def _to_scale() -> alt.Chart:
     )
 
 
-def _now(chart: alt.Chart) -> alt.Chart:
-    """Return the rows of the current iteration, or the last before the player knows of a cut."""
+def _now(chart: alt.Chart, first: int = 0) -> alt.Chart:
+    """Return the rows of the current iteration, or the last before the player knows of a cut.
+
+    ``first`` is the first iteration that has rows. It stands for those before it: a layer without
+    any row would have no extent, and Vega complains.
+    """
     return chart.transform_joinaggregate(end="max(iteration)").transform_filter(
-        "datum.iteration == min(iter, datum.end)"
+        f"datum.iteration == min(max({ITERATION}, {first}), datum.end)"
     )
+
+
+def _played(chart: alt.Chart, first: int = 0) -> alt.Chart:
+    """Return the rows of the iterations up to the current one, or of the ``first``."""
+    return chart.transform_filter(f"datum.iteration <= max({ITERATION}, {first})")
+
+
+def _iterations(title: str = "Iteration") -> alt.X:
+    return _integers("iteration", title)
 
 
 @cache
 def objective(title: str) -> Template:
     """Objective against iteration. Data: ``steps`` (iteration, objective)."""
     base = alt.Chart(alt.NamedData("steps")).encode(
-        x=_integers("iteration", "Iteration"),
-        y=alt.Y("objective:Q", title=title).scale(zero=False),
+        x=_iterations(),
+        y=alt.Y("objective:Q", title=None).scale(zero=False),
         tooltip=[
             alt.Tooltip("iteration:Q", title="Iteration"),
             alt.Tooltip("objective:Q", title=title, format=",.6~f"),
         ],
     )
-    line = base.mark_line(color=_INK)
-    points = base.mark_point(color=_INK, filled=True, size=18)
+    line = _played(base).mark_line(color=_INK)
+    points = _played(base).mark_point(color=_INK, filled=True, size=18)
     now = _now(base).mark_point(color=_MARK, filled=True, size=110, opacity=1)
-    return _compile(alt.layer(line, points, now), _HEIGHT)
+    return _compile(
+        alt.layer(_hidden("steps", "iteration", "objective"), line, points, now), _HEIGHT
+    )
 
 
 @cache
-def parameter(field: str, title: str, *, truth: bool = True) -> Template:
+def parameter(
+    field: str, title: str, *, truth: bool = True, labelled: bool | None = None
+) -> Template:
     """One parameter of every component against iteration, beside what there is to compare it with.
 
-    Data: ``steps`` (iteration, component, ``field``, last), and with ``truth`` also ``truth``,
-    drawn dashed, and ``labelled``, drawn dotted (component, ``field``).
+    Data: ``steps`` (iteration, component, ``field``); with ``truth`` also ``truth``, drawn dashed,
+    and with ``labelled``, which is as ``truth`` if it is not given, ``labelled``, drawn dotted
+    (component, ``field``).
     """
-    value = alt.Y(field, type="quantitative", title=title).scale(zero=False)
-    color = _color().legend(None)
-    base = alt.Chart(alt.NamedData("steps")).encode(
-        x=_integers("iteration", "Iteration"),
-        y=value,
-        color=color,
-        tooltip=[
-            alt.Tooltip("component:N", title="Component"),
-            alt.Tooltip("iteration:Q", title="Iteration"),
-            alt.Tooltip(field, type="quantitative", title=title, format=".6~f"),
-        ],
-    )
+    value = alt.Y(field, type="quantitative", title=None).scale(zero=False)
 
     def reference(data: str, dash: list[int], words: str) -> alt.Chart:
         return (
@@ -180,7 +244,7 @@ def parameter(field: str, title: str, *, truth: bool = True) -> Template:
             .mark_rule(strokeDash=dash, strokeWidth=1.5, opacity=0.85)
             .encode(
                 y=value,
-                color=color,
+                color=_color().legend(None),
                 tooltip=[
                     alt.Tooltip("component:N", title=words),
                     alt.Tooltip(field, type="quantitative", title=title, format=".6~f"),
@@ -188,27 +252,12 @@ def parameter(field: str, title: str, *, truth: bool = True) -> Template:
             )
         )
 
-    references = [
-        reference("truth", _DASHED, "Truth of component"),
-        reference("labelled", _DOTTED, "With labels known, component"),
-    ]
-    line = base.mark_line(strokeWidth=2)
-    now = (
-        _now(base)
-        .mark_point(filled=True, size=90)
-        .encode(
-            shape=alt.Shape("component:N").scale(range=_SHAPES).legend(None), opacity=alt.value(1)
-        )
-    )
-    names = (
-        base.transform_filter("datum.last")
-        .mark_text(align="left", dx=7, fontWeight="bold", clip=False)
-        .encode(text="component:N")
-    )
-    layers = [*(references if truth else []), line, now, names]
-    chart = alt.layer(*layers).resolve_scale(shape="independent")
-    padding = {"right": 22, "left": 5, "top": 5, "bottom": 5}
-    return _compile(chart.properties(padding=padding), _HEIGHT)
+    references = {
+        "truth": reference("truth", _DASHED, "Truth of component"),
+        "labelled": reference("labelled", _DOTTED, "With labels known, component"),
+    }
+    steps = alt.Chart(alt.NamedData("steps"))
+    return _paths(steps, field, title, value, _drawn(references, truth, labelled))
 
 
 @cache
@@ -217,39 +266,93 @@ def movement(title: str) -> Template:
 
     Data: ``steps`` (iteration, component, movement).
     """
-    steps = alt.Chart(alt.NamedData("steps"))
-    base = steps.transform_filter("isValid(datum.movement)").encode(
-        x=_integers("iteration", "Iteration"),
-        y=alt.Y("movement:Q", title=title),
-        color=_color().legend(None),
-        shape=alt.Shape("component:N").scale(range=_SHAPES).legend(None),
-        tooltip=[
-            alt.Tooltip("component:N", title="Component"),
-            alt.Tooltip("iteration:Q", title="Iteration"),
-            alt.Tooltip("movement:Q", title=title, format=".6~f"),
-        ],
+    # The guess has not moved. Where there is nothing else, it is drawn all the same, unseen.
+    steps = (
+        alt.Chart(alt.NamedData("steps"))
+        .transform_joinaggregate(iterations="max(iteration)")
+        .transform_calculate(movement="datum.iterations ? datum.movement : 0")
+        .transform_filter("isValid(datum.movement)")
     )
-    now = _now(steps).mark_rule(color=_MARK, strokeWidth=2).encode(x="iteration:Q")
-    line, points = base.mark_line(strokeWidth=2), base.mark_point(filled=True, size=45, opacity=1)
-    return _compile(alt.layer(now, line, points), _HEIGHT)
+    return _paths(steps, "movement", title, alt.Y("movement:Q", title=None), [], first=1)
+
+
+def _drawn(
+    references: Mapping[str, alt.Chart], truth: bool, labelled: bool | None
+) -> list[alt.Chart]:
+    """Return the layers of what is known; ``labelled`` is as ``truth`` if it is not given."""
+    wanted = {"truth": truth, "labelled": truth if labelled is None else labelled}
+    return [layer for name, layer in references.items() if wanted[name]]
+
+
+def _paths(
+    steps: alt.Chart,
+    field: str,
+    title: str,
+    value: alt.Y,
+    references: list[alt.Chart],
+    *,
+    first: int = 0,
+) -> Template:
+    """Draw one line a component, as far as it has been played, with its name at its end."""
+    encoding = {"x": _iterations(), "y": value, "color": _color().legend(None)}
+    tooltip = [
+        alt.Tooltip("component:N", title="Component"),
+        alt.Tooltip("iteration:Q", title="Iteration"),
+        alt.Tooltip(field, type="quantitative", title=title, format=".6~f"),
+    ]
+    seen = alt.value(alt.ExprRef(f"{ITERATION} < {first} ? 0 : 1")) if first else alt.value(1)
+    line = _played(steps, first).mark_line(strokeWidth=2).encode(**encoding, tooltip=tooltip)
+    now = (
+        _now(steps, first)
+        .mark_point(filled=True, size=90)
+        .encode(
+            **encoding,
+            tooltip=tooltip,
+            shape=alt.Shape("component:N").scale(range=_SHAPES).legend(None),
+            opacity=seen,
+        )
+    )
+    # Names that would cover each other stand side by side. None of this depends on where the player
+    # stands, so it is computed once.
+    by_value, by_name = ([alt.SortField(name, order="ascending")] for name in (field, "component"))
+    apart = f"(datum.high - datum.low) / {_NAMES_HIGH}"
+    placed = (
+        steps.transform_joinaggregate(low=f"min({field})", high=f"max({field})")
+        .transform_window(below=f"lag({field})", sort=by_value, groupby=["iteration"])
+        .transform_calculate(gap=f"datum.{field} - datum.below > {apart} ? 1 : 0")
+        .transform_window(group="sum(gap)", sort=by_value, groupby=["iteration"])
+        .transform_window(place="row_number()", sort=by_name, groupby=["iteration", "group"])
+        .transform_calculate(
+            name="pad(datum.component, length(datum.component) + 2 * (datum.place - 1),"
+            " '\u2007', 'left')"
+        )
+    )
+    names = (
+        _now(placed, first)
+        .mark_text(align="left", dx=8, fontWeight="bold", clip=False)
+        .encode(**encoding, text="name:N", opacity=seen)
+    )
+    corners = _corners(steps, "iteration", field)
+    chart = alt.layer(corners, *references, line, now, names).resolve_scale(shape="independent")
+    return _compile(chart, _HEIGHT)
 
 
 @cache
-def scatter(*, truth: bool = True) -> Template:
+def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     """Points in the colour and shape of their cluster, with the centroids and their paths.
 
     Data: ``points`` (x, y, observation, assigned: one character an iteration), ``steps``
     (iteration, component, x, y), ``frame`` (x_low, x_high, y_low, y_high: what is to be seen) and,
-    with ``truth``, ``truth`` and ``labelled`` (component, x, y).
+    with ``truth`` and ``labelled``, these (component, x, y).
     A click picks an observation.
     """
     whole = {"zero": False, "nice": False}
     x, y = alt.X("x:Q", title="x").scale(**whole), alt.Y("y:Q", title="y").scale(**whole)
-    shape = alt.Shape("component:N", title="Cluster").scale(range=_SHAPES).legend(orient="top")
+    shape = alt.Shape("component:N", title="Cluster").scale(range=_SHAPES).legend(**_KEY)
     points = (
         alt.Chart(alt.NamedData("points"))
-        .transform_calculate(component="substring(datum.assigned, assign, assign + 1)")
-        .mark_point(filled=True, size=28, opacity=0.55)
+        .transform_calculate(component=name_shown("assigned"))
+        .mark_point(filled=True, size=28, opacity=0.55, aria=False)
         .encode(
             x=x,
             y=y,
@@ -266,7 +369,7 @@ def scatter(*, truth: bool = True) -> Template:
     points = _pickable(points, "observation")
     steps = alt.Chart(alt.NamedData("steps")).encode(x=x, y=y)
     path = (
-        steps.transform_filter("datum.iteration <= iter")
+        _played(steps)
         .mark_line(color=_MARK, strokeWidth=2, opacity=0.9)
         .encode(detail="component:N", order="iteration:Q")
     )
@@ -299,31 +402,29 @@ def scatter(*, truth: bool = True) -> Template:
             )
         )
 
-    references = [
-        centres("truth", "M-1,-1L1,1M1,-1L-1,1", "True centre"),
-        centres("labelled", "M0,-1L0,1M-1,0L1,0", "Mean of the true cluster"),
-    ]
+    references = {
+        "truth": centres("truth", "M-1,-1L1,1M1,-1L-1,1", "True centre"),
+        "labelled": centres("labelled", "M0,-1L0,1M-1,0L1,0", "Mean of the true cluster"),
+    }
     return _compile(
-        alt.layer(_to_scale(), points, *(references if truth else []), path, now),
-        _PICTURE_HEIGHT + 40,
+        alt.layer(_to_scale(), points, *_drawn(references, truth, labelled), path, now),
+        _PICTURE_HEIGHT,
     )
 
 
-def _share(digits: int = SHARE_DIGITS) -> str:
-    start = f"{digits} * assign"
-    return f"toNumber(substring(datum.share, {start}, {start} + {digits})) / {10**digits - 1}"
-
-
-def _bars(x_title: str, y_title: str, component_title: str, axis: alt.Axis) -> alt.Chart:
+def _bars(
+    x_title: str, y_title: str, component_title: str, axis: alt.Axis, *, aria: bool = True
+) -> alt.Chart:
     """Bars of a fixed height, divided between the components by their responsibilities.
 
-    A click picks the label of a bar.
+    A click picks the label of a bar. Without ``aria`` they are not read out one by one: writing
+    what each of many marks says takes longer than drawing it.
     """
     bars = (
         alt.Chart(alt.NamedData("bars"))
-        .transform_calculate(responsibility=_share())
+        .transform_calculate(responsibility=share_shown("share"))
         .transform_calculate(part="datum.height * datum.responsibility")
-        .mark_bar(opacity=0.75, binSpacing=0)
+        .mark_bar(opacity=0.75, binSpacing=0, aria=aria)
         .encode(
             x=alt.X("low:Q", bin="binned", title=x_title, axis=axis).scale(nice=False, zero=False),
             x2="high:Q",
@@ -342,12 +443,19 @@ def _bars(x_title: str, y_title: str, component_title: str, axis: alt.Axis) -> a
 
 
 @cache
-def shares(x_title: str, y_title: str, component_title: str, *, truth: bool = True) -> Template:
+def shares(
+    x_title: str,
+    y_title: str,
+    component_title: str,
+    *,
+    truth: bool = True,
+    labelled: bool | None = None,
+) -> Template:
     """Draw counts of a discrete outcome, divided between the components, with the expected counts.
 
     Data: ``bars`` (low, high, label, height, component, share: packed digits per iteration),
-    ``expected`` (outcome, iteration, count) and, with ``truth``, ``truth`` and ``labelled``
-    (outcome, count).
+    ``expected`` (outcome, iteration, count) and, with ``truth`` and ``labelled``, these (outcome,
+    count).
     """
     encoding = {
         "x": alt.X("outcome:Q"),
@@ -362,16 +470,16 @@ def shares(x_title: str, y_title: str, component_title: str, *, truth: bool = Tr
         .mark_line(color=_MARK, point={"color": _MARK, "filled": True, "size": 30})
         .encode(**encoding)
     )
-    references = [
-        alt.Chart(alt.NamedData(data))
+    references = {
+        data: alt.Chart(alt.NamedData(data))
         .mark_line(color=_INK, strokeDash=dash, strokeWidth=2)
         .encode(**encoding)
         for data, dash in (("truth", _DASHED), ("labelled", _DOTTED))
-    ]
+    }
     chart = alt.layer(
         _hidden("expected", "outcome", "count"),
         _bars(x_title, y_title, component_title, alt.Axis(format="d", tickMinStep=1)),
-        *(references if truth else []),
+        *_drawn(references, truth, labelled),
         expected,
     )
     return _compile(chart, _PICTURE_HEIGHT)
@@ -379,14 +487,19 @@ def shares(x_title: str, y_title: str, component_title: str, *, truth: bool = Tr
 
 @cache
 def densities(
-    x_title: str, component_title: str, *, bound: bool = True, truth: bool = True
+    x_title: str,
+    component_title: str,
+    *,
+    bound: bool = True,
+    truth: bool = True,
+    labelled: bool | None = None,
 ) -> Template:
     """Draw a histogram divided between the components, their densities, the sum and the truth.
 
     Data: ``bars`` as for :func:`shares`; ``steps`` (iteration, component, means, stds, weights) and
     ``truth`` and ``labelled`` (component, means, stds, weights), all with the grid (low, high,
     step) on which the curves are computed in the browser, and ``top``, the height of the picture.
-    Without ``truth`` the last two are not needed. Without ``bound`` the picture rests at
+    Without ``truth`` and ``labelled`` these are not needed. Without ``bound`` the picture rests at
     iteration 0.
     """
     grid = {
@@ -428,18 +541,18 @@ def densities(
         .mark_line(color=_MARK, strokeWidth=1.8)
         .encode(x=x, y=y)
     )
-    references = [
-        curves(data, now=False)
+    references = {
+        data: curves(data, now=False)
         .transform_aggregate(**total)
         .transform_calculate(drawn="min(datum.sum, datum.top)")
         .mark_line(color=_INK, strokeDash=dash, strokeWidth=2)
         .encode(x=x, y=y)
         for data, dash in (("truth", _DASHED), ("labelled", _DOTTED))
-    ]
+    }
     corner = _hidden("steps", "high", "top")
-    bars = _bars(x_title, "Density", component_title, alt.Axis(format="~r"))
+    bars = _bars(x_title, "Density", component_title, alt.Axis(format="~r"), aria=False)
     return _compile(
-        alt.layer(corner, bars, component, *(references if truth else []), mixture),
+        alt.layer(corner, bars, component, *_drawn(references, truth, labelled), mixture),
         _PICTURE_HEIGHT if bound else _STILL_HEIGHT,
         bound=bound,
     )
@@ -480,7 +593,7 @@ def histogram(x_title: str) -> Template:
             ],
         )
     )
-    return alt.layer(bars, curves).properties(height=_PICTURE_HEIGHT).to_dict()
+    return _sized(alt.layer(bars, curves), _PICTURE_HEIGHT)
 
 
 @cache
@@ -488,8 +601,8 @@ def hill(x_title: str, y_title: str, loss_title: str, *, path: bool = False) -> 
     """Draw the hill over two parameters in bands of what is lost against the maximum, with marks.
 
     Data: ``hill`` (x_low, x_high, y_low, y_high, band: the number of :data:`LOSS_BANDS` that the
-    loss reaches) and ``marks`` (x, y, mark). With ``path`` also ``path`` (iteration, x, y), and the
-    chart follows the player.
+    loss reaches) and ``marks`` (x, y, mark, since: the first iteration at which it is shown). With
+    ``path`` also ``path`` (iteration, x, y), and the chart follows the player.
     """
     labels = [f"under {band:g}" for band in LOSS_BANDS] + [f"{LOSS_BANDS[-1]:g} or more"]
     words = f"{json.dumps(labels)}[datum.{{}}]"
@@ -517,34 +630,39 @@ def hill(x_title: str, y_title: str, loss_title: str, *, path: bool = False) -> 
             .scale(**scale)
             .legend(
                 orient="bottom",
-                columns=alt.ExprRef("width < 420 ? 2 : 3"),
+                columns=alt.ExprRef(f"width < {_NARROW} ? 2 : 4"),
+                offset=6,
                 symbolType="square",
                 labelExpr=words.format("value"),
             ),
         )
     )
-    base = alt.Chart(alt.NamedData("marks")).encode(
-        x="x:Q",
-        y="y:Q",
+    base = (
+        alt.Chart(alt.NamedData("marks"))
+        # Not filtered: a layer without any row has no extent, and Vega complains.
+        .transform_calculate(name=f"datum.since <= {ITERATION} ? datum.mark : ''")
+        .encode(x="x:Q", y="y:Q")
+    )
+    marks = base.mark_point(filled=True, stroke="white", strokeWidth=1.5, color=_MARK).encode(
+        shape=alt.Shape("mark:N").legend(None),
+        size=alt.condition("datum.name", alt.value(160), alt.value(0)),
+        opacity=alt.condition("datum.name", alt.value(1), alt.value(0)),
         tooltip=[
             alt.Tooltip("mark:N", title="Mark"),
             alt.Tooltip("x:Q", title=x_title, format=".4~f"),
             alt.Tooltip("y:Q", title=y_title, format=".4~f"),
         ],
     )
-    marks = base.mark_point(
-        size=160, filled=True, stroke="white", strokeWidth=1.5, opacity=1, color=_MARK
-    ).encode(shape=alt.Shape("mark:N").legend(None))
     text = {"dy": -15, "fontWeight": "bold", "fontSize": 13}
-    halo = base.mark_text(**text, stroke="black", strokeWidth=3, opacity=0.6).encode(text="mark:N")
-    names = base.mark_text(**text, color="white").encode(text="mark:N")
+    halo = base.mark_text(**text, stroke="black", strokeWidth=3, opacity=0.6).encode(text="name:N")
+    names = base.mark_text(**text, color="white").encode(text="name:N")
     layers = [cells]
     if path:
         way = alt.Chart(alt.NamedData("path")).encode(x="x:Q", y="y:Q")
         layers += [
-            way.mark_line(
-                color="white", strokeWidth=2, point={"color": "white", "size": 20}
-            ).encode(order="iteration:Q"),
+            _played(way)
+            .mark_line(color="white", strokeWidth=2, point={"color": "white", "size": 20})
+            .encode(order="iteration:Q"),
             _now(way).mark_point(
                 color=_MARK, filled=True, size=170, opacity=1, stroke="white", strokeWidth=2
             ),
@@ -562,7 +680,7 @@ def bound(x_title: str, y_title: str) -> Template:
     Data: ``slice`` (first, last: the iterations that show this row; x, y, curve) and ``ends``
     (first, last, x, y, point).
     """
-    now = "datum.first <= iter && iter <= datum.last"
+    now = f"datum.first <= {ITERATION} && {ITERATION} <= datum.last"
     lines = (
         alt.Chart(alt.NamedData("slice"))
         .transform_filter(now)
@@ -618,9 +736,8 @@ def curves(title: str) -> Template:
                 alt.Tooltip("objective:Q", title=title, format=",.4f"),
             ],
         )
-        .properties(height=_STILL_HEIGHT)
     )
-    return chart.to_dict()
+    return _sized(chart, _STILL_HEIGHT)
 
 
 @cache
@@ -638,7 +755,7 @@ def distance(title: str) -> Template:
             ],
         )
     )
-    return alt.layer(line).properties(height=_HEIGHT).to_dict()
+    return _sized(alt.layer(line), _HEIGHT)
 
 
 @cache
@@ -666,6 +783,6 @@ def start_map(x_title: str, y_title: str, ends: tuple[str, ...]) -> Template:
                 alt.Tooltip("iterations:Q", title="Iterations"),
             ],
         )
-        .properties(height=_PICTURE_HEIGHT, usermeta={"embedOptions": {"renderer": "canvas"}})
+        .properties(usermeta={"embedOptions": {"renderer": "canvas"}})
     )
-    return chart.to_dict()
+    return _sized(chart, _PICTURE_HEIGHT)

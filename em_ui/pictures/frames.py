@@ -12,13 +12,66 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from em_core.engine import Trace
-from em_core.model import Mixture, Params
-from em_ui.pictures.charts import SHARE_DIGITS
+from em_core import Mixture, Params, Trace
+from em_ui.pictures.format import pack, pack_names, packed_at
 
 DRAWN_POINTS, CURVE_POINTS = 2_000, 200
 
 _AXES = ("x", "y")
+
+
+class Column(NamedTuple):
+    """One number among the parameters of a model.
+
+    Attributes
+    ----------
+    name : str
+        What it is called where it stands alone: the field, the component, and the axis if any.
+    field : str
+        The parameter.
+    component : str
+        The name of the component; empty if the parameter has none.
+    axis : str
+        x or y for a parameter in the plane; a number for one with more entries than that;
+        otherwise empty.
+    place : tuple of int
+        Where the number stands in the parameter's array.
+    """
+
+    name: str
+    field: str
+    component: str
+    axis: str
+    place: tuple[int, ...]
+
+    @property
+    def suffix(self) -> str:
+        """What follows the parameter in the name: component and axis."""
+        return " ".join(filter(None, (self.component, self.axis)))
+
+    def of(self, params: Params) -> float:
+        """Return the number."""
+        return float(getattr(params, self.field)[self.place])
+
+
+def schema(params: Params, names: Sequence[str]) -> tuple[Column, ...]:
+    """Return what each number of ``params`` is, in the order in which tables list them.
+
+    ``names`` are those of the components, at least as many as there are.
+    """
+    columns = []
+    for field, array in params.arrays().items():
+        by_component = array.ndim > 0 and len(array) == params.n_components
+        for place in np.ndindex(array.shape):
+            rest, shape = (place[1:], array.shape[1:]) if by_component else (place, array.shape)
+            component = names[place[0]] if by_component else ""
+            axis = " ".join(
+                _AXES[i] if n == len(_AXES) else str(i + 1)
+                for i, n in zip(rest, shape, strict=True)
+            )
+            name = " ".join(filter(None, (field, component, axis)))
+            columns.append(Column(name, field, component, axis, place))
+    return tuple(columns)
 
 
 @dataclass(frozen=True)
@@ -29,16 +82,18 @@ class Frames:
     ----------
     steps : pyarrow.Table
         One row per iteration and component: iteration, component, each parameter, movement (the
-        Euclidean distance that the component moved in this update; not a number for the guess)
-        and last (whether this is the last iteration).
+        Euclidean distance that the component moved in this update; not a number for the guess).
     objective : pyarrow.Table
         One row per iteration: iteration, objective.
-    truth : pyarrow.Table
-        One row per true component.
-    labelled : pyarrow.Table
-        The same for the estimate with the labels known.
+    truth : pyarrow.Table or None
+        One row per true component; None if nobody knows the truth.
+    labelled : pyarrow.Table or None
+        The same for the estimate with the labels known; None if there are no labels.
     table : pyarrow.Table
-        The iteration table, all steps, one column per parameter and component.
+        The iteration table, all steps: the iteration, one column per parameter and component, the
+        objective and its gain.
+    columns : tuple of Column
+        What the parameters' columns of ``table`` are.
     """
 
     steps: pa.Table
@@ -46,11 +101,22 @@ class Frames:
     truth: pa.Table | None
     labelled: pa.Table | None
     table: pa.Table
+    columns: tuple[Column, ...]
 
     @property
     def last(self) -> int:
         """The last iteration that can be drawn."""
         return len(self.objective) - 1
+
+    @property
+    def references(self) -> dict[str, pa.Table]:
+        """What there is to compare the run with: truth and labelled, if they are known."""
+        known = {"truth": self.truth, "labelled": self.labelled}
+        return {name: table for name, table in known.items() if table is not None}
+
+    def field_of(self, column: str) -> str | None:
+        """Return which parameter a column of ``table`` shows, or None for the other columns."""
+        return next((c.field for c in self.columns if c.name == column), None)
 
 
 def drawable(trace: Trace[Any]) -> Trace[Any]:
@@ -74,10 +140,10 @@ def build(
     ----------
     trace : Trace
         The run, its components already in the order of the truth.
-    truth : Params
-        The true parameters.
-    labelled : Params
-        The estimate with the labels known.
+    truth : Params or None
+        The true parameters, if they are known.
+    labelled : Params or None
+        The estimate with the labels known, if there are labels.
     names : sequence of str
         Names of the components, at least as many as there are.
     objective : str
@@ -95,6 +161,7 @@ def build(
         None if truth is None else by_component(truth, names),
         None if labelled is None else by_component(labelled, names),
         _table(trace, names, objective, sign),
+        schema(trace.final.params, names),
     )
 
 
@@ -112,77 +179,43 @@ def extend(table: pa.Table, **columns: Any) -> pa.Table:
 
 
 def _steps(trace: Trace[Any], names: Sequence[str]) -> pa.Table:
-    t, k = len(trace.steps), trace.final.params.n_components
-    columns = _columns(
-        {
-            field: np.concatenate([getattr(step.params, field) for step in trace.steps])
-            for field in trace.final.params.arrays()
-        }
-    )
+    history = [_columns(step.params) for step in trace.steps]
+    columns = {name: np.concatenate([step[name] for step in history]) for name in history[0]}
+    t, who = len(trace.steps), _who(trace.final.params, names)
+    k = len(who)
     path = np.column_stack(list(columns.values()))
     movement = np.full(t * k, np.nan)
     movement[k:] = np.linalg.norm(path[k:] - path[:-k], axis=1)
     iteration = np.repeat(np.arange(t), k)
-    return arrow(
-        {
-            "component": list(names[:k]) * t,
-            **columns,
-            "iteration": iteration,
-            "movement": movement,
-            "last": iteration == trace.n_iter,
-        }
-    )
+    return arrow({"component": who * t, **columns, "iteration": iteration, "movement": movement})
 
 
 def by_component(params: Params, names: Sequence[str]) -> pa.Table:
-    """Return parameters with one row per component; a parameter in the plane gives x and y."""
-    return arrow({"component": list(names[: params.n_components]), **_columns(params.arrays())})
+    """Return parameters with one row per component, or one row if there are no components.
 
-
-def _columns(arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Return parameters by name, and those in the plane as x and y."""
-    columns = {}
-    for field, values in arrays.items():
-        if values.ndim == 1:
-            columns[field] = values
-        else:
-            columns.update(zip(_AXES, values.T, strict=True))
-    return columns
-
-
-class Column(NamedTuple):
-    """One number of the parameters, as a column of a table.
-
-    Attributes
-    ----------
-    name : str
-        What the column is called.
-    field : str
-        The parameter.
-    suffix : str
-        What follows the parameter in the name: the component, and x or y in the plane.
-    place : tuple of int
-        Where the number stands in the parameter's array.
+    A parameter in the plane gives x and y, one with more entries a column for each.
     """
-
-    name: str
-    field: str
-    suffix: str
-    place: tuple[int, ...]
-
-    def of(self, params: Params) -> float:
-        """Return the number."""
-        return float(getattr(params, self.field)[self.place])
+    return arrow({"component": _who(params, names), **_columns(params)})
 
 
-def schema(params: Params, names: Sequence[str]) -> list[Column]:
-    """Return the columns of all numbers of the parameters, given the components' names."""
-    columns = []
+def _who(params: Params, names: Sequence[str]) -> list[str]:
+    return list(names[: params.n_components]) or [""]
+
+
+def _columns(params: Params) -> dict[str, np.ndarray]:
+    """Return the numbers of the parameters in columns, an entry for each component."""
+    k, columns = params.n_components, {}
     for field, array in params.arrays().items():
-        for index in np.ndindex(array.shape):
-            suffix = " ".join([names[k] for k in index[:1]] + [_AXES[axis] for axis in index[1:]])
-            name = f"{field} {suffix}".rstrip()
-            columns.append(Column(name, field, suffix, index))
+        if array.ndim and len(array) == k:
+            entries = array.reshape(k, -1)
+        else:  # it belongs to no component, or to all of them
+            entries = np.tile(array.ravel(), (max(k, 1), 1))
+        if array.ndim < 2 and entries.shape[1] == 1:
+            columns[field] = entries[:, 0]
+        elif array.ndim == 2 and entries.shape[1] == len(_AXES):
+            columns.update(zip(_AXES, entries.T, strict=True))
+        else:
+            columns |= {f"{field} {i + 1}": column for i, column in enumerate(entries.T)}
     return columns
 
 
@@ -191,30 +224,16 @@ def _signed(trace: Trace[Any], sign: int) -> np.ndarray:
 
 
 def _table(trace: Trace[Any], names: Sequence[str], objective: str, sign: int) -> pa.Table:
-    columns = schema(trace.final.params, names)
     values = np.array([step.params.vector() for step in trace.steps])
+    columns = [column.name for column in schema(trace.final.params, names)]
     return arrow(
         {
             "iteration": np.arange(len(trace.steps)),
-            **{column.name: values[:, i] for i, column in enumerate(columns)},
+            **dict(zip(columns, values.T, strict=True)),
             objective: _signed(trace, sign),
             "gain": np.concatenate([[np.nan], np.diff(trace.objectives)]),
         }
     )
-
-
-def pack(shares: np.ndarray) -> list[str]:
-    """Return numbers from 0 to 1 as strings of digits, one string a column.
-
-    Parameters
-    ----------
-    shares : ndarray, shape (iterations, columns)
-        For example the responsibility of one component for each bar, at each iteration.
-    """
-    scale = 10**SHARE_DIGITS - 1
-    whole = np.rint(np.nan_to_num(shares) * scale).astype(int)
-    digits = whole.T[:, :, None] // 10 ** np.arange(SHARE_DIGITS)[::-1] % 10
-    return [column.tobytes().decode() for column in (digits + ord("0")).astype(np.uint8)]
 
 
 def divided_bars(
@@ -231,7 +250,7 @@ def divided_bars(
 
     Parameters
     ----------
-    model : Model
+    model : Mixture
         Its E-step at the middle of each bar gives the division.
     trace, names
         As for :func:`build`.
@@ -286,9 +305,7 @@ def curve_grid(edges: np.ndarray, highest: float) -> dict[str, float]:
 def still(table: pa.Table, iteration: int) -> pa.Table:
     """Return the rows, or the packed digits, of one iteration alone, for a picture that rests."""
     if "share" in table.column_names:
-        start = SHARE_DIGITS * iteration
-        name = "share"
-        values = pc.utf8_slice_codeunits(table[name], start, start + SHARE_DIGITS)
+        name, values = "share", packed_at(table["share"], iteration)
     else:
         table = table.filter(pc.field("iteration") == iteration)
         name, values = "iteration", pa.repeat(0, len(table))
@@ -299,12 +316,11 @@ def assigned(
     model: Mixture[Any, Any], points: np.ndarray, trace: Trace[Any], names: Sequence[str]
 ) -> list[str]:
     """Return, for each point, the one-letter names of its components, one letter an iteration."""
-    letters = np.array(names)
     history = [
-        letters[model.e_step(points, step.params).responsibilities.argmax(axis=1)]
+        model.e_step(points, step.params).responsibilities.argmax(axis=1)
         for step in drawable(trace).steps
     ]
-    return ["".join(column) for column in np.array(history).T]
+    return pack_names(names, history)
 
 
 def sample_rows(n: int, rng: np.random.Generator) -> np.ndarray:

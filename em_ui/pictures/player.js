@@ -1,14 +1,23 @@
 // The iteration player. It holds no data of its own: every chart of the page that follows it has
-// bound inputs named "iter" (whose parameters are drawn) and "assign" (whose responsibilities are
-// drawn). The player sets them and fires "input", so a frame is drawn without the server.
+// bound inputs, one for the iteration whose parameters are drawn and one for that whose
+// responsibilities are drawn. The player sets them and fires "input", so a frame is drawn without
+// the server.
 //
 // A position is a number of iterations. With half-steps, t + 0.5 is iteration t after the next
 // E-step: new responsibilities, the same parameters; t + 1 is after its M-step: new parameters, the
 // same responsibilities.
+//
+// What tells the end of the run is hidden until the player has been there: it then sets an attribute
+// of the body, which the style sheet of the pages knows.
 
 const FRAME_MS = { slow: 1500, normal: 700, fast: 200 };
 const SETTLED_MS = 500; // at rest for so long, the visitor has stopped at an iteration
-const remembered = new Map(); // page -> position, half-steps and rewinds, over page switches
+// Where there is less room than this, the player is one row.
+const SLIM_WIDTH = 640;
+const SLIM_HEIGHT = 480;
+// page -> what stays over page switches: the position that was chosen (Infinity is the end, however
+// long the run), whether the end was reached, half-steps, and rewinds.
+const remembered = new Map();
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const find = (selector) => parentElement.querySelector(selector);
@@ -16,21 +25,25 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const slider = find("[name=frame]");
   const speed = find("[name=speed]");
   const play = find("[name=play]");
+  const more = find("[name=more]");
   const halves = find("[name=halves]");
   const label = find(".label");
   const state = (parentElement.player ??= { path: location.pathname });
 
   const last = data.rows.length - 1;
-  const linked = Number(new URLSearchParams(location.search).get(data.param)) || 0;
+  const linked = () => Number(new URLSearchParams(location.search).get(data.param)) || 0;
   const before = remembered.get(data.page) ?? {
-    position: linked,
-    halves: linked % 1 > 0,
+    chosen: last > 0 && linked() >= last ? Infinity : linked(),
+    halves: linked() % 1 > 0,
     rewinds: data.rewinds,
+    seen: false,
   };
   // A new server process counts from 0 again: that is no rewind.
   const rewound = data.rewinds > before.rewinds;
+  let chosen = rewound ? 0 : before.chosen;
+  let seen = !rewound && before.seen;
+  let position = 0;
   halves.checked = before.halves;
-  let position = rewound ? 0 : before.position;
 
   const step = () => (halves.checked ? 0.5 : 1);
   const whole = (value) => (halves.checked ? Math.round(value * 2) / 2 : Math.floor(value));
@@ -39,9 +52,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
     halves.checked ? Math.max(0, Math.ceil(position) - 1) : position;
 
   const drive = () => {
-    const values = { iter: iter(), assign: assign() };
+    const values = { [data.inputs.iteration]: iter(), [data.inputs.assignment]: assign() };
     for (const [name, value] of Object.entries(values)) {
-      for (const input of document.querySelectorAll(`.vega-bindings input[name="${name}"]`)) {
+      const selector = `.${data.inputs.bindings} input[name="${name}"]`;
+      for (const input of document.querySelectorAll(selector)) {
         if (Number(input.value) !== value) {
           input.value = value;
           input.dispatchEvent(new Event("input", { bubbles: true }));
@@ -52,11 +66,22 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const words = () => {
     const t = iter();
-    if (position === 0) return "Initial guess";
-    if (position % 1) {
-      return `${t === 0 ? "Initial guess" : `Iteration ${t} of ${last}`}, E-step done`;
-    }
-    return `Iteration ${t} of ${last}${halves.checked ? ", M-step done" : ""}`;
+    // How long the run is, is for those to know who have played it.
+    const place = t === 0 ? "Initial guess" : `Iteration ${t}${seen ? ` of ${last}` : ""}`;
+    if (position % 1) return `${place}, E-step done`;
+    return halves.checked && t > 0 ? `${place}, M-step done` : place;
+  };
+
+  // The status line and the style sheet hear where the player stands.
+  const tell = () => {
+    const ended = position === last;
+    if (seen || ended) document.body.dataset.playedToEnd = data.page;
+    else delete document.body.dataset.playedToEnd;
+    const objective = `${data.columns.at(-1)} ${data.rows[iter()].at(-1)}`;
+    const playing = Boolean(state.timer);
+    const detail = { page: data.page, words: words(), objective, ended, playing };
+    document.body.playerStands = detail;
+    document.dispatchEvent(new CustomEvent("player-stands", { detail }));
   };
 
   // At rest, the address names the position, so that a copied link reopens here. The server hears
@@ -72,25 +97,34 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
   const settle = () => {
     state.settling = null;
-    if (address() && data.report) setTriggerValue("stopped", position);
+    // The server takes a position behind the end of the run for the end.
+    const known = Math.min(linked(), last) === position;
+    if (address() && data.report && !known) setTriggerValue("stopped", position);
   };
   const settleSoon = () => {
     clearTimeout(state.settling);
     if (!state.timer) state.settling = setTimeout(settle, SETTLED_MS);
   };
 
+  const inert = (name, off) => {
+    // Not disabled: that would take the focus away, and with it the keyboard.
+    find(`[name=${name}]`).setAttribute("aria-disabled", off);
+  };
   const show = (next, { moved = true } = {}) => {
     position = Math.max(0, Math.min(whole(next), last));
-    remembered.set(data.page, { position, halves: halves.checked, rewinds: data.rewinds });
+    if (moved) chosen = last > 0 && position === last ? Infinity : position;
+    seen ||= last > 0 && position === last;
+    remembered.set(data.page, { chosen, seen, halves: halves.checked, rewinds: data.rewinds });
     slider.value = position;
     slider.setAttribute("aria-valuetext", words());
     label.textContent = words();
     data.rows[iter()].forEach((text, i) => {
       find(".numbers").children[i].lastChild.textContent = text;
     });
-    find("[name=first]").disabled = find("[name=back]").disabled = position === 0;
-    find("[name=last]").disabled = find("[name=forward]").disabled = position === last;
+    for (const name of ["first", "back"]) inert(name, position === 0);
+    for (const name of ["last", "forward"]) inert(name, position === last);
     drive();
+    tell();
     if (moved) settleSoon();
   };
 
@@ -98,13 +132,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     clearInterval(state.timer);
     state.timer = null;
     play.textContent = "Play";
-    label.setAttribute("aria-live", "polite");
   };
 
   const start = () => {
     if (position === last) show(0);
     play.textContent = "Pause";
-    label.setAttribute("aria-live", "off"); // a frame a moment is too much to be read out
     state.timer = setInterval(() => {
       if (position + step() >= last) stop();
       show(position + step());
@@ -115,6 +147,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (last === 0) return;
     if (state.timer) {
       stop();
+      tell();
       settleSoon();
     } else {
       start();
@@ -138,7 +171,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   );
   slider.max = last;
   slider.step = step();
-  slider.disabled = play.disabled = last === 0;
+  for (const name of ["frame", "play"]) inert(name, last === 0);
   slider.oninput = () => jump(Number(slider.value));
   play.onclick = toggle;
   speed.onchange = () => {
@@ -150,6 +183,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   halves.onchange = () => {
     slider.step = step();
     jump(position);
+  };
+  more.onclick = () => {
+    more.setAttribute("aria-expanded", root.classList.toggle("open"));
   };
   find("[name=first]").onclick = () => jump(0);
   find("[name=back]").onclick = () => jump(position - step());
@@ -172,13 +208,26 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }
   };
 
+  const fit = () => {
+    const little = root.clientWidth < SLIM_WIDTH || innerHeight < SLIM_HEIGHT;
+    root.classList.toggle("slim", little);
+  };
+  state.resize?.disconnect();
+  state.resize = new ResizeObserver(fit);
+  state.resize.observe(root);
+  window.removeEventListener("resize", state.fit);
+  window.addEventListener("resize", fit);
+  state.fit = fit;
+  fit();
+
   if (state.timer) stop();
-  if (rewound) {
-    clearTimeout(state.settling);
-    state.settling = null;
-    address(); // where the old position may have been written anew in the meantime
-  }
-  show(position, { moved: false });
+  const pending = state.settling;
+  clearTimeout(pending);
+  state.settling = null;
+  if (rewound) address(); // where the old position may have been written anew in the meantime
+  show(chosen, { moved: false });
+  // The run may have another length, or the server may not know what stayed here.
+  if (!rewound && (pending || linked() !== position)) settleSoon();
 
   // Charts are drawn, and drawn anew after a rerun, later than the player: hand them the position.
   state.observer?.disconnect();
@@ -193,5 +242,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     clearInterval(state.timer);
     clearTimeout(state.settling);
     state.observer?.disconnect();
+    state.resize?.disconnect();
+    window.removeEventListener("resize", state.fit);
+    if (document.body.dataset.playedToEnd === data.page) delete document.body.dataset.playedToEnd;
   };
 }

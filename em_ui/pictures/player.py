@@ -1,24 +1,32 @@
 """The iteration player: one slider that drives every chart of a page, in the browser.
 
-The player does not talk to the server while it moves. Vega draws inputs for the parameters ``iter``
-and ``assign`` of :mod:`.charts`; the player finds them by the class ``vega-bindings`` (which a
-browser test watches), sets them, and hides them. At rest it writes its position to the address, and
-only if the page asks for it does it start a rerun.
+The player does not talk to the server while it moves. Vega draws inputs for the parameters of
+:mod:`.charts`, which the style sheet hides; the player finds them by their names (see
+:mod:`.format`) and sets them. At rest it writes its position to the address, and only if the page
+asks for it does it start a rerun.
+
+A player at the end of the run stays at the end when the run gets longer or shorter. The status line
+is a component of its own, which listens to the player.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
+from em_ui.pictures.format import ASSIGNMENT, BINDINGS, ITERATION
+
 _HERE = Path(__file__).parent
 
-_mount = st.components.v2.component(
-    "iteration_player",
-    html=(_HERE / "player.html").read_text(),
-    css=(_HERE / "player.css").read_text(),
-    js=(_HERE / "player.js").read_text(),
-)
+
+def _component(name: str, files: str) -> Any:
+    texts = {kind: (_HERE / f"{files}.{kind}").read_text() for kind in ("html", "css", "js")}
+    return st.components.v2.component(name, **texts)
+
+
+_mount = _component("iteration_player", "player")
+_mount_status = _component("iteration_status", "status")
 
 
 def rewind(page: str, param: str) -> None:
@@ -49,7 +57,7 @@ def player(
     page : str
         Prefix of the page's keys. There is one player a page.
     columns : sequence of str
-        Names of the numbers that are shown beside the slider.
+        Names of the numbers that are shown beside the slider, the objective last.
     rows : sequence of sequence of str
         These numbers, formatted, for each iteration from the initial guess on.
     param : str
@@ -57,12 +65,6 @@ def player(
     report : bool
         Whether to start a rerun when the visitor stops at another iteration.
     """
-    # On a wide screen the player stays in sight: it also drives the charts far below it.
-    st.html(
-        "<style>.vega-bindings { display: none !important; }"
-        f"@media (min-width: 640px) {{ .st-key-{page}_player {{"
-        " position: sticky; top: 3.75rem; z-index: 9; }}</style>"
-    )
     result = _mount(
         key=f"{page}_player",
         data={
@@ -71,6 +73,7 @@ def player(
             "rows": [list(row) for row in rows],
             "param": param,
             "report": report,
+            "inputs": {"iteration": ITERATION, "assignment": ASSIGNMENT, "bindings": BINDINGS},
             "rewinds": st.session_state.get(_rewinds(page), 0),
         },
         on_stopped_change=lambda: None,
@@ -79,3 +82,18 @@ def player(
         st.query_params[param] = f"{float(result.stopped):g}"
     elif result.stopped is not None:
         st.query_params.pop(param, None)
+
+
+def status(page: str, kind: str, end: str) -> None:
+    """Draw the status line: where the player stands, and at the end how the run ended.
+
+    Parameters
+    ----------
+    page : str
+        As for :func:`player`.
+    kind : str
+        "success", "info" or "error": how the end looks.
+    end : str
+        What it says, with words in bold between pairs of asterisks. It is shown at the end only.
+    """
+    _mount_status(key=f"{page}_status", data={"page": page, "kind": kind, "end": end})

@@ -1,6 +1,7 @@
-"""The instrument: the player, the picture, the convergence charts, and the line of status."""
+"""The instrument: player, picture, convergence charts, and in words where the player stands."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import numpy as np
@@ -9,43 +10,74 @@ import streamlit as st
 
 from em_core import Status
 from em_ui.controls.page import Controls
-from em_ui.pictures import charts
-from em_ui.pictures.player import player
-from em_ui.run.problem import count
+from em_ui.pictures import charts, player
+from em_ui.run.problem import Quantity, count
 from em_ui.run.run import Run
+
+_BESIDE = 2  # charts beside the picture; more of them stand below it
+_SHARES = (3, 2)  # of the width: the picture, and what is beside it
 
 
 class Drawing(NamedTuple):
-    """A chart with its heading: template, data sets, and what it shows in words."""
+    """A chart: its title, template, data sets, and what it shows in words.
 
-    heading: str
+    The words say how to read it. They do not say how a run ends that has not been played yet.
+    """
+
+    title: str
     template: charts.Template
     datasets: Mapping[str, pa.Table]
     alt: str
 
 
-def status_line(c: Controls, run: Run) -> None:
-    """Say in one line why the run stopped, after how many iterations, where, and how far off."""
+def references(c: Controls, run: Run) -> dict[str, pa.Table]:
+    """Return what the page shows beside the estimate: truth and labelled, if it may and can."""
+    return {} if c.sealed else run.frames.references
+
+
+def compares(c: Controls, run: Run) -> bool:
+    """Return whether the page shows truth or labels beside the estimate."""
+    return bool(references(c, run))
+
+
+@contextmanager
+def afterwards(c: Controls, name: str, *, instead: str = "") -> Iterator[None]:
+    """Keep what is drawn inside out of sight until the player has been at the end on this page.
+
+    The browser decides this, see ``style.css``: for the server nothing depends on it. It is
+    forgotten when a situation is chosen, when the page is reset, and when it is loaded anew. A page
+    without a player has no end, and shows nothing of this.
+
+    Parameters
+    ----------
+    c : Controls
+        The page's controls.
+    name : str
+        Tells apart several such parts of a page.
+    instead : str
+        A line that stands there until then.
+    """
+    if instead:
+        with st.container(key=c.key(f"beforehand_{name}")):
+            st.caption(instead)
+    with st.container(key=c.key(f"afterwards_{name}")):
+        yield
+
+
+def _ending(c: Controls, run: Run) -> tuple[str, str]:
+    """Return how a run ended: its kind, and one line that says why, where, and how far off."""
     trace, words, objective = run.trace, run.problem.words, run.problem.objective
     if trace.status in (Status.NON_FINITE, Status.DECREASED):
-        st.error(f"**Stopped.** {trace.message}", icon=":material/error:")
-        return
+        return "error", f"**Stopped.** {trace.message}"
     place = f"{objective.title} {objective.text(trace.final.objective)}."
-    if run.gap is not None and not c.sealed:
+    if compares(c, run) and run.gap is not None:
         quantity = words.quantities[words.by].title.lower()
         origin = "truth" if run.problem.truth_known else "estimate with the labels known"
         place += f" Largest distance of a {quantity} from the {origin}: {run.gap:.4g}."
     iterations = count(trace.n_iter, "iteration")
     if trace.converged:
-        st.success(f"**Converged** after {iterations}. {place}", icon=":material/check_circle:")
-    else:
-        text = f"**Not converged yet:** stopped at the limit of {iterations}. {place}"
-        st.info(text, icon=":material/hourglass_bottom:")
-
-
-def compares(c: Controls, run: Run) -> bool:
-    """Return whether the page shows truth and labels beside the estimate."""
-    return run.labelled is not None and not c.sealed
+        return "success", f"**Converged** after {iterations}. {place}"
+    return "info", f"**Not converged yet:** stopped at the limit of {iterations}. {place}"
 
 
 def explore(
@@ -56,7 +88,9 @@ def explore(
     caption: str,
     on_pick: Callable[[], None],
 ) -> None:
-    """Draw the player, the picture, and the convergence charts that the player drives.
+    """Draw the player, the picture with the status line, and the convergence charts.
+
+    The charts follow the player. They draw what has been played.
 
     Parameters
     ----------
@@ -72,72 +106,89 @@ def explore(
     on_pick : callable
         Called after a click on the picture; see :func:`em_ui.pictures.charts.picked`.
     """
-    objective, names = run.problem.objective, run.names
-    quantities = {
-        f: q for f, q in run.problem.quantities.items() if getattr(run.params, f).ndim == 1
-    }
-    over = f"over {count(run.frames.last, 'iteration')}"
-
-    truth = compares(c, run)
-    drawings = []
-    for field, (title, symbol, form) in quantities.items():
-        first, last = getattr(run.steps[0].params, field), getattr(run.params, field)
-        paths = ", ".join(
-            f"{name} from {start:{form}} to {end:{form}}"
-            for name, start, end in zip(names, first, last, strict=True)
-        )
-        template = charts.parameter(field, f"{title} {symbol}", truth=truth)
-        # Each chart gets its own parameter only.
-        data = {"steps": run.frames.steps.select(["iteration", "component", field, "last"])}
-        if truth:
-            for name in ("truth", "labelled"):
-                data[name] = getattr(run.frames, name).select(["component", field])
-        drawings.append(Drawing(title, template, data, f"{title} {over}: {paths}"))
-    if np.isfinite(run.steps[-1].objective):
-        start, end = (objective.text(step.objective) for step in (run.steps[0], run.steps[-1]))
-        alt = f"{objective.title} {over}: from {start} to {end}"
-        template = charts.objective(objective.title)
-        drawings.append(Drawing(objective.title, template, {"steps": run.frames.objective}, alt))
-
-    if len(quantities) < len(run.problem.quantities):
-        component = run.problem.words.component
-        template = charts.movement("Distance moved")
-        alt = f"Distance that each {component} moved in each of {run.frames.last} iterations"
-        title = f"How far each {component} moved"
-        drawings.append(Drawing(title, template, {"steps": run.frames.steps}, alt))
-
-    columns = [f"{q.symbol} {name}" for q in quantities.values() for name in names]
+    problem, objective = run.problem, run.problem.objective
+    single = {f: q for f, q in problem.quantities.items() if getattr(run.params, f).ndim < 2}
+    shown = [column for column in run.frames.columns if column.field in single]
+    columns = [f"{single[column.field].symbol} {column.suffix}".rstrip() for column in shown]
     rows = [
-        [f"{x:{q.format}}" for field, q in quantities.items() for x in getattr(step.params, field)]
+        [f"{column.of(step.params):{single[column.field].format}}" for column in shown]
         + [objective.text(step.objective)]
         for step in run.steps
     ]
-    player(
-        c.prefix,
-        [*columns, objective.title],
-        rows,
-        param=c.key("iter"),
-        report=c.follows,
+    player.player(
+        c.prefix, [*columns, objective.title], rows, param=c.key("iter"), report=c.follows
     )
-    st.markdown(f"**{picture.heading}**")
-    key = c.key("picture")
-    charts.show(picture.template, picture.datasets, key=key, alt=picture.alt, on_pick=on_pick)
-    st.caption(caption)
-    in_row(drawings, key=c.key("convergence"))
-    if quantities and truth:
-        st.caption(
-            "Dashed: the truth. Dotted: the estimate with the labels known."
-            if run.problem.truth_known
-            else "Dashed and dotted: the estimate with the labels known. Nobody knows the truth."
-        )
+    drawings = _convergence(c, run, single)
+    left, right = st.columns(_SHARES)
+    with left:
+        _draw(picture, c.key("picture"), on_pick)
+        player.status(c.prefix, *_ending(c, run))
+        st.caption(caption)
+    key = c.key("convergence")
+    with right:
+        for i, drawing in enumerate(drawings[:_BESIDE]):
+            _draw(drawing, f"{key}_{i}")
+        if single and compares(c, run):
+            st.caption(_legend(run, references(c, run)))
+    in_row(drawings[_BESIDE:], key=key, first=_BESIDE)
 
 
-def in_row(drawings: Sequence[Drawing], *, key: str) -> None:
-    """Draw charts side by side; on a phone they come below each other."""
+def _convergence(c: Controls, run: Run, single: Mapping[str, Quantity]) -> list[Drawing]:
+    """Return the charts of the objective, of each parameter, and of moves in the plane."""
+    drawings, objective = [], run.problem.objective
+    component, tables = run.problem.words.component, references(c, run)
+    if np.isfinite(run.steps[-1].objective):
+        template, data = charts.objective(objective.title), {"steps": run.frames.objective}
+        alt = f"{objective.title} at each iteration played so far"
+        drawings.append(Drawing(objective.title, template, data, alt))
+    known = {name: name in tables for name in ("truth", "labelled")}
+    compared = f", beside {_legend(run, tables, short=True)}" if tables else ""
+    for field, (title, symbol, _) in single.items():
+        template = charts.parameter(field, f"{title} {symbol}", **known)
+        # Each chart gets its own parameter only.
+        data = {"steps": run.frames.steps.select(["iteration", "component", field])} | {
+            name: table.select(["component", field]) for name, table in tables.items()
+        }
+        alt = f"{title} of each {component} at each iteration played so far{compared}"
+        drawings.append(Drawing(f"{title} {symbol}", template, data, alt))
+    if len(single) < len(run.problem.quantities):
+        template, data = charts.movement("Distance moved"), {"steps": run.frames.steps}
+        alt = f"Distance that each {component} moved in each iteration played so far"
+        drawings.append(Drawing(f"How far each {component} moved", template, data, alt))
+    return drawings
+
+
+def _legend(run: Run, references: Mapping[str, pa.Table], *, short: bool = False) -> str:
+    """Return in words what the dashed and dotted lines are."""
+    labels = "the estimate with the labels known"
+    if not run.problem.truth_known or "truth" not in references:
+        lines = "Dashed and dotted" if "truth" in references else "Dotted"
+        return labels if short else f"{lines}: {labels}. Nobody knows the truth."
+    if "labelled" not in references:
+        return "the truth" if short else "Dashed: the truth."
+    return f"the truth and {labels}" if short else f"Dashed: the truth. Dotted: {labels}."
+
+
+def _draw(drawing: Drawing, key: str, on_pick: Callable[[], None] | None = None) -> None:
+    title, template, datasets, alt = drawing
+    charts.show(template, datasets, key=key, alt=alt, title=title, on_pick=on_pick)
+
+
+def in_row(drawings: Sequence[Drawing], *, key: str, first: int = 0) -> None:
+    """Draw charts side by side; on a phone they come below each other.
+
+    Parameters
+    ----------
+    drawings : sequence of Drawing
+        None, or a few.
+    key : str
+        Begins the charts' keys, which end with a number.
+    first : int
+        The number of the first.
+    """
     a_row = 2 if len(drawings) == 4 else len(drawings)
     for i, drawing in enumerate(drawings):
         if i % a_row == 0:
             columns = st.columns(a_row)
         with columns[i % a_row]:
-            st.markdown(f"**{drawing.heading}**")
-            charts.show(drawing.template, drawing.datasets, key=f"{key}_{i}", alt=drawing.alt)
+            _draw(drawing, f"{key}_{first + i}")

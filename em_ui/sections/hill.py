@@ -77,10 +77,10 @@ def draw(
                 {
                     "hill": _heights(run, at, i, j, low, high),
                     "path": path(run, by, pair),
-                    "marks": marks(spots or {"EM ends": ends}),
+                    "marks": marks(spots or {"EM ends": ends}, since=run.frames.last),
                 },
                 f"Bands of equal {title.lower()} over {symbols[0]} and {symbols[1]}, with the path "
-                "of EM",
+                "of EM as far as it has been played",
             )
         )
     if run.trace.status is not Status.NON_FINITE or len(run.steps) > 1:
@@ -164,10 +164,10 @@ def path(run: Run, field: str, components: Sequence[int]) -> pa.Table:
     return frames.arrow({"iteration": np.arange(len(x)), "x": x, "y": y})
 
 
-def marks(points: Mapping[str, Sequence[float]]) -> pa.Table:
-    """Return named points of a hill."""
+def marks(points: Mapping[str, Sequence[float]], *, since: int = 0) -> pa.Table:
+    """Return named points of a hill, and the first iteration at which they are shown."""
     x, y = zip(*points.values(), strict=True)
-    return frames.arrow({"mark": list(points), "x": x, "y": y})
+    return frames.arrow({"mark": list(points), "x": x, "y": y, "since": [since] * len(points)})
 
 
 @cached

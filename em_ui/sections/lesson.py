@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import streamlit as st
+
 from em_ui.controls.page import Controls, Situation
 from em_ui.controls.specs import VIEW, Control, Section
 from em_ui.run.problem import Words
@@ -17,7 +19,7 @@ from em_ui.sections import (
     take_away,
     teacher,
 )
-from em_ui.sections.explore import Drawing, explore, status_line
+from em_ui.sections.explore import Drawing, afterwards, explore, in_row
 from em_ui.sections.picture import pick
 from em_ui.sections.situation import advice, answer, misconceptions, question
 from em_ui.sections.tables import iteration_table, references
@@ -45,6 +47,10 @@ _KNOWN = {
     "code": Section("The code, and everything to take away", ":material/code:", take_away.draw),
     "teacher": Section("For the teacher", ":material/school:", teacher.draw, for_teacher=True),
 }
+_UNTIL_THEN = (
+    "The table of all iterations, and what they add up to, appear here once you have played to the "
+    "end. (⇥ in the player goes there at once.)"
+)
 _OPTIONAL = {"hard_against_soft", "hill"}
 
 
@@ -114,19 +120,33 @@ def play(
     """
     found = list(findings)
     question(c)
-    status_line(c, run)
-    if c.current is None:
-        advice(found)
     explore(c, run, picture, caption=caption, on_pick=lambda: pick(c, run))
+    if c.current is None:
+        with afterwards(c, "advice"):
+            advice(found)
     answer(c, found)
 
 
-def results(c: Controls, run: Run) -> None:
-    """Draw the numbers of the run: the iteration table, and what there is to compare it with."""
-    iteration_table(c, run)
+def results(c: Controls, run: Run, *, moments: Sequence[Drawing] = (), heading: str = "") -> None:
+    """Draw the numbers of the run, once it has been played, and ask for the truth if it is hidden.
+
+    Parameters
+    ----------
+    c, run
+        The page's controls, and the run.
+    moments : sequence of Drawing
+        The picture at some iterations, to stand above the table.
+    heading : str
+        Of these.
+    """
+    with afterwards(c, "results", instead=_UNTIL_THEN):
+        if moments:
+            st.header(heading)
+            in_row(moments, key=c.key("moments"))
+        iteration_table(c, run)
+        if not c.sealed:
+            references(run)
     quiz(c, run)
-    if not c.sealed:
-        references(run)
 
 
 def more(c: Controls, run: Run, beliefs: Sequence[tuple[str, str]]) -> None:

@@ -10,7 +10,7 @@ from em_ui.pictures import charts, frames
 from em_ui.run.cache import cached
 from em_ui.run.problem import DRAWING, count, stream
 from em_ui.run.run import Run
-from em_ui.sections.explore import Drawing, compares
+from em_ui.sections.explore import Drawing, references
 
 _BINS = 60
 _REFERENCES = ("truth", "labelled")
@@ -44,7 +44,7 @@ def outcomes(c: Controls, run: Run, n_outcomes: int, *, title: str, outcome: str
     things, component = f"{words.observation}s", words.component
     return Drawing(
         title,
-        charts.shares(outcome, things.capitalize(), component.capitalize(), truth=compares(c, run)),
+        charts.shares(outcome, things.capitalize(), component.capitalize(), **_known(c, run)),
         _shown(c, run, _outcome_tables(run, n_outcomes)),
         f"{count(run.problem.n, words.observation)} by {outcome.lower()}. Each bar is divided by "
         f"the responsibilities of {component}s {', '.join(run.names)}.",
@@ -74,8 +74,10 @@ def histogram(c: Controls, run: Run, *, value: str, at: int | None = None) -> Dr
     ``value`` is what a value is called. With ``at`` the picture rests at that iteration, otherwise
     it follows the player.
     """
-    words, truth = run.problem.words, compares(c, run)
-    template = charts.densities(value, words.component.capitalize(), bound=at is None, truth=truth)
+    words, truth = run.problem.words, _known(c, run)["truth"]
+    template = charts.densities(
+        value, words.component.capitalize(), bound=at is None, **_known(c, run)
+    )
     if at is not None:
         when = f"after {count(at, 'iteration')}" if at else "initial guess"
         tables = _shown(c, run, _still(run, at))
@@ -102,10 +104,10 @@ def _histogram_tables(run: Run) -> Tables:
     density, edges = np.histogram(run.problem.sample.data, bins=_BINS, density=True)
     middles, half_width = (edges[:-1] + edges[1:]) / 2, (edges[1] - edges[0]) / 2
     grid = frames.curve_grid(edges, density.max())
-    curves = {name: getattr(run.frames, name) for name in ("steps", *_REFERENCES)}
+    curves = {"steps": run.frames.steps, **run.frames.references}
     return {
         "bars": _bars(run, middles, half_width, density, digits=1),
-        **{name: frames.extend(t, **grid) for name, t in curves.items() if t is not None},
+        **{name: frames.extend(table, **grid) for name, table in curves.items()},
     }
 
 
@@ -134,11 +136,11 @@ def plane(c: Controls, run: Run, *, title: str) -> Drawing:
 
     Many points are drawn as a fixed random sample of them.
     """
-    words, truth = run.problem.words, compares(c, run)
+    words, truth = run.problem.words, _known(c, run)["truth"]
     tables = _shown(c, run, _plane_tables(run))
     return Drawing(
         title,
-        charts.scatter(truth=truth),
+        charts.scatter(**_known(c, run)),
         tables,
         f"{count(len(tables['points']), words.observation)} in {count(len(run.names), words.group)}"
         f", with the paths of the {words.component}s from the initial guess"
@@ -156,16 +158,15 @@ def _plane_tables(run: Run) -> Tables:
     (x_low, y_low), (x_high, y_high) = seen.min(axis=0)[:, None], seen.max(axis=0)[:, None]
     frame = {"x_low": x_low, "x_high": x_high, "y_low": y_low, "y_high": y_high}
     points = {"x": x, "y": y, "observation": drawn + 1, "assigned": assigned}
-    references = {name: getattr(run.frames, name) for name in ("steps", *_REFERENCES)}
-    return {
-        "points": frames.arrow(points),
-        "frame": frames.arrow(frame),
-        **{name: table for name, table in references.items() if table is not None},
-    }
+    tables = {"points": frames.arrow(points), "frame": frames.arrow(frame)}
+    return {**tables, "steps": run.frames.steps, **run.frames.references}
+
+
+def _known(c: Controls, run: Run) -> dict[str, bool]:
+    return {name: name in references(c, run) for name in _REFERENCES}
 
 
 def _shown(c: Controls, run: Run, tables: Tables) -> Tables:
     """Return the tables without those that a student is not to see."""
-    if compares(c, run):
-        return tables
-    return {name: table for name, table in tables.items() if name not in _REFERENCES}
+    hidden = [name for name, known in _known(c, run).items() if not known]
+    return {name: table for name, table in tables.items() if name not in hidden}

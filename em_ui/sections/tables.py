@@ -5,7 +5,6 @@ import pyarrow as pa
 import streamlit as st
 
 from em_ui.controls.page import Controls
-from em_ui.pictures import frames
 from em_ui.run.run import Run
 
 
@@ -13,8 +12,7 @@ def iteration_table(c: Controls, run: Run) -> None:
     """Show the iteration table, with a download of all its digits."""
     table, words = run.frames.table, run.problem.words
     formats = {
-        column.name: f"%{words.quantities[column.field].format}"
-        for column in frames.schema(run.params, words.names)
+        column.name: f"%{words.quantities[column.field].format}" for column in run.frames.columns
     }
     st.header("Iteration table")
     st.dataframe(

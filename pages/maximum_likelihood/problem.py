@@ -11,6 +11,7 @@ from em_core.numerics import Array
 from em_ui import controls
 from em_ui.controls import Control, Number, Switch
 from em_ui.pictures import frames
+from em_ui.pictures.format import pack
 from em_ui.run import DATA, cached, stream
 
 PREFIX = "ml"
@@ -70,7 +71,7 @@ def two_groups(mean: float, std: float, size: int, seed: int) -> dict[str, pa.Ta
             "label": [f"{middle:.1f}" for middle in (edges[:-1] + edges[1:]) / 2] * 2,
             "height": np.concatenate(counts) / (size * width),
             "component": np.repeat(GROUPS, BINS),
-            "share": frames.pack(np.ones((1, 2 * BINS))),
+            "share": pack(np.ones((1, 2 * BINS))),
         }
     )
     grid = frames.curve_grid(edges, np.sum(counts, axis=0).max() / (size * width))

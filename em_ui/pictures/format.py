@@ -1,0 +1,68 @@
+"""What Python and the browser agree on: packed columns, and the inputs that drive a chart.
+
+What changes from iteration to iteration is sent once, packed in a string a row, and a chart takes
+out the part of the iteration that is shown. :mod:`.frames` packs, :mod:`.charts` unpacks,
+:mod:`.player` finds the inputs: nobody else knows how.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+MAX_ITERATIONS = 500  # as far as an input reaches, whatever the run: a template is constant
+
+# The Vega parameters that the player drives: whose parameters are drawn, and whose
+# responsibilities. With half-steps they differ by one.
+ITERATION, ASSIGNMENT = "iter", "assign"
+# Vega gives its inputs this class; a browser test watches that it does.
+BINDINGS = "vega-bindings"
+
+SHARE_DIGITS = 4  # a share is drawn to 1/9999
+
+
+def pack(shares: np.ndarray) -> list[str]:
+    """Return numbers from 0 to 1 as strings of digits, one string a column.
+
+    Parameters
+    ----------
+    shares : ndarray, shape (iterations, columns)
+        For example the responsibility of one component for each bar, at each iteration.
+    """
+    scale = 10**SHARE_DIGITS - 1
+    whole = np.rint(np.nan_to_num(shares) * scale).astype(int)
+    digits = whole.T[:, :, None] // 10 ** np.arange(SHARE_DIGITS)[::-1] % 10
+    return [column.tobytes().decode() for column in (digits + ord("0")).astype(np.uint8)]
+
+
+def pack_names(names: Sequence[str], history: Sequence[np.ndarray]) -> list[str]:
+    """Return, for each row, the one-character name it has at each iteration, as one string.
+
+    Parameters
+    ----------
+    names : sequence of str
+        One character each.
+    history : sequence of ndarray of int, shape (rows,)
+        For each iteration, the index of each row's name.
+    """
+    letters = np.array(names)
+    return ["".join(column) for column in letters[np.array(history)].T]
+
+
+def packed_at(packed: pa.ChunkedArray, iteration: int) -> pa.ChunkedArray:
+    """Return packed shares of one iteration alone."""
+    start = SHARE_DIGITS * iteration
+    return pc.utf8_slice_codeunits(packed, start, start + SHARE_DIGITS)
+
+
+def share_shown(column: str) -> str:
+    """Return the Vega expression for the share that is shown, of those in ``column``."""
+    start = f"{SHARE_DIGITS} * {ASSIGNMENT}"
+    digits = f"substring(datum.{column}, {start}, {start} + {SHARE_DIGITS})"
+    return f"toNumber({digits}) / {10**SHARE_DIGITS - 1}"
+
+
+def name_shown(column: str) -> str:
+    """Return the Vega expression for the name that is shown, of those in ``column``."""
+    return f"substring(datum.{column}, {ASSIGNMENT}, {ASSIGNMENT} + 1)"

@@ -1,0 +1,98 @@
+"""The instrument: what is drawn for a run, with and without something to compare it with."""
+
+import json
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+
+def page(known: tuple[str, ...], sealed: bool = False) -> None:
+    """Draw the instrument for a run of two coins, of which only some is known."""
+    from dataclasses import replace
+
+    from em_ui.controls.page import Controls, view
+    from em_ui.pictures import charts
+    from em_ui.sections.explore import Drawing, Objective, Quantity, afterwards, explore
+    from pages.two_coins.sections import SITUATIONS, SPECS, compute
+
+    c = Controls("tc", SPECS, SITUATIONS, truth=("true_a",), view=view("Trial", {}))
+    coins = compute(c.settings())
+    unknown = {name: None for name in ("truth", "labelled") if name not in known}
+    run = replace(coins.run, frames=replace(coins.run.frames, **unknown))
+    picture = charts.shares("Heads", "Trials", "Coin", truth=False)
+    data = {"bars": coins.bars, "expected": coins.expected}
+    explore(
+        c,
+        run,
+        {"heads_prob": Quantity("Heads probability", "θ", ".3f")},
+        Objective("Log-likelihood"),
+        Drawing("Trials", picture, data, "Trials by heads"),
+        caption="Bars: trials.",
+        on_pick=lambda: None,
+        distance="heads probability",
+    )
+    with afterwards(c, "one"):
+        import streamlit as st
+
+        st.write("The end")
+    with afterwards(c, "two", instead="Play first."):
+        st.write("The end, too")
+
+
+def draw(*known: str) -> AppTest:
+    at = AppTest.from_function(page, args=(known,), default_timeout=60).run()
+    assert not at.exception, at.exception[0].message
+    return at
+
+
+def components(at: AppTest, name: str) -> list[dict]:
+    protos = [element.proto for element in at.get("bidi_component")]
+    return [json.loads(p.json) for p in protos if p.component_name == name]
+
+
+@pytest.mark.parametrize(
+    ("known", "words"),
+    [
+        (("truth", "labelled"), "Dashed: the truth. Dotted: the estimate with the labels known."),
+        (("truth",), "Dashed: the truth."),
+        (("labelled",), "Dotted: the estimate with the labels known. Nobody knows the truth."),
+        ((), None),
+    ],
+    ids=str,
+)
+def test_draws_what_is_known(known, words):
+    at = draw(*known)
+    specs = [element.proto for element in at.get("vega_lite_chart")]
+    assert len(specs) == 3
+    theta = specs[2]
+    assert {data.name for data in theta.datasets} == {"steps", *known}
+    captions = [caption.value for caption in at.caption]
+    assert (words in captions) == (words is not None)
+    (status,) = components(at, "iteration_status")
+    assert ("distance" in status["end"]) == bool(known)
+
+
+def test_titles_are_in_the_charts_and_alts_do_not_tell_the_end():
+    at = draw("truth", "labelled")
+    protos = [element.proto for element in at.get("vega_lite_chart")]
+    titles = [json.loads(proto.spec)["title"]["text"] for proto in protos]
+    assert titles == ["Trials", "Log-likelihood", "Heads probability θ"]
+    (player,) = components(at, "iteration_player")
+    for proto in protos[1:]:
+        assert "played so far" in proto.alt
+        assert not any(number in proto.alt for row in player["rows"] for number in row)
+
+
+def test_player_is_told_the_names_of_the_inputs():
+    (player,) = components(draw(), "iteration_player")
+    assert player["inputs"] == {
+        "iteration": "iter",
+        "assignment": "assign",
+        "bindings": "vega-bindings",
+    }
+
+
+def test_what_is_kept_for_the_end_is_there_with_a_line_instead():
+    at = draw()
+    assert [text.value for text in at.markdown] == ["The end", "The end, too"]
+    assert "Play first." in [caption.value for caption in at.caption]
