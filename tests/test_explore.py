@@ -6,31 +6,21 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 
-def page(known: tuple[str, ...], sealed: bool = False) -> None:
+def page(known: tuple[str, ...]) -> None:
     """Draw the instrument for a run of two coins, of which only some is known."""
     from dataclasses import replace
 
-    from em_ui.controls.page import Controls, view
-    from em_ui.pictures import charts
-    from em_ui.sections.explore import Drawing, Objective, Quantity, afterwards, explore
-    from pages.two_coins.sections import SITUATIONS, SPECS, compute
+    from em_ui.run import fitted
+    from em_ui.sections import controls_of, outcomes
+    from em_ui.sections.explore import afterwards, explore
+    from pages.two_coins.problem import SPECS, WORDS, problem
 
-    c = Controls("tc", SPECS, SITUATIONS, truth=("true_a",), view=view("Trial", {}))
-    coins = compute(c.settings())
+    c = controls_of(WORDS, SPECS, {}, {}, truth=("true_a",))
+    run = fitted(problem, c.settings())
     unknown = {name: None for name in ("truth", "labelled") if name not in known}
-    run = replace(coins.run, frames=replace(coins.run.frames, **unknown))
-    picture = charts.shares("Heads", "Trials", "Coin", truth=False)
-    data = {"bars": coins.bars, "expected": coins.expected}
-    explore(
-        c,
-        run,
-        {"heads_prob": Quantity("Heads probability", "θ", ".3f")},
-        Objective("Log-likelihood"),
-        Drawing("Trials", picture, data, "Trials by heads"),
-        caption="Bars: trials.",
-        on_pick=lambda: None,
-        distance="heads probability",
-    )
+    run = replace(run, frames=replace(run.frames, **unknown))
+    picture = outcomes(c, run, 11, title="Trials", outcome="Heads")
+    explore(c, run, picture, caption="Bars: trials.", on_pick=lambda: None)
     with afterwards(c, "one"):
         import streamlit as st
 

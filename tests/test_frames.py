@@ -201,22 +201,24 @@ class TestBuild:
 
 class TestSchema:
     def test_names_the_field_the_component_and_the_axis(self):
-        assert frames.schema(KMeansParams([[1.0, 2.0], [3.0, 4.0]]), "12")[2] == (
-            "centroids 2 x",
-            "centroids",
-            "2",
-            "x",
-        )
+        column = frames.schema(KMeansParams([[1.0, 2.0], [3.0, 4.0]]), "12")[2]
+        assert column == ("centroids 2 x", "centroids", "2", "x", (1, 0))
+        assert column.suffix == "2 x"
 
     def test_a_name_may_have_spaces(self):
         columns = frames.schema(KNOWN, ["First coin", "Second coin"])
-        assert columns[1] == ("heads_prob Second coin", "heads_prob", "Second coin", "")
+        name = "heads_prob Second coin"
+        assert columns[1] == (name, "heads_prob", "Second coin", "", (1,))
         assert [column.field for column in columns] == ["heads_prob"] * 2 + ["weights"] * 2
 
 
-class TestFlat:
+def flat(params, names):
+    return {column.name: column.of(params) for column in frames.schema(params, names)}
+
+
+class TestNumbersByName:
     def test_names_parameter_and_component(self):
-        assert frames.flat(KNOWN, "AB") == {
+        assert flat(KNOWN, "AB") == {
             "heads_prob A": 0.8,
             "heads_prob B": 0.45,
             "weights A": 0.6,
@@ -224,7 +226,7 @@ class TestFlat:
         }
 
     def test_names_the_direction_in_the_plane(self):
-        assert frames.flat(KMeansParams([[1.0, 2.0], [3.0, 4.0]]), "12") == {
+        assert flat(KMeansParams([[1.0, 2.0], [3.0, 4.0]]), "12") == {
             "centroids 1 x": 1.0,
             "centroids 1 y": 2.0,
             "centroids 2 x": 3.0,
@@ -232,13 +234,13 @@ class TestFlat:
         }
 
     def test_follows_the_order_of_the_iteration_table(self, points):
-        values = frames.flat(points.final.params, "12")
+        values = flat(points.final.params, "12")
         table = build(points, points.final.params, "12", objective="inertia").table
         assert list(table)[1:5] == list(values)
         assert list(table.iloc[-1])[1:5] == list(values.values())
 
     def test_more_names_than_components_do_no_harm(self):
-        assert set(frames.flat(BinomialParams([0.1], [1.0]), "ABC")) == {
+        assert set(flat(BinomialParams([0.1], [1.0]), "ABC")) == {
             "heads_prob A",
             "weights A",
         }

@@ -5,7 +5,7 @@ which is how they travel to the browser: a pandas frame would be converted in ev
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -65,10 +65,8 @@ def schema(params: Params, names: Sequence[str]) -> tuple[Column, ...]:
         for place in np.ndindex(array.shape):
             rest, shape = (place[1:], array.shape[1:]) if by_component else (place, array.shape)
             component = names[place[0]] if by_component else ""
-            axis = " ".join(
-                _AXES[i] if n == len(_AXES) else str(i + 1)
-                for i, n in zip(rest, shape, strict=True)
-            )
+            axes = zip(rest, shape, strict=True)
+            axis = " ".join(_AXES[i] if n == len(_AXES) else str(i + 1) for i, n in axes)
             name = " ".join(filter(None, (field, component, axis)))
             columns.append(Column(name, field, component, axis, place))
     return tuple(columns)
@@ -122,7 +120,7 @@ class Frames:
 def drawable(trace: Trace[Any]) -> Trace[Any]:
     """Return the trace without a last step whose objective is not finite, if it is not all."""
     end = len(trace.steps) - (not np.isfinite(trace.final.objective))
-    return Trace(trace.steps[: max(end, 1)], trace.status)
+    return replace(trace, steps=trace.steps[: max(end, 1)])
 
 
 def build(

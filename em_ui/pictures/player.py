@@ -21,7 +21,9 @@ _HERE = Path(__file__).parent
 
 
 def _component(name: str, files: str) -> Any:
-    texts = {kind: (_HERE / f"{files}.{kind}").read_text() for kind in ("html", "css", "js")}
+    texts: dict[str, Any] = {
+        kind: (_HERE / f"{files}.{kind}").read_text() for kind in ("html", "css", "js")
+    }
     return st.components.v2.component(name, **texts)
 
 

@@ -228,7 +228,7 @@ class Problem:
     @property
     def work(self) -> int:
         """Rows times components that one iteration looks at."""
-        return sum(map(len, self.data.parts)) * self.start.n_components
+        return sum(map(len, self.data.parts)) * max(self.start.n_components, 1)
 
     @property
     def cost(self) -> int:

@@ -74,10 +74,8 @@ def histogram(c: Controls, run: Run, *, value: str, at: int | None = None) -> Dr
     ``value`` is what a value is called. With ``at`` the picture rests at that iteration, otherwise
     it follows the player.
     """
-    words, truth = run.problem.words, _known(c, run)["truth"]
-    template = charts.densities(
-        value, words.component.capitalize(), bound=at is None, **_known(c, run)
-    )
+    words, known = run.problem.words, _known(c, run)
+    template = charts.densities(value, words.component.capitalize(), bound=at is None, **known)
     if at is not None:
         when = f"after {count(at, 'iteration')}" if at else "initial guess"
         tables = _shown(c, run, _still(run, at))
@@ -89,7 +87,7 @@ def histogram(c: Controls, run: Run, *, value: str, at: int | None = None) -> Dr
         _shown(c, run, _histogram_tables(run)),
         f"Histogram of {count(run.problem.n, words.observation)}, each bar divided by "
         f"responsibility, with the density of each of {count(len(run.names), words.component)} and "
-        f"their sum{', and the true density' if truth else ''}",
+        f"their sum{', and the true density' if known['truth'] else ''}",
     )
 
 
