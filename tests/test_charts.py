@@ -75,10 +75,10 @@ def fields_read(unit):
         for expression in expressions:
             read |= set(re.findall(r"datum\.(\w+)", expression))
         for kind in ("aggregate", "joinaggregate"):
-            read |= {aggregate["field"] for aggregate in step.get(kind, [])}
+            read |= {aggregate.get("field", "") for aggregate in step.get(kind, [])}
         read |= set(step.get("flatten", [])) | set(step.get("groupby", []))
-        read |= {part["field"] for part in step.get("window", [])} - {""}
-    return read
+        read |= {part["field"] for part in step.get("window", [])}
+    return read - {""}  # what a count and a row number read
 
 
 def fields_made(unit):

@@ -40,6 +40,7 @@ _MARK = "#E0218A"
 _KEY: dict[str, Any] = {"orient": "top", "titleOrient": "left", "offset": 6}
 
 _NAMES_HIGH = 11  # names have room one above the other in a small chart
+_NAMES_WIDE = 3  # and so many beside each other, right of it
 
 _ENDS = ("min", "max")
 _DASHED, _DOTTED = [6, 4], [1, 3]
@@ -52,7 +53,7 @@ _STILL_HEIGHT = 300
 
 # Beside a small chart: of components, right of the last iteration; of the axis, so that charts one
 # below the other have one axis of iterations.
-_ROOM_FOR_NAMES, _ROOM_FOR_NUMBERS = 30, 56
+_ROOM_FOR_NAMES, _ROOM_FOR_NUMBERS = 44, 56
 _TITLE_SIZE = 14
 _NARROW = 330  # between the axes: a phone's chart, or one of three in a row
 _TITLE_CHARACTERS = 40  # of a line in so narrow a chart
@@ -322,8 +323,14 @@ def _paths(
         .transform_calculate(gap=f"datum.{field} - datum.below > {apart} ? 1 : 0")
         .transform_window(group="sum(gap)", sort=by_value, groupby=["iteration"])
         .transform_window(place="row_number()", sort=by_name, groupby=["iteration", "group"])
+        .transform_joinaggregate(together="count()", groupby=["iteration", "group"])
         .transform_calculate(
-            name="pad(datum.component, length(datum.component) + 2 * (datum.place - 1),"
+            text=f"datum.place < {_NAMES_WIDE} ? datum.component : datum.place > {_NAMES_WIDE}"
+            f" ? '' : datum.together > {_NAMES_WIDE} ? '…' : datum.component"
+        )
+        .transform_calculate(
+            # The first character has no width: Vega trims what begins with a space.
+            name="'\u200b' + pad(datum.text, length(datum.text) + 2 * (datum.place - 1),"
             " '\u2007', 'left')"
         )
     )

@@ -21,10 +21,14 @@ _HERE = Path(__file__).parent
 
 
 def _component(name: str, files: str) -> Any:
-    texts: dict[str, Any] = {
-        kind: (_HERE / f"{files}.{kind}").read_text() for kind in ("html", "css", "js")
-    }
-    return st.components.v2.component(name, **texts)
+    texts: Any = {kind: (_HERE / f"{files}.{kind}").read_text() for kind in ("html", "css", "js")}
+    return st.components.v2.component(name, **{kind: _short(text) for kind, text in texts.items()})
+
+
+def _short(text: str) -> str:
+    """Return a source without indents and lines of comment: it travels in every rerun."""
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
 _mount = _component("iteration_player", "player")
