@@ -173,7 +173,7 @@ class Session:
         self.timeout = timeout
         self.widgets: dict[str, Widget] = {}
         self.pages: dict[str, str] = {}  # path in the address -> hash
-        self.texts: list[str] = []  # alerts, markdown and captions, for checks
+        self.texts: list[str] = []  # alerts, markdown and what components are given, for checks
         self._page_hash = ""
         self._query: dict[str, str] = {}
         self._kept: dict[str, tuple[ForwardMsg, int]] = {}  # hash -> message, run of last use
@@ -300,6 +300,8 @@ class Session:
             rerun.charts += 1
         elif kind in {"markdown", "alert"}:
             self.texts.append(getattr(element, kind).body)
+        elif kind == "bidi_component":
+            self.texts.append(element.bidi_component.json)
         elif widget := read_widget(delta):
             known = self.widgets.get(widget.id)
             if known and not widget.given:

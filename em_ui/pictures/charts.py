@@ -59,6 +59,8 @@ _NARROW = 330  # between the axes: a phone's chart, or one of three in a row
 _TITLE_CHARACTERS = 40  # of a line in so narrow a chart
 
 Template = dict[str, Any]
+AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
+Layer = Any  # what a chain of Altair's methods returns; it leaves the type open
 
 
 def show(
@@ -116,11 +118,11 @@ def _parameters(bound: bool) -> list[alt.Parameter]:
     return [alt.param(name=name, value=0, bind=bind) for name in (ITERATION, ASSIGNMENT)]
 
 
-def _compile(chart: alt.LayerChart, height: int, *, bound: bool = True) -> Template:
+def _compile(chart: AnyChart, height: int, *, bound: bool = True) -> Template:
     return _sized(chart.add_params(*_parameters(bound)), height)
 
 
-def _sized(chart: alt.Chart | alt.LayerChart, height: int) -> Template:
+def _sized(chart: AnyChart, height: int) -> Template:
     """Return the template of a chart of so many pixels, most of them for what it draws."""
     small = height == _HEIGHT
     padding = {"left": 0, "right": _ROOM_FOR_NAMES if small else 6, "top": 4, "bottom": 4}
@@ -144,7 +146,7 @@ def _color(title: str | None = None) -> alt.Color:
     return alt.Color("component:N", title=title).legend(**_KEY)
 
 
-def _hidden(data: str, x: str, y: str) -> alt.Chart:
+def _hidden(data: str, x: str, y: str) -> Layer:
     """Return a layer that is not seen, but keeps the axes fixed over all iterations.
 
     It draws two corners only: a mark for each row would bring the browser to a halt.
@@ -152,8 +154,10 @@ def _hidden(data: str, x: str, y: str) -> alt.Chart:
     return _corners(alt.Chart(alt.NamedData(data)), x, y)
 
 
-def _corners(chart: alt.Chart, x: str, y: str) -> alt.Chart:
-    ends = {f"{end}_{axis}": f"{end}({f})" for axis, f in (("x", x), ("y", y)) for end in _ENDS}
+def _corners(chart: alt.Chart, x: str, y: str) -> Layer:
+    ends: dict[str, Any] = {
+        f"{end}_{axis}": f"{end}({f})" for axis, f in (("x", x), ("y", y)) for end in _ENDS
+    }
     return (
         chart.transform_aggregate(**ends)
         .transform_calculate(x="[datum.min_x, datum.max_x]", y="[datum.min_y, datum.max_y]")
@@ -163,7 +167,7 @@ def _corners(chart: alt.Chart, x: str, y: str) -> alt.Chart:
     )
 
 
-def _to_scale() -> alt.Chart:
+def _to_scale() -> Layer:
     """Return a layer that is not seen, but gives both axes one scale, around what is in ``frame``.
 
     Data: ``frame`` (x_low, x_high, y_low, y_high), one row. A unit is as long in one direction as
@@ -239,7 +243,7 @@ def parameter(
     """
     value = alt.Y(field, type="quantitative", title=None).scale(zero=False)
 
-    def reference(data: str, dash: list[int], words: str) -> alt.Chart:
+    def reference(data: str, dash: list[int], words: str) -> Layer:
         return (
             alt.Chart(alt.NamedData(data))
             .mark_rule(strokeDash=dash, strokeWidth=1.5, opacity=0.85)
@@ -259,6 +263,10 @@ def parameter(
     }
     steps = alt.Chart(alt.NamedData("steps"))
     return _paths(steps, field, title, value, _drawn(references, truth, labelled))
+
+
+def _ascending(field: str) -> list[Any]:
+    return [alt.SortField(field, order="ascending")]
 
 
 @cache
@@ -315,7 +323,7 @@ def _paths(
     )
     # Names that would cover each other stand side by side. None of this depends on where the player
     # stands, so it is computed once.
-    by_value, by_name = ([alt.SortField(name, order="ascending")] for name in (field, "component"))
+    by_value, by_name = (_ascending(name) for name in (field, "component"))
     apart = f"(datum.high - datum.low) / {_NAMES_HIGH}"
     placed = (
         steps.transform_joinaggregate(low=f"min({field})", high=f"max({field})")
@@ -353,7 +361,7 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     with ``truth`` and ``labelled``, these (component, x, y).
     A click picks an observation.
     """
-    whole = {"zero": False, "nice": False}
+    whole: dict[str, Any] = {"zero": False, "nice": False}
     x, y = alt.X("x:Q", title="x").scale(**whole), alt.Y("y:Q", title="y").scale(**whole)
     shape = alt.Shape("component:N", title="Cluster").scale(range=_SHAPES).legend(**_KEY)
     points = (
@@ -394,7 +402,7 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
         )
     )
 
-    def centres(data: str, shape: str, words: str) -> alt.Chart:
+    def centres(data: str, shape: str, words: str) -> Layer:
         return (
             alt.Chart(alt.NamedData(data))
             .mark_point(shape=shape, size=130, stroke=_INK, strokeWidth=3, opacity=1)
@@ -529,7 +537,7 @@ def densities(
         )
 
     x, y = alt.X("x:Q"), alt.Y("drawn:Q")
-    total = {
+    total: dict[str, Any] = {
         "aggregate": [
             alt.AggregatedFieldDef(op="sum", field="density", **{"as": "sum"}),
             alt.AggregatedFieldDef(op="max", field="top", **{"as": "top"}),
@@ -613,7 +621,11 @@ def hill(x_title: str, y_title: str, loss_title: str, *, path: bool = False) -> 
     """
     labels = [f"under {band:g}" for band in LOSS_BANDS] + [f"{LOSS_BANDS[-1]:g} or more"]
     words = f"{json.dumps(labels)}[datum.{{}}]"
-    scale = {"domain": list(range(len(labels))), "scheme": "viridis", "reverse": True}
+    scale: dict[str, Any] = {
+        "domain": list(range(len(labels))),
+        "scheme": "viridis",
+        "reverse": True,
+    }
     no_grid = alt.Axis(grid=False)
     cells = (
         alt.Chart(alt.NamedData("hill"))
@@ -660,7 +672,7 @@ def hill(x_title: str, y_title: str, loss_title: str, *, path: bool = False) -> 
             alt.Tooltip("y:Q", title=y_title, format=".4~f"),
         ],
     )
-    text = {"dy": -15, "fontWeight": "bold", "fontSize": 13}
+    text: dict[str, Any] = {"dy": -15, "fontWeight": "bold", "fontSize": 13}
     halo = base.mark_text(**text, stroke="black", strokeWidth=3, opacity=0.6).encode(text="name:N")
     names = base.mark_text(**text, color="white").encode(text="name:N")
     layers = [cells]

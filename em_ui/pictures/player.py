@@ -18,11 +18,12 @@ import streamlit as st
 from em_ui.pictures.format import ASSIGNMENT, BINDINGS, ITERATION
 
 _HERE = Path(__file__).parent
+_KINDS = ("html", "css", "js")
 
 
 def _component(name: str, files: str) -> Any:
-    texts: Any = {kind: (_HERE / f"{files}.{kind}").read_text() for kind in ("html", "css", "js")}
-    return st.components.v2.component(name, **{kind: _short(text) for kind, text in texts.items()})
+    html, css, js = (_short((_HERE / f"{files}.{kind}").read_text()) for kind in _KINDS)
+    return st.components.v2.component(name, html=html, css=css, js=js)
 
 
 def _short(text: str) -> str:
