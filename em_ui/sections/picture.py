@@ -1,6 +1,6 @@
 """The main pictures: outcomes and histograms that are shared, and points in the plane."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -68,22 +68,15 @@ def _outcome_tables(run: Run, n_outcomes: int) -> Tables:
     return {"bars": _bars(run, values, 0.45, heights, digits=0), **expected}
 
 
-def histogram(c: Controls, run: Run, *, value: str, at: int | None = None) -> Drawing:
+def histogram(c: Controls, run: Run, *, value: str) -> Drawing:
     """Return the histogram divided by responsibility, with the components' normal densities.
 
-    ``value`` is what a value is called. With ``at`` the picture rests at that iteration, otherwise
-    it follows the player.
+    ``value`` is what a value is called.
     """
     words, known = run.problem.words, _known(c, run)
-    template = charts.densities(value, words.component.capitalize(), bound=at is None, **known)
-    if at is not None:
-        when = f"after {count(at, 'iteration')}" if at else "initial guess"
-        tables = _shown(c, run, _still(run, at))
-        alt = f"Histogram, component densities and their sum: {when}"
-        return Drawing(when.capitalize(), template, tables, alt)
     return Drawing(
         "Histogram shared between the components, and their densities",
-        template,
+        charts.densities(value, words.component.capitalize(), **known),
         _shown(c, run, _histogram_tables(run)),
         f"Histogram of {count(run.problem.n, words.observation)}, each bar divided by "
         f"responsibility, with the density of each of {count(len(run.names), words.component)} and "
@@ -91,10 +84,15 @@ def histogram(c: Controls, run: Run, *, value: str, at: int | None = None) -> Dr
     )
 
 
-def stills(c: Controls, run: Run, moments: Iterable[int], *, value: str) -> list[Drawing]:
+def stills(c: Controls, run: Run, moments: Sequence[int], *, value: str) -> list[Drawing]:
     """Return the histogram at some iterations, the last instead of those that the run lacks."""
-    reached = sorted({min(at, run.frames.last) for at in moments})
-    return [histogram(c, run, value=value, at=at) for at in reached]
+    component, drawings = run.problem.words.component.capitalize(), []
+    for at, tables in _still_tables(run, moments).items():
+        when = f"after {count(at, 'iteration')}" if at else "initial guess"
+        template = charts.densities(value, component, bound=False, **_known(c, run))
+        alt = f"Histogram, component densities and their sum: {when}"
+        drawings.append(Drawing(when.capitalize(), template, _shown(c, run, tables), alt))
+    return drawings
 
 
 @cached
@@ -110,9 +108,12 @@ def _histogram_tables(run: Run) -> Tables:
 
 
 @cached
-def _still(run: Run, at: int) -> Tables:
-    moving = _histogram_tables(run)
-    return {**moving, **{name: frames.still(moving[name], at) for name in ("bars", "steps")}}
+def _still_tables(run: Run, moments: Sequence[int]) -> dict[int, Tables]:
+    moving, last = _histogram_tables(run), run.frames.last
+    return {
+        at: {**moving, **{name: frames.still(moving[name], at) for name in ("bars", "steps")}}
+        for at in sorted({min(at, last) for at in moments})
+    }
 
 
 def _bars(
