@@ -1,6 +1,6 @@
 """The problem of a page, its run, many starts, and the computing time that they may take."""
 
-from em_ui.run.cache import cached
+from em_ui.run.cache import cached, cached_quietly
 from em_ui.run.problem import (
     DATA,
     DRAWING,
@@ -31,6 +31,7 @@ __all__ = [
     "Settings",
     "Words",
     "cached",
+    "cached_quietly",
     "check_enough",
     "count",
     "data_entropy",

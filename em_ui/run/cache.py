@@ -14,14 +14,23 @@ _KEPT = 32
 
 
 def cached(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Cache what a page computes, for all sessions.
+    """Cache what a page computes, for all sessions, and say so while it is computed.
 
     The result is shared between sessions as it is: nobody may change it. A run among the arguments
     counts as the settings that made it. Settings that em_core refuses end the page with the reason.
     """
+    return _kept(function, "Running EM …")
+
+
+def cached_quietly(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Cache what is computed so quickly that two more messages to the browser would cost more."""
+    return _kept(function, spinner=False)
+
+
+def _kept(function: Callable[_P, _R], spinner: str | bool) -> Callable[_P, _R]:
     kept = st.cache_resource(
         max_entries=_KEPT,
-        show_spinner="Running EM …",
+        show_spinner=spinner,
         hash_funcs={"em_ui.run.run.Run": lambda run: run.key},
     )(function)
 

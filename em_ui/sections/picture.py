@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from em_ui.controls.page import Controls
 from em_ui.pictures import charts, frames
-from em_ui.run.cache import cached
+from em_ui.run.cache import cached_quietly
 from em_ui.run.problem import DRAWING, count, stream
 from em_ui.run.run import Run
 from em_ui.sections.explore import Drawing, references
@@ -51,7 +51,7 @@ def outcomes(c: Controls, run: Run, n_outcomes: int, *, title: str, outcome: str
     )
 
 
-@cached
+@cached_quietly
 def _outcome_tables(run: Run, n_outcomes: int) -> Tables:
     problem, values = run.problem, np.arange(n_outcomes)
     histories = {
@@ -95,7 +95,7 @@ def stills(c: Controls, run: Run, moments: Sequence[int], *, value: str) -> list
     return drawings
 
 
-@cached
+@cached_quietly
 def _histogram_tables(run: Run) -> Tables:
     density, edges = np.histogram(run.problem.sample.data, bins=_BINS, density=True)
     middles, half_width = (edges[:-1] + edges[1:]) / 2, (edges[1] - edges[0]) / 2
@@ -107,7 +107,7 @@ def _histogram_tables(run: Run) -> Tables:
     }
 
 
-@cached
+@cached_quietly
 def _still_tables(run: Run, moments: Sequence[int]) -> dict[int, Tables]:
     moving, last = _histogram_tables(run), run.frames.last
     return {
@@ -147,7 +147,7 @@ def plane(c: Controls, run: Run, *, title: str) -> Drawing:
     )
 
 
-@cached
+@cached_quietly
 def _plane_tables(run: Run) -> Tables:
     problem, data = run.problem, run.problem.sample.data
     drawn = frames.sample_rows(len(data), stream(run.settings["data_seed"], DRAWING))

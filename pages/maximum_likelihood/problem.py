@@ -12,7 +12,7 @@ from em_ui import controls
 from em_ui.controls import Control, Number, Switch
 from em_ui.pictures import frames
 from em_ui.pictures.format import pack
-from em_ui.run import DATA, cached, stream
+from em_ui.run import DATA, cached_quietly, stream
 
 PREFIX = "ml"
 GROUPS = ("Women", "Men")
@@ -42,7 +42,7 @@ def group_std(std: float) -> float:
     return float(std * np.sqrt(1 - SEPARATION**2))
 
 
-@cached
+@cached_quietly
 def one_group(mean: float, std: float, size: int, seed: int) -> tuple[Array, pa.Table]:
     """Return the heights of one group, and the bars of their histogram."""
     heights = gaussian.simulate(mean, std, size, rng=stream(seed, DATA))
@@ -50,7 +50,7 @@ def one_group(mean: float, std: float, size: int, seed: int) -> tuple[Array, pa.
     return heights, frames.arrow({"low": edges[:-1], "high": edges[1:], "height": density})
 
 
-@cached
+@cached_quietly
 def two_groups(mean: float, std: float, size: int, seed: int) -> dict[str, pa.Table]:
     """Return the histogram of two groups, and their curves with and without the labels."""
     means, stds = group_means(mean, std), [group_std(std)] * 2

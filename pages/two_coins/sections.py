@@ -11,7 +11,7 @@ from em_core.models.binomial_mixture import fit_grid
 from em_ui import sections
 from em_ui.controls import Controls
 from em_ui.pictures import charts, frames
-from em_ui.run import Run, budget, cached
+from em_ui.run import Run, budget, cached, cached_quietly
 from em_ui.sections import hard_against_soft, hill, many_starts
 
 LISTED_TRIALS = 1_000
@@ -28,7 +28,7 @@ def near(tol: float) -> float:
     return max(SAME, float(np.sqrt(tol)))
 
 
-@cached
+@cached_quietly
 def where_equal(run: Run) -> str:
     """Return "saddle" or "top" if both coins ended at the same probability, and "" if not.
 
@@ -74,7 +74,7 @@ def findings(run: Run) -> Iterator[str]:
             )
 
 
-@cached
+@cached_quietly
 def attributed(run: Run, iteration: int) -> pa.Table:
     """Return an iteration's E-step, trial by trial, for the trials that are listed."""
     heads = run.problem.sample.data[:LISTED_TRIALS]
