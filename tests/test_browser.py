@@ -13,12 +13,14 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import PREFIXES, RUNNING, sections_of
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
 from benchmarks.servers import OURS, Server, serve, stop
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
 from em_core.models.binomial_mixture import published_trials
 from em_ui.controls.specs import VIEW
+from pages import LESSONS
 
 pytestmark = pytest.mark.browser
 
@@ -38,17 +40,17 @@ PATIENCE_MS = 20_000
 PHONE = {"width": 360, "height": 740}
 LAPTOP = {"width": 1300, "height": 800}
 DESKTOP = {"width": 1920, "height": 1080}
-# Path, title, and the number of charts before the end was reached.
+# The lessons that the server has: all but the one that the tests add.
+SERVED = [lesson for lesson in LESSONS if lesson.package.startswith("pages.")]
+# The number of charts before the end was reached, and after: of most lessons three.
+CHARTS = {"gaussian-mixture": 5}
+AT_THE_END = {"gaussian-mixture": 8}
+# Path, title, and the number of charts at first.
 PAGES = {
     "": ("Understanding the EM algorithm", 0),
-    "maximum-likelihood": ("Maximum likelihood", 3),
-    "k-means": ("K-Means", 3),
-    "two-coins": ("Two coins", 3),
-    "gaussian-mixture": ("Gaussian mixture", 5),
+    **{each.url_path: (each.title, CHARTS.get(each.url_path, 3)) for each in SERVED},
 }
-EXAMPLES = ("k-means", "two-coins", "gaussian-mixture")
-# The number of charts after it was reached.
-AT_THE_END = {"k-means": 3, "two-coins": 3, "gaussian-mixture": 8}
+EXAMPLES = [each.url_path for each in SERVED if each.name in RUNNING]
 PUBLISHED = "two-coins?" + urllib.parse.urlencode(
     {
         "tc_data": "Five published trials",
@@ -380,9 +382,9 @@ class TestPages:
     @pytest.mark.parametrize(
         ("query", "charts"),
         [
-            ("two-coins?tc_start_a=0&tc_start_b=1&tc_surface=true&tc_speed=true", 3),
-            ("two-coins?tc_start_a=0&tc_start_b=0&tc_hard=true&tc_many=true", 3),
-            ("gaussian-mixture?gm_k=1&gm_size1=1&gm_floor=0&gm_surface=true", 5),
+            ("two-coins?tc_start_a=0&tc_start_b=1&tc_hill=true&tc_convergence=true", 3),
+            ("two-coins?tc_start_a=0&tc_start_b=0&tc_hard=true&tc_many_starts=true", 3),
+            ("gaussian-mixture?gm_k=1&gm_size1=1&gm_floor=0&gm_hill=true", 5),
         ],
     )
     def test_degenerate_runs_draw_without_a_warning(self, tab, query, charts):
@@ -568,7 +570,7 @@ class TestPlayer:
         last = int(tab.slider.get_attribute("max"))
         assert last >= 3
         tab.press_end()
-        tab.await_charts(AT_THE_END[path])
+        tab.await_charts(AT_THE_END.get(path, 3))
         tab.button("first").click()
         tab.expect_frame(0, last)
         sent = tab.sent
@@ -944,7 +946,7 @@ class TestWhatComesLater:
         expect(table).to_be_visible()
         expect(hint).to_be_hidden()
         # What was hidden has its size now.
-        tab.await_charts(AT_THE_END[path])
+        tab.await_charts(AT_THE_END.get(path, 3))
         inside = kept.locator(
             ":is([data-testid=stVegaLiteChart] .marks, [data-testid=stDataFrame])"
         )
@@ -1008,8 +1010,8 @@ class TestWhatComesLater:
         expect(tab.status_line).not_to_contain_text("Initial guess")
 
     def test_marks_on_the_hill_appear_at_the_end(self, tab):
-        tab.open(f"{PUBLISHED}&tc_surface=true", charts=5)
-        hill = tab.page.locator(".st-key-tc_surface canvas.marks")
+        tab.open(f"{PUBLISHED}&tc_hill=true", charts=5)
+        hill = tab.page.locator(".st-key-tc_hill canvas.marks")
 
         def pink() -> int:
             """Return how many pixels have the colour of the marks."""
@@ -1041,7 +1043,7 @@ class TestWhatComesLater:
 
 
 def prefix(path: str) -> str:
-    return {"k-means": "km", "two-coins": "tc", "gaussian-mixture": "gm"}[path]
+    return next(PREFIXES[each.name] for each in SERVED if each.url_path == path)
 
 
 class TestLinks:
@@ -1072,7 +1074,7 @@ class TestLinks:
         assert link == tab.page.get_by_label("Link to these settings").input_value()
 
         copy = new_tab()
-        copy.open(link.removeprefix(f"{tab.url}/"), charts=AT_THE_END[path])
+        copy.open(link.removeprefix(f"{tab.url}/"), charts=AT_THE_END.get(path, 3))
         expect(copy.status_line).to_have_text(tab.status)
         assert copy.download() == tab.download()
         expect(copy.page.get_by_text("Changed in this link")).to_have_count(0)
@@ -1092,9 +1094,11 @@ class TestLinks:
         assert len(situation) == 1
         prefix = next(iter(situation)).split("_")[0]
         # The sections and what is in them, and where the player stands.
-        view = {f"{prefix}_{name}" for name in (*VIEW, "across", "up")}
+        (lesson,) = (each for each in SERVED if PREFIXES[each.name] == prefix)
+        sections = sections_of(lesson)
+        view = {f"{prefix}_{name}" for name in (*VIEW, *sections, "across", "up")}
         assert set(query) - view == set(keys) - situation - view
-        assert {f"{prefix}_{name}" for name in ("by_hand", "many", "teacher")} <= set(query)
+        assert {f"{prefix}_{name}" for name in sections} <= set(query)
 
     def test_download_is_the_table_in_full_precision(self, tab):
         tab.open(PUBLISHED)

@@ -4,13 +4,13 @@ import re
 
 import numpy as np
 import pytest
-from conftest import PREFIXES
-from em_ui.run.compute import DATA, stream
+import simulated
+from conftest import PREFIXES, RUNNING
 from scipy import stats
 
-from em_core.models.kmeans import simulate
 from em_ui.pictures import charts
 from em_ui.pictures.format import MAX_ITERATIONS, SHARE_DIGITS
+from em_ui.run import DATA, stream
 
 BOUND = {
     "objective": charts.objective("Objective"),
@@ -19,7 +19,7 @@ BOUND = {
     "scatter": charts.scatter(),
     "shares": charts.shares("Heads", "Trials", "Coin"),
     "densities": charts.densities("Value", "Component"),
-    "surface with a path": charts.surface("Mean 1", "Mean 2", "Loss", path=True),
+    "hill with a path": charts.hill("Mean 1", "Mean 2", "Loss", path=True),
     "bound": charts.bound("Mean", "Objective"),
     **{
         f"{name} without truth": make(truth=False)
@@ -34,7 +34,7 @@ BOUND = {
 FREE = {
     "still": charts.densities("Value", "Component", bound=False),
     "histogram": charts.histogram("Height"),
-    "surface": charts.surface("Mean", "SD", "Loss"),
+    "hill": charts.hill("Mean", "SD", "Loss"),
     "curves": charts.curves("Objective"),
     "distance": charts.distance("Distance"),
     "start map": charts.start_map("A", "B", ("this", "that")),
@@ -142,7 +142,7 @@ class TestTemplates:
         assert drawn & {"truth", "labelled"} == {known}
 
     @pytest.mark.parametrize(
-        "name", ["objective", "parameter", "movement", "scatter", "surface with a path"]
+        "name", ["objective", "parameter", "movement", "scatter", "hill with a path"]
     )
     def test_nothing_is_drawn_before_it_is_played(self, name):
         for unit, data in layers(BOUND[name]):
@@ -184,8 +184,8 @@ class TestTemplates:
             if kind == "rect":
                 assert "tooltip" in unit["encoding"]
 
-    def test_surface_says_the_loss_as_its_legend_does(self):
-        (unit,) = (u for u, data in layers(FREE["surface"]) if data == "surface")
+    def test_hill_says_the_loss_as_its_legend_does(self):
+        (unit,) = (u for u, data in layers(FREE["hill"]) if data == "hill")
         (loss,) = (t for t in unit["transform"] if t["as"] == "loss")
         assert loss["calculate"].endswith("[datum.band]")
         assert "under 0.003" in loss["calculate"]
@@ -215,9 +215,9 @@ class TestOnPages:
         # A changed template would put the player's iteration back to the start.
         page = visit(name)
         if name == "two_coins":
-            page.open("surface")
+            page.open("hill")
         before = [chart.template for chart in page.charts]
-        page.set(**CHANGED[name])
+        page.set(**CHANGED.get(name, {"data_seed": 9, "max_iter": 4}))
         assert [chart.template for chart in page.charts] == before
 
     def test_changes_in_its_title_alone_with_hard_assignment(self, visit):
@@ -249,7 +249,7 @@ class TestOnPages:
                 numbers = frame.select_dtypes("number").drop(columns="movement", errors="ignore")
                 assert np.isfinite(numbers).all(axis=None), chart.alt
 
-    @pytest.mark.parametrize("name", ["k_means", "two_coins", "gaussian_mixture"])
+    @pytest.mark.parametrize("name", RUNNING)
     def test_everything_ends_with_the_same_iteration(self, opened, name):
         page = opened(name)
         last = len(page.player["rows"]) - 1
@@ -275,7 +275,8 @@ class TestOnPages:
         drawn = page.charts[0].data["points"]
         points = drawn[["x", "y"]].to_numpy()
         k = settings.get("k", 3)
-        data = simulate([200] * k, spread=settings.get("spread", 1.0), rng=stream(6, DATA)).data
+        rng = stream(6, DATA)
+        data = simulated.clusters([200] * k, spread=settings.get("spread", 1.0), rng=rng).data
         np.testing.assert_array_equal(points, data)
         for _, row in page.table.iterrows():
             centroids = row.filter(like="centroids").to_numpy().reshape(k, 2)
