@@ -102,6 +102,15 @@ class Chart(NamedTuple):
         data = {d.name: convert_arrow_bytes_to_pandas_df(d.data.data) for d in proto.datasets}
         return cls(json.loads(proto.spec), data, proto.alt)
 
+    @property
+    def title(self) -> str:
+        """The title in one line, as it is where there is room for it."""
+        text = self.template["title"]["text"]
+        if isinstance(text, dict):
+            (whole,) = re.findall(r' \? \[.*\] : (".*")$', text["expr"])
+            text = json.loads(whole)
+        return text
+
 
 class Part:
     """What stands on a page, or in one section of it."""
@@ -278,6 +287,12 @@ class Page(Part):
         """What the status line says at the end."""
         (data,) = self.components("iteration_status")
         return data["end"]
+
+    @property
+    def ending(self) -> str:
+        """How the status line looks at the end: "success", "info" or "error"."""
+        (data,) = self.components("iteration_status")
+        return data["kind"]
 
     @property
     def question(self) -> str | None:

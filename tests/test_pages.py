@@ -127,7 +127,8 @@ class TestEveryPage:
             assert page.charts, f"{row} = {value}: {[e.value for e in page.at.error]}"
             # Formatted infinities, not a word such as "information".
             assert not re.search(r"\b(inf|nan)\b", page.text + "".join(page.advice))
-            assert "-0.0000" not in page.text + "".join(e.value for e in page.at.success)
+            ends = [data["end"] for data in page.components("iteration_status")]
+            assert "-0.0000" not in page.text + "".join(ends)
         return before
 
     @pytest.mark.parametrize("name", PREFIXES)
@@ -249,11 +250,11 @@ def check_run(page, trace, truth_gap, *, fields, objective, sign=1):
     """Check the status line, the player and the iteration table against a trace."""
     if trace.converged:
         assert page.status.startswith("**Converged**")
-        assert page.at.success
+        assert page.ending == "success"
     else:
         assert trace.status is Status.MAX_ITER
         assert page.status.startswith("**Not converged yet:**")
-        assert page.at.info
+        assert page.ending == "info"
     assert number(r"([\d,]+) iterations?\b", page.status) == trace.n_iter
     shown = number(rf"{objective} (-?[\d,.]+)\. ", page.status)
     assert shown == pytest.approx(sign * trace.final.objective, abs=5e-5)
@@ -524,14 +525,14 @@ class TestGaussianMixture:
 
     def test_stills_of_a_short_run_end_with_its_last_iteration(self, visit):
         page = visit("gaussian_mixture", gm_max_iter="3")
-        headings = [m.value for m in page.at.markdown if m.value.startswith(("**After", "**Init"))]
-        assert headings == ["**Initial guess**", "**After 3 iterations**"]
+        titles = [c.title for c in page.charts if c.title.startswith(("After", "Init"))]
+        assert titles == ["Initial guess", "After 3 iterations"]
 
     def test_weights_are_shown_only_where_they_are_estimated(self, visit):
         page = visit("gaussian_mixture")
-        assert "**Mixing weight**" in page.text
+        assert "Mixing weight π" in [chart.title for chart in page.charts]
         page.set(weights=False)
-        assert "**Mixing weight**" not in page.text
+        assert not any("weight" in chart.title.lower() for chart in page.charts)
         assert (page.table.filter(like="weights") == 1 / 3).all(axis=None)
 
     def test_two_heights_as_one_example(self, visit):
@@ -573,13 +574,13 @@ class TestMaximumLikelihood:
         page = visit("maximum_likelihood", ml_guess_mean=str(mean), ml_guess_std=str(std))
         chart = page.charts[1]
         marks, cells = chart.data["marks"].set_index("mark"), chart.data["hill"]
-        assert tuple(marks.loc["Your guess"]) == (mean, std)
+        assert tuple(marks.loc["Your guess", ["x", "y"]]) == (mean, std)
         for axis in "xy":
             assert (
                 marks[axis].between(cells[f"{axis}_low"].min(), cells[f"{axis}_high"].max()).all()
             )
         # The maximum lies in the band of the least loss.
-        x, y = marks.loc["Maximum likelihood"]
+        x, y = marks.loc["Maximum likelihood", ["x", "y"]]
         here = cells[
             (cells["x_low"] <= x)
             & (x < cells["x_high"])
@@ -696,7 +697,7 @@ class TestAdvice:
     def test_run_without_a_finite_likelihood_is_an_error_in_words(self, visit, name, query):
         page = visit(name, **query)
         assert page.status.startswith("**Stopped.**")
-        assert page.at.error
+        assert page.ending == "error"
         # What can be drawn, is: the last step is left out unless it is the guess itself.
         assert np.isfinite(page.table["log-likelihood"].iloc[:-1]).all()
         drawn = page.charts[1].data["steps"]["iteration"].max()
@@ -714,7 +715,7 @@ class TestAdvice:
         assert not page.advice
         if name == "gaussian_mixture":
             page.set(max_iter=500, guess="Random data points", guess_seed=2)
-            assert page.at.success
+            assert page.ending == "success"
             assert not page.advice
 
 

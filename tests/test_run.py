@@ -24,6 +24,10 @@ def problem_of(name, **settings):
     return BY_NAME[name].module("problem").problem(defaults(name) | settings)
 
 
+def run_of(problem):
+    return run_em(lambda settings: problem, {})
+
+
 @dataclass(frozen=True)
 class Plain:
     """A model without labels: what a mixture has beyond the four methods of one is not here."""
@@ -57,7 +61,7 @@ class TestWithoutTruth:
 
     def test_run_has_nothing_to_compare_with(self, problems):
         posed, bare = problems
-        run, with_truth = run_em(bare), run_em(posed)
+        run, with_truth = run_of(bare), run_of(posed)
         assert run.labelled is run.from_truth is run.gap is run.references is None
         assert run.frames.truth is run.frames.labelled is None
         assert run.missed == 0
@@ -85,7 +89,7 @@ class TestWithoutTruth:
 class TestLimit:
     def test_waits_for_the_turn_of_its_own_run_only(self):
         slow, quick = (
-            run_em(problem_of(name, max_iter=2, **more))
+            run_of(problem_of(name, max_iter=2, **more))
             for name, more in (("gaussian_mixture", {"size1": 12_500}), ("two_coins", {}))
         )
         with slow.asking:  # as while its limit is computed
@@ -94,7 +98,7 @@ class TestLimit:
         assert slow.limit is slow.limit
 
     def test_is_computed_once_for_all_who_ask(self, monkeypatch):
-        run = run_em(problem_of("two_coins"))
+        run = run_of(problem_of("two_coins"))
         fits, fit = [], Problem.fit
         monkeypatch.setattr(Problem, "fit", lambda *a, **k: fits.append(1) or fit(*a, **k))
         with ThreadPoolExecutor(4) as pool:
