@@ -621,6 +621,22 @@ class TestHillOfTwoCoins:
         bands = self.bands_at(chart.data["hill"], marks)
         assert bands["top"] == bands["mirror image"] == 0 < bands["saddle"]
 
+    def test_description_says_what_is_marked_but_not_how_the_run_ends(self, visit):
+        alts = set()
+        for query in ({}, {"tc_start_a": "0.5", "tc_start_b": "0.5"}, {"tc_start_a": "0.1"}):
+            (chart,) = (
+                c
+                for c in visit("two_coins", tc_hill="true", **query).section("hill").charts
+                if "hill" in c.data
+            )
+            alts.add(chart.alt)
+        (alt,) = alts
+        assert alt == (
+            "Bands of equal log-likelihood over θ A and θ B, with the path of EM as far as it has "
+            "been played. At the end of the run it is marked where EM ends, as a top or a saddle; "
+            "if it is one of two tops, so are its mirror image and the saddle between them."
+        )
+
     @staticmethod
     def bands_at(cells, marks):
         """Return the band of the cell that each mark lies in."""
@@ -680,6 +696,7 @@ class TestHillOfGaussians:
         trace, sample, model = run_of("gaussian_mixture")
         params, i, j = trace.steps[at].params, across - 1, up - 1
         chart = page.section("hill").chart("Bands of equal log-likelihood")
+        assert chart.alt.endswith("At the end of the run it is marked where EM ends.")
         cells = chart.data["hill"]
         side = int(np.sqrt(len(cells)))
         edges = np.linspace(sample.data.min(), sample.data.max(), side + 1)
@@ -714,7 +731,10 @@ class TestHillOfGaussians:
     def test_one_component_has_no_surface(self, visit):
         page = visit("gaussian_mixture", gm_hill="true", gm_k="1", gm_size1="50")
         assert not page.section("hill").charts
-        assert "With one component there is one mean, and EM needs one step." in page.section("hill").text
+        assert (
+            "With one component there is one mean, and EM needs one step."
+            in page.section("hill").text
+        )
 
     def test_twice_the_same_component_has_the_slice_alone(self, visit):
         page = visit("gaussian_mixture", gm_hill="true", gm_across="2")
