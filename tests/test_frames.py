@@ -307,6 +307,24 @@ class TestManyNumbersOfAComponent:
         assert list(built.truth["profiles 3"]) == [5, 9]
 
 
+@dataclass(frozen=True, eq=False)
+class Chain(Params):
+    """Two parameters of which each component has two numbers."""
+
+    places: np.ndarray
+    transitions: np.ndarray = component_axes(0, 1)
+
+
+def test_a_second_parameter_in_the_plane_does_not_take_the_place_of_the_first():
+    first = Chain([[1, 2], [3, 4]], [[0.9, 0.1], [0.4, 0.6]])
+    last = Chain([[1, 2], [6, 8]], [[0.9, 0.1], [0.4, 0.6]])
+    steps = build(trace_of(first, last), last, "AB").steps
+    np.testing.assert_array_equal(steps[["x", "y"]], [*first.places, *last.places])
+    transitions = steps[["transitions 1", "transitions 2"]]
+    np.testing.assert_array_equal(transitions, [*first.transitions, *last.transitions])
+    assert list(steps["movement"][2:]) == [0, 5]
+
+
 class TestSchema:
     def test_names_the_field_the_component_and_the_axis(self):
         column = frames.schema(KMeansParams([[1.0, 2.0], [3.0, 4.0]]), "12")[2]
