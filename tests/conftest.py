@@ -7,6 +7,7 @@ import urllib.parse
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -101,6 +102,15 @@ class Chart(NamedTuple):
         proto = element.proto
         data = {d.name: convert_arrow_bytes_to_pandas_df(d.data.data) for d in proto.datasets}
         return cls(json.loads(proto.spec), data, proto.alt)
+
+    @property
+    def title(self) -> str:
+        """The title, if there is one, in one line, as it is where there is room for it."""
+        text = self.template.get("title", {"text": ""})["text"]
+        if isinstance(text, dict):
+            (whole,) = re.findall(r' \? \[.*\] : (".*")$', text["expr"])
+            text = json.loads(whole)
+        return text
 
 
 class Part:
@@ -280,6 +290,12 @@ class Page(Part):
         return data["end"]
 
     @property
+    def ending(self) -> str:
+        """How the status line looks at the end: "success", "info" or "error"."""
+        (data,) = self.components("iteration_status")
+        return data["kind"]
+
+    @property
     def question(self) -> str | None:
         """The question of the situation that is set, if any."""
         found = [i.value for i in self.at.info if i.proto.title.startswith("Before you ")]
@@ -303,6 +319,18 @@ class Page(Part):
         others = [w for w in self.at.warning if w.icon != ":material/lightbulb:"]
         assert all(w.proto.title == "Changed in this link" for w in others)
         return [line.removeprefix("- ") for w in others for line in w.value.split("\n")]
+
+
+class ScriptPage(Page):
+    """The page of a script of its own, which draws a lesson that is not in the app."""
+
+    def __init__(self, script: Path, prefix: str, sections: dict[str, Section]) -> None:
+        self.name, self.prefix = script.stem, prefix
+        self.lesson: Any = SimpleNamespace(
+            module=lambda name: SimpleNamespace(SECTIONS=sections),
+        )
+        self.at = visitor(script)
+        self.run()
 
 
 @pytest.fixture(scope="session")

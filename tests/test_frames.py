@@ -1,6 +1,6 @@
 """From a trace to tables: what the charts draw and what the iteration table says."""
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,9 +17,11 @@ from em_core import (
     GaussianParams,
     KMeans,
     KMeansParams,
+    Params,
     Status,
     Step,
     Trace,
+    component_axes,
     fit,
 )
 from em_ui.pictures import frames
@@ -197,6 +199,130 @@ class TestBuild:
         frame = frames.build(points, None, None, "12", objective="inertia")
         assert frame.field_of("centroids 2 x") == "centroids"
         assert frame.field_of("inertia") is None
+
+
+@dataclass(frozen=True, eq=False)
+class Genes(Params):
+    p: np.ndarray
+    q: np.ndarray
+
+
+@dataclass(frozen=True, eq=False)
+class Profiles(Params):
+    """A row of three for each component, and two parameters that the components share."""
+
+    profiles: np.ndarray
+    noise: np.ndarray
+    mix: np.ndarray = component_axes()
+
+
+def trace_of(*history):
+    steps = tuple(Step(i, params, -10.0 + i) for i, params in enumerate(history))
+    return Trace(steps, Status.CONVERGED)
+
+
+class TestPlainNumbers:
+    """Parameters that are numbers without axes belong to no component."""
+
+    history = (Genes(0.3, 0.2), Genes(0.6, 0.6), Genes(0.6, 0.6))
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def built(cls):
+        return build(trace_of(*cls.history), Genes(0.5, 0.4), ())
+
+    def test_are_named_by_the_field_alone(self):
+        columns = frames.schema(self.history[0], ())
+        assert columns == (("p", "p", "", "", ()), ("q", "q", "", "", ()))
+        assert [column.suffix for column in columns] == ["", ""]
+        assert [column.of(self.history[0]) for column in columns] == [0.3, 0.2]
+        # Names of components, if a lesson has them, are not theirs.
+        assert frames.schema(self.history[0], "AB") == columns
+
+    def test_steps_have_a_row_per_iteration(self, built):
+        assert list(built.steps) == ["component", "p", "q", "iteration", "movement"]
+        assert list(built.steps["component"]) == [""] * 3
+        assert list(built.steps["iteration"]) == [0, 1, 2]
+        assert list(built.steps["p"]) == [0.3, 0.6, 0.6]
+        assert list(built.steps["q"]) == [0.2, 0.6, 0.6]
+        assert np.isnan(built.steps["movement"][0])
+        assert list(built.steps["movement"][1:]) == pytest.approx([0.5, 0.0])
+
+    def test_truth_has_one_row(self, built):
+        assert built.truth.to_dict("list") == {"component": [""], "p": [0.5], "q": [0.4]}
+
+    def test_table_has_a_column_for_each(self, built):
+        assert list(built.table) == ["iteration", "p", "q", "log-likelihood", "gain"]
+        np.testing.assert_array_equal(
+            built.table[["p", "q"]], [params.vector() for params in self.history]
+        )
+
+
+class TestManyNumbersOfAComponent:
+    """A component may have a row of numbers, and share others with the rest."""
+
+    history = (
+        Profiles([[1, 2, 3], [4, 5, 6]], 0.5, [0.7, 0.2, 0.1]),
+        Profiles([[1, 2, 5], [4, 9, 9]], 0.5, [0.7, 0.2, 0.1]),
+    )
+    names = (
+        *(f"profiles {component} {i}" for component in "AB" for i in (1, 2, 3)),
+        "noise",
+        *(f"mix {i}" for i in (1, 2, 3)),
+    )
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def built(cls):
+        return build(trace_of(*cls.history), cls.history[1], "AB")
+
+    def test_each_has_a_name(self):
+        columns = frames.schema(self.history[0], "AB")
+        assert tuple(column.name for column in columns) == self.names
+        assert columns[4] == ("profiles B 2", "profiles", "B", "2", (1, 1))
+        assert columns[6] == ("noise", "noise", "", "", ())
+        assert columns[9] == ("mix 3", "mix", "", "3", (2,))
+        assert [column.of(self.history[0]) for column in columns] == [
+            *(1, 2, 3, 4, 5, 6),
+            0.5,
+            *(0.7, 0.2, 0.1),
+        ]
+
+    def test_steps_give_each_component_its_row_and_what_it_shares(self, built):
+        steps = built.steps
+        assert list(steps["component"]) == list("ABAB")
+        assert list(steps["iteration"]) == [0, 0, 1, 1]
+        profiles = np.concatenate([params.profiles for params in self.history])
+        np.testing.assert_array_equal(steps[[f"profiles {i}" for i in (1, 2, 3)]], profiles)
+        assert list(steps["noise"]) == [0.5] * 4
+        assert list(steps["mix 1"]) == [0.7] * 4
+        assert list(steps["movement"][2:]) == pytest.approx([2.0, 5.0])
+
+    def test_table_and_truth_have_all(self, built):
+        assert tuple(built.table)[1:-2] == self.names
+        np.testing.assert_array_equal(
+            built.table[list(self.names)], [params.vector() for params in self.history]
+        )
+        assert list(built.truth["component"]) == ["A", "B"]
+        assert list(built.truth["profiles 3"]) == [5, 9]
+
+
+@dataclass(frozen=True, eq=False)
+class Chain(Params):
+    """Two parameters of which each component has two numbers."""
+
+    places: np.ndarray
+    transitions: np.ndarray = component_axes(0, 1)
+
+
+def test_a_second_parameter_in_the_plane_does_not_take_the_place_of_the_first():
+    first = Chain([[1, 2], [3, 4]], [[0.9, 0.1], [0.4, 0.6]])
+    last = Chain([[1, 2], [6, 8]], [[0.9, 0.1], [0.4, 0.6]])
+    steps = build(trace_of(first, last), last, "AB").steps
+    np.testing.assert_array_equal(steps[["x", "y"]], [*first.places, *last.places])
+    transitions = steps[["transitions 1", "transitions 2"]]
+    np.testing.assert_array_equal(transitions, [*first.transitions, *last.transitions])
+    assert list(steps["movement"][2:]) == [0, 5]
 
 
 class TestSchema:

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 import simulated
-from conftest import PREFIXES, RUNNING
+from conftest import BY_NAME, PREFIXES, RUNNING, WIDGETS, Chart
 from scipy import stats
 
 from em_core import BinomialMixture, BinomialParams, GaussianMixture, HardEM, KMeans, Status, fit
 from em_core.models import binomial_mixture, gaussian, gaussian_mixture, kmeans
 from em_ui.controls import Section
 from em_ui.pictures.charts import MAX_ITERATIONS
-from em_ui.run import DATA, GUESS, stream
+from em_ui.run import DATA, GUESS, fitted, stream
 from pages import LESSONS
 
 TITLES = {
@@ -127,7 +127,8 @@ class TestEveryPage:
             assert page.charts, f"{row} = {value}: {[e.value for e in page.at.error]}"
             # Formatted infinities, not a word such as "information".
             assert not re.search(r"\b(inf|nan)\b", page.text + "".join(page.advice))
-            assert "-0.0000" not in page.text + "".join(e.value for e in page.at.success)
+            ends = [data["end"] for data in page.components("iteration_status")]
+            assert "-0.0000" not in page.text + "".join(ends)
         return before
 
     @pytest.mark.parametrize("name", PREFIXES)
@@ -249,11 +250,11 @@ def check_run(page, trace, truth_gap, *, fields, objective, sign=1):
     """Check the status line, the player and the iteration table against a trace."""
     if trace.converged:
         assert page.status.startswith("**Converged**")
-        assert page.at.success
+        assert page.ending == "success"
     else:
         assert trace.status is Status.MAX_ITER
         assert page.status.startswith("**Not converged yet:**")
-        assert page.at.info
+        assert page.ending == "info"
     assert number(r"([\d,]+) iterations?\b", page.status) == trace.n_iter
     shown = number(rf"{objective} (-?[\d,.]+)\. ", page.status)
     assert shown == pytest.approx(sign * trace.final.objective, abs=5e-5)
@@ -524,14 +525,14 @@ class TestGaussianMixture:
 
     def test_stills_of_a_short_run_end_with_its_last_iteration(self, visit):
         page = visit("gaussian_mixture", gm_max_iter="3")
-        headings = [m.value for m in page.at.markdown if m.value.startswith(("**After", "**Init"))]
-        assert headings == ["**Initial guess**", "**After 3 iterations**"]
+        titles = [c.title for c in page.charts if c.title.startswith(("After", "Init"))]
+        assert titles == ["Initial guess", "After 3 iterations"]
 
     def test_weights_are_shown_only_where_they_are_estimated(self, visit):
         page = visit("gaussian_mixture")
-        assert "**Mixing weight**" in page.text
+        assert "Mixing weight π" in [chart.title for chart in page.charts]
         page.set(weights=False)
-        assert "**Mixing weight**" not in page.text
+        assert not any("weight" in chart.title.lower() for chart in page.charts)
         assert (page.table.filter(like="weights") == 1 / 3).all(axis=None)
 
     def test_two_heights_as_one_example(self, visit):
@@ -573,13 +574,13 @@ class TestMaximumLikelihood:
         page = visit("maximum_likelihood", ml_guess_mean=str(mean), ml_guess_std=str(std))
         chart = page.charts[1]
         marks, cells = chart.data["marks"].set_index("mark"), chart.data["hill"]
-        assert tuple(marks.loc["Your guess"]) == (mean, std)
+        assert tuple(marks.loc["Your guess", ["x", "y"]]) == (mean, std)
         for axis in "xy":
             assert (
                 marks[axis].between(cells[f"{axis}_low"].min(), cells[f"{axis}_high"].max()).all()
             )
         # The maximum lies in the band of the least loss.
-        x, y = marks.loc["Maximum likelihood"]
+        x, y = marks.loc["Maximum likelihood", ["x", "y"]]
         here = cells[
             (cells["x_low"] <= x)
             & (x < cells["x_high"])
@@ -696,7 +697,7 @@ class TestAdvice:
     def test_run_without_a_finite_likelihood_is_an_error_in_words(self, visit, name, query):
         page = visit(name, **query)
         assert page.status.startswith("**Stopped.**")
-        assert page.at.error
+        assert page.ending == "error"
         # What can be drawn, is: the last step is left out unless it is the guess itself.
         assert np.isfinite(page.table["log-likelihood"].iloc[:-1]).all()
         drawn = page.charts[1].data["steps"]["iteration"].max()
@@ -714,8 +715,127 @@ class TestAdvice:
         assert not page.advice
         if name == "gaussian_mixture":
             page.set(max_iter=500, guess="Random data points", guess_seed=2)
-            assert page.at.success
+            assert page.ending == "success"
             assert not page.advice
+
+
+# What the visitor has set or may press, and what says nothing before the player is at the end.
+SILENT = {*WIDGETS, "button", "page_link", "html", "selectbox"}
+
+
+def told(block):
+    """Yield what stands in a block before the end has been played: the elements.
+
+    The browser hides what is kept for then. A situation's answer is one click away.
+    """
+    for child in block.children.values():
+        if "_afterwards_" in getattr(child.proto, "id", ""):
+            continue
+        if child.type == "expander" and child.label.startswith("After you have "):
+            continue
+        if hasattr(child, "children"):
+            yield from told(child)
+        elif child.type not in SILENT:
+            yield child
+
+
+def words_of(element):
+    """Return the words of an element, and of a chart or a table its title and description."""
+    proto = element.proto
+    if element.type == "vega_lite_chart":
+        return f"{Chart.of(element).title} {proto.alt}"
+    if element.type == "dataframe":
+        return proto.alt
+    if element.type == "bidi_component":
+        # The player and the status line know the whole run, and say of it what has been played.
+        return "" if proto.component_name.startswith("iteration_") else proto.json
+    if element.type == "download_button":
+        return element.label
+    return f"{element.value} {getattr(proto, 'title', '')}"
+
+
+class TestNothingIsToldBeforeTheEnd:
+    @staticmethod
+    def run(name, **values):
+        lesson = BY_NAME[name].module("problem")
+        defaults = {control: spec.default for control, spec in lesson.SPECS.items()}
+        return fitted(lesson.problem, defaults | values)
+
+    @staticmethod
+    def numbers(run, iteration):
+        """Return the numbers of an iteration as the player shows them, K-Means' centroids too."""
+        step, quantities = run.steps[iteration], run.problem.quantities
+        return {
+            f"{column.of(step.params):{quantities[column.field].format}}"
+            for column in run.frames.columns
+            if column.field in quantities
+        } | {run.problem.objective.text(step.objective)}
+
+    def of_the_end(self, run):
+        """Return the numbers that the run leads to, and not those that the page begins with."""
+        formats = {quantity.format for quantity in run.problem.quantities.values()}
+        given = [value for value in run.settings.values() if not isinstance(value, str)]
+        begun = {f"{value:{text}}" for value in given for text in formats}
+        # The page shows one update from the guess, where the player stands.
+        return self.numbers(run, -1) - self.numbers(run, 0) - self.numbers(run, 1) - begun
+
+    def check(self, run, elements):
+        for number in self.of_the_end(run):
+            pattern = rf"(?<![\d.,]){re.escape(number)}(?!\d|[.,]\d)"
+            for element in elements:
+                assert not re.search(pattern, words_of(element)), element
+
+    @pytest.mark.parametrize("name", RUNNING)
+    def test_numbers_of_the_end(self, plain, name):
+        page, run = plain(name), self.run(name)
+        elements = list(told(page.at._tree))
+        assert self.of_the_end(run)
+        self.check(run, elements)
+        # Nor do tables show them, with whatever digits.
+        last = run.steps[-1]
+        for element in elements:
+            if element.type == "dataframe":
+                shown = element.value.select_dtypes("number").to_numpy()
+                assert not np.isin(shown, [*last.params.vector(), last.objective]).any()
+
+    @pytest.mark.parametrize("name", RUNNING)
+    def test_descriptions_of_charts(self, opened, name):
+        self.check(self.run(name), opened(name).at.get("vega_lite_chart"))
+
+    @pytest.mark.parametrize("name", RUNNING)
+    def test_numbers_and_answers_of_situations(self, visit, declared, name):
+        page = visit(name)
+        for title, situation in declared[name].situations.items():
+            page.set(situation=title)
+            elements = list(told(page.at._tree))
+            self.check(self.run(name, **situation.values), elements)
+            words = "\n".join(map(words_of, elements))
+            assert situation.question in words
+            for sentence in re.split(r"(?<=[.:?]) ", situation.answer):
+                assert sentence not in words
+            # What went wrong stands with the answer.
+            assert not any(element.type == "warning" for element in elements)
+
+    @pytest.mark.parametrize(
+        ("name", "query"),
+        [
+            ("two_coins", {"tc_start_a": "0.5", "tc_start_b": "0.5", "tc_data_seed": "9"}),
+            ("k_means", {"km_start": "5", "km_max_iter": "99"}),
+            ("gaussian_mixture", {"gm_max_iter": "1"}),
+        ],
+    )
+    def test_advice_without_a_situation(self, visit, name, query):
+        page = visit(name, **query)
+        assert page.advice
+        assert page.question is None
+        assert not any(element.type == "warning" for element in told(page.at._tree))
+
+    @pytest.mark.parametrize("name", RUNNING)
+    def test_results_are_there_afterwards(self, plain, name):
+        page = plain(name)
+        shown = [element for element in told(page.at._tree) if element.type == "dataframe"]
+        assert len(page.at.dataframe) - len(shown) >= 2  # the table, and whose fault the rest is
+        assert not any("every iteration" in table.proto.alt for table in shown)
 
 
 class TestDownload:

@@ -5,11 +5,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from typing import Any
 
+import gene_counting
 import numpy as np
 import pytest
-from conftest import BY_NAME, RUNNING, finishes
+from conftest import BY_NAME, RUNNING, ScriptPage, finishes
+from gene_counting import GeneCounting, GeneParams
+from streamlit.testing.v1 import AppTest
 
-from em_core import Sample
+from em_core import Sample, fit
 from em_ui.run import GUESS, Problem, budget, fitted, stream
 from em_ui.run.many_starts import run_starts
 from em_ui.run.run import run_em
@@ -22,6 +25,10 @@ def defaults(name):
 
 def problem_of(name, **settings):
     return BY_NAME[name].module("problem").problem(defaults(name) | settings)
+
+
+def run_of(problem):
+    return run_em(lambda settings: problem, {})
 
 
 @dataclass(frozen=True)
@@ -57,7 +64,7 @@ class TestWithoutTruth:
 
     def test_run_has_nothing_to_compare_with(self, problems):
         posed, bare = problems
-        run, with_truth = run_em(bare), run_em(posed)
+        run, with_truth = run_of(bare), run_of(posed)
         assert run.labelled is run.from_truth is run.gap is run.references is None
         assert run.frames.truth is run.frames.labelled is None
         assert run.missed == 0
@@ -82,10 +89,143 @@ class TestWithoutTruth:
             assert shown.tolist() == start.vector().tolist()
 
 
+def ask_for_genes():
+    """Ask a student for genes that are hidden."""
+    from types import SimpleNamespace
+
+    import gene_counting
+
+    from em_ui.run import fitted
+    from em_ui.sections.teacher import quiz
+
+    settings = {name: spec.default for name, spec in gene_counting.SPECS.items()}
+    run = fitted(gene_counting.problem_with_truth, settings)
+    quiz(SimpleNamespace(sealed={"p": 0.2}, key=str), run)
+
+
+class TestPlainNumbers:
+    """A model that is no mixture, whose parameters are plain numbers: there are no components."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def show(cls, tmp_path_factory):
+        """Return a function that gives the page of a problem, with all sections open."""
+
+        def open_all(problem):
+            script = tmp_path_factory.mktemp("genes") / "page.py"
+            script.write_text(
+                f"import gene_counting\n\ngene_counting.draw(gene_counting.{problem})"
+            )
+            page = ScriptPage(script, gene_counting.WORDS.prefix, gene_counting.SECTIONS)
+            assert set(page.sections()) == set(gene_counting.SECTIONS)
+            page.open(*gene_counting.SECTIONS)
+            return page
+
+        return open_all
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def page(cls, show):
+        return show("problem")
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def trace(cls):
+        data = np.repeat(np.arange(4), gene_counting.PERSONS)
+        return fit(GeneCounting(), data, GeneParams(0.3, 0.2, 0.5), tol=1e-8)
+
+    def test_numbers(self, page, trace):
+        # By hand: 2 (42.9231) + 143.0769 + 13 genes of 1042 are A, and so on.
+        published = [[0.2321719, 0.0550224, 0.7128057], [0.2159781, 0.0502996, 0.7337223]]
+        genes = page.table[list("pqr")].to_numpy()
+        np.testing.assert_allclose(genes[1:3], published, atol=5e-8)
+        np.testing.assert_allclose(genes[-1], [0.21359094, 0.05014533, 0.73626373], atol=1e-5)
+        np.testing.assert_array_equal(genes, [step.params.vector() for step in trace.steps])
+        assert list(page.table) == ["iteration", *"pqr", "log-likelihood", "gain"]
+        assert page.player["columns"] == [*"pqr", "Log-likelihood"]
+        texts = [f"{x:.4f}" for x in trace.final.params.vector()]
+        assert page.player["rows"][-1] == [*texts, f"{trace.final.objective:,.4f}"]
+        end = f"after {trace.n_iter} iterations. Log-likelihood {trace.final.objective:,.4f}."
+        assert page.status == f"**Converged** {end}"
+
+    def test_charts_are_of_its_numbers(self, page, trace):
+        charts = {chart.title: chart for chart in page.charts[:5]}
+        assert list(charts) == [
+            "Persons by blood group",
+            "Log-likelihood",
+            "Share of the first gene p",
+            "Share of the second gene q",
+            "Share of the third gene r",
+        ]
+        for title in list(charts)[2:]:
+            chart, symbol = charts[title], title[-1]
+            assert chart.alt == f"{title[:-2]} at each iteration played so far"
+            assert list(chart.data) == ["steps"]
+            steps = chart.data["steps"]
+            assert list(steps["iteration"]) == list(range(trace.n_iter + 1))
+            assert list(steps[symbol]) == [getattr(s.params, symbol) for s in trace.steps]
+            assert set(steps["component"]) == {""}
+
+    def test_nothing_is_compared_with_a_truth_or_labels(self, page):
+        assert not {"truth", "labelled"} & {data for chart in page.charts for data in chart.data}
+        for table in page.at.dataframe:
+            assert not {"truth", "labels known", "with the wrong component"} & set(table.value)
+        words = "\n".join([page.text, *page.captions, *(chart.alt for chart in page.charts)])
+        assert "Dashed" not in words
+        assert "Dotted" not in words
+        assert "labels" not in words
+        assert "Nobody knows the truth behind these data." in page.section("teacher").text
+
+    def test_sections_speak_of_its_numbers(self, page, trace):
+        after = trace.steps[1].params.vector()
+        assert page.section("by_hand").formulas == [
+            rf"\text{{{symbol}}} &= {value:.4f}" for symbol, value in zip("pqr", after, strict=True)
+        ]
+        starts = page.section("many_starts").frame("where it began and ended")
+        ends = starts[[f"end {symbol}" for symbol in "pqr"]]
+        np.testing.assert_allclose(ends, [trace.final.params.vector()] * 20, atol=1e-5)
+        assert set(starts["solution"]) == {1}
+        text = page.section("convergence").text
+        assert "the missing data take away, here about 12.0%" in text  # .11972
+        students = page.section("teacher").frame("each of 5 students")
+        assert list(students)[:4] == ["student", *"pqr"]
+
+    def test_an_iteration_looks_at_every_row(self):
+        problem = gene_counting.problem(
+            {name: spec.default for name, spec in gene_counting.SPECS.items()}
+        )
+        assert problem.start.n_components == 0
+        assert problem.work == sum(gene_counting.PERSONS)
+
+    def test_a_truth_is_compared_with_all_the_same(self, show, trace):
+        page = show("problem_with_truth")
+        gap = abs(trace.final.params.p - gene_counting.TRUTH[0])
+        assert page.status.endswith(
+            f"Largest distance of a share of the first gene from the truth: {gap:.4g}."
+        )
+        for chart, symbol, truth in zip(page.charts[2:5], "pqr", gene_counting.TRUTH, strict=True):
+            assert chart.data["truth"].to_dict("list") == {"component": [""], symbol: [truth]}
+            assert "labelled" not in chart.data
+            assert chart.alt.endswith(", beside the truth")
+
+    def test_hidden_numbers_can_be_guessed(self):
+        at = AppTest.from_function(ask_for_genes, default_timeout=60).run()
+        assert not at.exception, at.exception[0].message
+        assert not any("any order" in text.value for text in at.markdown)
+        (guess,) = at.number_input
+        assert guess.label == "Share of the first gene"
+        guess.set_value(0.2)
+        at.get("button")[0].click()
+        at.run()
+        assert not at.exception, at.exception[0].message
+        (said,) = (success.value for success in at.success)
+        assert said.startswith("**100 of 100.** On average you missed by 0.")
+
+
 class TestLimit:
     def test_waits_for_the_turn_of_its_own_run_only(self):
         slow, quick = (
-            run_em(problem_of(name, max_iter=2, **more))
+            run_of(problem_of(name, max_iter=2, **more))
             for name, more in (("gaussian_mixture", {"size1": 12_500}), ("two_coins", {}))
         )
         with slow.asking:  # as while its limit is computed
@@ -94,7 +234,7 @@ class TestLimit:
         assert slow.limit is slow.limit
 
     def test_is_computed_once_for_all_who_ask(self, monkeypatch):
-        run = run_em(problem_of("two_coins"))
+        run = run_of(problem_of("two_coins"))
         fits, fit = [], Problem.fit
         monkeypatch.setattr(Problem, "fit", lambda *a, **k: fits.append(1) or fit(*a, **k))
         with ThreadPoolExecutor(4) as pool:

@@ -600,7 +600,7 @@ class TestHillOfTwoCoins:
         (chart,) = (c for c in page.section("hill").charts if "hill" in c.data)
         check_bands(chart.data["hill"], objective, top, 500, x_edges=edges, y_edges=edges)
         when = f"iteration {at}" if at else "the initial guess"
-        assert f"the rest as at {when}**" in page.section("hill").text
+        assert chart.title.endswith(f", the rest as at {when}")
 
     def test_path_and_marks(self, visit):
         page = visit("two_coins", tc_hill="true")
@@ -611,6 +611,8 @@ class TestHillOfTwoCoins:
         history = np.array([step.params.heads_prob for step in trace.steps])
         np.testing.assert_array_equal(path[["x", "y"]], history)
         marks = chart.data["marks"].set_index("mark")
+        # Where the run ends is shown when it has been played.
+        assert set(marks.pop("since")) == {trace.n_iter}
         a, b = trace.final.params.heads_prob
         assert tuple(marks.loc["top"]) == (a, b)
         assert tuple(marks.loc["mirror image"]) == (b, a)
@@ -618,6 +620,22 @@ class TestHillOfTwoCoins:
         assert tuple(marks.loc["saddle"]) == pytest.approx((middle, middle))
         bands = self.bands_at(chart.data["hill"], marks)
         assert bands["top"] == bands["mirror image"] == 0 < bands["saddle"]
+
+    def test_description_says_what_is_marked_but_not_how_the_run_ends(self, visit):
+        alts = set()
+        for query in ({}, {"tc_start_a": "0.5", "tc_start_b": "0.5"}, {"tc_start_a": "0.1"}):
+            (chart,) = (
+                c
+                for c in visit("two_coins", tc_hill="true", **query).section("hill").charts
+                if "hill" in c.data
+            )
+            alts.add(chart.alt)
+        (alt,) = alts
+        assert alt == (
+            "Bands of equal log-likelihood over θ A and θ B, with the path of EM as far as it has "
+            "been played. At the end of the run it is marked where EM ends, as a top or a saddle; "
+            "if it is one of two tops, so are its mirror image and the saddle between them."
+        )
 
     @staticmethod
     def bands_at(cells, marks):
@@ -678,6 +696,7 @@ class TestHillOfGaussians:
         trace, sample, model = run_of("gaussian_mixture")
         params, i, j = trace.steps[at].params, across - 1, up - 1
         chart = page.section("hill").chart("Bands of equal log-likelihood")
+        assert chart.alt.endswith("At the end of the run it is marked where EM ends.")
         cells = chart.data["hill"]
         side = int(np.sqrt(len(cells)))
         edges = np.linspace(sample.data.min(), sample.data.max(), side + 1)
@@ -697,7 +716,7 @@ class TestHillOfGaussians:
         path = chart.data["path"][["x", "y"]].to_numpy()
         np.testing.assert_array_equal(path, [step.params.means[[i, j]] for step in trace.steps])
         (mark,) = chart.data["marks"].itertuples(index=False)
-        assert mark == ("EM ends", *trace.final.params.means[[i, j]])
+        assert mark == ("EM ends", *trace.final.params.means[[i, j]], trace.n_iter)
         check_slice(
             page.section("hill").chart("lower bound that touches"),
             model,
@@ -712,7 +731,10 @@ class TestHillOfGaussians:
     def test_one_component_has_no_surface(self, visit):
         page = visit("gaussian_mixture", gm_hill="true", gm_k="1", gm_size1="50")
         assert not page.section("hill").charts
-        assert "With one component there is one parameter to find" in page.section("hill").text
+        assert (
+            "With one component there is one mean, and EM needs one step."
+            in page.section("hill").text
+        )
 
     def test_twice_the_same_component_has_the_slice_alone(self, visit):
         page = visit("gaussian_mixture", gm_hill="true", gm_across="2")
@@ -1008,7 +1030,7 @@ class TestConvergence:
         gain = table["gain"].iloc[-1]
         assert f"**The last gain** was {gain:.3g}, or {gain / n:.3g} per" in text
         iterations = table["iteration"].iloc[-1]
-        message = "Converged after" if page.at.success else "Stopped at the limit of"
+        message = "Converged after" if page.ending == "success" else "Stopped at the limit of"
         assert f"{message} {iterations} iteration" in text
 
     def test_limit_that_is_not_reached_is_called_so(self, visit):
@@ -1113,13 +1135,13 @@ class TestReferences:
         _, sample, model = run_of(name)
         known = fit_labelled(model, sample.data, sample.labels, sample.truth)
         drawn = set()
-        for chart in page.charts[1:-1]:
+        for chart in page.charts[1:]:
             if not {"truth", "labelled"} <= set(chart.data) or "bars" in chart.data:
                 continue
             for data, params in (("truth", sample.truth), ("labelled", known)):
                 (field,) = set(chart.data[data]) - {"component"}
                 np.testing.assert_allclose(chart.data[data][field], params.arrays()[field])
-            assert set(chart.data["steps"]) == {"iteration", "component", field, "last"}
+            assert set(chart.data["steps"]) == {"iteration", "component", field}
             drawn.add(field)
         fields = {"two_coins": {"heads_prob"}, "gaussian_mixture": {"means", "stds", "weights"}}
         assert drawn == fields[name]

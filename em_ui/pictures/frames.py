@@ -191,7 +191,8 @@ def _steps(trace: Trace[Any], names: Sequence[str]) -> pa.Table:
 def by_component(params: Params, names: Sequence[str]) -> pa.Table:
     """Return parameters with one row per component, or one row if there are no components.
 
-    A parameter in the plane gives x and y, one with more entries a column for each.
+    The first parameter in the plane gives x and y, any other with several entries a column for
+    each.
     """
     return arrow({"component": _who(params, names), **_columns(params)})
 
@@ -210,7 +211,7 @@ def _columns(params: Params) -> dict[str, np.ndarray]:
             entries = np.tile(array.ravel(), (max(k, 1), 1))
         if array.ndim < 2 and entries.shape[1] == 1:
             columns[field] = entries[:, 0]
-        elif array.ndim == 2 and entries.shape[1] == len(_AXES):
+        elif array.ndim == 2 and entries.shape[1] == len(_AXES) and "x" not in columns:
             columns.update(zip(_AXES, entries.T, strict=True))
         else:
             columns |= {f"{field} {i + 1}": column for i, column in enumerate(entries.T)}

@@ -57,8 +57,8 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
     spent = 0
     for number in range(1, n + 1):
         trace = problem.fit(problem.guess(stream(problem.guess_seed, GUESS, number)))
-        if truth is not None:
-            final = frames.drawable(trace).final.params
+        final = frames.drawable(trace).final.params
+        if truth is not None and final.n_components:
             trace = trace.relabel(match_components(getattr(final, by), getattr(truth, by)))
         traces.append(trace)
         spent += problem.cost * (trace.n_iter + 1)

@@ -152,7 +152,7 @@ class Run:
         if self.problem.sample.truth is None:
             return None
         ours, theirs = (
-            getattr(params, self.problem.words.by).reshape(params.n_components, -1)
+            getattr(params, self.problem.words.by).reshape(max(params.n_components, 1), -1)
             for params in (self.params, self.problem.sample.truth)
         )
         distances = np.linalg.norm(ours[:, None] - theirs[None], axis=2)
@@ -186,8 +186,8 @@ def run_em(make: Callable[[Settings], Problem], settings: Settings) -> Run:
         from_truth = problem.fit(truth, max_iter=enough)
     if truth is not None and problem.is_mixture and sample.labels is not None:
         labelled = fit_labelled(problem.labelled_model, sample.data, sample.labels, truth)
-    if sample.truth is not None and problem.is_mixture:
-        final = frames.drawable(trace).final.params
+    final = frames.drawable(trace).final.params
+    if sample.truth is not None and final.n_components:
         order = match_components(getattr(final, by), getattr(sample.truth, by))
         trace = trace.relabel(order)
     tables = frames.build(

@@ -137,6 +137,7 @@ def _convergence(c: Controls, run: Run, single: Mapping[str, Quantity]) -> list[
     """Return the charts of the objective, of each parameter, and of moves in the plane."""
     drawings, objective = [], run.problem.objective
     component, tables = run.problem.words.component, references(c, run)
+    each = f" of each {component}" if run.params.n_components else ""
     if np.isfinite(run.steps[-1].objective):
         template, data = charts.objective(objective.title), {"steps": run.frames.objective}
         alt = f"{objective.title} at each iteration played so far"
@@ -149,7 +150,7 @@ def _convergence(c: Controls, run: Run, single: Mapping[str, Quantity]) -> list[
         data = {"steps": run.frames.steps.select(["iteration", "component", field])} | {
             name: table.select(["component", field]) for name, table in tables.items()
         }
-        alt = f"{title} of each {component} at each iteration played so far{compared}"
+        alt = f"{title}{each} at each iteration played so far{compared}"
         drawings.append(Drawing(f"{title} {symbol}", template, data, alt))
     if len(single) < len(run.problem.quantities):
         template, data = charts.movement("Distance moved"), {"steps": run.frames.steps}

@@ -36,6 +36,7 @@ def draw(
     domain: tuple[float, float] | None = None,
     pair: tuple[int, int] = (0, 1),
     spots: Spots | None = None,
+    marked: str = "it is marked where EM ends",
 ) -> None:
     """Draw the hill over one parameter of two components, and a slice of it with the bound.
 
@@ -48,7 +49,9 @@ def draw(
     pair : (int, int)
         The components. If they are the same, there is only a slice.
     spots : mapping, optional
-        Points to name, beside where EM ends; each a pair of values.
+        Points to name, instead of where EM ends; each a pair of values.
+    marked : str
+        The same for who cannot see the hill. It does not say how this run ends.
     """
     problem, names = run.problem, run.names
     by, data = problem.words.by, problem.sample.data
@@ -80,7 +83,7 @@ def draw(
                     "marks": marks(spots or {"EM ends": ends}, since=run.frames.last),
                 },
                 f"Bands of equal {title.lower()} over {symbols[0]} and {symbols[1]}, with the path "
-                "of EM as far as it has been played",
+                f"of EM as far as it has been played. At the end of the run {marked}.",
             )
         )
     if run.trace.status is not Status.NON_FINITE or len(run.steps) > 1:

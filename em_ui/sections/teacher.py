@@ -137,18 +137,18 @@ def quiz(c: Controls, run: Run) -> None:
         return
     st.header("Guess the parameters")
     st.markdown(
-        "The truth behind these data is hidden. Use what you see, and what EM finds, to guess it. "
-        "The components may be named in any order."
+        "The truth behind these data is hidden. Use what you see, and what EM finds, to guess it."
+        + " The components may be named in any order." * (truth.n_components > 1)
     )
     words = run.problem.words
     scale = words.miss or 0.1 * float(run.problem.sample.data.std())
     field, title = words.by, words.quantities[words.by].title
     asked = [column for column in frames.schema(truth, words.names) if column.field == field]
     with st.form(c.key("quiz_form")):
-        places = st.columns(truth.n_components)
+        places = st.columns(max(truth.n_components, 1))
         guesses = [
-            places[column.place[0]].number_input(
-                f"{title} {column.suffix}", value=0.0, key=c.key(f"guess_{column.name}")
+            places[column.place[0] if column.component else 0].number_input(
+                f"{title} {column.suffix}".rstrip(), value=0.0, key=c.key(f"guess_{column.name}")
             )
             for column in asked
         ]
@@ -156,7 +156,9 @@ def quiz(c: Controls, run: Run) -> None:
     if sent:
         right = getattr(truth, field)
         mine = np.reshape(guesses, right.shape)
-        miss = float(np.abs(mine[match_components(mine, right)] - right).mean())
+        if truth.n_components:
+            mine = mine[match_components(mine, right)]
+        miss = float(np.abs(mine - right).mean())
         st.success(
             f"**{100 * 0.5 ** (miss / scale):.0f} of 100.** On average you missed by {miss:.3g}. "
             f"EM’s own answer misses by {run.gap:.3g} at most.",

@@ -18,6 +18,10 @@ LISTED_TRIALS = 1_000
 SAME = 1e-6  # heads probabilities closer than this are one
 APART = 0.01  # a small distance between two coins
 SADDLE_STEPS = 500  # in which coins that are so far apart show where they tend to
+MARKED = (  # on the hill, whatever the run
+    "it is marked where EM ends, as a top or a saddle; if it is one of two tops, so are its mirror "
+    "image and the saddle between them"
+)
 MAP_STARTS = 101  # along each side of the map
 MAP_ENDS = ("A above B", "A below B", "both equal", "impossible")
 
@@ -189,7 +193,7 @@ def draw_hill(c: Controls, run: Run) -> None:
         spots = {"start": (a, b)}
     elif where_equal(run):
         spots = {where_equal(run): (a, b)}
-    hill.draw(c, run, domain=(0.0, 1.0), spots=spots)
+    hill.draw(c, run, domain=(0.0, 1.0), spots=spots, marked=MARKED)
 
 
 @cached
