@@ -69,7 +69,7 @@ st.header("See it at work")
 for first in range(0, len(LESSONS), A_ROW):
     row = enumerate(LESSONS[first : first + A_ROW], first + 1)
     for column, (number, lesson) in zip(st.columns(A_ROW), row, strict=False):
-        box = column.container(border=True, height="stretch", key=f"home_card_{number}")
+        box = column.container(border=True, height="stretch", key=f"home_card_{lesson.name}")
         box.subheader(f"{number}. {lesson.title}")
         box.markdown(lesson.card)
         box.page_link(lesson.page, label="Open", icon=":material/arrow_forward:")

@@ -234,7 +234,7 @@ class Tab:
     def press_end(self) -> None:
         """Go to the end, and wait until what is kept for it is seen."""
         self.button("last").click()
-        expect(self.page.locator("[class*=_afterwards_end]")).to_be_visible()
+        expect(self.page.locator("[class*=_afterwards_results]")).to_be_visible()
 
     def expect_on_screen(self, *boxes: Locator) -> None:
         """Wait until these are fully seen, below the header."""
@@ -394,8 +394,10 @@ class TestPages:
     def test_start_page_leads_to_the_examples_and_back(self, tab):
         tab.open("")
         # Twice, since the second run of a session finds the pages in another way.
-        for card, name in [*enumerate([*PAGES][1:]), (2, "two-coins")]:
-            tab.page.locator(f".st-key-home_card_{card}").get_by_role("link", name="Open").click()
+        for lesson in [*SERVED, SERVED[2]]:
+            name = lesson.url_path
+            card = tab.page.locator(f".st-key-home_card_{lesson.name}")
+            card.get_by_role("link", name="Open").click()
             tab.await_page(name)
             assert tab.page.url.endswith(f"/{name}")
             tab.go_to("Home", "")
