@@ -19,6 +19,8 @@ export default function ({ data, parentElement }) {
   status.textContent = "";
   field.value = link();
   button.onclick = async () => {
+    // The player waits a moment before it writes its position to the address.
+    document.dispatchEvent(new Event("player-name-your-place"));
     field.value = link();
     field.hidden = false;
     try {

@@ -238,7 +238,16 @@ export default function ({ data, parentElement, setTriggerValue }) {
   });
   state.observer.observe(document.body, { childList: true, subtree: true });
 
+  // Whoever copies a link wants it as it is now.
+  document.removeEventListener("player-name-your-place", state.hurry);
+  state.hurry = () => {
+    clearTimeout(state.settling);
+    if (state.settling) settle();
+  };
+  document.addEventListener("player-name-your-place", state.hurry);
+
   return () => {
+    document.removeEventListener("player-name-your-place", state.hurry);
     clearInterval(state.timer);
     clearTimeout(state.settling);
     state.observer?.disconnect();
