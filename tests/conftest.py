@@ -155,7 +155,14 @@ class Part:
 class Page(Part):
     """A page of the app, and what stands on it. Every run of it must end without an exception."""
 
-    def __init__(self, name: str, query: dict[str, str | list[str]]) -> None:
+    # Whether the visitor presses End, at once and after each new situation and reset: only then is
+    # there anything on the page that tells the end.
+    at_the_end = True
+
+    def __init__(
+        self, name: str, query: dict[str, str | list[str]], *, at_the_end: bool = True
+    ) -> None:
+        self.at_the_end = at_the_end
         # A visitor with a link comes to the page straight away.
         self.at = visitor(ROOT / "app.py")
         self.switch(name, **query)
@@ -173,8 +180,19 @@ class Page(Part):
         self.run()
 
     def run(self) -> None:
+        self.press_end()
         self.at.run()
         assert not self.at.exception, self.at.exception[0].message
+        if self.press_end():
+            self.at.run()
+
+    def press_end(self) -> bool:
+        """Let the server know that the player was at the end; return whether it was news."""
+        key = f"{self.prefix} was played to the end"
+        if not self.at_the_end or key in self.at.session_state:
+            return False
+        self.at.session_state[key] = True
+        return True
 
     def widgets(self) -> list[Any]:
         return [widget for kind in WIDGETS for widget in self.at.get(kind)]
@@ -249,6 +267,8 @@ class Page(Part):
         states = self.at._tree.get_widget_states()
         states.widgets.append(state)
         self.at._run(states)
+        if self.press_end():
+            self.at.run()
         assert not self.at.exception, self.at.exception[0].message
 
     def components(self, name: str) -> list[dict[str, Any]]:
@@ -339,6 +359,16 @@ def visit():
 
     def open_page(name: str, **query: str | list[str]) -> Page:
         return Page(name, query)
+
+    return open_page
+
+
+@pytest.fixture(scope="session")
+def arrive():
+    """Return a function that opens a page as ``visit`` does, whose player stays where it is."""
+
+    def open_page(name: str, **query: str | list[str]) -> Page:
+        return Page(name, query, at_the_end=False)
 
     return open_page
 

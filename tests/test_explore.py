@@ -12,7 +12,7 @@ def page(known: tuple[str, ...]) -> None:
 
     from em_ui.run import fitted
     from em_ui.sections import controls_of, outcomes
-    from em_ui.sections.explore import afterwards, explore
+    from em_ui.sections.explore import explore
     from pages.two_coins.problem import SPECS, WORDS, problem
 
     c = controls_of(WORDS, SPECS, {}, {}, truth=("true_a",))
@@ -21,12 +21,6 @@ def page(known: tuple[str, ...]) -> None:
     run = replace(run, frames=replace(run.frames, **unknown))
     picture = outcomes(c, run, 11, title="Trials", outcome="Heads")
     explore(c, run, picture, caption="Bars: trials.", on_pick=lambda: None)
-    with afterwards(c, "one"):
-        import streamlit as st
-
-        st.write("The end")
-    with afterwards(c, "two", instead="Play first."):
-        st.write("The end, too")
 
 
 def draw(*known: str) -> AppTest:
@@ -80,9 +74,3 @@ def test_player_is_told_the_names_of_the_inputs():
         "assignment": "assign",
         "bindings": "vega-bindings",
     }
-
-
-def test_what_is_kept_for_the_end_is_there_with_a_line_instead():
-    at = draw()
-    assert [text.value for text in at.markdown] == ["The end", "The end, too"]
-    assert "Play first." in [caption.value for caption in at.caption]

@@ -724,13 +724,8 @@ SILENT = {*WIDGETS, "button", "page_link", "html", "selectbox"}
 
 
 def told(block):
-    """Yield what stands in a block before the end has been played: the elements.
-
-    The browser hides what is kept for then. A situation's answer is one click away.
-    """
+    """Yield the elements that stand in a block. A situation's answer is one click away."""
     for child in block.children.values():
-        if "_afterwards_" in getattr(child.proto, "id", ""):
-            continue
         if child.type == "expander" and child.label.startswith("After you have "):
             continue
         if hasattr(child, "children"):
@@ -786,8 +781,8 @@ class TestNothingIsToldBeforeTheEnd:
                 assert not re.search(pattern, words_of(element)), element
 
     @pytest.mark.parametrize("name", RUNNING)
-    def test_numbers_of_the_end(self, plain, name):
-        page, run = plain(name), self.run(name)
+    def test_numbers_of_the_end(self, arrive, name):
+        page, run = arrive(name), self.run(name)
         elements = list(told(page.at._tree))
         assert self.of_the_end(run)
         self.check(run, elements)
@@ -803,8 +798,8 @@ class TestNothingIsToldBeforeTheEnd:
         self.check(self.run(name), opened(name).at.get("vega_lite_chart"))
 
     @pytest.mark.parametrize("name", RUNNING)
-    def test_numbers_and_answers_of_situations(self, visit, declared, name):
-        page = visit(name)
+    def test_numbers_and_answers_of_situations(self, arrive, declared, name):
+        page = arrive(name)
         for title, situation in declared[name].situations.items():
             page.set(situation=title)
             elements = list(told(page.at._tree))
@@ -824,18 +819,36 @@ class TestNothingIsToldBeforeTheEnd:
             ("gaussian_mixture", {"gm_max_iter": "1"}),
         ],
     )
-    def test_advice_without_a_situation(self, visit, name, query):
+    def test_advice_without_a_situation(self, visit, arrive, name, query):
         page = visit(name, **query)
         assert page.advice
         assert page.question is None
-        assert not any(element.type == "warning" for element in told(page.at._tree))
+        assert not arrive(name, **query).advice
 
     @pytest.mark.parametrize("name", RUNNING)
-    def test_results_are_there_afterwards(self, plain, name):
-        page = plain(name)
-        shown = [element for element in told(page.at._tree) if element.type == "dataframe"]
-        assert len(page.at.dataframe) - len(shown) >= 2  # the table, and whose fault the rest is
-        assert not any("every iteration" in table.proto.alt for table in shown)
+    def test_results_are_there_afterwards(self, visit, arrive, name):
+        before, after = arrive(name), visit(name)
+        line = [caption for caption in before.captions if "played to the end" in caption]
+        assert len(line) == 1
+        assert line[0] not in after.captions
+        # The table, and whose fault the rest is.
+        assert len(after.at.dataframe) - len(before.at.dataframe) == 2
+        assert len(after.table) == len(before.player["rows"])
+
+    @pytest.mark.parametrize("name", RUNNING)
+    def test_stay_until_a_situation_or_a_reset(self, arrive, name):
+        page = arrive(name)
+        rows = len(page.player["rows"])
+        assert not page.player["seen"]
+        # A link to the end, or to an iteration behind it, is there at once.
+        page = arrive(name, **{f"{PREFIXES[name]}_iter": f"{rows + 5}"})
+        assert page.player["seen"]
+        assert len(page.table) == rows
+        page.set(data_seed=3)
+        assert len(page.table) == len(page.player["rows"])
+        page.press("reset")
+        assert not page.player["seen"]
+        assert not any("every iteration" in table.proto.alt for table in page.at.dataframe)
 
 
 class TestDownload:

@@ -7,8 +7,8 @@
 // E-step: new responsibilities, the same parameters; t + 1 is after its M-step: new parameters, the
 // same responsibilities.
 //
-// What tells the end of the run is hidden until the player has been there: it then sets an attribute
-// of the body, which the style sheet of the pages knows.
+// What tells the end of the run comes from the server once the player has been there, which it hears
+// once.
 
 const FRAME_MS = { slow: 1500, normal: 700, fast: 200 };
 const SETTLED_MS = 500; // at rest for so long, the visitor has stopped at an iteration
@@ -72,11 +72,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return halves.checked && t > 0 ? `${place}, M-step done` : place;
   };
 
-  // The status line and the style sheet hear where the player stands.
+  // The status line hears where the player stands.
   const tell = () => {
     const ended = position === last;
-    if (seen || ended) document.body.dataset.playedToEnd = data.page;
-    else delete document.body.dataset.playedToEnd;
     const objective = `${data.columns.at(-1)} ${data.rows[iter()].at(-1)}`;
     const playing = Boolean(state.timer);
     const detail = { page: data.page, words: words(), objective, ended, playing };
@@ -113,7 +111,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const show = (next, { moved = true } = {}) => {
     position = Math.max(0, Math.min(whole(next), last));
     if (moved) chosen = last > 0 && position === last ? Infinity : position;
+    const first = !seen;
     seen ||= last > 0 && position === last;
+    if (seen && first && !data.seen) setTriggerValue("ended", true);
     remembered.set(data.page, { chosen, seen, halves: halves.checked, rewinds: data.rewinds });
     slider.value = position;
     slider.setAttribute("aria-valuetext", words());
@@ -226,6 +226,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
   state.settling = null;
   if (rewound) address(); // where the old position may have been written anew in the meantime
   show(chosen, { moved: false });
+  // A new server process has not heard of it.
+  if (before.seen && seen && !data.seen) setTriggerValue("ended", true);
   // The run may have another length, or the server may not know what stayed here.
   if (!rewound && (pending || linked() !== position)) settleSoon();
 
@@ -253,6 +255,5 @@ export default function ({ data, parentElement, setTriggerValue }) {
     state.observer?.disconnect();
     state.resize?.disconnect();
     window.removeEventListener("resize", state.fit);
-    if (document.body.dataset.playedToEnd === data.page) delete document.body.dataset.playedToEnd;
   };
 }

@@ -42,11 +42,25 @@ def rewind(page: str, param: str) -> None:
     ``page`` and ``param`` are as for :func:`player`.
     """
     st.session_state[_rewinds(page)] = st.session_state.get(_rewinds(page), 0) + 1
+    st.session_state.pop(_played(page), None)
     st.query_params.pop(param, None)
+
+
+def played(page: str, last: int) -> bool:
+    """Return whether the visitor has been at the end of a run, since the last rewind.
+
+    ``page`` is as for :func:`player`, and ``last`` the run's last iteration. A run of no iteration
+    is at its end at once.
+    """
+    return last == 0 or bool(st.session_state.get(_played(page)))
 
 
 def _rewinds(page: str) -> str:
     return f"{page} rewinds of the player"
+
+
+def _played(page: str) -> str:
+    return f"{page} was played to the end"
 
 
 def player(
@@ -72,6 +86,10 @@ def player(
     report : bool
         Whether to start a rerun when the visitor stops at another iteration.
     """
+    last = len(rows) - 1
+    # A link may name the end, or an iteration behind it.
+    if last > 0 and _position(param) >= last:
+        st.session_state[_played(page)] = True
     result = _mount(
         key=f"{page}_player",
         data={
@@ -82,13 +100,24 @@ def player(
             "report": report,
             "inputs": {"iteration": ITERATION, "assignment": ASSIGNMENT, "bindings": BINDINGS},
             "rewinds": st.session_state.get(_rewinds(page), 0),
+            "seen": bool(st.session_state.get(_played(page))),
         },
         on_stopped_change=lambda: None,
+        on_ended_change=lambda: None,
     )
+    if result.ended:
+        st.session_state[_played(page)] = True
     if result.stopped:
         st.query_params[param] = f"{float(result.stopped):g}"
     elif result.stopped is not None:
         st.query_params.pop(param, None)
+
+
+def _position(param: str) -> float:
+    try:
+        return float(st.query_params.get(param, 0))
+    except ValueError:
+        return 0.0
 
 
 def status(page: str, kind: str, end: str) -> None:

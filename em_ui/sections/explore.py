@@ -1,7 +1,6 @@
 """The instrument: player, picture, convergence charts, and in words where the player stands."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -40,28 +39,13 @@ def compares(c: Controls, run: Run) -> bool:
     return bool(references(c, run))
 
 
-@contextmanager
-def afterwards(c: Controls, name: str, *, instead: str = "") -> Iterator[None]:
-    """Keep what is drawn inside out of sight until the player has been at the end on this page.
+def played(c: Controls, run: Run) -> bool:
+    """Return whether the visitor has been at the end of the run: before, nothing may tell it.
 
-    The browser decides this, see ``style.css``: for the server nothing depends on it. It is
-    forgotten when a situation is chosen, when the page is reset, and when it is loaded anew. A page
-    without a player has no end, and shows nothing of this.
-
-    Parameters
-    ----------
-    c : Controls
-        The page's controls.
-    name : str
-        Tells apart several such parts of a page.
-    instead : str
-        A line that stands there until then.
+    It is forgotten when a situation is chosen and when the page is reset, and stays when a control
+    is moved.
     """
-    if instead:
-        with st.container(key=c.key(f"beforehand_{name}")):
-            st.caption(instead)
-    with st.container(key=c.key(f"afterwards_{name}")):
-        yield
+    return player.played(c.prefix, run.frames.last)
 
 
 def _ending(c: Controls, run: Run) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from em_ui.sections import (
     take_away,
     teacher,
 )
-from em_ui.sections.explore import Drawing, afterwards, explore, in_row
+from em_ui.sections.explore import Drawing, explore, in_row, played
 from em_ui.sections.picture import pick
 from em_ui.sections.situation import advice, answer, misconceptions, question
 from em_ui.sections.tables import iteration_table, references
@@ -118,34 +118,41 @@ def play(
         What went wrong in this run, and what to try. In a situation this would give its answer
         away, and stands with that.
     """
-    found = list(findings)
     question(c)
     explore(c, run, picture, caption=caption, on_pick=lambda: pick(c, run))
-    if c.current is None:
-        with afterwards(c, "advice"):
-            advice(found)
-    answer(c, found)
+    if c.current is not None:
+        answer(c, findings)
+    elif played(c, run):
+        advice(findings)
 
 
-def results(c: Controls, run: Run, *, moments: Sequence[Drawing] = (), heading: str = "") -> None:
+def results(
+    c: Controls,
+    run: Run,
+    *,
+    moments: Callable[[], Sequence[Drawing]] | None = None,
+    heading: str = "",
+) -> None:
     """Draw the numbers of the run, once it has been played, and ask for the truth if it is hidden.
 
     Parameters
     ----------
     c, run
         The page's controls, and the run.
-    moments : sequence of Drawing
-        The picture at some iterations, to stand above the table.
+    moments : callable, optional
+        Returns the picture at some iterations, to stand above the table.
     heading : str
         Of these.
     """
-    with afterwards(c, "results", instead=_UNTIL_THEN):
+    if played(c, run):
         if moments:
             st.header(heading)
-            in_row(moments, key=c.key("moments"))
+            in_row(moments(), key=c.key("moments"))
         iteration_table(c, run)
         if not c.sealed:
             references(run)
+    else:
+        st.caption(_UNTIL_THEN)
     quiz(c, run)
 
 

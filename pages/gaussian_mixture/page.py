@@ -48,8 +48,12 @@ if sections.compares(c, run):
     caption += " Dashed: the truth. Dotted: with the labels known."
 picture = sections.histogram(c, run, value="Value")
 sections.play(c, run, picture, caption=caption, findings=findings(run))
-stills = sections.stills(c, run, STILLS, value="Value")
-sections.results(c, run, moments=stills, heading="The guess, and two later moments")
+sections.results(
+    c,
+    run,
+    moments=lambda: sections.stills(c, run, STILLS, value="Value"),
+    heading="The guess, and two later moments",
+)
 
 st.header("The two steps")
 left, right = st.columns(2)
