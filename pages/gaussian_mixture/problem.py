@@ -9,15 +9,7 @@ from em_core.models.gaussian_mixture import guess_from_points, guess_integers
 from em_core.numerics import equal_weights
 from em_ui import controls
 from em_ui.controls import Choice, Number, Switch
-from em_ui.run import (
-    Problem,
-    Quantity,
-    Settings,
-    Words,
-    check_enough,
-    pose,
-    simulated,
-)
+from em_ui.run import Problem, Quantity, Settings, Words, check_enough, pose, simulated
 
 MAX_COMPONENTS, LARGEST = 8, 12_500
 TYPED, POINTS = "Typed in", "Random data points"

@@ -113,7 +113,7 @@ def k_means(run: Run) -> list[dict[str, Any]]:
     return [hard_against_soft.row(run, "K-Means", means, trace.n_iter, winners)]
 
 
-def draw_versus(c: Controls, run: Run) -> None:
+def draw_hard_against_soft(c: Controls, run: Run) -> None:
     """Draw hard assignment and K-Means beside soft."""
     st.markdown(
         "The same values from the same start, three ways. Hard assignment gives each value "
@@ -143,7 +143,7 @@ def draw_convergence(c: Controls, run: Run) -> None:
 
 SECTIONS = sections.sections_of(
     by_hand=draw_by_hand,
-    hard_against_soft=draw_versus,
+    hard_against_soft=draw_hard_against_soft,
     hill=draw_hill,
     convergence=draw_convergence,
 )

@@ -5,12 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from em_core import KMeans, KMeansParams
-from em_core.models.kmeans import (
-    draw_centres,
-    guess_from_points,
-    guess_plus_plus,
-    guess_uniform,
-)
+from em_core.models.kmeans import draw_centres, guess_from_points, guess_plus_plus, guess_uniform
 from em_ui import controls
 from em_ui.controls import Choice, Number
 from em_ui.run import (

@@ -85,7 +85,7 @@ def soft_limit(run: Run, at: int, i: int) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def draw_versus(c: Controls, run: Run) -> None:
+def draw_hard_against_soft(c: Controls, run: Run) -> None:
     """Draw hard assignment beside soft."""
     at, i = sections.standing(c, run)
     st.markdown(
@@ -118,5 +118,5 @@ def draw_versus(c: Controls, run: Run) -> None:
 
 SECTIONS = sections.sections_of(
     by_hand=draw_by_hand,
-    hard_against_soft={"draw": draw_versus, "follows": True},
+    hard_against_soft={"draw": draw_hard_against_soft, "follows": True},
 )

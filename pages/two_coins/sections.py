@@ -173,7 +173,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     sections.formula(sums(run, at, weights=run.settings["weights"]))
 
 
-def draw_versus(c: Controls, run: Run) -> None:
+def draw_hard_against_soft(c: Controls, run: Run) -> None:
     """Draw hard assignment beside soft."""
     st.markdown("The same trials from the same start, with soft and with hard assignment:")
     hard_against_soft.draw(c, run)
@@ -239,7 +239,7 @@ def draw_starts(c: Controls, run: Run) -> None:
 
 SECTIONS = sections.sections_of(
     by_hand=draw_by_hand,
-    hard_against_soft=draw_versus,
+    hard_against_soft=draw_hard_against_soft,
     hill=draw_hill,
     many_starts=draw_starts,
 )
