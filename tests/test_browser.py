@@ -231,6 +231,11 @@ class Tab:
         axes = self.page.locator(".role-axis-label")
         return axes.evaluate_all("axes => axes.map(axis => axis.textContent)")
 
+    def resize(self, size: dict[str, int], scheme: str = "light") -> None:
+        """Make this a window of another size, or of the dark theme."""
+        self.page.set_viewport_size(size)
+        self.page.emulate_media(color_scheme=scheme)
+
     def press_end(self) -> None:
         """Go to the end, and wait until what is kept for it is seen."""
         self.button("last").click()
@@ -435,8 +440,8 @@ class TestPages:
 class TestLook:
     @pytest.mark.parametrize("path", PAGES)
     @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_fits_a_phone_and_can_be_read(self, new_tab, path, scheme):
-        tab = new_tab(viewport=PHONE, color_scheme=scheme)
+    def test_fits_a_phone_and_can_be_read(self, tab, path, scheme):
+        tab.resize(PHONE, scheme)
         tab.open(path)
         background = tab.page.get_by_test_id("stApp").evaluate(
             "element => getComputedStyle(element).backgroundColor"
@@ -446,9 +451,9 @@ class TestLook:
         assert tab.page.evaluate(FAINT) == []
 
     @pytest.mark.parametrize("width", [360, 1300])
-    def test_nearest_looks_nearest(self, new_tab, width):
+    def test_nearest_looks_nearest(self, tab, width):
         """A unit is as long from left to right as from below upwards."""
-        tab = new_tab(viewport={"width": width, "height": 900})
+        tab.resize({"width": width, "height": 900})
         tab.open("k-means")
         points = tab.charts.first.locator(".mark-symbol path")
         drawn = tab.await_drawn(
@@ -476,9 +481,9 @@ class TestLook:
         assert tab.player.bounding_box()["height"] <= 56  # one row
 
     @pytest.mark.parametrize("size", [PHONE, {"width": 650, "height": 400}], ids=str)
-    def test_player_is_one_row_that_stays_and_opens(self, new_tab, size):
+    def test_player_is_one_row_that_stays_and_opens(self, tab, size):
         """On a phone, and at 200% zoom on a laptop."""
-        tab = new_tab(viewport=size)
+        tab.resize(size)
         tab.open(PUBLISHED)
         for hidden in ("first", "halves", "speed", "more"):
             control = tab.page.locator(f".player [name={hidden}]")
@@ -499,8 +504,8 @@ class TestLook:
 
     @pytest.mark.parametrize("path", EXAMPLES)
     @pytest.mark.parametrize("size", [LAPTOP, DESKTOP], ids=str)
-    def test_instrument_fits_one_screen(self, new_tab, path, size):
-        tab = new_tab(viewport=size)
+    def test_instrument_fits_one_screen(self, tab, path, size):
+        tab.resize(size)
         tab.open(path)
         main = tab.page.get_by_test_id("stMain")
         tab.expect_on_screen(
@@ -514,8 +519,8 @@ class TestLook:
             tab.expect_on_screen(tab.status_line)
         assert tab.page.get_by_test_id("stSidebar").bounding_box()["x"] == 0  # open
 
-    def test_maximum_likelihood_fits_one_screen(self, new_tab):
-        tab = new_tab(viewport=LAPTOP)
+    def test_maximum_likelihood_fits_one_screen(self, tab):
+        tab.resize(LAPTOP)
         tab.open("maximum-likelihood")
         main = tab.page.get_by_test_id("stMain")
         tab.expect_on_screen(
@@ -549,8 +554,8 @@ class TestLook:
         first, second = (tab.charts.nth(i).bounding_box() for i in range(2))
         assert first["y"] + first["height"] <= second["y"]
 
-    def test_notice_is_seen_on_a_phone(self, new_tab):
-        tab = new_tab(viewport=PHONE)
+    def test_notice_is_seen_on_a_phone(self, tab):
+        tab.resize(PHONE)
         tab.open("two-coins?tc_tosses=999")
         expect(tab.page.get_by_text("Changed in this link")).to_be_in_viewport()
 

@@ -1,4 +1,4 @@
-"""Many initial guesses side by side: which optimum each reaches, and how often it is the best."""
+"""Many starts side by side: which optimum each reaches, and how often it is the best."""
 
 import streamlit as st
 
