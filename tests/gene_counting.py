@@ -88,7 +88,7 @@ SPECS = {
     "start_p": Number("Start of p", 0.3, 0.05, 0.45, 0.05, slider=True),
     **controls.usual("person", tol="1e-8"),
 }
-SECTIONS = sections.sections_of()
+SECTIONS = sections.sections_of(hill={})
 
 
 def problem(settings):

@@ -187,6 +187,7 @@ class TestPlainNumbers:
         assert set(starts["solution"]) == {1}
         text = page.section("convergence").text
         assert "the missing data take away, here about 12.0%" in text  # .11972
+        assert "no components" in page.section("hill").text
         students = page.section("teacher").frame("each of 5 students")
         assert list(students)[:4] == ["student", *"pqr"]
 

@@ -55,6 +55,9 @@ def draw(
     """
     problem, names = run.problem, run.names
     by, data = problem.words.by, problem.sample.data
+    if not names:
+        st.markdown("This model has no components, and the hill is drawn over two of them.")
+        return
     if len(names) == 1:
         title = problem.words.quantities[by].title.lower()
         st.markdown(
