@@ -112,10 +112,6 @@ class Frames:
         known = {"truth": self.truth, "labelled": self.labelled}
         return {name: table for name, table in known.items() if table is not None}
 
-    def field_of(self, column: str) -> str | None:
-        """Return which parameter a column of ``table`` shows, or None for the other columns."""
-        return next((c.field for c in self.columns if c.name == column), None)
-
 
 def drawable(trace: Trace[Any]) -> Trace[Any]:
     """Return the trace without a last step whose objective is not finite, if it is not all."""
