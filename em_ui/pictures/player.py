@@ -69,6 +69,7 @@ def player(
     rows: Sequence[Sequence[str]],
     *,
     param: str,
+    position: float,
     report: bool,
 ) -> None:
     """Draw the player.
@@ -83,12 +84,14 @@ def player(
         These numbers, formatted, for each iteration from the initial guess on.
     param : str
         Query parameter that holds the position.
+    position : float
+        The position that it holds, in iterations; 0 if it holds none.
     report : bool
         Whether to start a rerun when the visitor stops at another iteration.
     """
     last = len(rows) - 1
     # A link may name the end, or an iteration behind it.
-    if last > 0 and _position(param) >= last:
+    if last > 0 and position >= last:
         st.session_state[_played(page)] = True
     result = _mount(
         key=f"{page}_player",
@@ -111,13 +114,6 @@ def player(
         st.query_params[param] = f"{float(result.stopped):g}"
     elif result.stopped is not None:
         st.query_params.pop(param, None)
-
-
-def _position(param: str) -> float:
-    try:
-        return float(st.query_params.get(param, 0))
-    except ValueError:
-        return 0.0
 
 
 def status(page: str, kind: str, end: str) -> None:

@@ -100,7 +100,12 @@ def explore(
         for step in run.steps
     ]
     player.player(
-        c.prefix, [*columns, objective.title], rows, param=c.key("iter"), report=c.follows
+        c.prefix,
+        [*columns, objective.title],
+        rows,
+        param=c.key("iter"),
+        position=c.position,
+        report=c.follows,
     )
     drawings = _convergence(c, run, single)
     left, right = st.columns(_SHARES)
