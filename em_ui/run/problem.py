@@ -11,6 +11,7 @@ from em_core import Mixture, Model, Params, Sample, Trace, fit
 from em_core.data.blocks import Blocks, prepare
 from em_core.models.hard import HardEM
 from em_core.numerics import Array
+from em_ui.pictures.frames import Column
 from em_ui.run import budget
 
 Settings = dict[str, Any]
@@ -120,6 +121,10 @@ class Words:
     algorithm: str = "EM"
     start_from: str = "the truth"
     miss: float | None = None
+
+    def symbol(self, column: Column) -> str:
+        """Return what the page calls a number among the parameters: symbol and component."""
+        return f"{self.quantities[column.field].symbol} {column.suffix}".rstrip()
 
 
 @dataclass(frozen=True)

@@ -49,14 +49,10 @@ def draw(c: Controls, run: Run) -> None:
     update = problem.model.m_step(run.statistics(at), params)
     formula(
         [
-            rf"\text{{{_symbol(run, column)}}} &= {column.of(update):.4f}"
+            rf"\text{{{problem.words.symbol(column)}}} &= {column.of(update):.4f}"
             for column in frames.schema(update, problem.words.names)
         ]
     )
-
-
-def _symbol(run: Run, column: frames.Column) -> str:
-    return f"{run.problem.words.quantities[column.field].symbol} {column.suffix}".rstrip()
 
 
 def _bayes(run: Run, params: Params, i: int) -> None:

@@ -93,7 +93,7 @@ def explore(
     problem, objective = run.problem, run.problem.objective
     single = {f: q for f, q in problem.quantities.items() if getattr(run.params, f).ndim < 2}
     shown = [column for column in run.frames.columns if column.field in single]
-    columns = [f"{single[column.field].symbol} {column.suffix}".rstrip() for column in shown]
+    columns = [problem.words.symbol(column) for column in shown]
     rows = [
         [f"{column.of(step.params):{single[column.field].format}}" for column in shown]
         + [objective.text(step.objective)]
