@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from em_core import GaussianParams, KMeans, KMeansParams, Status, fit, match_components
+from em_core import GaussianMixture, GaussianParams, KMeans, KMeansParams, Status, fit, match_components
 from em_core.models.gaussian import log_density
 from em_ui import sections
 from em_ui.controls import Controls
@@ -25,10 +25,13 @@ def findings(run: Run) -> Iterator[str]:
             "fallen to 0, where its density is infinite. Set a smallest standard deviation above "
             "0, or try another guess."
         )
-    if floor > 0 and run.params.stds.min() <= floor:
+    held = int(run.params.stds.argmin())
+    if floor > 0 and run.params.stds[held] <= floor:
+        free = GaussianMixture().m_step(run.final_statistics, run.params)
         yield (
-            f"A component is as narrow as the smallest standard deviation, {floor:g}, allows: "
-            "without it, it would collapse onto a few values. Try another guess."
+            f"Component {run.names[held]} is held at the smallest standard deviation, {floor:g}. "
+            f"The {run.final_statistics[0][held]:,.1f} values that are attributed to it have one "
+            f"of {free.stds[held]:.3g}."
         )
     if run.settings["weights"] and run.problem.n * weights.min() < EMPTY:
         yield "A component has lost all its values. Start it closer to the data."

@@ -96,7 +96,9 @@ SITUATIONS = {
 MISCONCEPTIONS = (
     (
         "The likelihood may go down.",
-        "It never does. If it did, the E-step or the M-step would be wrong; this app would say so.",
+        "With soft assignment it never does. If it did, the E-step or the M-step would be wrong, "
+        "and this app would say so. With hard assignment it may: what never falls there is the "
+        "classification log-likelihood.",
     ),
     (
         "Components have an order.",
