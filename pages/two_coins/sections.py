@@ -72,12 +72,6 @@ def findings(run: Run) -> Iterator[str]:
         yield "One coin has no trials left, so it stays where it is. Start it closer to the data."
     if not equal:
         yield from sections.not_the_best(run)
-        if run.order[0] == 1 and finite:
-            yield (
-                "EM has given the coins each other’s names. The likelihood does not know the "
-                "names, so both ways are right; here they are matched to the truth, and what "
-                "started as A is drawn as B."
-            )
 
 
 def waits(c: Controls, run: Run) -> bool:
