@@ -29,6 +29,7 @@ from em_ui.pictures.format import (
     share_shown,
 )
 
+_LEAST_GAP = 1e-5  # to the best objective, that is drawn
 LOSS_BANDS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # log-likelihood lost per observation, in nats
 
 _SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "wedge", "arrow"]
@@ -735,28 +736,37 @@ def bound(x_title: str, y_title: str) -> Template:
 
 
 @cache
-def curves(title: str) -> Template:
-    """Objective curves of many starts. Data: ``curves`` (start, solution, iteration, objective)."""
-    ends = ["best", "other"]
-    chart = (
-        alt.Chart(alt.NamedData("curves"))
-        .mark_line(strokeWidth=1.5, opacity=0.7)
-        .encode(
-            x=_integers("iteration", "Iteration"),
-            y=alt.Y("objective:Q", title=title).scale(zero=False),
-            detail="start:N",
-            color=alt.Color("solution:N", title="Ends at").scale(domain=ends).legend(orient="top"),
-            strokeDash=alt.StrokeDash("solution:N", title="Ends at")
-            .scale(domain=ends, range=[[1, 0], _DASHED])
-            .legend(orient="top"),
-            tooltip=[
-                alt.Tooltip("start:Q", title="Start"),
-                alt.Tooltip("iteration:Q", title="Iteration"),
-                alt.Tooltip("objective:Q", title=title, format=",.4f"),
-            ],
-        )
+def curves(title: str, kinds: tuple[str, ...], *, gap: bool = False) -> Template:
+    """Objective curves of many starts, or on a log scale what each misses of the best.
+
+    Data: ``curves`` (start, solution: one of ``kinds``, iteration, objective, gap).
+    """
+    field = "gap" if gap else "objective"
+    if gap:
+        scale: dict[str, Any] = {"type": "log"}
+        axis = alt.Axis(format="~g")  # 0.001, not a power of ten
+    else:
+        scale, axis = {"zero": False}, alt.Axis()
+    chart = alt.Chart(alt.NamedData("curves"))
+    if gap:  # less is nothing that could be read from the chart
+        chart = chart.transform_filter(f"datum.gap >= {_LEAST_GAP}")
+    legend = _legend() if len(kinds) > 1 else None
+    dashes = [[1, 0], _DASHED, _DOTTED][: len(kinds)]
+    lines = chart.mark_line(strokeWidth=1.5, opacity=0.7).encode(
+        x=_integers("iteration", "Iteration"),
+        y=alt.Y(f"{field}:Q", title=title, axis=axis).scale(**scale),
+        detail="start:N",
+        color=alt.Color("solution:N", title="Ends at").scale(domain=list(kinds)).legend(legend),
+        strokeDash=alt.StrokeDash("solution:N", title="Ends at")
+        .scale(domain=list(kinds), range=dashes)
+        .legend(legend),
+        tooltip=[
+            alt.Tooltip("start:Q", title="Start"),
+            alt.Tooltip("iteration:Q", title="Iteration"),
+            alt.Tooltip(f"{field}:Q", title=title, format=",.4f"),
+        ],
     )
-    return _sized(chart, _STILL_HEIGHT)
+    return _sized(lines, _STILL_HEIGHT)
 
 
 @cache

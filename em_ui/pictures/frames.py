@@ -4,7 +4,7 @@ Frames are built once, cached with the fit, and never changed afterwards. They a
 which is how they travel to the browser: a pandas frame would be converted in every rerun.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -88,8 +88,8 @@ class Frames:
     labelled : pyarrow.Table or None
         The same for the estimate with the labels known; None if there are no labels.
     table : pyarrow.Table
-        The iteration table, all steps: the iteration, one column per parameter and component, the
-        objective and its gain.
+        The iteration table, all steps: the iteration, one column per component and parameter that
+        is estimated, the objective and its gain.
     columns : tuple of Column
         What the parameters' columns of ``table`` are.
     """
@@ -127,13 +127,14 @@ def build(
     *,
     objective: str,
     sign: int = 1,
+    fixed: Collection[str] = (),
 ) -> Frames:
     """Return the frames of a run.
 
     Parameters
     ----------
     trace : Trace
-        The run, its components already in the order of the truth.
+        The run.
     truth : Params or None
         The true parameters, if they are known.
     labelled : Params or None
@@ -144,18 +145,22 @@ def build(
         What the objective is called in the iteration table.
     sign : int, default 1
         -1 where the page shows minus the objective (K-Means: the inertia).
+    fixed : collection of str
+        Parameters that are not estimated, and not in the iteration table.
     """
     shown = drawable(trace)
     objectives = arrow(
         {"iteration": np.arange(len(shown.steps)), "objective": _signed(shown, sign)}
     )
+    every = schema(trace.final.params, names)
+    columns = tuple(column for column in every if column.field not in fixed)
     return Frames(
         _steps(shown, names),
         objectives,
         None if truth is None else by_component(truth, names),
         None if labelled is None else by_component(labelled, names),
-        _table(trace, names, objective, sign),
-        schema(trace.final.params, names),
+        _table(trace, columns, objective, sign),
+        columns,
     )
 
 
@@ -218,13 +223,11 @@ def _signed(trace: Trace[Any], sign: int) -> np.ndarray:
     return sign * trace.objectives + 0.0  # which takes the sign off minus zero
 
 
-def _table(trace: Trace[Any], names: Sequence[str], objective: str, sign: int) -> pa.Table:
-    values = np.array([step.params.vector() for step in trace.steps])
-    columns = [column.name for column in schema(trace.final.params, names)]
+def _table(trace: Trace[Any], columns: Sequence[Column], objective: str, sign: int) -> pa.Table:
     return arrow(
         {
             "iteration": np.arange(len(trace.steps)),
-            **dict(zip(columns, values.T, strict=True)),
+            **{c.name: [c.of(step.params) for step in trace.steps] for c in columns},
             objective: _signed(trace, sign),
             "gain": np.concatenate([[np.nan], np.diff(trace.objectives)]),
         }

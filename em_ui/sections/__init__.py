@@ -1,6 +1,14 @@
 """The parts of a lesson's page, from the question to what is often believed."""
 
-from em_ui.sections.by_hand import bracketed, chosen, formula, moment, significant, standing
+from em_ui.sections.by_hand import (
+    as_printed,
+    bracketed,
+    chosen,
+    formula,
+    moment,
+    significant,
+    standing,
+)
 from em_ui.sections.explore import Drawing, compares, in_row
 from em_ui.sections.findings import not_the_best, other_number
 from em_ui.sections.lesson import controls_of, more, play, results, sections_of
@@ -10,6 +18,7 @@ from em_ui.sections.situation import answer, question
 __all__ = [
     "Drawing",
     "answer",
+    "as_printed",
     "bracketed",
     "chosen",
     "compares",

@@ -1,6 +1,7 @@
 """One step by hand: the formulas with one observation's numbers, at the player's iteration."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import streamlit as st
@@ -9,6 +10,9 @@ from em_core import Params
 from em_ui.controls.page import Controls
 from em_ui.pictures import frames
 from em_ui.run.run import Run
+
+_Made = TypeVar("_Made")
+_DECIMALS = 17  # more than a number between 0 and 1 has in floating point
 
 
 def moment(iteration: int) -> str:
@@ -84,6 +88,42 @@ def significant(value: float) -> str:
     """Return a number in LaTeX with four significant digits, tiny or huge ones as powers of ten."""
     digits, _, exponent = f"{value:.4g}".partition("e")
     return rf"{digits}\cdot 10^{{{int(exponent)}}}" if exponent else digits
+
+
+def as_printed(
+    operation: Callable[..., _Made],
+    *values: float,
+    least: int = 3,
+    shown: Callable[[_Made], str] = "{:.3f}".format,
+) -> tuple[list[str], str]:
+    """Return numbers and what an operation makes of them, in digits whose arithmetic is true.
+
+    Parameters
+    ----------
+    operation : callable
+        What is done with the numbers.
+    values : float or int
+        The numbers. They get as few decimals as make the operation, on what is printed, give the
+        result that is printed. Whole numbers stay whole.
+    least : int, default 3
+        Decimals that they have at least.
+    shown : callable
+        Prints the result.
+
+    Returns
+    -------
+    (list of str, str)
+        The numbers, and the result.
+    """
+    result = shown(operation(*values))
+    written: list[str] = []
+    for decimals in range(least, _DECIMALS + 1):
+        written = [
+            f"{v}" if isinstance(v, int | np.integer) else f"{v:.{decimals}f}" for v in values
+        ]
+        if shown(operation(*map(float, written))) == result:
+            break
+    return written, result
 
 
 def bracketed(value: float, decimals: int = 4) -> str:

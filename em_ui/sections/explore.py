@@ -12,6 +12,7 @@ from em_ui.controls.page import Controls
 from em_ui.pictures import charts, player
 from em_ui.run.problem import Quantity, count
 from em_ui.run.run import Run
+from em_ui.sections.findings import stands_for
 
 _BESIDE = 2  # charts beside the picture; more of them stand below it
 _SHARES = (3, 2)  # of the width: the picture, and what is beside it
@@ -57,7 +58,8 @@ def _ending(c: Controls, run: Run) -> tuple[str, str]:
     if compares(c, run) and run.gap is not None:
         quantity = words.quantities[words.by].title.lower()
         origin = "truth" if run.problem.truth_known else "estimate with the labels known"
-        place += f" Largest distance of a {quantity} from the {origin}: {run.gap:.4g}."
+        place += f" Largest distance of a {quantity} from the {origin}: "
+        place += f"{words.quantities[words.by].distance(run.gap)}. {stands_for(run)}".rstrip()
     iterations = count(trace.n_iter, "iteration")
     if trace.converged:
         return "success", f"**Converged** after {iterations}. {place}"

@@ -1,7 +1,8 @@
 """The sections of a lesson's page: those that every lesson has, and its own."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import streamlit as st
@@ -20,6 +21,7 @@ from em_ui.sections import (
     teacher,
 )
 from em_ui.sections.explore import Drawing, explore, in_row, played
+from em_ui.sections.findings import assumed_weights, cannot_tell_apart
 from em_ui.sections.picture import pick
 from em_ui.sections.situation import advice, answer, misconceptions, question
 from em_ui.sections.tables import iteration_table, references
@@ -118,12 +120,21 @@ def play(
         What went wrong in this run, and what to try. In a situation this would give its answer
         away, and stands with that.
     """
+    findings = chain(findings, _of_any(c, run))
     question(c)
     explore(c, run, picture, caption=caption, on_pick=lambda: pick(c, run))
     if c.current is not None:
         answer(c, findings)
     elif played(c, run):
         advice(findings)
+
+
+def _of_any(c: Controls, run: Run) -> Iterator[str]:
+    """Yield what there is to say of any lesson's run, once it has been played."""
+    if played(c, run):
+        yield from cannot_tell_apart(run)
+        if not c.sealed:
+            yield from assumed_weights(run)
 
 
 def results(

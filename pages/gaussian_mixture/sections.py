@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from em_core import GaussianMixture, GaussianParams, KMeans, KMeansParams, Status, fit, match_components
+from em_core import GaussianMixture, GaussianParams, KMeans, KMeansParams, Status, fit
 from em_core.models.gaussian import log_density
 from em_ui import sections
 from em_ui.controls import Controls
@@ -97,7 +97,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
 @cached
 def k_means(run: Run) -> list[dict[str, Any]]:
     """Return K-Means on the same values from the same means, as a row beside EM's."""
-    problem, truth = run.problem, run.problem.sample.truth
+    problem = run.problem
     start: Any = problem.start
     points = problem.sample.data[:, None]
     with budget.turn(problem.cost * problem.max_iter):
@@ -109,8 +109,6 @@ def k_means(run: Run) -> list[dict[str, Any]]:
             max_iter=problem.max_iter,
         )
     found = trace.final.params
-    if truth is not None:
-        found = found.relabel(match_components(found.centroids[:, 0], truth.means))
     winners = KMeans().e_step(points, found).responsibilities.argmax(axis=1)
     means = GaussianParams(found.centroids[:, 0], start.stds, start.weights)
     return [hard_against_soft.row(run, "K-Means", means, trace.n_iter, winners)]

@@ -102,8 +102,8 @@ MISCONCEPTIONS = (
     ),
     (
         "Components have an order.",
-        "Exchange two of them and nothing changes. Here they are matched to the truth, for "
-        "display.",
+        "Exchange two of them and nothing changes. The numbers come from the start; where the page "
+        "compares with the truth, it says which stands for which.",
     ),
     (
         "More components are better, since the likelihood is higher.",

@@ -21,10 +21,10 @@ from em_ui.run import (
 
 MAX_CLUSTERS = 8
 NAMES = tuple("12345678")
-TYPED, POINTS = "Typed in", "Random data points"
+TYPED, POINTS, PLUS_PLUS = "Typed in", "Random data points", "k-means++"
 GUESSES = {
     POINTS: guess_from_points,
-    "k-means++": guess_plus_plus,
+    PLUS_PLUS: guess_plus_plus,
     "Random places": guess_uniform,
 }
 WORDS = Words(

@@ -11,13 +11,14 @@ from em_ui import sections
 from em_ui.controls import Controls
 from em_ui.run import Run
 from pages import lesson
-from pages.k_means.problem import NAMES
+from pages.k_means.problem import NAMES, PLUS_PLUS
 
 SOFTNESS = (2.0, 1.0, 0.5, 0.25, 0.1)  # standard deviations, relative to the clusters' own
 
 
 def findings(run: Run) -> Iterator[str]:
     """Yield what may have gone wrong in this run."""
+    plus_plus = run.settings["guess"] == PLUS_PLUS
     counts = run.final_statistics.counts
     empty = [name for name, points in zip(run.names, counts, strict=True) if points == 0]
     if empty:
@@ -25,8 +26,9 @@ def findings(run: Run) -> Iterator[str]:
             f"Centroid {empty[0]} has no points, so it stays where it is. "
             if len(empty) == 1
             else f"Centroids {', '.join(empty)} have no points, so they stay where they are. "
-        ) + "Try another start, or k-means++."
-    yield from sections.not_the_best(run, hint=", or k-means++, which spreads the start out")
+        ) + f"Try another start{'' if plus_plus else ', or k-means++'}."
+    hint = "" if plus_plus else ", or k-means++, which spreads the start out"
+    yield from sections.not_the_best(run, hint=hint)
     yield from sections.other_number(run)
 
 

@@ -58,7 +58,7 @@ MISCONCEPTIONS = (
     ),
     (
         "Clusters have an order.",
-        "The numbers come from the start. Here they are matched to the true centres, for display.",
+        "The numbers come from the start. Distances to the truth are taken to the matching centre.",
     ),
     (
         "More centroids are better, since the inertia is lower.",

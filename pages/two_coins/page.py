@@ -5,7 +5,7 @@ import streamlit as st
 from em_ui import sections
 from em_ui.run import fitted
 from pages.two_coins.problem import SIMULATED, SPECS, TYPED, WORDS, problem
-from pages.two_coins.sections import SECTIONS, draw_attribution, findings
+from pages.two_coins.sections import SECTIONS, findings
 from pages.two_coins.situations import MISCONCEPTIONS, SITUATIONS
 
 TRUTH = ("true_a", "true_b", "share_a")
@@ -44,26 +44,26 @@ sections.results(c, run)
 st.header("The two steps")
 st.markdown(
     "**E-step.** How probable is each coin, given the $h_i$ heads of trial $i$ in $m$ tosses? "
-    "Bayes’ rule gives the *responsibilities*, the trial’s weights; the sum is over both coins:"
+    "Bayes’ rule gives the *responsibilities*; the sum is over both coins, and "
+    "$\\pi_k$ is a coin’s *mixing weight*, how probable it is before one looks:"
 )
 st.latex(
-    r"w_{ik} = \frac{\pi_k\,\theta_k^{h_i}(1-\theta_k)^{m-h_i}}"
+    r"r_{ik} = \frac{\pi_k\,\theta_k^{h_i}(1-\theta_k)^{m-h_i}}"
     r"{\sum_j \pi_j\,\theta_j^{h_i}(1-\theta_j)^{m-h_i}}"
 )
 st.markdown(
-    "**M-step.** Share out the heads and tails by the weights, add them up, and take heads over "
+    "**M-step.** Share out the heads and tails by responsibility, add them up, and take heads over "
     "tosses:"
 )
 sections.formula(
     [
-        r"\theta_k &= \frac{\sum_i w_{ik}\,h_i}{\sum_i w_{ik}\,m}",
-        r"\pi_k &= \frac{1}{n}\sum_i w_{ik} \quad\text{if estimated}",
+        r"\theta_k &= \frac{\sum_i r_{ik}\,h_i}{\sum_i r_{ik}\,m}",
+        r"\pi_k &= \frac{1}{n}\sum_i r_{ik} \quad\text{if estimated}",
     ]
 )
 st.markdown(
     "K-Means gives each point wholly to one cluster; here a trial is shared. *Hard assignment* in "
     "the sidebar makes the larger weight 1 and the other 0, on the same data."
 )
-draw_attribution(c, run)
 
 sections.more(c, run, MISCONCEPTIONS)

@@ -1,6 +1,7 @@
 """What only the page of the two coins has: findings, the map of starts, trials one by one."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
@@ -9,10 +10,11 @@ import streamlit as st
 from em_core import BinomialParams, Status
 from em_core.models.binomial_mixture import fit_grid
 from em_ui import sections
-from em_ui.controls import Controls
+from em_ui.controls import Controls, Section
 from em_ui.pictures import charts, frames
-from em_ui.run import Run, budget, cached, cached_quietly
+from em_ui.run import Run, budget, cached, cached_quietly, count
 from em_ui.sections import hard_against_soft, hill, many_starts
+from em_ui.sections.explore import played
 
 LISTED_TRIALS = 1_000
 SAME = 1e-6  # heads probabilities closer than this are one
@@ -70,12 +72,11 @@ def findings(run: Run) -> Iterator[str]:
         yield "One coin has no trials left, so it stays where it is. Start it closer to the data."
     if not equal:
         yield from sections.not_the_best(run)
-        if run.order[0] == 1 and finite:
-            yield (
-                "EM has given the coins each other’s names. The likelihood does not know the "
-                "names, so both ways are right; here they are matched to the truth, and what "
-                "started as A is drawn as B."
-            )
+
+
+def waits(c: Controls, run: Run) -> bool:
+    """Return whether the player has not left the initial guess: nobody has seen an E-step yet."""
+    return not (c.position or played(c, run))
 
 
 @cached_quietly
@@ -84,93 +85,152 @@ def attributed(run: Run, iteration: int) -> pa.Table:
     heads = run.problem.sample.data[:LISTED_TRIALS]
     tails = run.settings["tosses"] - heads
     columns = {"trial": np.arange(1, len(heads) + 1), "heads": heads, "tails": tails}
-    weights = run.problem.responsibilities(heads, run.steps[iteration].params).T
-    for coin, weight in zip(run.names, weights, strict=True):
-        columns[f"weight {coin}"] = weight
-        columns[f"heads to {coin}"] = weight * heads
-        columns[f"tails to {coin}"] = weight * tails
+    shares = run.problem.responsibilities(heads, run.steps[iteration].params).T
+    for coin, share in zip(run.names, shares, strict=True):
+        columns[f"responsibility {coin}"] = share
+        columns[f"heads to {coin}"] = share * heads
+        columns[f"tails to {coin}"] = share * tails
     return frames.arrow(columns)
 
 
 def draw_attribution(c: Controls, run: Run) -> None:
-    """Draw each trial's weights and attributed heads and tails, and the sums they go into."""
+    """Draw each trial's responsibilities and attributed heads and tails, and their sums."""
     at, _ = sections.standing(c, run)
     if not np.isfinite(run.steps[at].objective):
         st.markdown(
             "A trial here is impossible under both coins, so it cannot be shared between them."
         )
         return
+    if waits(c, run):
+        st.markdown(
+            "The E-step shares each trial between the coins. What will it say at the initial "
+            "guess? Take a step in the player, and see it here."
+        )
+        return
     st.markdown(
-        f"Here is the E-step at **{sections.moment(at)}**, trial by trial. With *One step by hand* "
-        "open, the table follows the player."
+        f"The E-step at **{sections.moment(at)}**, where the player stands: the responsibilities "
+        "$r$ of the coins for each trial, and the heads and tails that they are given of it."
     )
     table = attributed(run, at)
     st.dataframe(
         table,
         hide_index=True,
-        key=c.key("attribution"),
+        key=c.key("attributed"),
         height=260,
         column_config={
-            name: st.column_config.NumberColumn(format="%d" if j < 3 else "%.3f")
+            name: st.column_config.NumberColumn(
+                name.replace("responsibility", "r"), format="%d" if j < 3 else "%.3f"
+            )
             for j, name in enumerate(table.column_names)
         },
-        alt=f"Weights and attributed heads and tails of each trial at {sections.moment(at)}",
+        alt="Responsibilities and attributed heads and tails of each trial at "
+        f"{sections.moment(at)}",
     )
     if run.problem.n > LISTED_TRIALS:
         st.caption(
             f"The first {LISTED_TRIALS:,} of {run.problem.n:,} trials. The sums are over all."
         )
     st.markdown("Each coin’s heads, summed over all trials, divided by its heads and tails:")
-    sections.formula(sums(run, at, weights=False))
+    sections.formula(sums(run, at))
 
 
-def sums(run: Run, at: int, *, weights: bool) -> list[str]:
+def sums(run: Run, at: int) -> list[str]:
     """Return the M-step of an iteration as formulas with its sums."""
-    statistics = run.statistics(at)
+    statistics, n = run.statistics(at), run.problem.n
     update = run.problem.model.m_step(statistics, run.steps[at].params)
-    heads, tails, trials = statistics
-    lines = [
-        rf"\theta_{coin} &= \frac{{{heads[k]:.2f}}}{{{heads[k]:.2f} + {tails[k]:.2f}}} = "
-        f"{update.heads_prob[k]:.3f}"
-        for k, coin in enumerate(run.names)
-    ]
-    if weights:
-        lines += [
-            rf"\pi_{coin} &= \frac{{{trials[k]:.2f}}}{{{run.problem.n}}} = {update.weights[k]:.3f}"
-            for k, coin in enumerate(run.names)
-        ]
+    # Where each trial goes wholly to one coin, these are whole numbers.
+    heads, tails, trials = np.rint(statistics).astype(int) if run.problem.hard else statistics
+    lines = []
+    for k, coin in enumerate(run.names):
+        if trials[k] == 0:
+            lines.append(rf"\theta_{coin} &= {update.heads_prob[k]:.3f}\text{{, without trials}}")
+            continue
+        (h, t), made = sections.as_printed(lambda h, t: h / (h + t), heads[k], tails[k], least=2)
+        lines.append(rf"\theta_{coin} &= \frac{{{h}}}{{{h} + {t}}} = {made}")
+    if run.settings["weights"]:
+        for k, coin in enumerate(run.names):
+            (share, _), made = sections.as_printed(lambda x, n: x / n, trials[k], n, least=2)
+            lines.append(rf"\pi_{coin} &= \frac{{{share}}}{{{n}}} = {made}")
     return lines
 
 
 def draw_by_hand(c: Controls, run: Run) -> None:
     """Write one trial's numbers into the formulas, and the sums that they go into."""
     at, i = sections.chosen(c, run)
-    theta, pi = run.steps[at].params.heads_prob, run.steps[at].params.weights
+    params = run.steps[at].params
     h = int(run.problem.sample.data[i])
     t = run.settings["tosses"] - h
+    shown = f"Trial {i + 1} shows {count(h, 'head')} and {count(t, 'tail')}."
     if not np.isfinite(run.steps[at].objective):
         st.markdown(
-            f"Trial {i + 1} shows {h} heads and {t} tails. A trial that is impossible under both "
-            "coins cannot be shared between them, and there is one here: the run cannot go on."
+            f"{shown} A trial that is impossible under both coins cannot be shared between them, "
+            "and there is one here: the run cannot go on."
         )
         return
-    shares = run.problem.responsibilities(np.array([h]), run.steps[at].params)[0]
-    mix = ["" if pi[0] == pi[1] else rf"{share:.3f}\cdot " for share in pi]
-    terms = [rf"{mix[k]}{theta[k]:.3f}^{{{h}}}\cdot {1 - theta[k]:.3f}^{{{t}}}" for k in (0, 1)]
-    st.markdown(f"**E-step.** Trial {i + 1} shows {h} heads and {t} tails.")
-    rule = r"\Rightarrow\text{hard: }" if run.problem.hard else "="
+    equal = params.weights[0] == params.weights[1]
+    st.markdown(
+        f"**E-step.** {shown} How probable is that under each coin?"
+        + " Both are equally likely beforehand, so the mixing weights cancel." * equal
+    )
+    fractions, shares = bayes(run, at, h)
+    for coin, numbers in zip(run.names, fractions, strict=True):
+        mix = "" if equal else rf"\pi_{coin}\,"
+        rule = rf"p_{coin} &= {mix}\theta_{coin}^{{{h}}}\,(1-\theta_{coin})^{{{t}}}"
+        sections.formula([rule, f"&= {numbers}"])
+    st.markdown("The responsibilities are each coin’s part of the sum:")
     for k, coin in enumerate(run.names):
-        w = shares[k]
-        sections.formula(
-            [
-                rf"w_{coin} &= \frac{{{terms[k]}}}{{{terms[0]} + {terms[1]}}}",
-                rf"&{rule} {w:.3f}",
-                rf"&{w:.3f}\times {h} = {w * h:.3f}\text{{ heads and}}",
-                rf"&{w:.3f}\times {t} = {w * t:.3f}\text{{ tails go to {coin}}}",
-            ]
-        )
-    st.markdown(f"**M-step.** Added up over all {run.problem.n:,} trials:")
-    sections.formula(sums(run, at, weights=run.settings["weights"]))
+        fraction = rf"r_{coin} &= \frac{{p_{coin}}}{{p_A + p_B}}"
+        if waits(c, run):
+            sections.formula([rf"{fraction} = \;?"])
+        else:
+            sections.formula([f"{fraction} = {shares[k]}", *split(run, at, h, k)])
+    if waits(c, run):
+        st.markdown("Work them out, then take a step in the player, and see them here.")
+        return
+    st.markdown(f"**M-step.** Added up over all {count(run.problem.n, 'trial')}:")
+    sections.formula(sums(run, at))
+
+
+def bayes(run: Run, at: int, heads: int) -> tuple[list[str], list[str]]:
+    """Return each coin’s probability of some heads as a product of numbers, and its share."""
+    params, tails = run.steps[at].params, run.settings["tosses"] - heads
+    equal = params.weights[0] == params.weights[1]
+
+    def shares(*numbers: float) -> list[float]:
+        pi = [0.5, 0.5] if equal else numbers[2:]
+        posterior = run.problem.mixture.e_step(
+            np.array([heads]), BinomialParams(numbers[:2], pi)
+        ).responsibilities
+        return [float(share) for share in posterior[0]]
+
+    numbers, made = sections.as_printed(
+        shares,
+        *params.heads_prob.tolist(),
+        *([] if equal else params.weights.tolist()),
+        shown=lambda found: " ".join(f"{share:.3f}" for share in found),
+    )
+    mix = ["", ""] if equal else [rf"{pi}\cdot " for pi in numbers[2:]]
+    terms = [
+        rf"{mix[k]}{theta}^{{{heads}}}\cdot {1 - Decimal(theta)}^{{{tails}}}"
+        for k, theta in enumerate(numbers[:2])
+    ]
+    return terms, made.split()
+
+
+def split(run: Run, at: int, heads: int, k: int) -> list[str]:
+    """Return what a coin is given of a trial with some heads, as lines of a formula."""
+    tails, coin = run.settings["tosses"] - heads, run.names[k]
+    r = run.problem.responsibilities(np.array([heads]), run.steps[at].params)[0][k]
+    lines = []
+    if run.problem.hard:
+        lines.append(rf"&\rightarrow {r:.0f}\text{{ (hard assignment)}}")
+    for number, side in ((heads, "heads"), (tails, "tails")):
+        if run.problem.hard:
+            share, made = f"{r:.0f}", f"{r * number:.0f}"
+        else:
+            (share, _), made = sections.as_printed(lambda r, n: r * n, r, number)
+        lines.append(rf"&{share}\times {number} = {made}\text{{ {side} to {coin}}}")
+    return lines
 
 
 def draw_hard_against_soft(c: Controls, run: Run) -> None:
@@ -238,6 +298,9 @@ def draw_starts(c: Controls, run: Run) -> None:
 
 
 SECTIONS = sections.sections_of(
+    attribution=Section(
+        "The E-step, trial by trial", ":material/table_rows:", draw_attribution, follows=True
+    ),
     by_hand=draw_by_hand,
     hard_against_soft=draw_hard_against_soft,
     hill=draw_hill,
