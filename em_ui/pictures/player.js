@@ -66,12 +66,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
   // Before the first E-step nothing is assigned: -1.
   const assign = () => (halves.checked ? Math.ceil(position) - 1 : position || -1);
 
+  const bound = (name) => `.${data.inputs.bindings} input[name="${name}"]`;
   const charts = () =>
-    [...document.querySelectorAll(`.${data.inputs.bindings}`)].map((form) =>
-      form.closest("[data-testid=stVegaLiteChart]"),
+    [...document.querySelectorAll(bound(data.inputs.iteration))].map((field) =>
+      field.closest("[data-testid=stVegaLiteChart]"),
     );
-  const input = (chart, name) =>
-    chart.querySelector(`.${data.inputs.bindings} input[name="${name}"]`);
+  const input = (chart, name) => chart.querySelector(bound(name));
   const set = (chart, name, value) => {
     const field = input(chart, name);
     if (!field) return;
@@ -359,6 +359,10 @@ export default function ({ data, parentElement, setTriggerValue }) {
       for (const title of document.querySelectorAll("summary [data-testid=stMarkdownContainer]")) {
         title.role = "heading";
         title.ariaLevel = 2;
+      }
+      // What scrolls has to be reached.
+      for (const box of document.querySelectorAll(".katex-display, [data-testid=stCode] pre")) {
+        box.tabIndex = box.scrollWidth > box.clientWidth ? 0 : -1;
       }
     };
     const drawn = ({ target }) => target.closest("svg");

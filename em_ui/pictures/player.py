@@ -90,9 +90,9 @@ def player(
     report : bool
         Whether to start a rerun when the visitor stops at another iteration.
     between : sequence of (str or None), optional
-        The objective of each iteration after its M-step and before the next E-step, formatted, where
-        that is not the one of ``rows``. Half-steps show it after the M-step. There is none for the
-        initial guess.
+        The objective of each iteration after its M-step and before the next E-step, formatted,
+        where that is not the one of ``rows``. Half-steps show it after the M-step. The initial
+        guess has none.
     """
     last = len(rows) - 1
     # A link may name the end, or an iteration behind it.
