@@ -21,6 +21,7 @@ import altair as alt
 import pyarrow as pa
 import streamlit as st
 
+from em_ui.pictures import style
 from em_ui.pictures.format import (
     ASSIGNMENT,
     ITERATION,
@@ -80,6 +81,7 @@ def show(
     spec = {**template, "datasets": dict(datasets)}
     if title:
         spec["title"] = _title(title)
+        style.name_chart(title)
     if on_pick is None:
         st.vega_lite_chart(spec, key=key, alt=alt)
     else:

@@ -55,7 +55,10 @@ def draw(c: Controls, run: Run) -> None:
         alt="Each start: its solution and the objective there, where it began and ended, its own "
         "objective, iterations and status",
     )
-    st.caption("Click the box before a row to open that start in the player.")
+    st.caption(
+        "Click the box before a row to open that start in the player. With the keyboard, arrow "
+        "keys go to a row, and Shift with Space opens it."
+    )
     csv_download("Download the starts (CSV)", table, f"{c.prefix}-starts.csv", c.key("starts_csv"))
     kinds = tuple(dict.fromkeys(sorted(starts.curves["solution"].to_pylist())))
     end = f"; {best.sum()} end at the best solution" if several else ""
