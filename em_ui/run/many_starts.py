@@ -94,7 +94,7 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
     title = objective.title.lower()
     columns = problem.columns(traces[0].final.params)
     rows, curves = [], []
-    best = max((step.objective for trace in traces for step in frames.drawable(trace).steps))
+    best = max(step.objective for trace in traces for step in frames.drawable(trace).steps)
     best = max([best, *limits[:1]])
     for number, (trace, solution) in enumerate(zip(traces, solutions, strict=True), 1):
         shown = frames.drawable(trace)

@@ -5,8 +5,10 @@ from em_ui.sections.by_hand import (
     bracketed,
     chosen,
     formula,
+    fractions,
     moment,
-    significant,
+    ratios,
+    scientific,
     standing,
 )
 from em_ui.sections.explore import Drawing, compares, in_row
@@ -24,6 +26,7 @@ __all__ = [
     "compares",
     "controls_of",
     "formula",
+    "fractions",
     "histogram",
     "in_row",
     "moment",
@@ -34,10 +37,11 @@ __all__ = [
     "plane",
     "play",
     "question",
+    "ratios",
     "results",
     "run_of",
+    "scientific",
     "sections_of",
-    "significant",
     "standing",
     "stills",
 ]

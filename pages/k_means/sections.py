@@ -35,41 +35,56 @@ def findings(run: Run) -> Iterator[str]:
 def draw_by_hand(c: Controls, run: Run) -> None:
     """Write one point's numbers into the formulas, and the sums that they go into."""
     at, i = sections.chosen(c, run)
-    model, data = run.problem.model, run.problem.sample.data
-    (x, y), centroids = data[i], run.steps[at].params.centroids
-    distances = ((data[i] - centroids) ** 2).sum(axis=1)
+    data, centroids = run.problem.sample.data, run.steps[at].params.centroids
     nearest = int(run.problem.responsibilities(data[i : i + 1], run.steps[at].params).argmax())
-    st.markdown(f"**E-step.** Point {i + 1} lies at ({x:.4f}, {y:.4f}).")
+
+    def squares(x: float, y: float, *centres: float) -> list[float]:
+        return [(x - cx) ** 2 + (y - cy) ** 2 for cx, cy in np.reshape(centres, (-1, 2))]
+
+    numbers, made = sections.as_printed(
+        squares,
+        *data[i].tolist(),
+        *centroids.ravel().tolist(),
+        least=2,
+        shown=lambda found: " ".join(f"{square:.2f}" for square in found),
+    )
+    x, y, *centres = numbers
+    st.markdown(f"**E-step.** Point {i + 1} lies at ({x}, {y}).")
     sections.formula(
         [
             line
-            for k, (cx, cy) in enumerate(centroids)
+            for k, (name, distance) in enumerate(zip(run.names, made.split(), strict=True))
             for line in (
-                rf"\lVert x - c_{NAMES[k]} \rVert^2 &= ({x:.4f} - {sections.bracketed(cx)})^2",
-                rf"&\quad + ({y:.4f} - {sections.bracketed(cy)})^2",
-                rf"&= {distances[k]:.4f}" + (r"\quad\text{(nearest)}" if k == nearest else ""),
+                rf"\lVert x - c_{name} \rVert^2 &= ({x} - {sections.bracketed(centres[2 * k])})^2",
+                rf"&\quad + ({y} - {sections.bracketed(centres[2 * k + 1])})^2",
+                f"&= {distance}" + r"\quad\text{(nearest)}" * (k == nearest),
             )
         ]
     )
     st.markdown(f"So it goes wholly to centroid {NAMES[nearest]}.")
-    statistics = run.statistics(at)
-    new = model.m_step(statistics, run.steps[at].params).centroids
-    counts, deviations = statistics  # from the centroids before the step
+    counts, deviations = run.statistics(at)  # from the centroids before the step
     sums = deviations + counts[:, None] * centroids
     st.markdown(f"**M-step.** Added up over all {len(data):,} points:")
-    sections.formula(
-        [
-            line
-            for k in range(len(new))
-            for line in (
-                rf"c_{NAMES[k]} &= \frac{{({sums[k][0]:.4f},\ {sums[k][1]:.4f})}}"
-                rf"{{{counts[k]:.0f}}}"
-                if counts[k]
-                else rf"c_{NAMES[k]} &\text{{ has no points and stays at}}",
-                rf"&= ({new[k][0]:.4f},\ {new[k][1]:.4f})",
-            )
-        ]
-    )
+    lines = []
+    for name, (sum_x, sum_y), n, stays in zip(
+        run.names, sums.tolist(), counts, centroids.tolist(), strict=True
+    ):
+        if not n:
+            lines += [
+                rf"c_{name} &\text{{ has no points and stays at}}",
+                rf"&\quad ({stays[0]:.4f},\ {stays[1]:.4f})",
+            ]
+            continue
+        (across, up, _), mean = sections.as_printed(
+            lambda a, b, m: (a / m, b / m),
+            sum_x,
+            sum_y,
+            int(n),
+            least=2,
+            shown=lambda mean: rf"({mean[0]:.4f},\ {mean[1]:.4f})",
+        )
+        lines += [rf"c_{name} &= \frac{{({across},\ {up})}}{{{n:.0f}}}", f"&= {mean}"]
+    sections.formula(lines)
 
 
 def soft_limit(run: Run, at: int, i: int) -> pd.DataFrame:
