@@ -268,11 +268,16 @@ class TestTwoCoinsByHand:
         assert page.player["report"] is report
 
 
+def assert_printed(texts, values):
+    """Check that numbers are printed rounded to the decimals that they have."""
+    for text, value in zip(texts, values, strict=True):
+        assert text == f"{value:.{len(text.partition('.')[2])}f}"
+
+
 class TestKMeansByHand:
     def check(self, page, trace, data, at, i):
         (x, y), centroids = data[i], trace.steps[at].params.centroids
         hand = page.section("by_hand")
-        assert f"Point {i + 1} lies at ({x:.4f}, {y:.4f})." in hand.text
         distances = [(x - cx) ** 2 + (y - cy) ** 2 for cx, cy in centroids]
         nearest = int(np.argmin(distances))
         assert f"So it goes wholly to centroid {nearest + 1}." in hand.text
@@ -280,18 +285,24 @@ class TestKMeansByHand:
         assert len(hand.formulas) == 5 * k
         for j, (cx, cy) in enumerate(centroids):
             *_, result = written = hand.formulas[3 * j : 3 * j + 3]
-            texts = [f"{v:.4f}" for v in (x, cx, y, cy, distances[j])]
-            assert [text for line in written for text in figures(line)] == texts
+            *printed, made = [text for line in written for text in figures(line)]
+            assert made == f"{distances[j]:.2f}"
+            assert_printed(printed, [x, cx, y, cy])
+            px, pcx, py, pcy = map(float, printed)
+            assert f"{(px - pcx) ** 2 + (py - pcy) ** 2:.2f}" == made
             assert ("nearest" in result) == (j == nearest)
+        assert f"Point {i + 1} lies at ({printed[0]}, {printed[2]})." in hand.text
         squares = ((data[:, None] - centroids) ** 2).sum(axis=2)
         members = squares.argmin(axis=1)
         for j in range(k):
             at_row, mine = 3 * k + 2 * j, data[members == j]
             written = " ".join(hand.formulas[at_row : at_row + 2])
             if len(mine):
-                (sx, sy), (mx, my) = mine.sum(axis=0), mine.mean(axis=0)
-                texts = [f"{sx:.4f}", f"{sy:.4f}", str(len(mine)), f"{mx:.4f}", f"{my:.4f}"]
-                assert figures(written) == texts
+                across, up, n, *mean = figures(written)
+                assert_printed([across, up], mine.sum(axis=0))
+                assert n == str(len(mine))
+                assert mean == [f"{m:.4f}" for m in mine.mean(axis=0)]
+                assert mean == [f"{float(total) / len(mine):.4f}" for total in (across, up)]
             else:
                 assert "has no points and stays at" in written
                 assert figures(written) == [f"{v:.4f}" for v in centroids[j]]
@@ -317,7 +328,8 @@ class TestKMeansByHand:
         page = visit("k_means", km_by_hand="true")
         page.select("picture", {"pick": [{"observation": 42}]})
         x, y = blobs().data[41]
-        assert f"Point 42 lies at ({x:.4f}, {y:.4f})." in page.section("by_hand").text
+        (point,) = re.findall(r"Point 42 lies at \((.*), (.*)\)\.", page.section("by_hand").text)
+        assert_printed(point, [x, y])
 
     def test_drawn_points_of_many_know_their_number(self, visit):
         page = visit("k_means", km_size="1000")
@@ -334,35 +346,43 @@ class TestGaussianByHand:
         if hard:
             shares = (shares == shares.max(axis=1, keepdims=True)).astype(float)
         hand, k = page.section("by_hand"), len(p.means)
-        assert f"Value {i + 1} is {data[i]:.4f}." in hand.text
         lines = hand.formulas
         a_component = 3 if weights else 2
         assert len(lines) == (4 + a_component) * k
+        parts = [figures(lines[3 * j + 2]) for j in range(k)]
         for j in range(k):
-            std, density = (
-                f"{p.stds[j]:.2f}",
-                f"{stats.norm.pdf(data[i], p.means[j], p.stds[j]):.4g}",
-            )
-            texts = ["1", std, "2", f"{data[i]:.4f}", f"{p.means[j]:.2f}", "2", std]
-            assert figures(lines[3 * j]) == texts
-            assert figures(lines[3 * j + 1]) == [density]
-            texts = [f"{p.weights[j]:.3f}", density, f"{joint[i, j]:.4g}"]
-            assert figures(lines[3 * j + 2]) == texts
-            r = [f"{joint[i, j]:.4g}", f"{joint[i].sum():.4g}", f"{shares[i, j]:.3f}"]
-            assert figures(lines[3 * k + j]) == r
+            _, numbers, _ = lines[3 * j : 3 * j + 3]
+            weight, std, _, x, mean, _, again = figures(numbers)
+            assert std == again
+            assert_printed([weight, std, x, mean], [p.weights[j], p.stds[j], data[i], p.means[j]])
+            made = float(weight) * stats.norm.pdf(float(x), float(mean), float(std))
+            (part,) = parts[j]
+            digits = max(len(part.partition("e")[0].replace(".", "").strip("-0")), 4)
+            assert f"{made:.{digits}g}" == f"{float(part):.{digits}g}"
+            assert f"{joint[i, j]:.{digits}g}" == f"{float(part):.{digits}g}"
+            share, *own = figures(lines[3 * k + j])[-2 if hard else -1 :]
+            assert share == f"{float(part) / sum(float(q) for (q,) in parts):.3f}"
+            assert share == f"{joint[i, j] / joint[i].sum():.3f}"
+            assert own == [f"{shares[i, j]:.0f}"] * hard
             count, total = shares[:, j].sum(), shares[:, j] @ data
             mean = total / count
             square = shares[:, j] @ (data - mean) ** 2
-            texts = [f"{total:.2f}", f"{count:.2f}", f"{mean:.2f}"]
-            texts += [f"{square:.2f}", f"{count:.2f}", f"{np.sqrt(square / count):.2f}"]
-            texts += [f"{count:.2f}", str(len(data)), f"{count / len(data):.3f}"] * weights
             at_row = 4 * k + a_component * j
-            written = lines[at_row : at_row + a_component]
-            assert [text for line in written for text in figures(line)] == texts
+            written = [figures(line) for line in lines[at_row : at_row + a_component]]
+            texts = [f"{mean:.2f}", f"{np.sqrt(square / count):.2f}"]
+            texts += [f"{count / len(data):.3f}"] * weights
+            assert [made for _, _, made in written] == texts
+            assert_printed([w[0] for w in written], [total, square, count][:a_component])
+            for (top, below, made), root in zip(written, (1, 2, 1), strict=False):
+                decimals = len(made.partition(".")[2])
+                assert f"{(float(top) / float(below)) ** (1 / root):.{decimals}f}" == made
+        assert f"Value {i + 1} is {x}." in hand.text
+        for j in range(k):
+            texts = [figures(line)[2] for line in lines[4 * k + a_component * j :][:a_component]]
             if at + 1 < len(trace.steps):
                 after = trace.steps[at + 1].params
-                assert texts[2] == f"{after.means[j]:.2f}"
-                assert texts[5] == f"{after.stds[j]:.2f}"
+                assert texts[0] == f"{after.means[j]:.2f}"
+                assert texts[1] == f"{after.stds[j]:.2f}"
 
     @pytest.mark.parametrize(("at", "value"), [(0, 1), (7, 1500), (20, 3000), (499, 99_999)])
     def test_densities_and_sums(self, values, at, value):
@@ -394,7 +414,9 @@ class TestGaussianByHand:
         page = visit("gaussian_mixture", gm_by_hand="true", gm_floor="5", gm_iter="20")
         (caption,) = (c for c in page.section("by_hand").captions if "is raised" in c)
         assert "smallest, 5," in caption
-        assert "= 5.00" in page.section("by_hand").formulas[13]
+        (top, below, made, raised) = figures(page.section("by_hand").formulas[13])
+        assert made == f"{np.sqrt(float(top) / float(below)):.2f}" < "5"
+        assert raised == "5"
 
     def test_click_on_a_bar_takes_the_nearest_value(self, visit):
         page = visit("gaussian_mixture", gm_by_hand="true")
@@ -403,7 +425,8 @@ class TestGaussianByHand:
         data = line().data
         nearest = np.abs(data - float(label)).argmin()
         assert page.value("observation") == nearest + 1
-        assert f"Value {nearest + 1} is {data[nearest]:.4f}." in page.section("by_hand").text
+        (x,) = re.findall(rf"Value {nearest + 1} is (.*?)\. Each", page.section("by_hand").text)
+        assert_printed([x], [data[nearest]])
 
 
 class TestHardAgainstSoft:
