@@ -35,6 +35,7 @@ _SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down
 # Readable on white and on the dark background alike.
 _INK = "#7A8794"
 _MARK = "#E0218A"
+_COVER = "#3B4652"  # of what is still to be found; white is read on it, as on the hill
 
 # The names of the components, in one line above the picture.
 _KEY: dict[str, Any] = {"orient": "top", "titleOrient": "left", "offset": 6}
@@ -599,8 +600,9 @@ def histogram(x_title: str) -> Template:
         .encode(
             x=alt.X("x:Q"),
             y=alt.Y("density:Q"),
-            color=alt.Color("curve:N", title=None).legend(**_legend()),
-            strokeDash=alt.StrokeDash("curve:N", title=None).legend(**_legend()),
+            # In the order of the data: a curve keeps its colour when another one joins it.
+            color=alt.Color("curve:N", title=None, sort=None).legend(**_legend()),
+            strokeDash=alt.StrokeDash("curve:N", title=None, sort=None).legend(**_legend()),
             tooltip=[
                 alt.Tooltip("curve:N", title="Curve"),
                 alt.Tooltip("x:Q", title=x_title, format=".1f"),
@@ -612,12 +614,23 @@ def histogram(x_title: str) -> Template:
 
 
 @cache
-def hill(x_title: str, y_title: str, loss_title: str, *, path: bool = False) -> Template:
+def hill(
+    x_title: str,
+    y_title: str,
+    loss_title: str,
+    *,
+    path: bool = False,
+    search: str = "",
+    covered: bool = False,
+) -> Template:
     """Draw the hill over two parameters in bands of what is lost against the maximum, with marks.
 
     Data: ``hill`` (x_low, x_high, y_low, y_high, band: the number of :data:`LOSS_BANDS` that the
     loss reaches) and ``marks`` (x, y, mark, since: the first iteration at which it is shown). With
-    ``path`` also ``path`` (iteration, x, y), and the chart follows the player.
+    ``path`` also ``path`` (iteration, x, y), and the chart follows the player. With ``search``, the
+    objective's name, also ``tried`` (number, x, y, objective, label), and a click picks the ``x``
+    and ``y`` of a cell; ``hill`` then has a column ``turn`` too, which tells a second click on a
+    cell from the first. ``covered``, the cells are all alike, and need no ``band``.
     """
     labels = [f"under {band:g}" for band in LOSS_BANDS] + [f"{LOSS_BANDS[-1]:g} or more"]
     words = f"{json.dumps(labels)}[datum.{{}}]"
@@ -656,6 +669,12 @@ def hill(x_title: str, y_title: str, loss_title: str, *, path: bool = False) -> 
             ),
         )
     )
+    if covered:
+        cells = cells.transform_calculate(loss="''").encode(color=alt.value(_COVER))
+        cells.encoding.tooltip = cells.encoding.tooltip[:2]
+    if search:
+        fields = ["x", "y", "turn"]
+        cells = cells.add_params(alt.selection_point(name="pick", fields=fields, empty=False))
     base = (
         alt.Chart(alt.NamedData("marks"))
         # Not filtered: a layer without any row has no extent, and Vega complains.
@@ -685,6 +704,20 @@ def hill(x_title: str, y_title: str, loss_title: str, *, path: bool = False) -> 
             _now(way).mark_point(
                 color=_MARK, filled=True, size=170, opacity=1, stroke="white", strokeWidth=2
             ),
+        ]
+    if search:
+        tried = alt.Chart(alt.NamedData("tried")).encode(x="x:Q", y="y:Q", order="number:Q")
+        layers += [
+            tried.mark_line(color="white", strokeWidth=1.5, strokeDash=_DASHED),
+            tried.mark_point(filled=True, color="white", opacity=1, size=36).encode(
+                tooltip=[
+                    alt.Tooltip("number:Q", title="Guess number"),
+                    alt.Tooltip("x:Q", title=x_title, format=".4~f"),
+                    alt.Tooltip("y:Q", title=y_title, format=".4~f"),
+                    alt.Tooltip("objective:Q", title=search, format=",.2f"),
+                ]
+            ),
+            tried.mark_text(align="left", dx=7, color="white").encode(text="label:N"),
         ]
     chart = alt.layer(*layers, marks, halo, names).properties(
         usermeta={"embedOptions": {"renderer": "canvas"}}

@@ -41,9 +41,14 @@ def rewind(page: str, param: str) -> None:
 
     ``page`` and ``param`` are as for :func:`player`.
     """
-    st.session_state[_rewinds(page)] = st.session_state.get(_rewinds(page), 0) + 1
+    st.session_state[_rewinds(page)] = rewinds(page) + 1
     st.session_state.pop(_played(page), None)
     st.query_params.pop(param, None)
+
+
+def rewinds(page: str) -> int:
+    """Return how often the page was reset or a situation chosen, in this session."""
+    return int(st.session_state.get(_rewinds(page), 0))
 
 
 def played(page: str, last: int) -> bool:
@@ -102,7 +107,7 @@ def player(
             "param": param,
             "report": report,
             "inputs": {"iteration": ITERATION, "assignment": ASSIGNMENT, "bindings": BINDINGS},
-            "rewinds": st.session_state.get(_rewinds(page), 0),
+            "rewinds": rewinds(page),
             "seen": bool(st.session_state.get(_played(page))),
         },
         on_stopped_change=lambda: None,
