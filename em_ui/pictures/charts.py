@@ -640,24 +640,28 @@ def hill(
         "reverse": True,
     }
     no_grid = alt.Axis(grid=False)
+    middle = [
+        alt.Tooltip("x:Q", title=x_title, format=".3~f"),
+        alt.Tooltip("y:Q", title=y_title, format=".3~f"),
+    ]
     cells = (
         alt.Chart(alt.NamedData("hill"))
         .transform_calculate(
-            x="(datum.x_low + datum.x_high) / 2",
-            y="(datum.y_low + datum.y_high) / 2",
-            loss=words.format("band"),
+            x="(datum.x_low + datum.x_high) / 2", y="(datum.y_low + datum.y_high) / 2"
         )
         .mark_rect()
         .encode(
-            tooltip=[
-                alt.Tooltip("x:Q", title=x_title, format=".3~f"),
-                alt.Tooltip("y:Q", title=y_title, format=".3~f"),
-                alt.Tooltip("loss:N", title=loss_title),
-            ],
             x=alt.X("x_low:Q", title=x_title, axis=no_grid).scale(zero=False, nice=False),
             x2="x_high:Q",
             y=alt.Y("y_low:Q", title=y_title, axis=no_grid).scale(zero=False, nice=False),
             y2="y_high:Q",
+        )
+    )
+    if covered:
+        cells = cells.encode(tooltip=middle, color=alt.value(_COVER))
+    else:
+        cells = cells.transform_calculate(loss=words.format("band")).encode(
+            tooltip=[*middle, alt.Tooltip("loss:N", title=loss_title)],
             color=alt.Color("band:O", title=loss_title)
             .scale(**scale)
             .legend(
@@ -668,10 +672,6 @@ def hill(
                 labelExpr=words.format("value"),
             ),
         )
-    )
-    if covered:
-        cells = cells.transform_calculate(loss="''").encode(color=alt.value(_COVER))
-        cells.encoding.tooltip = cells.encoding.tooltip[:2]
     if search:
         fields = ["x", "y", "turn"]
         cells = cells.add_params(alt.selection_point(name="pick", fields=fields, empty=False))
@@ -682,7 +682,7 @@ def hill(
         .encode(x="x:Q", y="y:Q")
     )
     marks = base.mark_point(filled=True, stroke="white", strokeWidth=1.5, color=_MARK).encode(
-        shape=alt.Shape("mark:N").legend(None),
+        shape=alt.Shape("mark:N", sort=None).legend(None),
         size=alt.condition("datum.name", alt.value(160), alt.value(0)),
         opacity=alt.condition("datum.name", alt.value(1), alt.value(0)),
         tooltip=[

@@ -43,12 +43,13 @@ SPECS: dict[str, Control] = {
 
 
 def bin_edges(values: Array) -> Array:
-    """Return the edges of a histogram's bins, as many as the values can fill.
+    """Return the edges of a histogram's bins: the more values, the more bins.
 
-    The width is the smaller of those of Sturges (1926) and of Freedman and Diaconis (1981), which
-    NumPy calls ``"auto"``; there are no more than :data:`MOST_BINS`.
+    They follow the rule of Sturges (1926) where values are few, and that of Scott (1979) where they
+    are many: both were made for normal data. There are no more than :data:`MOST_BINS`.
     """
-    edges = np.histogram_bin_edges(values, bins="auto")
+    rules = (np.histogram_bin_edges(values, rule) for rule in ("sturges", "scott"))
+    edges = max(rules, key=len)
     return edges if len(edges) <= MOST_BINS + 1 else np.histogram_bin_edges(values, MOST_BINS)
 
 

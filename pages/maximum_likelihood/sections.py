@@ -16,6 +16,7 @@ from pages.maximum_likelihood import problem
 
 MOST_TRIED = 200  # guesses kept
 _NAMED = 6  # guesses whose log-likelihood stands beside them
+_ROOM = np.array([0.25, 0.07])  # that this takes, of the plane's sides
 _TITLE, _YOURS, _BEST, _TOP = "Log-likelihood", "Your guess", "Best so far", "Maximum likelihood"
 
 
@@ -92,9 +93,11 @@ def draw_hill(
     A click sets the guess.
     """
     guess, best = tried[-1], best_of(tried)
-    marks = {_YOURS: guess.guess} if best is guess else {_BEST: best.guess, _YOURS: guess.guess}
+    marks = {_YOURS: guess.guess}
     if top:
-        marks = {_TOP: top, _YOURS: guess.guess}
+        marks[_TOP] = top
+    elif best is not guess:
+        marks[_BEST] = best.guess
     low, high = problem.frame(*truth, [entry.guess for entry in tried] + ([top] if top else []))
     means, stds = (hill.edges(*ends) for ends in zip(low, high, strict=True))
     if top:
@@ -117,7 +120,7 @@ def draw_hill(
             f"of {best.value:,.2f}. The hill is covered."
         )
     turn = np.full(len(cells), tried[-1].number % 256, dtype=np.uint8)
-    named = {entry.number for entry in tried[-_NAMED:]} - {guess.number, best.number}
+    named = _apart(tried, np.array(list(marks.values())), high - low)
     charts.show(
         charts.hill(
             "μ (cm)",
@@ -146,6 +149,20 @@ def draw_hill(
         title=title,
         on_pick=lambda: _move_guess(c),
     )
+
+
+def _apart(tried: list[Tried], marked: Array, size: Array) -> set[int]:
+    """Return the numbers of the latest guesses whose log-likelihood there is room to write."""
+    taken: list[Any] = list(marked)
+    numbers: set[int] = set()
+    for entry in reversed(tried):
+        if (
+            len(numbers) < _NAMED
+            and (np.abs(taken - np.array(entry.guess)) > _ROOM * size).any(1).all()
+        ):
+            taken.append(np.array(entry.guess))
+            numbers.add(entry.number)
+    return numbers
 
 
 def _move_guess(c: Controls) -> None:
