@@ -62,7 +62,7 @@ def draw_metrics(c: Controls, tried: list[Tried], top: float | None) -> None:
     values |= {_BEST: best} if top is None else {"Largest": top, "Still to gain": top - yours}
     with st.container(horizontal=True, key=c.key("metrics")):
         for label, value in values.items():
-            st.metric(label, f"{value:,.2f}", width="content")
+            st.metric(label, f"{round(value, 2) + 0.0:,.2f}", width="content")  # no minus zero
 
 
 def draw_histogram(
