@@ -207,7 +207,7 @@ def draw_formula(n: int, truth: Estimate, top: Estimate | None) -> None:
     st.markdown(
         f"Here $\\hat\\mu = {top.mean:.2f}$ cm and $\\hat\\sigma = {top.std:.2f}$ cm, and the "
         f"truth is {truth.mean:g} and {truth.std:g}. The difference is the luck of the sample, "
-        "which shrinks like $1/\\sqrt n$. And $\\hat\\sigma^2$ is on average a little too small, "
+        "which shrinks like $1/\\sqrt n$. And $\\hat\\sigma^2$ is on average too small, "
         "since it is measured from $\\hat\\mu$ and not from $\\mu$: only $(n-1)/n$ of $\\sigma^2$, "
         f"here {n - 1:,}/{n:,}."
     )
