@@ -60,7 +60,8 @@ export default function ({ data, parentElement }) {
     a.setAttribute("d", bars(() => 0, (i) => shares[i] / 100));
     b.setAttribute("d", bars((i) => shares[i] / 100, () => 1));
     for (const k of [0, 1]) {
-      all(".curve")[k].setAttribute("d", curve(curves, k));
+      const line = curve(curves, k);
+      for (const path of [".halo", ".curve"]) all(path)[k].setAttribute("d", line);
       const mean = curves[0][k];
       all(".name")[k].setAttribute("x", px(mean));
       all(".name")[k].setAttribute("y", py(expected(curves, k, mean)) - 7);
@@ -157,7 +158,7 @@ export default function ({ data, parentElement }) {
   for (let x = Math.ceil(low / 10) * 10; x < low + bin * counts.length; x += 10) {
     const tick = document.createElementNS(SVG, "text");
     tick.setAttribute("x", px(x));
-    tick.setAttribute("y", FLOOR + 18);
+    tick.setAttribute("y", FLOOR + 22);
     tick.textContent = x;
     ticks.push(tick);
   }
