@@ -1,8 +1,8 @@
 """Refuse uploads while no page asks for a file.
 
 Streamlit takes files from every visitor with a session, whether or not a page asks for them, and
-keeps them in memory. For a page that does, take this out of ``app.py``, and the location of the same
-path out of ``deploy/nginx.conf``; put bounds on count, size and lifetime there instead.
+keeps them in memory. For a page that does, take this out of ``app.py``, and the location of the
+same path out of ``deploy/nginx.conf``; put bounds on count, size and lifetime there instead.
 """
 
 from starlette.responses import PlainTextResponse
