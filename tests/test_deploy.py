@@ -293,7 +293,7 @@ def test_pages_work_under_the_policy(farm):
             expect(charts.nth(1)).to_be_visible(timeout=20_000)
         tab.goto(f"http://{farm.address}/")
         expect(tab.locator(".mini .iteration")).to_have_text("1", timeout=20_000)
-        expect(tab.get_by_test_id("stMermaidChart").locator("svg")).to_be_visible(timeout=20_000)
+        expect(tab.get_by_role("img", name="The EM loop")).to_be_visible(timeout=20_000)
         tab.goto(f"http://{farm.address}/two-coins")
         tab.get_by_role("button", name="Copy link to these settings").click(timeout=20_000)
         expect(tab.get_by_text("Copied.")).to_be_visible()
