@@ -20,6 +20,7 @@ from benchmarks.servers import OURS, Server, serve, stop
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
 from em_core.models.binomial_mixture import published_trials
 from em_ui.controls.specs import VIEW
+from em_ui.pictures import miniature
 from pages import LESSONS
 
 pytestmark = pytest.mark.browser
@@ -435,6 +436,42 @@ class TestPages:
         tab.button("last").click()
         tab.expect_frame(500, 500)
         assert tab.page.locator("svg.marks *").count() < 5_000
+
+
+class TestMiniature:
+    @staticmethod
+    def means(tab):
+        return [float(text) for text in tab.page.locator(".mini .mean").all_inner_texts()]
+
+    def test_plays_the_recorded_run_without_the_server_and_pauses(self, tab):
+        _, trace = miniature.run()
+        tab.page.set_viewport_size(LAPTOP)
+        tab.open("")
+        card = tab.page.locator(f".st-key-home_card_{SERVED[0].name}")
+        expect(card).to_be_in_viewport(ratio=1)
+        expect(tab.page.locator(".mini .iteration")).to_have_text("1")
+        sent = tab.sent
+        expect(tab.page.locator(".mini .now")).to_have_text("M-step: move the curves")
+        tab.page.locator(".mini [name=play]").click()
+        expect(tab.page.locator(".mini [name=play]")).to_have_text("Play")
+        iteration = int(tab.page.locator(".mini .iteration").inner_text())
+        done = "M-step" in tab.page.locator(".mini .now").inner_text()
+        step = trace.steps[iteration if done else iteration - 1]
+        assert self.means(tab) == pytest.approx(step.params.means, abs=0.006)
+        assert tab.sent == sent
+
+    def test_rests_at_the_end_where_motion_is_not_wanted(self, new_tab):
+        tab = new_tab()
+        tab.page.emulate_media(reduced_motion="reduce")
+        _, trace = miniature.run()
+        tab.open("")
+        expect(tab.page.locator(".mini .why")).to_contain_text(trace.message)
+        expect(tab.page.locator(".mini [name=play]")).to_have_text("Play")
+        assert self.means(tab) == pytest.approx(trace.final.params.means, abs=0.006)
+        for words in ("Initial guess:", "E-step: share each value", "M-step: move the curves"):
+            tab.page.locator(".mini [name=step]").press("Enter")
+            expect(tab.page.locator(".mini .now")).to_have_text(words)
+        assert self.means(tab) == pytest.approx(trace.steps[1].params.means, abs=0.006)
 
 
 class TestLook:

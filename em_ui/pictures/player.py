@@ -21,7 +21,8 @@ _HERE = Path(__file__).parent
 _KINDS = ("html", "css", "js")
 
 
-def _component(name: str, files: str) -> Any:
+def component(name: str, files: str) -> Any:
+    """Return a component whose sources are ``files`` with html, css and js, in this folder."""
     html, css, js = (_short((_HERE / f"{files}.{kind}").read_text()) for kind in _KINDS)
     return st.components.v2.component(name, html=html, css=css, js=js)
 
@@ -32,8 +33,8 @@ def _short(text: str) -> str:
     return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
-_mount = _component("iteration_player", "player")
-_mount_status = _component("iteration_status", "status")
+_mount = component("iteration_player", "player")
+_mount_status = component("iteration_status", "status")
 
 
 def rewind(page: str, param: str) -> None:
