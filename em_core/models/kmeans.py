@@ -135,6 +135,10 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
         # -sum_i ||x_i - c||^2 = 2 (c - p) . sum_i (x_i - p) - N ||c - p||^2 + constant
         return float(2 * (move * deviations).sum() - counts @ (move**2).sum(axis=1))
 
+    def term_size(self, statistics: KMeansStatistics, params: KMeansParams) -> float:
+        """Return 0: all terms of an inertia have one sign, so that none is larger than it."""
+        return 0.0
+
     def n_parameters(self, params: KMeansParams) -> int:
         """Return the number of free parameters: the coordinates of the centroids, K d."""
         return params.centroids.size
