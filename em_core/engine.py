@@ -365,9 +365,10 @@ def iterate(
     model : Model
         Supplies the E-step and the M-step.
     data : array_like, shape (n,) or (n, d), as the model wants it, or sequence of such ndarrays
-        The observations. The arrays of a sequence, for example memory-mapped files, are asked for
-        one after another in every iteration, so that no more than one need be in memory. A Dask
-        array, or a Dask bag of arrays, stays on its cluster (:mod:`em_core.data.dask`).
+        The observations; a masked array only if it masks none of them. The arrays of a sequence,
+        for example memory-mapped files, are asked for one after another in every iteration, so that
+        no more than one need be in memory. A Dask array, or a Dask bag of arrays, stays on its
+        cluster (:mod:`em_core.data.dask`).
     init : Params
         The initial guess, which is step 0.
     counts : array_like, shape (n,), optional

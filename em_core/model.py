@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, 
 import numpy as np
 import numpy.typing as npt
 
-from em_core.checks import as_array, as_integer, as_sizes, check_rng
+from em_core.checks import as_array, as_integer, as_sizes, check_rng, refuse_masked
 from em_core.numerics import Array, posterior
 
 _AXES = "component_axes"  # where a field keeps its own
@@ -62,8 +62,8 @@ class Params:
     Raises
     ------
     ValueError
-        If a field cannot be read as an array of numbers, has too few axes, or the fields differ in
-        the number of components.
+        If a field cannot be read as an array of numbers, has masked values or too few axes, or the
+        fields differ in the number of components.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -76,6 +76,7 @@ class Params:
         lengths = {}
         for name, declared in self._declared():
             given = getattr(self, name)
+            refuse_masked(name, given)
             try:
                 if np.iscomplexobj(given):
                     raise TypeError

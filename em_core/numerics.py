@@ -17,7 +17,7 @@ ROUNDING = 4 * np.finfo(float).eps
 _LOW, _HIGH = 1e-290, 1e290
 
 
-# Trials up to which the plain formula keeps all but three digits, and logarithms are kept in a table.
+# Trials up to which the plain formula loses three digits at the most, and a table is short.
 _FEW_TRIALS = 1_000
 
 # log(n!) less Stirling's formula for it, where the series below has not enough digits.
@@ -124,7 +124,7 @@ def stirling_error(n: Array) -> Array:
 
 
 def deviance(seen: Array, expected: Array) -> Array:
-    r"""Return :math:`D(x, \mu) = x \log(x / \mu) - (x - \mu)`, what x is less probable than it can be.
+    r"""Return :math:`D(x, \mu) = x \log(x / \mu) - (x - \mu)`: how improbable x is.
 
     Infinite where something was seen and nothing expected. Computed by way of :math:`x - \mu`, so
     that the rounding of this difference cancels.
@@ -165,9 +165,13 @@ def match_components(estimates: npt.ArrayLike, truths: npt.ArrayLike) -> npt.NDA
     Raises
     ------
     ValueError
-        If a value is not finite or the shapes differ in more than the number of components.
+        If a value is masked or not finite, or the shapes differ in more than the number of
+        components.
     """
-    points = [np.asarray(values, dtype=float) for values in (estimates, truths)]
+    # Here, since the checks are built on this module.
+    from em_core.checks import as_floats
+
+    points = [as_floats("estimates", estimates), as_floats("truths", truths)]
     if 0 in (points[0].ndim, points[1].ndim) or points[0].shape[1:] != points[1].shape[1:]:
         raise ValueError(
             "estimates and truths must be (K,) and (M,), or (K, d) and (M, d), "

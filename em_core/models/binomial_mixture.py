@@ -18,6 +18,7 @@ from scipy.special import gammaln, xlog1py, xlogy
 
 from em_core.checks import (
     as_array,
+    as_floats,
     as_integer,
     as_number,
     check_data,
@@ -285,7 +286,7 @@ def fit_grid(
     """
     if not isinstance(model, BinomialMixture):
         raise ValueError(f"model must be a BinomialMixture, got {model!r}")
-    counts, starts = as_array("data", data), np.array(heads_prob, dtype=float)
+    counts, starts = as_array("data", data), as_floats("heads_prob", heads_prob)
     if starts.ndim != 2 or starts.size == 0:
         raise ValueError(f"heads_prob must have shape (S, K), got {starts.shape}")
     check_range("heads_prob", starts, 0, 1)

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from em_core.checks import (
     as_data,
+    as_floats,
     as_integer,
     check_data,
     check_enough_rows,
@@ -167,7 +168,7 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
     ) -> Array:
         """Draw a point about the centre of each label, shape (n, d); see :meth:`simulate`."""
         k, d = params.centroids.shape
-        spreads = np.atleast_1d(np.asarray(spread, dtype=float))
+        spreads = np.atleast_1d(as_floats("spread", spread))
         check_positive("spread", spreads)
         if spreads.shape not in ((1,), (k,)):
             raise ValueError(
