@@ -145,8 +145,8 @@ def flat_directions(model: Model[ParamsT, StatisticsT], data: Data, at: ParamsT)
 
     These have eigenvalue 1 (:func:`map_eigenvalues`): the objective is level to second order, and
     EM stays wherever it is. At an ordinary optimum there is none, however slow EM is, nor at an
-    ordinary saddle. Two components that coincide, with estimated weights, have one: weight may be shifted from one to
-    the other.
+    ordinary saddle. Two components that coincide, with estimated weights, have one: weight may be
+    shifted from one to the other.
 
     Parameters, errors and cost are those of :func:`map_eigenvalues`.
     """
