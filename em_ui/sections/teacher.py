@@ -281,7 +281,7 @@ def draw(c: Controls, run: Run) -> None:
         c.student_link()
         deed = gives_away(c, run)
         if deed:
-            st.warning(
+            st.info(
                 f"Whoever {deed} sees the same truth, since it is set there too. Change the data "
                 "seed or the truth before you share this link.",
                 icon=":material/lock_open:",

@@ -28,8 +28,7 @@ SITUATIONS = {
         "values between them, and that is slow: 20 iterations come close, but the "
         "log-likelihood is still rising.",
         sealed_question="A random start of whole numbers. Which component will move first? Are 20 "
-        "iterations "
-        "enough?",
+        "iterations enough?",
     ),
     "Equal weights, as in the article": Situation(
         {"weights": False},
@@ -46,9 +45,8 @@ SITUATIONS = {
         "overlap hides most of the labels: with a smaller tolerance EM goes on for thousands "
         "of iterations, and the means still move.",
         moves=("tol", "max_iter"),
-        sealed_question="Heights of women and men. The histogram has no two peaks. Can EM still tell the "
-        "groups "
-        "apart?",
+        sealed_question="Heights of women and men. The histogram has no two peaks. Can EM still "
+        "tell the groups apart?",
     ),
     "A poor local optimum": Situation(
         {"guess_seed": 1, "max_iter": 100},
@@ -104,9 +102,8 @@ SITUATIONS = {
         "between the centres. Where will the mixture put it?",
         "Close around the narrow group, since each component has a width and a share of its own. "
         "*Hard against soft* counts the mistakes of both.",
-        sealed_question="A wide group beside a narrow one. K-Means would put the border halfway between "
-        "the "
-        "centres. Where will the mixture put it?",
+        sealed_question="A wide group beside a narrow one. K-Means would put the border halfway "
+        "between the centres. Where will the mixture put it?",
     ),
 }
 

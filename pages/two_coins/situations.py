@@ -11,9 +11,8 @@ SITUATIONS = {
         "Yes. Both fall in the first step, B further: most trials show few heads, which 0.7 "
         "explains a little less badly than 0.8, so nearly all of them go to B. As B falls, "
         "it lets go of the trials with many heads, and A settles near 0.6.",
-        sealed_question="500 trials, but nobody noted the coins. EM starts at 0.8 and 0.7. Which way "
-        "will each of "
-        "the two estimates move in the first step?",
+        sealed_question="500 trials, but nobody noted the coins. EM starts at 0.8 and 0.7. Which "
+        "way will each of the two estimates move in the first step?",
     ),
     "Do and Batzoglou": Situation(
         {"data": PUBLISHED, "start_a": 0.6, "start_b": 0.5},
@@ -60,9 +59,8 @@ SITUATIONS = {
         "Coins of 0.8 and 0.7, and few trials. The first shows 8 heads: see *One step by hand*. "
         "How much of it goes to A?",
         "0.564 of it: 0.8⁸ 0.2² against 0.7⁸ 0.3². So 4.512 of its heads go to A and 3.488 to B.",
-        sealed_question="Few trials. The first shows 8 heads: see *One step by hand*. How much of it "
-        "goes to A at "
-        "the initial guess?",
+        sealed_question="Few trials. The first shows 8 heads: see *One step by hand*. How much of "
+        "it goes to A at the initial guess?",
     ),
 }
 
