@@ -25,13 +25,14 @@ from em_core import (
     match_components,
 )
 from em_core.models import gaussian_mixture, kmeans
+from em_ui.controls import seal as sealing
 from em_ui.run import DATA, GUESS, stream
 
 few = settings(max_examples=12, phases=(Phase.explicit, Phase.generate))
 
 # Settings with a truth that can be recognized wherever it stands. A lesson may have none here.
 SET_UP = {
-    "k_means": {"spread": "1.3", "size": "150"},
+    "k_means": {"spread": "1.3", "size": "150", "data_seed": "12"},
     "two_coins": {"true_a": "0.63", "true_b": "0.27", "share_a": "0.35", "weights": "true"},
     "gaussian_mixture": {
         "mean1": "-11.372",
@@ -44,11 +45,13 @@ SET_UP = {
 }
 
 
-def unseal(token):
-    return json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+def unseal(name, token):
+    """Return the hidden values, as only the server can."""
+    return sealing.unseal(PREFIXES[name], token)["values"]
 
 
 def seal(values):
+    """Return values as links of before held them."""
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
@@ -79,7 +82,7 @@ def run_of(name):
     Of a lesson that is not known here, its sample, model and start are as its problem has them.
     """
     if name == "k_means":
-        sample = simulated.clusters([150] * 3, spread=1.3, rng=stream(6, DATA))
+        sample = simulated.clusters([150] * 3, spread=1.3, rng=stream(12, DATA))
         model, tol, limit = KMeans(), 0, 100
         start = kmeans.guess_from_points(sample.data, 3, rng=stream(1, GUESS, 1))
     elif name == "two_coins":
@@ -102,18 +105,33 @@ def run_of(name):
     return trace.relabel(match_components(place, true)), sample, model
 
 
-def words(params):
+SYMBOLS = {
+    "heads_prob": ("θ {}", 3),
+    "means": ("μ {}", 2),
+    "stds": ("σ {}", 2),
+    "centroids": ("c {}", 4),
+    "rates": ("λ {}", 2),
+    "weights": ("π {}", 3),
+}
+
+
+def words(params, *, marked=True):
     """Return parameters as the sheet writes them."""
-    names = {1: "AB", 2: "12345678"}
-    parts = []
+    names = "AB" if len(next(iter(params.arrays().values()))) == 2 else "12345678"
+    groups = {}
     for field, array in params.arrays().items():
-        letters = names[1] if field == "heads_prob" or len(array) == 2 else names[2]
-        for letter, value in zip(letters, array, strict=False):
+        symbol, digits = SYMBOLS[field]
+        for name, value in zip(names, array, strict=False):
+            texts = groups.setdefault(digits, [])
             if array.ndim == 1:
-                parts.append(f"{field} {letter} {value:.4f}")
+                texts.append(f"{symbol.format(name)} {value:,.{digits}f}")
             else:
-                parts += [f"{field} {letter} {a} {x:.4f}" for a, x in zip("xy", value, strict=True)]
-    return ", ".join(parts)
+                for axis, x in zip("xy", value, strict=True):
+                    texts.append(f"{symbol.format(name)} {axis} {x:,.{digits}f}")
+    return "; ".join(
+        ", ".join(texts) + (f" (right within ±{5 / 10**digits:.{digits}f})" if marked else "")
+        for digits, texts in groups.items()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -147,10 +165,11 @@ class TestSheet:
         text = with_teacher(name).section("teacher").text
         shares = model.e_step(sample.data[:1], trace.steps[0].params).responsibilities[0]
         letters = "123" if len(shares) == 3 else "AB"
-        first = ", ".join(f"{k}: {r:.4f}" for k, r in zip(letters, shares, strict=True))
+        first = ", ".join(f"{k} {r:.3f}" for k, r in zip(letters, shares, strict=True))
+        first += " (right within ±0.005)"
         known = fit_labelled(model, sample.data, sample.labels, sample.truth)
         sign = -1 if name == "k_means" else 1
-        ends = [f"{sign * trace.steps[i].objective:,.4f}" for i in (0, -1)]
+        ends = [f"{sign * trace.steps[i].objective:,.2f}" for i in (0, -1)]
         observation = ", ".join(f"{x:.4g}" for x in np.atleast_1d(sample.data[0]))
         nouns = {"k_means": "point", "two_coins": "trial", "gaussian_mixture": "value"}
         noun = nouns.get(name, words_of(name).observation)
@@ -168,12 +187,16 @@ class TestSheet:
                 f"{trace.message} The rule: Stop when {rule} iterations.",
             ),
             (
-                f"Where does EM end, from {words(trace.steps[0].params)}?",
+                f"Where does {words_of(name).algorithm} end, from "
+                f"{words(trace.steps[0].params, marked=False)}?",
                 words(trace.final.params),
             ),
-            (f"What is the {title} at the guess and at the end?", " and ".join(ends)),
+            (
+                f"What is the {title} at the guess and at the end?",
+                " and ".join(ends) + " (right within ±0.05)",
+            ),
             ("What would one estimate with the labels known?", words(known)),
-            ("What is the truth?", words(sample.truth)),
+            ("What is the truth?", words(sample.truth, marked=False)),
         ):
             (item,) = (item for item in re.split(r"\n(?=\d+\. )", text) if question in item)
             assert f"*{answer}*" in item
@@ -181,7 +204,9 @@ class TestSheet:
     def test_makes_up_no_truth_of_published_trials(self, visit):
         page = visit("two_coins", tc_data="Five published trials", tc_teacher="true")
         text = page.section("teacher").text
-        assert "What is the truth?\n\n    *Nobody knows the truth behind these data.*" in text
+        assert (
+            "What is the truth? (3 min)\n\n    *Nobody knows the truth behind these data.*" in text
+        )
 
     @pytest.mark.parametrize("name", RUNNING)
     def test_begins_with_the_situation(self, visit, declared, name):
@@ -189,9 +214,10 @@ class TestSheet:
         page.open("teacher")
         situation = next(iter(declared[name].situations.values()))
         text = page.section("teacher").text
-        assert f"1. {situation.question}\n\n    *{situation.answer}*" in text
-        page.set(data_seed=12)
-        assert situation.question not in page.section("teacher").text
+        question = situation.sealed_question or situation.question
+        assert f"1. {question} (5 min)\n\n    *{situation.answer}*" in text
+        page.set(data_seed=13)
+        assert question not in page.section("teacher").text
         assert "1. At the initial guess" in page.section("teacher").text
 
     @pytest.mark.parametrize("name", RUNNING)
@@ -204,11 +230,19 @@ class TestSheet:
         trace, sample, _ = run_of(name)
         for text, answered in ((answers, True), (questions, False)):
             assert (words(trace.final.params) in text) == answered
-            assert (words(sample.truth) in text) == answered
+            assert (words(sample.truth, marked=False) in text) == answered
+            assert "nan" not in text
             assert "What is the truth?" in text
             assert len(re.findall(r"^\d+\. ", text, re.MULTILINE)) == 7
+            assert len(re.findall(r" \(\d+ min\)$", text, re.MULTILINE)) == 7
         assert answers.count("Answer: ") == 7
         assert "Answer" not in questions
+        # The situation in words: all that was set stands with the answers, the rest without.
+        specs = BY_NAME[name].module("problem").SPECS
+        for control, raw in SET_UP[name].items():
+            line = f"{specs[control].label}: {specs[control].words(specs[control].nearest(raw))}"
+            assert line in answers
+            assert (line in questions) == (control in ("size", "weights"))
 
     def test_stands_a_run_without_a_likelihood(self, visit):
         page = visit("two_coins", tc_start_a="0", tc_start_b="1", tc_teacher="true")

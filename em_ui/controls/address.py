@@ -42,7 +42,7 @@ def copy_link(
     *,
     key: str,
     keep: Sequence[str],
-    position: str | None = None,
+    address: Mapping[str, Any] | None = None,
 ) -> None:
     """Draw the button that copies a link.
 
@@ -56,12 +56,13 @@ def copy_link(
         Of the component.
     keep : sequence of str
         Parameters that the link takes over as the address has them.
-    position : str, optional
-        The parameter of the player's position. If it is given, the browser's history gets an entry
-        for each change of the address but for changes of this one.
+    address : mapping, optional
+        With it, the button also minds the address: ``based`` is the parameter of the situation that
+        the settings come from, with its value or None, and ``position`` that of the player's
+        position. Each change of any other is an entry of the browser's history.
     """
     text = urllib.parse.urlencode(parameters)
-    data = {"label": label, "query": text, "keep": list(keep), "position": position}
+    data = {"label": label, "query": text, "keep": list(keep), "address": address}
     _copy_link(key=key, data=data)
 
 

@@ -206,7 +206,7 @@ class Controls:
         exact = next((name for name in self.situations if not self._differ(name, now)), None)
         if exact:
             st.session_state[last] = exact
-        title = st.session_state.get(last)
+        title = str(st.session_state.get(last, ""))
         options, shown = list(self.situations), _OWN
         if title in self.situations:
             self.current = self.situations[title]
@@ -270,7 +270,7 @@ class Controls:
         # All but the player's position, which the browser knows better.
         state = {name: self.value(name) for name in self.view if name != "iter"} | self._shown
         parameters = query(self.prefix, self._all, state)
-        title = st.session_state.get(self.key("last situation"))
+        title = str(st.session_state.get(self.key("last situation"), ""))
         settings = {name: self.value(name) for name in self.specs}
         come_from = title in self.situations and not self.sealed and self._differ(title, settings)
         copy_link(
@@ -278,7 +278,10 @@ class Controls:
             parameters | ({self.key(BASED): title} if come_from else {}),
             key=self.key("link"),
             keep=[self.key("iter"), self.key(QUIZ)],
-            position=self.key("iter"),
+            address={
+                "based": [self.key(BASED), title if come_from else None],
+                "position": self.key("iter"),
+            },
         )
         token = st.query_params.get(self.key(QUIZ))
         self._address.remember(state, {self.key(QUIZ): token} if self.sealed and token else {})
