@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from em_ui.controls.address import BASED, QUIZ, Address, Hidden, copy_link, query
 from em_ui.controls.specs import Control, Section, Value
@@ -96,13 +97,21 @@ class Controls:
         arrived = st.session_state.get(_HERE_NOW) != self.prefix
         self._address.rename()
         st.session_state[_HERE_NOW] = self.prefix
-        if arrived and not self._address.bare:
-            given = st.session_state[self.key("link it came with")] = self._address.given()
+        # Where the browser went back or forward, the address wins over what the page was set to.
+        context = get_script_run_ctx()
+        moved = context is not None and context.is_history_navigation
+        given = self._address.given()
+        if moved and not arrived:
+            self._address.follow()
+        if (arrived or moved) and given:
             st.session_state[self.key("last situation")] = given.get(BASED)
-        elif arrived:
+        if arrived and given and not moved:
+            st.session_state[self.key("link it came with")] = given
+        if arrived:
             self._address.recall()
         self._address.mend(arrived=arrived)
-        hidden = self._address.unseal([*self.truth, *self._drawn_by], self.situations)
+        names = [*self.truth, *self._drawn_by] if self.truth else []
+        hidden = self._address.unseal(names, self.situations)
         self.sealed = hidden.values
         if hidden.situation:
             self.current = self.situations[hidden.situation]
