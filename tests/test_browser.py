@@ -165,21 +165,29 @@ class Tab:
         return self.page.locator(f"button[name={name}]")
 
     def expect_frame(self, frame: int, last: int) -> None:
-        """Wait until the readout and every bound input of every chart are at this iteration."""
+        """Wait until the readout and the inputs of every chart in view are at this iteration.
+
+        Before the first E-step nothing is assigned; an input says so if it reaches below 0.
+        """
         words = rf"Iteration {frame}( of {last})?" if frame else "Initial guess"
         expect(self.page.locator(".readout .label")).to_have_text(re.compile(f"^{words}$"))
         expect(self.slider).to_have_value(str(frame))
         self.page.wait_for_function(
             """frame => {
-                const inputs = [...document.querySelectorAll(".vega-bindings input")];
-                return inputs.length > 0 && inputs.every(input => input.value === frame);
+                const seen = [...document.querySelectorAll(".vega-bindings input")].filter(input => {
+                    const chart = input.closest("[data-testid=stVegaLiteChart]");
+                    const {top, bottom} = chart.getBoundingClientRect();
+                    return bottom > 0 && top < innerHeight;
+                });
+                return seen.every(input => Number(input.value) ===
+                    (input.name === "assign" && !frame ? Math.max(-1, input.min) : frame));
             }""",
-            arg=str(frame),
+            arg=frame,
         )
 
     @property
     def readout(self) -> list[str]:
-        return self.page.locator(".numbers b").all_inner_texts()
+        return self.page.locator(".numbers dd").all_inner_texts()
 
     def pictures(self) -> list[str]:
         """Return what each chart draws, as text."""
@@ -481,26 +489,31 @@ class TestLook:
         assert tab.player.bounding_box()["height"] <= 56  # one row
 
     @pytest.mark.parametrize("size", [PHONE, {"width": 650, "height": 400}], ids=str)
-    def test_player_is_one_row_that_stays_and_opens(self, tab, size):
+    def test_player_is_one_row_that_opens(self, tab, size):
         """On a phone, and at 200% zoom on a laptop."""
         tab.resize(size)
         tab.open(PUBLISHED)
         for hidden in ("first", "halves", "speed", "more"):
             control = tab.page.locator(f".player [name={hidden}]")
             expect(control).to_be_visible(visible=hidden == "more")
-        expect(tab.page.locator(".numbers b").first).to_be_hidden()
+        expect(tab.page.locator(".numbers dd").first).to_be_hidden()
         expect(tab.button("more")).to_have_attribute("aria-expanded", "false")
         tab.button("more").click()
         expect(tab.button("more")).to_have_attribute("aria-expanded", "true")
         for shown in ("first", "halves", "speed"):
             expect(tab.page.locator(f".player [name={shown}]")).to_be_visible()
-        expect(tab.page.locator(".numbers b").first).to_be_visible()
+        expect(tab.page.locator(".numbers dd").first).to_be_visible()
         tab.button("more").click()
         expect(tab.button("first")).to_be_hidden()
-        tab.page.get_by_role("heading", name="Often believed").scroll_into_view_if_needed()
-        tab.expect_on_screen(tab.player)
+        header = tab.page.get_by_test_id("stHeader").bounding_box()["height"]
         box = tab.player.bounding_box()
-        assert box["y"] + box["height"] <= size["height"] / 4
+        assert header + box["height"] <= size["height"] / 4
+        # It stays in sight, but for where it would take much of what is seen.
+        tab.page.get_by_role("heading", name="Often believed").scroll_into_view_if_needed()
+        if size == PHONE:
+            tab.expect_on_screen(tab.player)
+        else:
+            expect(tab.player).not_to_be_in_viewport()
 
     @pytest.mark.parametrize("path", EXAMPLES)
     @pytest.mark.parametrize("size", [LAPTOP, DESKTOP], ids=str)
@@ -710,7 +723,8 @@ class TestPlayer:
             expect(tab.page.locator(".readout .label")).to_have_text(words)
             for name, value in (("iter", iteration), ("assign", assigned)):
                 inputs = tab.page.locator(f".vega-bindings input[name={name}]")
-                assert {i.input_value() for i in inputs.all()} == {str(value)}
+                for each in inputs.all():  # all three are in view
+                    expect(each).to_have_value(str(value))
         tab.page.wait_for_url("**tc_iter=2")
 
     def test_at_rest_the_address_names_the_iteration_and_the_server_is_left_alone(self, tab):
@@ -927,20 +941,22 @@ class TestWhatComesLater:
         expect(tab.status_line).to_contain_text("Not converged yet: stopped at the limit of 10")
         expect(tab.status_line).to_contain_text(f"{trace.objectives[-1]:,.4f}")
         expect(line).to_have_class("status info")
-        expect(line).to_have_attribute("aria-live", "polite")
         tab.button("back").click()
         expect(tab.status_line).to_contain_text("Iteration 9 of 10. Log-likelihood")
         assert tab.sent == sent + 1  # that the end was reached
 
     def test_status_line_is_not_read_out_while_it_plays(self, tab):
         tab.open(PUBLISHED)
-        line = tab.page.locator(".status")
-        expect(line).to_have_attribute("role", "status")
+        heard = tab.page.locator(".heard")
+        expect(heard).to_have_attribute("role", "status")
+        expect(heard).to_have_text(re.compile(r"^Initial guess\. Log-likelihood -[\d.]+\.$"))
         tab.page.locator("select[name=speed]").select_option("slow")
         tab.button("play").click()
-        expect(line).to_have_attribute("aria-live", "off")
+        expect(heard).to_have_text("")
+        expect(tab.status_line).to_contain_text("Iteration 1.")
+        expect(heard).to_have_text("")
         tab.button("play").click()
-        expect(line).to_have_attribute("aria-live", "polite")
+        expect(heard).to_have_text(re.compile(r"^Paused\. Iteration \d\. Log-likelihood "))
 
     @pytest.mark.parametrize("path", EXAMPLES)
     def test_what_tells_the_end_appears_there_and_stays(self, tab, path):
