@@ -953,6 +953,7 @@ HEADINGS = """main => {
 
 class TestAccessibility:
     def check(self, tab: Tab, scheme: str) -> None:
+        expect(tab.page.locator("[aria-busy=true]")).to_have_count(0)
         tab.page.evaluate(AXE_FILE_PATH.read_text())
         for size in (LAPTOP, {"width": 375, "height": 740}):
             tab.resize(size, scheme)

@@ -5,6 +5,7 @@ import streamlit as st
 from em_core.models import gaussian
 from em_ui import sections
 from em_ui.controls import Controls
+from em_ui.pictures import style
 from pages import lesson
 from pages.maximum_likelihood.problem import PREFIX, SPECS, group_means, group_std, one_group
 from pages.maximum_likelihood.sections import draw_hidden_label, fit_drawings
@@ -40,6 +41,7 @@ for column, (label, value) in zip(
 ):
     column.metric(label, value, border=True)
 
+style.heard("Your guess", level=2)
 sections.in_row(fit_drawings(heights, bars, guess, best), key=c.key("fit"))
 
 sections.answer(c, after="After you have moved them")
