@@ -1101,6 +1101,10 @@ def test_more_components_than_observations_are_refused_in_plain_words(visit, nam
     assert f"{find} different observations are needed" in error.value
     assert f"there are only {n}." in error.value
     assert "n_components" not in error.value
+    algorithm = BY_NAME[name].module("problem").WORDS.algorithm
+    assert error.value.startswith(f"{algorithm} cannot run with these settings: ")
+    # The player stays in its place, and has nothing to play.
+    assert page.player["rows"] == []
 
     # The way out, and the link to show to the teacher.
     assert page.at.sidebar.button[-1].label == "Reset this page"

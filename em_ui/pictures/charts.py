@@ -82,7 +82,7 @@ def show(
     spec = {**template, "datasets": dict(datasets)}
     if title:
         spec["title"] = _title(title)
-        style.name_chart(title)
+        style.heard(title)
     if on_pick is None:
         st.vega_lite_chart(spec, key=key, alt=alt)
     else:

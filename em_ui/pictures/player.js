@@ -17,6 +17,7 @@ const FRAME_MS = { slow: 1500, normal: 700, fast: 200 };
 const SETTLED_MS = 500; // at rest for so long, the visitor has stopped at an iteration
 const GLIDE_MS = 250; // from one iteration to the next, in charts that draw what lies between
 const SLOW_FRAME_MS = 100; // a browser that takes so long for a frame does not glide
+const SLACK = 4; // pixels by which a formula may stand out, with nothing to be seen there
 const NEAR = "200px"; // of the window's edge, a chart counts as in view
 // Where there is less room than this, the player is one row.
 const SLIM_WIDTH = 640;
@@ -362,7 +363,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
       }
       // What scrolls has to be reached.
       for (const box of document.querySelectorAll(".katex-display, [data-testid=stCode] pre")) {
-        box.tabIndex = box.scrollWidth > box.clientWidth ? 0 : -1;
+        if (box.scrollWidth > box.clientWidth + SLACK) box.tabIndex = 0;
+        else box.removeAttribute("tabindex");
       }
     };
     const drawn = ({ target }) => target.closest("svg");

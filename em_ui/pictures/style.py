@@ -23,9 +23,9 @@ def apply() -> None:
     st.html(_SHEET)
 
 
-def name_chart(title: str) -> None:
-    """Give a chart, which draws its title, a heading that is heard, and takes no room.
+def heard(title: str, level: int = 3) -> None:
+    """Draw a heading that is heard, and takes no room.
 
-    Here, not in the chart, whose text is a picture to a screen reader.
+    For a chart, whose own title is part of a picture, and for what needs no title to be seen.
     """
-    st.html(f'<h3 class="chart-name">{html.escape(title)}</h3>')
+    st.html(f'<h{level} class="heard">{html.escape(title)}</h{level}>')
