@@ -57,8 +57,8 @@ class ManyStarts:
     @property
     def counts(self) -> dict[int, int]:
         """Solution to the number of starts that lead there, the best first."""
-        found = self.table["solution"].dropna().astype(int).value_counts()
-        return {int(number): int(times) for number, times in found.sort_index().items()}
+        found = self.table["solution"].dropna().tolist()
+        return {int(number): found.count(number) for number in sorted(set(found))}
 
 
 class _End(NamedTuple):
