@@ -57,8 +57,8 @@ class ManyStarts:
     @property
     def counts(self) -> dict[int, int]:
         """Solution to the number of starts that lead there, the best first."""
-        found = self.table["solution"].dropna().astype(int).value_counts()
-        return {int(number): int(times) for number, times in found.sort_index().items()}
+        found = self.table["solution"].dropna().tolist()
+        return {int(number): found.count(number) for number in sorted(set(found))}
 
 
 class _End(NamedTuple):
@@ -80,7 +80,7 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
 
     Where they take long, there are fewer: others wait while these run.
     """
-    objective, names = problem.objective, problem.words.names
+    objective = problem.objective
     traces: list[Trace[Any]] = []
     spent = 0
     for number in range(1, n + 1):

@@ -41,7 +41,7 @@ def where_equal(run: Run) -> str:
     From a saddle, coins that are a little apart leave each other; to a top they come back.
     """
     problem, (a, b) = run.problem, run.params.heads_prob
-    if abs(a - b) >= near(problem.tol):
+    if abs(a - b) >= near(problem.tol) or run.flat:  # of a ridge, no point is a top or a saddle
         return ""
     middle = (a + b) / 2
     apart = np.clip([middle + APART, middle - APART], 0, 1)
