@@ -38,7 +38,8 @@ if sections.compares(c, run):
     )
 title = "Trials by number of heads, shared between the coins"
 picture = sections.outcomes(c, run, run.settings["tosses"] + 1, title=title, outcome="Heads")
-sections.play(c, run, picture, caption=caption, findings=findings(run))
+told = findings(run, compares=sections.compares(c, run))
+sections.play(c, run, picture, caption=caption, findings=told)
 sections.results(c, run)
 
 st.header("The two steps")
