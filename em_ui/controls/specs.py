@@ -17,7 +17,7 @@ Value = float | int | str | bool
 
 MAX_STARTS = 200
 MAX_STUDENT = 9_999
-MAX_LISTED = 30  # students whose answers stand on the page
+MAX_LISTED = 200  # students whose answers stand on the page
 
 
 @dataclass(frozen=True)

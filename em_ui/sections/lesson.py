@@ -84,6 +84,7 @@ def controls_of(
     sections: Mapping[str, Section],
     *,
     truth: Sequence[str],
+    asked: Sequence[str] = (),
     **view: Control,
 ) -> Controls:
     """Return the controls of a lesson's page.
@@ -93,13 +94,16 @@ def controls_of(
     words, specs, situations, sections
         What the lesson declares.
     truth : sequence of str
-        The controls that a link for students seals.
+        The controls that a link for students seals, besides data seed and student number.
+    asked : sequence of str
+        Those of them for which a student is asked; by default a guess may lie wherever it is near
+        the data.
     view
         Further controls that change only what is shown.
     """
     observation = replace(VIEW["observation"], label=words.observation.capitalize())
     shown = {**VIEW, "observation": observation, **view, **sections}
-    return Controls(words.prefix, specs, situations, truth, shown)
+    return Controls(words.prefix, specs, situations, truth, shown, asked)
 
 
 def play(
@@ -121,12 +125,14 @@ def play(
         away, and stands with that.
     """
     findings = chain(findings, _of_any(c, run))
-    question(c)
+    question(c, run)
     explore(c, run, picture, caption=caption, on_pick=lambda: pick(c, run))
-    if c.current is not None:
-        answer(c, findings)
-    elif played(c, run):
-        advice(findings)
+    if c.current is None or c.changed or c.sealed:
+        answer(c, run=run)
+        if played(c, run):
+            advice(findings)
+    else:
+        answer(c, findings, run)
 
 
 def _of_any(c: Controls, run: Run) -> Iterator[str]:

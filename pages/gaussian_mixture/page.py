@@ -17,6 +17,7 @@ c = sections.controls_of(
     SITUATIONS,
     SECTIONS,
     truth=[f"{f}{i}" for f in ("mean", "sd", "size") for i in range(1, MAX_COMPONENTS + 1)],
+    asked=[f"mean{i}" for i in range(1, MAX_COMPONENTS + 1)],
     across=Number("Component across", 1, 1, MAX_COMPONENTS, 1),
     up=Number("Component upwards", 2, 1, MAX_COMPONENTS, 1),
 )

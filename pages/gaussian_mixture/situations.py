@@ -27,12 +27,15 @@ SITUATIONS = {
         "nearest to it. Then the two components that overlap have to settle how to share the "
         "values between them, and that is slow: 20 iterations come close, but the "
         "log-likelihood is still rising.",
+        sealed_question="A random start of whole numbers. Which component will move first? Are 20 "
+        "iterations enough?",
     ),
     "Equal weights, as in the article": Situation(
         {"weights": False},
         "The article’s M-step leaves the mixing weights equal. Does that matter here?",
         "Little, since the three groups are equally large. Give one of them 200 values, and it "
         "does.",
+        moves=("weights", "size1", "size2", "size3"),
     ),
     "Heights of men and women": Situation(
         {**HEIGHTS, "guess_seed": 1, "max_iter": 500},
@@ -41,18 +44,23 @@ SITUATIONS = {
         "Yes, roughly: two bell curves fit the flat top a little better than one. But the "
         "overlap hides most of the labels: with a smaller tolerance EM goes on for thousands "
         "of iterations, and the means still move.",
+        moves=("tol", "max_iter"),
+        sealed_question="Heights of women and men. The histogram has no two peaks. Can EM still "
+        "tell the groups apart?",
     ),
     "A poor local optimum": Situation(
         {"guess_seed": 1, "max_iter": 100},
         "The same values from another start. Will EM end at the same place?",
         "No. Two components share the group at 30, and one has to cover the other two. Every step "
         "climbs, but this hill is not the highest. Open *Many starts*.",
+        moves=("guess", "guess_seed", "start"),
     ),
     "Components that overlap": Situation(
         {**OVERLAP, "guess_seed": 1, "max_iter": 500, "tol": "1e-8"},
         "Two groups only two standard deviations apart. How many iterations will it take?",
         "More than a hundred. Most values could have come from either group, so the labels that "
         "are missing are most of the information.",
+        sealed_question="Two groups that overlap. How many iterations will it take?",
     ),
     "Stopping too early": Situation(
         {**OVERLAP, "guess_seed": 1, "start": 4, "max_iter": 500, "tol": "1e-3"},
@@ -60,12 +68,14 @@ SITUATIONS = {
         "iterations? Is it true?",
         "The gain was small because EM is slow here, not because it has arrived. The estimate is "
         "still far from where it would end: open *Convergence, honestly*.",
+        moves=("tol",),
     ),
     "A variance that collapses": Situation(
         {**FEW, "floor": 0.0},
         "Only ten values in each group, and no smallest standard deviation. What can go wrong?",
         "One component takes a single value for itself and narrows. Its density there grows "
         "without bound, and so does the likelihood: the highest top of all is useless.",
+        sealed_question="Few values, and no smallest standard deviation. What can go wrong?",
     ),
     "The floor that prevents it": Situation(
         FEW,
@@ -77,12 +87,14 @@ SITUATIONS = {
         {"find": 2, "max_iter": 100},
         "Three groups, but EM is told to look for two. Which groups will share one?",
         "The two that lie closest. One wide component covers both.",
+        moves=("find",),
     ),
     "Too many components": Situation(
         {"find": 5, "max_iter": 500, "guess_seed": 1, "start": 5},
         "Three groups and five components. Will the log-likelihood be higher than with three?",
         "Yes: at its best, a model with more components can only fit closer. That does not "
         "make them real. Criteria such as BIC ask whether the gain is worth the parameters.",
+        moves=("find",),
     ),
     "One wide group, one narrow": Situation(
         {**WIDE, "guess_seed": 1, "start": 11, "max_iter": 100},
@@ -90,6 +102,8 @@ SITUATIONS = {
         "between the centres. Where will the mixture put it?",
         "Close around the narrow group, since each component has a width and a share of its own. "
         "*Hard against soft* counts the mistakes of both.",
+        sealed_question="A wide group beside a narrow one. K-Means would put the border halfway "
+        "between the centres. Where will the mixture put it?",
     ),
 }
 

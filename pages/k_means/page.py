@@ -8,7 +8,8 @@ from pages.k_means.problem import SPECS, TYPED, WORDS, problem
 from pages.k_means.sections import SECTIONS, findings
 from pages.k_means.situations import MISCONCEPTIONS, SITUATIONS
 
-c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=("spread",))
+TRUTH = ("spread", "rest_size", "rest_spread")
+c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=TRUTH)
 with c.sidebar():
     c.group("Truth and data", "k", "size", "spread")
     if c.settings()["k"] > 1:

@@ -2,12 +2,14 @@
 
 from em_ui.controls import Situation
 
+MOVES = ("guess_mean", "guess_std", "labels")
 SITUATIONS = {
     "1,000 adults": Situation(
         {},
         "Try to reach the top of the hill with both sliders. Does it help to move one at a time?",
         "Here it does: the best μ is the same for every σ. With the hidden label below, nothing is "
         "so simple.",
+        moves=MOVES,
     ),
     "Ten adults": Situation(
         {"size": 10},
@@ -15,11 +17,13 @@ SITUATIONS = {
         "Rarely: the top is the best fit to these ten, and ten others would give another. "
         "The bands show the loss per adult; with ten adults, the same band is a hundredth of "
         "the loss that it is with a thousand, so many guesses are nearly as good.",
+        moves=MOVES,
     ),
     "A guess that is too narrow": Situation(
         {"guess_mean": 170.0, "guess_std": 4.0},
         "The mean is right, but σ is 4 instead of 10. Which heights spoil the log-likelihood?",
         "The tallest and the shortest. A narrow curve calls them next to impossible, and one such "
         "height costs more than many good ones gain.",
+        moves=MOVES,
     ),
 }

@@ -9,7 +9,7 @@ from pages.two_coins.sections import SECTIONS, findings
 from pages.two_coins.situations import MISCONCEPTIONS, SITUATIONS
 
 TRUTH = ("true_a", "true_b", "share_a")
-c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=TRUTH)
+c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=TRUTH, asked=TRUTH[:2])
 with c.sidebar():
     c.group("Truth and data", "data")
     if c.settings()["data"] == SIMULATED:

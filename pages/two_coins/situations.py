@@ -119,6 +119,8 @@ SITUATIONS = {
         "Five trials of ten tosses: 5, 9, 8, 4 and 7 heads. With the coins known, one would say "
         "0.80 and 0.45. EM does not know them. Will it say the same?",
         published,
+        sealed_question="Five trials of ten tosses: 5, 9, 8, 4 and 7 heads. EM is not told which "
+        "coin made which. Where will it end?",
     ),
     "The same start for both coins": Situation(
         {"start_a": 0.5, "start_b": 0.5},
@@ -130,18 +132,23 @@ SITUATIONS = {
         {"start_a": 0.2, "start_b": 0.6},
         "The start has A low and B high, the truth the other way round. Will EM turn them round?",
         swapped,
+        sealed_question="The start has A low and B high. Will EM turn them round?",
     ),
     "Coins that are nearly alike": Situation(
         {**ALIKE, "tol": PATIENT},
         "These two coins are nearly alike. Will EM need more iterations than with coins of 0.6 and "
         "0.2, or fewer? Will the answer be as good?",
         nearly_alike,
+        sealed_question="Will EM need many iterations here, or few?",
     ),
     "Stopping too early": Situation(
         {**ALIKE, "tol": "1e-3"},
         "Coins that are nearly alike, and a loose tolerance: EM will soon say that it has "
         "converged. Will it have arrived?",
         stopped_early,
+        moves=("tol",),
+        sealed_question="The tolerance is loose: EM will soon say that it has converged. Will it "
+        "have arrived?",
     ),
     "One trial of eight heads, by hand": Situation(
         {"true_a": 0.8, "true_b": 0.7, "trials": 5, "data_seed": 3},

@@ -8,7 +8,8 @@ from toy_lesson.problem import SPECS, WORDS, problem
 from toy_lesson.sections import SECTIONS, findings
 from toy_lesson.situations import MISCONCEPTIONS, SITUATIONS
 
-c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=("rate_a", "rate_b"))
+RATES = ("rate_a", "rate_b")
+c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=RATES, asked=RATES)
 with c.sidebar():
     c.group("Truth and data", "rate_a", "rate_b", "days", "data_seed", "student")
     c.group("Initial guess", "guess_seed", "start")
