@@ -30,6 +30,7 @@ def as_integer(name: str, value: Any, *, minimum: int) -> int:
 
 def as_sizes(size: Any) -> list[int]:
     """Return the size of a sample, or the sizes of its components, as ints; or raise ValueError."""
+    refuse_masked("size", size)
     given = np.atleast_1d(np.asarray(size, dtype=object))  # as they came, one by one
     sizes = [as_integer("size", each, minimum=1) for each in given]
     if not sizes:
@@ -70,8 +71,32 @@ def check_not_negative(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be a finite number, 0 or larger, got {value!r}")
 
 
+def refuse_masked(name: str, values: Any) -> None:
+    """Raise ValueError if ``values``, or an array in a list of them, has masked values.
+
+    Plain arrays have no mask, so that what it hides would be taken for data. A masked array that
+    hides nothing is as good as a plain one.
+    """
+    several = isinstance(values, list | tuple)
+    for array in values if several else [values]:
+        masked = int(np.ma.count_masked(array)) if isinstance(array, np.ma.MaskedArray) else 0
+        if masked or array is np.ma.masked:
+            raise ValueError(
+                f"{name} must have no masked values, got a masked array with {masked} of "
+                f"{np.size(array)} values masked; leave these out, by {name}.compressed() or, for "
+                f"whole rows, {name}[~{name}.mask.any(axis=1)]"
+            )
+
+
+def as_floats(name: str, values: Any) -> Array:
+    """Return ``values`` as an array of floats, or raise ValueError if some are masked."""
+    refuse_masked(name, values)
+    return np.asarray(values, dtype=float)
+
+
 def as_array(name: str, values: Any) -> npt.NDArray[Any]:
     """Return ``values`` as an array, or raise a ValueError that says what was expected."""
+    refuse_masked(name, values)
     try:
         return np.asarray(values)
     except ValueError:
@@ -91,6 +116,7 @@ class WrongShapeError(ValueError):
 
 def check_data(data: npt.NDArray[Any], *, ndim: int) -> None:
     """Raise ValueError unless ``data`` is a non-empty array of finite numbers of that shape."""
+    refuse_masked("data", data)
     shape = {1: "(n,)", 2: "(n, d)"}[ndim]
     if data.ndim != ndim:
         raise WrongShapeError(f"data must have shape {shape}, got shape {data.shape}")

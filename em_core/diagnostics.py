@@ -15,14 +15,23 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
-from em_core.data.blocks import prepare
+from em_core.checks import check_not_negative
+from em_core.data.blocks import Blocks, prepare
 from em_core.engine import Data, Status, Trace, expectations
 from em_core.model import Model, Params, ParamsT, StatisticsT
 from em_core.numerics import Array, match_components
 
 # Steps shorter than this, relative to the parameters, are rounding, and so is their ratio.
 _RATE_FLOOR = 1e-11
+
+# Steps of a difference quotient, in units in which the complete data tell a parameter; shorter
+# where assignments jump, so that none jumps within the step.
+_STEP, _STEP_BETWEEN_JUMPS = 1e-4, 1e-9
+
+# How far an eigenvalue of EM's map may be from 1, and its imaginary part from 0, by rounding.
+_EIGENVALUE_ACCURACY = 1e-5
 
 
 def lower_bound(
@@ -62,11 +71,14 @@ def lower_bound(
 
 
 def linear_rate(trace: Trace[Any]) -> float:
-    """Return the measured rate of convergence: by what factor the steps shrink at the end.
+    """Return by what factor this run's last steps shrank, on the path that it took.
 
-    Near the limit, EM's error shrinks by a constant factor in each iteration, and so does its step.
-    The factor is the largest fraction of information that the hidden data take away (Dempster,
-    Laird and Rubin 1977, section 4): near 0 it is fast, near 1 slow.
+    Near a limit, EM's error in each direction shrinks by a constant factor in each iteration: an
+    eigenvalue of EM's map (:func:`map_eigenvalues`). This is the factor of the slowest direction in
+    which the path has a part. It is the largest fraction of information that the hidden data take
+    away (Dempster, Laird and Rubin 1977, section 4) only if the path's end is a top of the
+    objective and the path has a part in the slowest direction of all. One path cannot tell: one
+    that runs into a saddle along its ridge shrinks too.
 
     Returns
     -------
@@ -84,6 +96,187 @@ def linear_rate(trace: Trace[Any]) -> float:
     return float(lengths[last] / lengths[last - 1])
 
 
+def map_eigenvalues(
+    model: Model[ParamsT, StatisticsT], data: Data, at: ParamsT
+) -> npt.NDArray[Any]:
+    r"""Return the eigenvalues of EM's map at a fixed point, the largest first.
+
+    The map takes parameters to those after one iteration. At a fixed point its Jacobian is
+    :math:`1 - I_c^{-1} I_o`, where :math:`I_o` is the observed information and :math:`I_c` that of
+    the complete data (Dempster, Laird and Rubin 1977, section 4). So an eigenvalue is the fraction
+    of information that is missing in one direction, and the factor by which EM's error shrinks
+    there: below 1 in all directions at a top of the objective, above 1 in some at a saddle, and 1
+    where the objective is level to second order.
+
+    Parameters that the M-step leaves as they were given, such as fixed weights, are held. An entry
+    of a component without any responsibility is kept too, but could be anything: it counts as a
+    direction with eigenvalue 1. Where probabilities sum to one, there is an eigenvalue 0 in excess.
+    Winner-takes-all assignments are constant between their jumps, and all eigenvalues 0.
+
+    Parameters
+    ----------
+    model, data
+        As for :func:`em_core.fit`.
+    at : Params
+        A fixed point, such as the end of a run with ``tol=0``.
+
+    Returns
+    -------
+    ndarray, shape (P,)
+        One for each estimated entry of ``at.vector()``, by size, known to about 1e-6 (less where
+        parameters are far larger than the distances that matter). They are real at a fixed point
+        inside the parameters' range; complex only if imaginary parts are more than rounding.
+
+    Raises
+    ------
+    ValueError
+        If ``data`` or ``at`` do not fit the model, or the map is not finite about ``at``.
+
+    Notes
+    -----
+    Costs twice as many iterations as there are entries, by difference quotients: central ones, and
+    one-sided ones where a parameter is at its bound.
+    """
+    return _eigenvalues(model, prepare(model, data, at), at)
+
+
+def flat_directions(model: Model[ParamsT, StatisticsT], data: Data, at: ParamsT) -> int:
+    """Return along how many independent directions the data cannot tell parameters apart.
+
+    These have eigenvalue 1 (:func:`map_eigenvalues`): the objective is level to second order, and
+    EM stays wherever it is. At an ordinary optimum there is none, however slow EM is, nor at an
+    ordinary saddle. Two components that coincide, with estimated weights, have one: weight may be
+    shifted from one to the other.
+
+    Parameters, errors and cost are those of :func:`map_eigenvalues`.
+    """
+    return int((np.abs(map_eigenvalues(model, data, at) - 1) <= _EIGENVALUE_ACCURACY).sum())
+
+
+def _eigenvalues(model: Any, data: Blocks, at: ParamsT) -> npt.NDArray[Any]:
+    names, here = list(at.arrays()), at.vector()
+    field = np.repeat(np.arange(len(names)), [a.size for a in at.arrays().values()])
+
+    def params_of(vector: Array) -> ParamsT:
+        parts = np.split(vector, np.cumsum([a.size for a in at.arrays().values()])[:-1])
+        shapes = (a.shape for a in at.arrays().values())
+        return type(at)(**{n: p.reshape(s) for n, p, s in zip(names, parts, shapes, strict=True)})
+
+    def image(vector: Array) -> Array:
+        params = params_of(vector)
+        statistics, objective = expectations(model, data, params)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            found: Array = model.m_step(statistics, params).vector()
+        return found if np.isfinite(objective) else np.full_like(found, np.nan)
+
+    # A field that comes back to the last digit from another place is not estimated.
+    nudge = 1e-3 * (1 + np.arange(len(here))) / len(here)
+    elsewhere = np.where(here == 0, nudge, here * (1 - nudge))
+    kept = image(elsewhere) == elsewhere
+    free = np.flatnonzero([not kept[field == f].all() for f in field])
+
+    units, hard = _units(model, data, at, params_of), not _is_smooth(model)
+    columns = np.zeros((len(here), len(free)))
+    for column, j in zip(columns.T, free, strict=True):
+        blur = np.finfo(float).eps * abs(here[j]) / units[j]
+        step = max(_STEP_BETWEEN_JUMPS, 64 * blur) if hard else max(_STEP, blur ** (1 / 3))
+        step = step * units[j] * (np.arange(len(here)) == j)
+        up, down = image(here + step), image(here - step)
+        if np.isfinite(up).all() and np.isfinite(down).all():
+            column[:] = (up - down) / ((here + step)[j] - (here - step)[j])
+            continue
+        if not np.isfinite(up).all():  # at an upper bound: go down
+            step, up = -step, down
+        further, middle = image(here + 2 * step), image(here)
+        column[:] = (4 * up - 3 * middle - further) / (2 * step[j])
+    jacobian = columns[free] * units[free] / units[free, None]
+    if not np.isfinite(jacobian).all():
+        raise ValueError(
+            f"EM's map must be finite about its fixed point, which it is not at {at!r}"
+        )
+    found = np.linalg.eigvals(jacobian)
+    if np.abs(found.imag).max(initial=0.0) <= _EIGENVALUE_ACCURACY:
+        found = found.real
+    return found[np.argsort(-np.abs(found), kind="stable")]
+
+
+def _is_smooth(model: Any) -> bool:
+    return bool(getattr(model, "objective_is_log_likelihood", True))
+
+
+def _units(model: Any, data: Blocks, at: ParamsT, params_of: Callable[[Array], ParamsT]) -> Array:
+    """Return the change of each entry that lowers Q by a half for each observation.
+
+    For one observation of a normal distribution that is its standard deviation, wherever zero is.
+    """
+    statistics, objective = expectations(model, data, at)
+    here = at.vector()
+
+    def fall(j: int, step: float) -> float:
+        moved = here + step * (np.arange(len(here)) == j)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            q = (model.expected_objective(statistics, p, at) for p in (at, params_of(moved)))
+            return float(np.subtract(*q))
+
+    target = 0.5 * (data.n if _is_smooth(model) else abs(objective) or data.n)
+    units = np.abs(here)
+    units[units == 0] = 1.0
+    for j in range(len(here)):
+        step = units[j]
+        for _ in range(60):
+            lower = [f for f in (fall(j, step), fall(j, -step)) if np.isfinite(f)]
+            if lower and max(lower) <= target:
+                break
+            step /= 2
+        else:
+            step = units[j]
+        units[j] = min(step, units[j])
+    return units
+
+
+def equally_good(traces: Sequence[Trace[Any]], *, atol: float) -> list[int]:
+    """Return a number for each run: equal for runs that reached the same objective.
+
+    Their parameters may differ, as along a ridge where the data cannot tell them apart
+    (:func:`flat_directions`), or between optima that happen to be as high.
+
+    Parameters
+    ----------
+    traces : sequence of Trace
+        Runs of one model on the same data.
+    atol : float
+        Difference in objective from the best of a group that is still the same, in nats (K-Means:
+        squared units of the data). What a stopping tolerance can tell is that tolerance times the
+        number of observations, and more where EM is slow.
+
+    Returns
+    -------
+    list of int
+        0 for the best, 1 for the next, and so on; runs without a finite end share the last number.
+
+    Raises
+    ------
+    ValueError
+        If ``atol`` is not a finite number, 0 or larger.
+    """
+    check_not_negative("atol", atol)
+    numbers, number, best = [0] * len(traces), -1, np.inf
+    for i in sorted(range(len(traces)), key=lambda i: _rank(traces[i])):
+        not_finite, minus = _rank(traces[i])
+        objective = np.nan if not_finite else -minus
+        if number < 0 or (not_finite != np.isnan(best)) or objective < best - atol:
+            number, best = number + 1, objective
+        numbers[i] = number
+    return numbers
+
+
+def _rank(trace: Trace[Any]) -> tuple[bool, float]:
+    """Return a key that sorts the best first and what has no finite end last."""
+    objective = trace.final.objective
+    finite = trace.status is not Status.NON_FINITE and bool(np.isfinite(objective))
+    return not finite, -objective if finite else 0.0
+
+
 def same_solutions(traces: Sequence[Trace[Any]], *, rtol: float = 1e-3) -> list[int]:
     """Return a number for each run: equal for runs that ended alike but for the components' order.
 
@@ -99,15 +292,9 @@ def same_solutions(traces: Sequence[Trace[Any]], *, rtol: float = 1e-3) -> list[
     list of int
         0 for the best solution, 1 for the next, and so on; runs without a finite end come last.
     """
-
-    def rank(i: int) -> tuple[bool, float]:
-        objective = traces[i].final.objective
-        finite = traces[i].status is not Status.NON_FINITE and np.isfinite(objective)
-        return not finite, -objective if finite else 0.0
-
     found: list[_Solution] = []
     numbers = [0] * len(traces)
-    for i in sorted(range(len(traces)), key=rank):
+    for i in sorted(range(len(traces)), key=lambda i: _rank(traces[i])):
         params = traces[i].final.params
         rows = params.by_component()
         for number, known in enumerate(found):

@@ -30,7 +30,8 @@ from em_core.numerics import ROUNDING, Array
 # What fit takes: an array, or several that are loaded one after another, or data on a cluster.
 Data = npt.ArrayLike | Sequence[npt.NDArray[Any]] | OnCluster | Blocks
 
-# A sum over observations is known to about this accuracy per term. A smaller fall is rounding.
+# An objective is known to about this fraction of the terms that it is a sum of. A smaller fall is
+# rounding.
 _SUM_ACCURACY = 1e-12
 
 
@@ -340,12 +341,12 @@ def objective_of(model: Model[ParamsT, StatisticsT], data: Blocks, params: Param
 
 def _steps(
     model: Model[ParamsT, StatisticsT], data: Blocks, init: ParamsT
-) -> Iterator[Step[ParamsT]]:
-    """Yield the steps of EM, which are nothing but the two steps in turn."""
+) -> Iterator[tuple[Step[ParamsT], StatisticsT]]:
+    """Yield the steps of EM, which are nothing but the two steps in turn, and their statistics."""
     params = init
     for iteration in count():
         statistics, objective = expectations(model, data, params)
-        yield Step(iteration, params, objective)
+        yield Step(iteration, params, objective), statistics
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             params = model.m_step(statistics, params)
 
@@ -364,9 +365,10 @@ def iterate(
     model : Model
         Supplies the E-step and the M-step.
     data : array_like, shape (n,) or (n, d), as the model wants it, or sequence of such ndarrays
-        The observations. The arrays of a sequence, for example memory-mapped files, are asked for
-        one after another in every iteration, so that no more than one need be in memory. A Dask
-        array, or a Dask bag of arrays, stays on its cluster (:mod:`em_core.data.dask`).
+        The observations; a masked array only if it masks none of them. The arrays of a sequence,
+        for example memory-mapped files, are asked for one after another in every iteration, so that
+        no more than one need be in memory. A Dask array, or a Dask bag of arrays, stays on its
+        cluster (:mod:`em_core.data.dask`).
     init : Params
         The initial guess, which is step 0.
     counts : array_like, shape (n,), optional
@@ -384,7 +386,7 @@ def iterate(
     ValueError
         If ``data`` or ``init`` do not fit the model, or ``counts`` not the data or the model.
     """
-    return _steps(model, prepare(model, data, init, counts), init)
+    return (step for step, _ in _steps(model, prepare(model, data, init, counts), init))
 
 
 def fit(
@@ -425,9 +427,9 @@ def fit(
     limit = as_integer("max_iter", max_iter, minimum=0)
     blocks = prepare(model, data, init, counts)
     steps: list[Step[ParamsT]] = []
-    for step in _steps(model, blocks, init):
+    for step, statistics in _steps(model, blocks, init):
         steps.append(step)
-        status = _stopped(steps, tol, blocks.n)
+        status = _stopped(steps, tol, model, statistics, blocks.n)
         if status is None and step.iteration >= limit:
             status = Status.MAX_ITER
         if status is not None:
@@ -436,7 +438,9 @@ def fit(
     raise AssertionError("the steps ended")  # pragma: no cover - they are endless
 
 
-def _stopped(steps: list[Step[ParamsT]], tol: float, n_observations: float) -> Status | None:
+def _stopped(
+    steps: list[Step[ParamsT]], tol: float, model: Any, statistics: Any, n_observations: float
+) -> Status | None:
     """Return why a run ends with its latest step, or None while it goes on."""
     step = steps[-1]
     arrays = step.params.arrays().values()
@@ -447,15 +451,32 @@ def _stopped(steps: list[Step[ParamsT]], tol: float, n_observations: float) -> S
         return None
     previous = steps[-2]
     gain = step.objective - previous.objective
-    if gain < -_SUM_ACCURACY * (n_observations + abs(step.objective)):
+    if gain < 0 and gain < -_rounding(step, model, statistics, n_observations):
         return Status.DECREASED
     # A parameter that is far larger than the others must not hide that these still move.
-    unchanged = gain <= _SUM_ACCURACY * abs(step.objective) and all(
+    unchanged = all(
         np.abs(new - old).max() <= ROUNDING * np.abs(new).max()
         for new, old in zip(arrays, previous.params.arrays().values(), strict=True)
-    )
+    ) and gain <= _rounding(step, model, statistics, n_observations)
     gained_enough = tol == 0 or gain > tol * n_observations
     return Status.CONVERGED if unchanged or not gained_enough else None
+
+
+def _rounding(step: Step[Any], model: Any, statistics: Any, n_observations: float) -> float:
+    """Return the change of the objective that may be rounding.
+
+    It follows the terms that the objective is a sum of, which may be far larger than the sum. A
+    model may tell their size. Of one that does not, Q shows it, which is made of the same terms,
+    and each observation counts as a term of one.
+    """
+    tell = getattr(model, "term_size", None)
+    size = tell(statistics, step.params) if tell else None
+    if size is None:
+        expected = getattr(model, "expected_objective", None)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            q = float(expected(statistics, step.params, step.params)) if expected else 0.0
+        size = n_observations + (abs(q) if math.isfinite(q) else 0.0)
+    return _SUM_ACCURACY * (size + abs(step.objective))
 
 
 def fit_restarts(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, 
 import numpy as np
 import numpy.typing as npt
 
-from em_core.checks import as_array, as_integer, as_sizes, check_rng
+from em_core.checks import as_array, as_integer, as_sizes, check_rng, refuse_masked
 from em_core.numerics import Array, posterior
 
 _AXES = "component_axes"  # where a field keeps its own
@@ -62,8 +62,8 @@ class Params:
     Raises
     ------
     ValueError
-        If a field cannot be read as an array of numbers, has too few axes, or the fields differ in
-        the number of components.
+        If a field cannot be read as an array of numbers, has masked values or too few axes, or the
+        fields differ in the number of components.
     """
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
@@ -76,6 +76,7 @@ class Params:
         lengths = {}
         for name, declared in self._declared():
             given = getattr(self, name)
+            refuse_masked(name, given)
             try:
                 if np.iscomplexobj(given):
                     raise TypeError
@@ -268,6 +269,11 @@ class Model(Protocol[ParamsT, StatisticsT]):
     ``why_not_finite(params)`` : str
         What it means that the objective of these parameters is not finite, and what to do about it,
         in whole sentences.
+    ``term_size(statistics, params)`` : float or None
+        Sum of the sizes of the terms that the objective of ``params`` is computed from, in its
+        units, beyond the size of the objective itself; ``statistics`` are those under ``params``.
+        A fall that is small against it is taken for rounding, and no fault of the model. Without
+        it, or with None, the size of Q is taken, and one for each observation.
     ``tally(data, counts=None)``
         The different rows and how often each occurs, as (rows, times), or None where that is of no
         use. Rows that occur ``counts`` times each count as often.
@@ -359,6 +365,10 @@ class Mixture(Model[ParamsT, StatisticsT]):
             responsibilities, objective = self.e_step(data, params, counts)
             responsibilities = responsibilities * counts[:, None]
         return self.statistics(data, params, responsibilities), objective
+
+    def term_size(self, statistics: StatisticsT, params: ParamsT) -> float | None:
+        """Return the size of the terms that the objective is computed from, or None: see Model."""
+        return None
 
     def n_parameters(self, params: ParamsT) -> int:
         """Return the number of free parameters that the M-step estimates.

@@ -1,8 +1,12 @@
 """What every mixture needs: Bayes' rule in log space, and matching components with others."""
 
+import functools
+import math
+
 import numpy as np
 import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
+from scipy.special import xlog1py, xlogy
 
 Array = npt.NDArray[np.float64]
 
@@ -11,6 +15,19 @@ ROUNDING = 4 * np.finfo(float).eps
 
 # Between these, densities, their sums and their quotients have all their digits.
 _LOW, _HIGH = 1e-290, 1e290
+
+
+# Trials up to which the plain formula loses three digits at the most, and a table is short.
+_FEW_TRIALS = 1_000
+
+# log(n!) less Stirling's formula for it, where the series below has not enough digits.
+_STIRLING_ERRORS = np.array(
+    [0.0]  # not needed
+    + [
+        math.log(math.factorial(n)) - (n + 0.5) * math.log(n) + n - 0.5 * math.log(2 * math.pi)
+        for n in range(1, 16)
+    ]
+)
 
 
 def posterior(log_joint: Array) -> tuple[Array, Array]:
@@ -43,6 +60,88 @@ def posterior(log_joint: Array) -> tuple[Array, Array]:
         return joint, np.log(evidence) + peak
 
 
+def log_binomial(successes: Array, trials: int, prob: Array) -> Array:
+    r"""Return the logarithm of the binomial probability of whole numbers, in nats.
+
+    That is :math:`\log\binom{m}{h} + h \log p + (m - h) \log(1 - p)`. Its terms are as large as m,
+    and their sum may be as small as log m: at a million tosses that costs nine digits. For large m
+    it is computed from terms of its own size, Stirling's errors :math:`\delta` and deviances D
+    (Loader, "Fast and accurate computation of binomial probabilities", 2000):
+
+    .. math:: \delta_m - \delta_h - \delta_{m-h} + \tfrac12 \log \frac{m}{2 \pi h (m - h)}
+              - D(h, mp) - D(m - h, m(1 - p))
+
+    where the terms before D are 0 if h is 0 or m.
+
+    Parameters
+    ----------
+    successes : ndarray
+        h, from 0 to m.
+    trials : int
+        m, 1 or larger.
+    prob : ndarray
+        p, from 0 to 1. Broadcasts against ``successes``.
+    """
+    if trials <= _FEW_TRIALS:
+        ways = log_choose(trials)[successes.astype(np.intp)]
+        # xlogy(0, 0) = 0: what never succeeds can still not succeed.
+        return np.asarray(ways + xlogy(successes, prob) + xlog1py(trials - successes, -prob))
+    m = float(trials)
+    failures = m - successes
+    h, t = np.maximum(successes, 1.0), np.maximum(failures, 1.0)
+    peak = stirling_error(np.array([m])) - stirling_error(h) - stirling_error(t)
+    peak -= 0.5 * np.log(2 * np.pi * h * (t / m))
+    peak[(successes == 0) | (failures == 0)] = 0.0
+    found = peak - deviance(successes, m * prob)
+    found -= deviance(failures, m * (1 - prob))
+    return np.asarray(found)
+
+
+@functools.lru_cache(maxsize=8)
+def log_choose(m: int) -> Array:
+    """Return the logarithm of the number of ways to choose h of m, for all h, shape (m + 1,)."""
+    ways, found = 1, np.zeros(m + 1)
+    for h in range(1, m + 1):
+        ways = ways * (m - h + 1) // h
+        found[h] = math.log(ways)
+    found.flags.writeable = False
+    return found
+
+
+def stirling_error(n: Array) -> Array:
+    r"""Return :math:`\log n! - \log(\sqrt{2 \pi n} (n / e)^n)` of whole numbers, 1 or larger."""
+    inverse = 1 / (n * n)
+    # 1/(12 n) - 1/(360 n^3) + 1/(1260 n^5) - 1/(1680 n^7) + 1/(1188 n^9)
+    series = inverse * (1 / 1188)
+    for coefficient in (-1 / 1680, 1 / 1260, -1 / 360, 1 / 12):
+        series += coefficient
+        series *= inverse
+    series *= n
+    small = n < len(_STIRLING_ERRORS)
+    if small.any():
+        series[small] = _STIRLING_ERRORS[n[small].astype(np.intp)]
+    return np.asarray(series)
+
+
+def deviance(seen: Array, expected: Array) -> Array:
+    r"""Return :math:`D(x, \mu) = x \log(x / \mu) - (x - \mu)`: how improbable x is.
+
+    Infinite where something was seen and nothing expected. Computed by way of :math:`x - \mu`, so
+    that the rounding of this difference cancels.
+    """
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        excess = seen - expected
+        found = excess / expected
+        np.log1p(found, out=found)
+        found *= seen
+        plain = ~np.isfinite(found)  # nothing seen, nothing expected, or too little of it
+        if plain.any():
+            x, mu = (np.broadcast_to(each, found.shape)[plain] for each in (seen, expected))
+            found[plain] = xlogy(x, x) - xlogy(x, mu)
+        found -= excess
+        return np.asarray(found)
+
+
 def match_components(estimates: npt.ArrayLike, truths: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """Return the order of the estimated components that brings them closest to the true ones.
 
@@ -66,9 +165,13 @@ def match_components(estimates: npt.ArrayLike, truths: npt.ArrayLike) -> npt.NDA
     Raises
     ------
     ValueError
-        If a value is not finite or the shapes differ in more than the number of components.
+        If a value is masked or not finite, or the shapes differ in more than the number of
+        components.
     """
-    points = [np.asarray(values, dtype=float) for values in (estimates, truths)]
+    # Here, since the checks are built on this module.
+    from em_core.checks import as_floats
+
+    points = [as_floats("estimates", estimates), as_floats("truths", truths)]
     if 0 in (points[0].ndim, points[1].ndim) or points[0].shape[1:] != points[1].shape[1:]:
         raise ValueError(
             "estimates and truths must be (K,) and (M,), or (K, d) and (M, d), "

@@ -20,7 +20,14 @@ from em_core import (
     fit,
     fit_restarts,
 )
-from em_core.diagnostics import linear_rate, lower_bound, same_solutions
+from em_core.diagnostics import (
+    equally_good,
+    flat_directions,
+    linear_rate,
+    lower_bound,
+    map_eigenvalues,
+    same_solutions,
+)
 from em_core.models import kmeans
 
 HEADS = np.array([5, 9, 8, 4, 7])
@@ -245,3 +252,64 @@ class TestSameSolutions:
         best_of = [max(o for n, o in ends if n == number) for number in range(max(numbers) + 1)]
         assert best_of == sorted(best_of, reverse=True)
         assert 3 < len(best_of) < len(traces)
+
+
+SAME_FOR_ALL = np.repeat([1, 0], [193, 307])
+
+
+class TestMapEigenvalues:
+    def test_of_a_saddle_that_one_path_takes_for_a_quick_optimum(self):
+        data, start = [1.0, 2.0, 3.0], GaussianParams([1, 3], [1, 1], [0.5, 0.5])
+        trace = fit(GaussianMixture(), data, start, tol=0)
+        found = map_eigenvalues(GaussianMixture(), data, trace.final.params)
+        np.testing.assert_allclose(found[:3], [1.19359, 0.16681, 0.06174], atol=1e-5)
+        assert linear_rate(trace) == pytest.approx(found[1], abs=1e-3)
+        assert flat_directions(GaussianMixture(), data, trace.final.params) == 0
+
+    @pytest.mark.parametrize("a", [0.772, 0.6, 0.386, 0.1])
+    def test_one_toss_a_trial_is_a_ridge(self, a):
+        params = BinomialParams([a, 0.772 - a], [0.5, 0.5])
+        assert flat_directions(BinomialMixture(1), SAME_FOR_ALL, params) == 1
+
+    def test_equal_coins_are_no_ridge(self):
+        params = BinomialParams([0.66, 0.66], [0.5, 0.5])
+        found = map_eigenvalues(COINS, HEADS, params)
+        # Variance of the share of heads, in units of that of ten tosses.
+        expected = np.var(HEADS / 10) / (0.66 * 0.34 / 10)
+        np.testing.assert_allclose(found, [expected, 0], atol=1e-6)
+
+    def test_components_that_coincide_may_shift_their_weight(self):
+        data = np.random.default_rng(1).normal(size=300)
+        mean, std = data.mean(), data.std()
+        params = GaussianParams([mean, mean], [std, std], [0.3, 0.7])
+        assert flat_directions(GaussianMixture(), data, params) == 1
+
+    @pytest.mark.parametrize("scale", [1e-8, 1.0, 1e8])
+    def test_slow_is_not_flat(self, scale):
+        rng = np.random.default_rng(1)
+        data = scale * np.concatenate([rng.normal(0, 1, 500), rng.normal(2.5, 1, 500)])
+        start = GaussianParams([0, 2.5 * scale], [scale, scale], [0.5, 0.5])
+        trace = fit(GaussianMixture(), data, start, tol=0, max_iter=5_000)
+        found = map_eigenvalues(GaussianMixture(), data, trace.final.params)
+        assert found[0] == pytest.approx(linear_rate(trace), abs=1e-4)
+        assert flat_directions(GaussianMixture(), data, trace.final.params) == 0
+
+    def test_of_k_means_are_zero(self):
+        data = np.random.default_rng(1).normal(size=(600, 2))
+        params = fit(KMeans(), data, KMeansParams(data[:4]), tol=0).final.params
+        np.testing.assert_allclose(map_eigenvalues(KMeans(), data, params), np.zeros(8), atol=1e-5)
+
+
+class TestEquallyGood:
+    def test_goes_by_the_objective_alone(self):
+        traces = [
+            ended(BinomialParams([p], [1.0]), objective)
+            for p, objective in ((0.1, -7.0), (0.2, -3.0), (0.9, -3.0 - 1e-7), (0.5, -7.1))
+        ]
+        assert equally_good(traces, atol=1e-6) == [1, 0, 0, 2]
+        assert equally_good(traces, atol=1e-8) == [2, 0, 1, 3]
+
+    def test_without_a_finite_end_comes_last(self):
+        broken = [ended(START, value, Status.NON_FINITE) for value in (np.nan, np.inf)]
+        assert equally_good([broken[0], ended(START, -3.0), broken[1]], atol=1) == [1, 0, 1]
+        assert equally_good([], atol=1) == []

@@ -26,9 +26,10 @@ from em_core import (
     fit_labelled,
     fit_restarts,
     iterate,
+    match_components,
 )
 from em_core.data.blocks import prepare
-from em_core.models import binomial_mixture, gaussian_mixture, kmeans
+from em_core.models import binomial_mixture, gaussian, gaussian_mixture, kmeans
 
 HEADS = [5, 9, 8, 4, 7]
 START = BinomialParams([0.6, 0.5], [0.5, 0.5])
@@ -644,3 +645,77 @@ class TestParams:
         assert params.relabel([2, 0, 1]).relabel([1, 2, 0]) == params
         assert params.relabel(np.arange(3)) == params
         assert KMeansParams([[1, 2], [3, 4]]).relabel([1, 0]) == KMeansParams([[3, 4], [1, 2]])
+
+
+class TestMasked:
+    MASKED = np.ma.array([1, 2, 3, -999], mask=[0, 0, 0, 1])
+
+    @pytest.mark.parametrize(
+        "use",
+        [
+            lambda x: fit(GaussianMixture(), x, GaussianParams([2], [1], [1])),
+            lambda x: fit(GaussianMixture(), [x, x], GaussianParams([2], [1], [1])),
+            lambda x: iterate(BinomialMixture(10), x, START),
+            lambda x: fit(KMeans(), x[:, None], KMeansParams([[2.0]])),
+            lambda x: fit(HardEM(COINS), x, START),
+            lambda x: fit(COINS, [1, 2, 3, 4], START, counts=x),
+            lambda x: fit_labelled(COINS, [1, 2, 3, 4], x, START),
+            lambda x: fit(COINS, HEADS, START).predict(x),
+            lambda x: fit(COINS, HEADS, START).score(x),
+            lambda x: KMeansParams(x[:, None]),
+            lambda x: match_components(x, x),
+            lambda x: gaussian.maximum_likelihood(x),
+            lambda x: gaussian.log_density(x, 0, 1),
+            lambda x: kmeans.guess_plus_plus(x[:, None], 2, rng=np.random.default_rng(1)),
+        ],
+    )
+    def test_is_refused(self, use):
+        with pytest.raises(ValueError, match=r"must have no masked values, got .* 1 of 4 values"):
+            use(self.MASKED)
+
+    def test_without_a_masked_value_is_an_array(self):
+        plain = fit(COINS, HEADS, START)
+        assert fit(COINS, np.ma.array(HEADS), START) == plain
+
+
+def test_overflow_is_no_collapse():
+    data = 1e200 * np.array([1.0, 2.0, 5.0, 6.0])
+    start = GaussianParams([1e200, 6e200], [1e200, 1e200], [0.5, 0.5])
+    trace = fit(GaussianMixture(), data, start)
+    assert trace.status is Status.NON_FINITE
+    assert "out of the range of floating-point numbers" in trace.message
+    assert "collapsed" not in trace.message
+
+
+class TestRounding:
+    def test_many_tosses_converge(self):
+        start = BinomialParams([0.29, 0.31], [0.5, 0.5])
+        trace = fit(BinomialMixture(10**5), [30000, 30100, 30200], start, tol=0)
+        assert trace.converged
+        np.testing.assert_allclose(trace.final.params.heads_prob, [0.301, 0.301], rtol=1e-12)
+        assert trace.final.objective == pytest.approx(-18.163370400812, abs=1e-12)
+
+    @pytest.mark.parametrize("hard", [False, True])
+    @pytest.mark.parametrize("tosses", [10**5, 10**6, 10**7])
+    @for_many_seeds(20)
+    def test_is_never_a_fall(self, hard, tosses, seed):
+        rng = np.random.default_rng(seed)
+        model = BinomialMixture(tosses, estimate_weights=bool(rng.integers(2)))
+        truth = BinomialParams([0.3, 0.3 + rng.uniform() * 3 / np.sqrt(tosses)], [0.5, 0.5])
+        data = model.simulate(truth, int(rng.choice([1, 3, 30, 1000])), rng=rng).data
+        start = BinomialParams(rng.uniform(0.25, 0.35, 2), [0.5, 0.5])
+        trace = fit(HardEM(model) if hard else model, data, start, tol=0, max_iter=60)
+        assert trace.status in (Status.CONVERGED, Status.MAX_ITER)
+
+    def test_a_small_fall_is_one(self):
+        class Off(BinomialMixture):
+            def m_step(self, statistics, previous):
+                right = super().m_step(statistics, previous)
+                return BinomialParams(right.heads_prob + 1e-5 * np.sign(rng.normal()), [1.0])
+
+        rng = np.random.default_rng(1)
+        data = rng.binomial(10**5, 0.3, 1000)
+        trace = fit(Off(10**5), data, BinomialParams([data.mean() / 10**5], [1.0]), tol=0)
+        assert trace.status is Status.DECREASED
+        fall = trace.objectives[-2] - trace.objectives[-1]
+        assert 0 < fall < 1e-3 * abs(trace.final.objective)

@@ -1,4 +1,5 @@
 import math
+from fractions import Fraction
 from itertools import permutations
 
 import numpy as np
@@ -6,7 +7,7 @@ import pytest
 from contract import for_many_seeds
 
 from em_core import match_components
-from em_core.numerics import posterior
+from em_core.numerics import log_binomial, posterior
 
 
 @for_many_seeds()
@@ -108,3 +109,25 @@ def test_match_refuses_what_is_not_finite(value):
     for estimates, truths in (([0.0, value], [0.0, 1.0]), ([0.0, 1.0], [value, 1.0])):
         with pytest.raises(ValueError, match=r"^estimates and truths must be finite"):
             match_components(estimates, truths)
+
+
+@pytest.mark.parametrize("m", [1, 7, 1_000, 1_001, 3_000])
+def test_log_binomial_agrees_with_exact_arithmetic_and_the_plain_formula(m):
+    rng = np.random.default_rng(m)
+    for p in (0.3, 0.5, 2.0**-20, 1.0 - 2.0**-20):
+        heads = np.unique([0, m, *rng.binomial(m, p, 5)])
+        found = log_binomial(heads.astype(float), m, np.array([p]))
+        for h, ours in zip(heads.tolist(), found, strict=True):
+            exact = math.comb(m, h) * Fraction(p) ** h * (1 - Fraction(p)) ** (m - h)
+            expected = math.log(exact.numerator) - math.log(exact.denominator)
+            terms = abs(math.log(exact.denominator))  # which the reference itself rounds by
+            assert ours == pytest.approx(expected, rel=1e-13, abs=1e-14 + 4e-16 * terms)
+            plain = math.log(math.comb(m, h)) + h * math.log(p) + (m - h) * math.log1p(-p)
+            assert ours == pytest.approx(plain, rel=1e-12, abs=1e-11)
+
+
+def test_log_binomial_of_what_is_certain_or_impossible():
+    for m in (10, 10**6):
+        heads = np.array([0.0, 1.0, m])
+        assert log_binomial(heads, m, np.array([0.0])).tolist() == [0, -np.inf, -np.inf]
+        assert log_binomial(heads, m, np.array([1.0])).tolist() == [-np.inf, -np.inf, 0]

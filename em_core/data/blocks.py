@@ -133,8 +133,8 @@ def prepare(
     Raises
     ------
     ValueError
-        If the model refuses the data or the parameters, or the counts do not fit the rows, come
-        with data in several arrays, or mean nothing to the model.
+        If data are masked, the model refuses them or the parameters, or the counts do not fit the
+        rows, come with data in several arrays, or mean nothing to the model.
     """
     if counts is not None:
         return _with_counts(model, data, params, counts)
@@ -185,8 +185,8 @@ def _with_counts(model: Any, data: Any, params: Any, counts: npt.ArrayLike) -> B
 def _look_through(model: Any, parts: Sequence[Rows], params: Any) -> Blocks:
     n, tallies, first = 0, [], np.asarray(parts[0])[:1].copy()
     for i in range(len(parts)):
-        rows = np.asarray(parts[i])
         try:
+            rows = as_array("data", parts[i])
             model.check(rows, params)
         except ValueError as error:
             raise ValueError(f"in block {i} of the data: {error}") from None

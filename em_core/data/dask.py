@@ -11,6 +11,7 @@ import dask
 import numpy as np
 from dask.delayed import Delayed
 
+from em_core.checks import as_array
 from em_core.data.blocks import (
     Blocks,
     Checks,
@@ -45,7 +46,7 @@ def _visit(function: Callable[[Rows, Array | None], Result], part: Any, cut: boo
 
 
 def _arrays(part: Any) -> list[Rows]:
-    return [np.asarray(rows) for rows in (part if isinstance(part, list | tuple) else [part])]
+    return [as_array("data", rows) for rows in (part if isinstance(part, list | tuple) else [part])]
 
 
 def prepare(model: Checks[Parameters], data: Any, params: Parameters) -> Blocks:
@@ -86,10 +87,10 @@ def prepare(model: Checks[Parameters], data: Any, params: Parameters) -> Blocks:
 
 def _look(model: Any, part: Any, params: Any) -> str | tuple[int, list[Tally], Rows]:
     """Return what is wrong with a part, or its length, its tallies and its first row."""
-    arrays = _arrays(part)
-    if not arrays:
-        return "data must hold at least one observation, got no array"
     try:
+        arrays = _arrays(part)
+        if not arrays:
+            return "data must hold at least one observation, got no array"
         for rows in arrays:
             model.check(rows, params)
     except ValueError as error:

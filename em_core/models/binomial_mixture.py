@@ -18,6 +18,7 @@ from scipy.special import gammaln, xlog1py, xlogy
 
 from em_core.checks import (
     as_array,
+    as_floats,
     as_integer,
     as_number,
     check_data,
@@ -29,7 +30,7 @@ from em_core.checks import (
 )
 from em_core.engine import fit_labelled
 from em_core.model import Mixture, Params, Sample, component_axes
-from em_core.numerics import Array, equal_weights
+from em_core.numerics import Array, equal_weights, log_binomial
 
 _TALLIED_OUTCOMES = 2**16  # different head counts, at the most, for which trials are counted
 _TALLIED_ROWS = 2**20  # trials that are counted at once
@@ -112,10 +113,8 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
     def log_joint(self, data: npt.NDArray[Any], params: BinomialParams) -> Array:
         """Return log(pi_k Binomial(h_i; m, theta_k)), shape (n, K)."""
         heads = np.asarray(data, dtype=float)[:, None]
-        tails = self.n_tosses - heads
-        ways = gammaln(float(self.n_tosses) + 1) - gammaln(heads + 1) - gammaln(tails + 1)
-        # xlogy(0, 0) = 0: a coin that never shows heads can still produce no heads.
-        log_density = ways + xlogy(heads, params.heads_prob) + xlog1py(tails, -params.heads_prob)
+        # log (m choose h_i) + h_i log theta_k + (m - h_i) log(1 - theta_k)
+        log_density = log_binomial(heads, self.n_tosses, params.heads_prob)
         with np.errstate(divide="ignore"):
             # Typed weights may sum to one only nearly; what the M-step returns does exactly.
             return np.asarray(log_density + np.log(params.weights / params.weights.sum()))
@@ -148,6 +147,15 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
         heads, tails, trials = statistics
         terms = xlogy(heads, params.heads_prob) + xlog1py(tails, -params.heads_prob)
         return float((terms + xlogy(trials, params.weights / params.weights.sum())).sum())
+
+    def term_size(self, statistics: BinomialStatistics, params: BinomialParams) -> float:
+        """Return the trials, each as large as a typical distance of its heads from those expected.
+
+        That is sqrt(m theta_k (1 - theta_k)) heads, or 1 if that is more: as many units in the last
+        place of 1 are lost in a deviance (:func:`em_core.numerics.deviance`).
+        """
+        spread = np.sqrt(self.n_tosses * params.heads_prob * (1 - params.heads_prob))
+        return float(statistics.trials @ np.maximum(spread, 1.0))
 
     def tally(
         self, data: npt.NDArray[Any], counts: Array | None = None
@@ -312,7 +320,7 @@ def fit_grid(
     """
     if not isinstance(model, BinomialMixture):
         raise ValueError(f"model must be a BinomialMixture, got {model!r}")
-    counts, starts = as_array("data", data), np.array(heads_prob, dtype=float)
+    counts, starts = as_array("data", data), as_floats("heads_prob", heads_prob)
     if starts.ndim != 2 or starts.size == 0:
         raise ValueError(f"heads_prob must have shape (S, K), got {starts.shape}")
     check_range("heads_prob", starts, 0, 1)

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from em_core.checks import as_data, as_integer, check_finite, check_positive, check_rng
+from em_core.checks import as_data, as_floats, as_integer, check_finite, check_positive, check_rng
 from em_core.numerics import Array
 
 
@@ -61,10 +61,10 @@ def log_density(x: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike) -> Ar
     Raises
     ------
     ValueError
-        If a mean is not finite or a standard deviation is not positive.
+        If a value is masked, a mean is not finite or a standard deviation is not positive.
     """
     mu, sigma = _checked(mean, std)
-    z = (np.asarray(x, dtype=float) - mu) / sigma
+    z = (as_floats("x", x) - mu) / sigma
     return np.asarray(-np.log(sigma * np.sqrt(2 * np.pi)) - 0.5 * z**2)
 
 
@@ -94,7 +94,7 @@ def log_likelihood(data: npt.ArrayLike, mean: npt.ArrayLike, std: npt.ArrayLike)
 
 
 def _checked(mean: npt.ArrayLike, std: npt.ArrayLike) -> tuple[Array, Array]:
-    mu, sigma = np.asarray(mean, dtype=float), np.asarray(std, dtype=float)
+    mu, sigma = as_floats("mean", mean), as_floats("std", std)
     check_finite("mean", np.atleast_1d(mu))
     check_positive("std", np.atleast_1d(sigma))
     return mu, sigma

@@ -35,6 +35,9 @@ from em_core.numerics import Array, equal_weights
 # A variance is a difference of two sums. Below this fraction of them it is mostly rounding error.
 _RESOLVED = 1e4 * np.finfo(float).eps
 
+# The square of a larger number is out of range.
+_LARGEST = np.sqrt(np.finfo(float).max)
+
 # An expected number of observations below this has too few digits to divide by.
 _SEEN = np.finfo(float).tiny
 
@@ -172,7 +175,7 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
 
     def why_not_finite(self, params: GaussianParams) -> str:
         """Return whether a component has collapsed, or numbers are too large; and what to do."""
-        if (params.stds == 0).any():
+        if (params.stds == 0).any() and np.abs(params.means).max() < _LARGEST:
             return (
                 "A component has collapsed onto a single value: its standard deviation is 0, and "
                 "its density is infinite there. Start from another guess, or set a floor for the "

@@ -74,6 +74,10 @@ class HardEM(Mixture[ParamsT, StatisticsT]):
         """Return the mixture's complete-data log-likelihood for this assignment."""
         return self.model.expected_objective(statistics, params, previous)
 
+    def term_size(self, statistics: StatisticsT, params: ParamsT) -> float | None:
+        """Return what the mixture says of its terms."""
+        return self.model.term_size(statistics, params)
+
     def n_parameters(self, params: ParamsT) -> int:
         """Return the number of the mixture's free parameters."""
         return self.model.n_parameters(params)

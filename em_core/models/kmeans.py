@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from em_core.checks import (
     as_data,
+    as_floats,
     as_integer,
     check_data,
     check_enough_rows,
@@ -135,6 +136,10 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
         # -sum_i ||x_i - c||^2 = 2 (c - p) . sum_i (x_i - p) - N ||c - p||^2 + constant
         return float(2 * (move * deviations).sum() - counts @ (move**2).sum(axis=1))
 
+    def term_size(self, statistics: KMeansStatistics, params: KMeansParams) -> float:
+        """Return 0: all terms of an inertia have one sign, so that none is larger than it."""
+        return 0.0
+
     def n_parameters(self, params: KMeansParams) -> int:
         """Return the number of free parameters: the coordinates of the centroids, K d."""
         return params.centroids.size
@@ -163,7 +168,7 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
     ) -> Array:
         """Draw a point about the centre of each label, shape (n, d); see :meth:`simulate`."""
         k, d = params.centroids.shape
-        spreads = np.atleast_1d(np.asarray(spread, dtype=float))
+        spreads = np.atleast_1d(as_floats("spread", spread))
         check_positive("spread", spreads)
         if spreads.shape not in ((1,), (k,)):
             raise ValueError(
