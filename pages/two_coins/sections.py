@@ -309,7 +309,7 @@ def spots(run: Run) -> dict[str, tuple[float, float]]:
         if abs(a - b) > BESIDE and abs(height(run, b, a) - top) <= ROUNDING * abs(top):
             found["mirror image"] = (b, a)
             if not run.problem.hard and spread(run) > 1 + LEVEL:
-                middle = run.problem.sample.data.mean() / run.settings["tosses"]
+                middle = float(run.problem.sample.data.mean() / run.settings["tosses"])
                 found["saddle"] = (middle, middle)
     return found
 

@@ -1,5 +1,7 @@
 """Situations of the two coins, and what is often believed."""
 
+from typing import Any
+
 from em_core.diagnostics import linear_rate
 from em_ui import sections
 from em_ui.controls import Situation
@@ -40,12 +42,13 @@ def far_start(run: Run) -> str:
 
 def published(run: Run) -> str:
     """Say where EM ends on the published trials."""
-    known = run.problem.sample.truth.heads_prob
+    known: Any = run.labelled
+    a, b = known.heads_prob
     return (
         f"Nearly: {coins(run)}. The trials with 9, 8 and 7 heads lean to A, but none goes there "
-        f"wholly, so A’s estimate stays below {known[0]:.2f}, and B’s is pulled up from "
-        f"{known[1]:.2f}. Five trials are few, so the estimate is rough. EM converges all the "
-        "same: more data make it accurate, not convergent."
+        f"wholly, so A’s estimate stays below {a:.2f}, and B’s is pulled up from {b:.2f}. Five "
+        "trials are few, so the estimate is rough. EM converges all the same: more data make it "
+        "accurate, not convergent."
     )
 
 
