@@ -188,7 +188,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
             "and there is one here: the run cannot go on."
         )
         return
-    equal = params.weights[0] == params.weights[1]
+    equal = bool(params.weights[0] == params.weights[1])
     st.markdown(
         f"**E-step.** {shown} How probable is that under each coin?"
         + " Both are equally likely beforehand, so the mixing weights cancel." * equal
@@ -215,7 +215,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
 def bayes(run: Run, at: int, heads: int) -> tuple[list[str], list[str]]:
     """Return each coin’s probability of some heads as a product of numbers, and its share."""
     params, tails = run.steps[at].params, run.settings["tosses"] - heads
-    equal = params.weights[0] == params.weights[1]
+    equal = bool(params.weights[0] == params.weights[1])
 
     def shares(*numbers: float) -> list[float]:
         pi = [0.5, 0.5] if equal else numbers[2:]
