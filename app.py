@@ -33,7 +33,10 @@ if __name__ == "__main__":
 else:
     from importlib import import_module
 
+    from starlette.middleware import Middleware
     from streamlit.runtime.pages_manager import PagesManager
+
+    from em_ui.no_uploads import NoUploads
 
     # The server imports what the pages need before it answers, or the first visitor would wait.
     for module in ("sklearn.cluster", "sklearn.datasets"):
@@ -44,4 +47,4 @@ else:
     # A folder named pages makes Streamlit look for the pages there until the first script has
     # called st.navigation; a first visitor with a link to a lesson would read "page not found".
     PagesManager.uses_pages_directory = False
-    app = st.App(__file__)
+    app = st.App(__file__, middleware=[Middleware(NoUploads)])

@@ -145,8 +145,10 @@ class Farm:
 
 
 @contextmanager
-def serve_behind_nginx(n_processes: int) -> Iterator[Farm]:
+def serve_behind_nginx(n_processes: int, platform: str | None = None) -> Iterator[Farm]:
     """Start our app in several processes behind nginx, with the configuration in ``deploy/``.
+
+    A learning platform at the address ``platform``, if it is given, may show it in a frame.
 
     Raises
     ------
@@ -160,6 +162,8 @@ def serve_behind_nginx(n_processes: int) -> Iterator[Farm]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         port = free_port()
         site = _between(servers, SITE.read_text())
+        if platform:
+            site = site.replace("https://lms.example.org", platform)
         (folder / "nginx.conf").write_text(on_loopback(site, port, folder))
         command = [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
         log = stack.enter_context((folder / "log").open("wb"))

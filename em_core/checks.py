@@ -79,7 +79,7 @@ def refuse_masked(name: str, values: Any) -> None:
     """
     several = isinstance(values, list | tuple)
     for array in values if several else [values]:
-        masked = int(np.ma.count_masked(array)) if isinstance(array, np.ma.MaskedArray) else 0
+        masked = int(np.ma.getmaskarray(array).sum()) if isinstance(array, np.ma.MaskedArray) else 0
         if masked or array is np.ma.masked:
             raise ValueError(
                 f"{name} must have no masked values, got a masked array with {masked} of "

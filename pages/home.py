@@ -1,8 +1,9 @@
-"""Home: what EM is for, and where to see it at work."""
+"""Home: EM in miniature, the lessons, and what EM is for."""
 
 import streamlit as st
 
 from em_ui.controls import Controls
+from em_ui.pictures.miniature import miniature
 from pages import LESSONS
 
 A_ROW = 4  # cards
@@ -21,6 +22,17 @@ st.markdown(
     "The expectation-maximization (EM) algorithm finds parameters when part of the data is hidden. "
     "Set up a situation, press play, and watch why it moves as it does."
 )
+
+miniature()
+
+st.header("See it at work")
+for first in range(0, len(LESSONS), A_ROW):
+    row = enumerate(LESSONS[first : first + A_ROW], first + 1)
+    for column, (number, lesson) in zip(st.columns(A_ROW), row, strict=False):
+        box = column.container(border=True, height="stretch", key=f"home_card_{lesson.name}")
+        box.subheader(f"{number}. {lesson.title}")
+        box.markdown(lesson.card)
+        box.page_link(lesson.page, label="Open", icon=":material/arrow_forward:")
 
 st.header("Why it is needed")
 left, middle, right = st.columns(3)
@@ -56,23 +68,15 @@ with left:
 with right:
     st.markdown(
         "**When does it stop?** No round can lower the likelihood. When a round gains almost "
-        "nothing, EM stops. This *convergence test* says that the climb is nearly over, or that "
-        "the slope is flat here; it does not say that the hill is the highest."
+        "nothing, EM stops: that is the *convergence test*. It says that the slope is flat here. "
+        "The climb may be over, or slow with a way still to go; and the hill may not be the "
+        "highest."
     )
     st.markdown(
-        "**Why several initial guesses?** EM climbs the hill it starts on, and there may be higher "
-        "ones. So one starts from several guesses and keeps the answer with the largest "
-        "likelihood. A different answer from each start is not a fault."
+        "**Why several initial guesses?** EM goes uphill from where it starts, and there may be "
+        "higher hills that it does not reach. So one starts from several guesses and compares the "
+        "likelihoods of the answers. Different answers from different starts are not a fault."
     )
-
-st.header("See it at work")
-for first in range(0, len(LESSONS), A_ROW):
-    row = enumerate(LESSONS[first : first + A_ROW], first + 1)
-    for column, (number, lesson) in zip(st.columns(A_ROW), row, strict=False):
-        box = column.container(border=True, height="stretch", key=f"home_card_{lesson.name}")
-        box.subheader(f"{number}. {lesson.title}")
-        box.markdown(lesson.card)
-        box.page_link(lesson.page, label="Open", icon=":material/arrow_forward:")
 
 st.caption(
     "After Clarice Wang, “Understanding the EM Algorithm by Examples (with code and "

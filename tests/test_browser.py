@@ -20,6 +20,7 @@ from benchmarks.servers import OURS, Server, serve, stop
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
 from em_core.models.binomial_mixture import published_trials
 from em_ui.controls.specs import VIEW
+from em_ui.pictures import miniature
 from pages import LESSONS
 
 pytestmark = pytest.mark.browser
@@ -410,8 +411,8 @@ class TestPages:
     def test_bridge_from_maximum_likelihood_sets_the_mixture_up(self, tab):
         tab.open("maximum-likelihood")
         tab.page.get_by_role("link", name="See EM find the two groups").click()
-        expect(tab.control("gm_mean1")).to_have_value("163")
-        expect(tab.control("gm_mean2")).to_have_value("177")
+        expect(tab.control("gm_mean1")).to_have_value("162")
+        expect(tab.control("gm_mean2")).to_have_value("178")
         expect(tab.page.get_by_text("Changed in this link")).to_have_count(0)
 
     def test_bridge_leads_to_the_two_groups_whatever_was_set_there_and_back(self, tab):
@@ -419,10 +420,10 @@ class TestPages:
         tab.go_to("Maximum likelihood", "maximum-likelihood")
         steps = tab.page.evaluate("history.length")
         tab.page.get_by_role("link", name="See EM find the two groups").click()
-        expect(tab.control("gm_mean1")).to_have_value("163")
+        expect(tab.control("gm_mean1")).to_have_value("162")
         expect(tab.control("gm_data_seed")).to_have_value("1")
-        tab.page.wait_for_url(lambda url: "gm_mean1=163" in url and "gm_tol" not in url)
-        # The link names nine defaults: they are taken out in one step, not in nine.
+        tab.page.wait_for_url(lambda url: "gm_mean1=162" in url and "gm_data_seed" not in url)
+        # The link names defaults: they are taken out in one step, not in nine.
         assert tab.page.evaluate("history.length") - steps <= 3
 
     def test_largest_run_is_drawn_quickly(self, tab):
@@ -435,6 +436,42 @@ class TestPages:
         tab.button("last").click()
         tab.expect_frame(500, 500)
         assert tab.page.locator("svg.marks *").count() < 5_000
+
+
+class TestMiniature:
+    @staticmethod
+    def means(tab):
+        return [float(text) for text in tab.page.locator(".mini .mean").all_inner_texts()]
+
+    def test_plays_the_recorded_run_without_the_server_and_pauses(self, tab):
+        _, trace = miniature.run()
+        tab.page.set_viewport_size(LAPTOP)
+        tab.open("")
+        card = tab.page.locator(f".st-key-home_card_{SERVED[0].name}")
+        expect(card).to_be_in_viewport(ratio=1)
+        expect(tab.page.locator(".mini .iteration")).to_have_text("1")
+        sent = tab.sent
+        expect(tab.page.locator(".mini .now")).to_have_text("M-step: move the curves")
+        tab.page.locator(".mini [name=play]").click()
+        expect(tab.page.locator(".mini [name=play]")).to_have_text("Play")
+        iteration = int(tab.page.locator(".mini .iteration").inner_text())
+        done = "M-step" in tab.page.locator(".mini .now").inner_text()
+        step = trace.steps[iteration if done else iteration - 1]
+        assert self.means(tab) == pytest.approx(step.params.means, abs=0.006)
+        assert tab.sent == sent
+
+    def test_rests_at_the_end_where_motion_is_not_wanted(self, new_tab):
+        tab = new_tab()
+        tab.page.emulate_media(reduced_motion="reduce")
+        _, trace = miniature.run()
+        tab.open("")
+        expect(tab.page.locator(".mini .why")).to_contain_text(trace.message)
+        expect(tab.page.locator(".mini [name=play]")).to_have_text("Play")
+        assert self.means(tab) == pytest.approx(trace.final.params.means, abs=0.006)
+        for words in ("Initial guess:", "E-step: share each value", "M-step: move the curves"):
+            tab.page.locator(".mini [name=step]").press("Enter")
+            expect(tab.page.locator(".mini .now")).to_have_text(words)
+        assert self.means(tab) == pytest.approx(trace.steps[1].params.means, abs=0.006)
 
 
 class TestLook:
@@ -519,18 +556,46 @@ class TestLook:
             tab.expect_on_screen(tab.status_line)
         assert tab.page.get_by_test_id("stSidebar").bounding_box()["x"] == 0  # open
 
-    def test_maximum_likelihood_fits_one_screen(self, tab):
+    @pytest.mark.parametrize("uncovered", ["false", "true"])
+    def test_maximum_likelihood_fits_one_screen(self, tab, uncovered):
         tab.resize(LAPTOP)
-        tab.open("maximum-likelihood")
+        tab.open(f"maximum-likelihood?ml_hill={uncovered}")
         main = tab.page.get_by_test_id("stMain")
         tab.expect_on_screen(
             main.get_by_role("heading", level=1),
             main.get_by_test_id("stMarkdown").first,
-            main.get_by_test_id("stAlert").first,
+            *([main.get_by_test_id("stAlert").first] if uncovered == "false" else []),
+            *(tab.page.locator(f".st-key-ml_guess_{name}") for name in ("mean", "std")),
             *main.get_by_test_id("stMetric").all(),
             tab.charts.nth(0),
             tab.charts.nth(1),
         )
+
+    def test_guess_and_curve_fit_one_screen_of_a_phone(self, tab):
+        tab.resize({"width": 375, "height": 740})
+        tab.open("maximum-likelihood")
+        sliders = [tab.page.locator(f".st-key-ml_guess_{name}") for name in ("mean", "std")]
+        tab.charts.first.scroll_into_view_if_needed()
+        tab.expect_on_screen(*sliders, tab.charts.first)
+
+    @pytest.mark.parametrize("width", [375, 1024])
+    def test_no_metric_is_cut(self, tab, width):
+        tab.resize({"width": width, "height": 768})
+        tab.open("maximum-likelihood?ml_hill=true&ml_size=100000&ml_guess_mean=250&ml_guess_std=1")
+        parts = tab.page.locator("[data-testid=stMetricLabel] *, [data-testid=stMetricValue] *")
+        assert parts.count() >= 6
+        assert parts.evaluate_all("all => all.filter(e => e.scrollWidth > e.clientWidth + 1)") == []
+
+    def test_click_on_the_covered_plane_sets_the_guess(self, tab):
+        tab.open("maximum-likelihood")
+        plane = tab.charts.nth(1).locator("canvas.marks")
+        size = plane.bounding_box()
+        mean, std = (tab.page.locator(f".st-key-ml_guess_{name}") for name in ("mean", "std"))
+        plane.click(position={"x": 0.7 * size["width"], "y": 0.3 * size["height"]})
+        expect(mean).not_to_contain_text("162")
+        expect(std).not_to_contain_text("14")
+        tab.page.wait_for_url(lambda url: "ml_guess_mean=" in url and "ml_guess_std=" in url)
+        expect(tab.page.get_by_test_id("stMetric")).to_have_count(2)
 
     @pytest.mark.parametrize("path", EXAMPLES)
     def test_player_and_picture_fit_one_screen_of_a_phone(self, new_tab, path):

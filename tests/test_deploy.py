@@ -1,19 +1,26 @@
 """Several processes behind nginx, as ``deploy/nginx.conf`` has it, on this machine's loopback."""
 
 import asyncio
+import http.client
 import os
+import shutil
 import subprocess
+import threading
 import time
 import urllib.error
 import urllib.request
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from benchmarks.client import Session
 from benchmarks.load import Plan, run
 from benchmarks.servers import NGINX, OPENER, SITE, free_port, on_loopback, serve_behind_nginx
+from pages import LESSONS
 
 pytestmark = [
     pytest.mark.deploy,
@@ -26,7 +33,7 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def farm():
-    with serve_behind_nginx(2) as farm:
+    with serve_behind_nginx(2, "http://127.0.0.1:*") as farm:
         yield farm
 
 
@@ -132,6 +139,188 @@ def test_static_files_are_compressed_and_kept(farm):
     assert second == "-"  # no process was asked
     assert headers["Content-Encoding"] == "gzip"
     assert len(packed) < 0.5 * len(plain)
+
+
+def status(address, path, method="GET", **headers):
+    request = urllib.request.Request(
+        f"http://{address}{path}", headers=headers, method=method, data=b"x" * 1000
+    )
+    if method == "GET":
+        request.data = None
+    try:
+        with OPENER.open(request, timeout=20) as response:
+            return response.status
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def test_nobody_can_leave_a_file_with_or_without_nginx(farm):
+    async def session():
+        async with Session(farm.servers[0].address) as student:
+            await student.open("two-coins")
+            return await asyncio.to_thread(
+                status, farm.servers[0].address, "/_stcore/upload_file/a/b", "PUT"
+            )
+
+    assert run_apart(session()) == 403
+    for path in (
+        "/_stcore/upload_file/a/b",
+        "//_stcore/upload_file/a/b",
+        "/_stcore/%75pload_file/a",
+    ):
+        assert [status(farm.address, path, "PUT") for _ in range(30)] == [403] * 30
+    body = urllib.request.Request(
+        f"http://{farm.servers[0].address}/_stcore/upload_file/a/b", data=b"x", method="PUT"
+    )
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        OPENER.open(body, timeout=10)
+    assert refused.value.read() == b"This app takes no files."
+
+
+def test_metrics_are_not_for_visitors(farm):
+    assert status(farm.address, "/_stcore/metrics") == 403
+    assert status(farm.servers[0].address, "/_stcore/metrics") == 200
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/",
+        "/two-coins",
+        "/_stcore/health",
+        "/_stcore/metrics",
+        "/media/none.csv",
+        "/static/none.js",
+    ],
+)
+def test_every_answer_has_the_headers_once(farm, path):
+    try:
+        headers, _ = get(farm, path)
+    except urllib.error.HTTPError as error:
+        headers = error.headers
+    assert headers.get_all("X-Content-Type-Options") == ["nosniff"]
+    assert headers.get_all("Referrer-Policy") == ["same-origin"]
+    [policy] = headers.get_all("Content-Security-Policy")
+    assert policy.endswith("frame-ancestors 'self' http://127.0.0.1:*")
+    assert "clipboard-write=(self)" in headers["Permissions-Policy"]
+
+
+def test_class_that_opens_the_app_at_once_is_served_and_an_abuser_is_not(farm):
+    """All of them have one address here, as behind the gateway of a school."""
+    _, page = get(farm, "/")
+    script = "/static/" + page.decode().partition('src="./static/')[2].partition('"')[0]
+    host, _, port = farm.address.partition(":")
+
+    def load(student, files=135, others=8):
+        connection = http.client.HTTPConnection(host, int(port), timeout=30)
+        found = set()
+        for path in [script] * files + ["/_stcore/health"] * others:
+            headers = {"Cookie": f"em_student={student}"}
+            connection.request("HEAD" if path == script else "GET", path, headers=headers)
+            response = connection.getresponse()
+            response.read()
+            found.add(response.status)
+        connection.close()
+        return found
+
+    with ThreadPoolExecutor(16) as pool:
+        assert set.union(*pool.map(load, range(100))) == {200}
+    assert 429 in load("abuser", files=0, others=1_000)
+    assert 429 in load("collector", files=3_000, others=0)
+    assert load("neighbour") == {200}
+
+
+FRAME = "<!doctype html><iframe src='http://{}/{}' allow='clipboard-write' width=1200 height=900>"
+
+
+@contextmanager
+def platform(farm, host):
+    """Serve a page of another site with the app in a frame, and give its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Type", "text/html")
+            self.end_headers()
+            self.wfile.write(FRAME.format(farm.address, "two-coins?embed=true").encode())
+
+        def log_message(self, *_):
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://{host}:{server.server_port}/"
+        server.shutdown()
+
+
+def in_a_browser(visit):
+    """Call it with a tab that has the clipboard and the list of what its console complains of."""
+    chromium = shutil.which("chromium")
+    if not chromium:
+        if os.environ.get("CI"):
+            pytest.fail("CI needs chromium for these tests, and there is none")
+        pytest.skip("there is no chromium on this machine")
+
+    def run_it():
+        with sync_playwright() as playwright:
+            flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+            browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+            context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+            tab, said = context.new_page(), []
+            tab.on("console", lambda m: m.type in ("error", "warning") and said.append(m.text))
+            tab.on("pageerror", lambda error: said.append(str(error)))
+            visit(tab, said)
+            browser.close()
+
+    # In a thread of its own: in this one the browser tests may have a browser already.
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(run_it).result()
+
+
+def complaints(said):
+    """Leave out Streamlit's look for its server below a deep link, which answers 404."""
+    return [line for line in said if "404" not in line]
+
+
+@pytest.mark.browser
+def test_pages_work_under_the_policy(farm):
+    def visit(tab, said):
+        for lesson in LESSONS:
+            if not lesson.package.startswith("pages."):
+                continue
+            tab.goto(f"http://{farm.address}/{lesson.url_path}")
+            charts = tab.locator("[data-testid=stVegaLiteChart] :is(svg, canvas).marks")
+            expect(charts.nth(1)).to_be_visible(timeout=20_000)
+        tab.goto(f"http://{farm.address}/")
+        expect(tab.locator(".mini .iteration")).to_have_text("1", timeout=20_000)
+        expect(tab.get_by_role("img", name="The EM loop")).to_be_visible(timeout=20_000)
+        tab.goto(f"http://{farm.address}/two-coins")
+        tab.get_by_role("button", name="Copy link to these settings").click(timeout=20_000)
+        expect(tab.get_by_text("Copied.")).to_be_visible()
+        tab.locator("button[name=last]").click()
+        with tab.expect_download(timeout=20_000) as download:
+            tab.get_by_test_id("stDownloadButton").first.get_by_role("button").click()
+        assert download.value.path().stat().st_size > 0
+        assert complaints(said) == []
+
+    in_a_browser(visit)
+
+
+@pytest.mark.browser
+def test_frame_is_for_the_platform_alone(farm):
+    def visit(tab, said):
+        with platform(farm, "127.0.0.1") as address:
+            tab.goto(address)
+            inside = tab.frame_locator("iframe")
+            expect(inside.locator("button[name=play]")).to_be_visible(timeout=20_000)
+            assert complaints(said) == []
+        with (
+            platform(farm, "localhost") as address,
+            tab.expect_console_message(lambda message: "frame-ancestors" in message.text),
+        ):
+            tab.goto(address)
+
+    in_a_browser(visit)
 
 
 def test_killed_process_costs_its_students_nothing_but_a_moment(farm):

@@ -490,15 +490,19 @@ class TestBetweenPages:
         ids=str,
     )
     def test_offered_link_shows_just_these_groups_whatever_was_set_before(self, visit, before):
-        groups = {"means": np.array([150.25, 160.0, 181.0]), "std": 4.5, "size": 321}
-        link = BY_NAME["gaussian_mixture"].link("groups", **groups)
+        components = [(150.25, 4.5, 321), (160.0, 4.75, 320), (181.0, 4.5, 12)]
+        start = [(140.0, 9.0), (160.5, 9.0), (180.0, 8.0)]
+        link = BY_NAME["gaussian_mixture"].link("groups", components=components, start=start)
         page = visit("gaussian_mixture")
         page.set(**before)
         page.switch("maximum_likelihood")
         page.switch("gaussian_mixture", **link)
         assert not page.notices
         shown = [[page.value(f"{f}{i}") for i in (1, 2, 3)] for f in ("mean", "sd", "size")]
-        assert shown == [[150.2, 160.0, 181.0], [4.5] * 3, [321] * 3]
+        assert shown == [list(column) for column in zip(*components, strict=True)]
+        assert [(page.value(f"start_mean{i}"), page.value(f"start_sd{i}")) for i in (1, 2, 3)] == (
+            start
+        )
         assert page.value("k") == 3
         assert not {"mean4", "sd4", "size4"} & set(page.shown())
         # The run is that of a visitor who follows the link straight away.

@@ -2,6 +2,7 @@
 
 import io
 import re
+import urllib.parse
 from itertools import permutations
 
 import numpy as np
@@ -17,6 +18,8 @@ from em_ui.controls import Section
 from em_ui.pictures.charts import MAX_ITERATIONS
 from em_ui.run import DATA, GUESS, fitted, stream
 from pages import LESSONS
+from pages.gaussian_mixture import problem as gm
+from pages.maximum_likelihood import problem as ml
 
 TITLES = {
     "home": "Understanding the EM algorithm",
@@ -542,68 +545,243 @@ class TestGaussianMixture:
         assert not page.advice
 
 
+def heights(mean=170.0, std=10.0, size=1000, seed=1):
+    return gaussian.simulate(mean, std, size, rng=stream(seed, DATA))
+
+
+def metrics(page):
+    return [float(metric.value.replace(",", "")) for metric in page.at.metric]
+
+
+def followed(page):
+    """Return the query of the link that the page ends with."""
+    query = urllib.parse.parse_qsl(page.at.page_link[-1].proto.query_string)
+    return dict(query)
+
+
+EXTREMES = [
+    {"ml_size": "2"},
+    {"ml_size": "3", "ml_mean": "100", "ml_std": "30", "ml_guess_mean": "250", "ml_guess_std": "1"},
+    {"ml_size": "2", "ml_mean": "250", "ml_std": "1", "ml_guess_mean": "100", "ml_guess_std": "30"},
+    {"ml_size": "100000", "ml_mean": "250", "ml_std": "30", "ml_guess_mean": "250"},
+    {"ml_size": "100000", "ml_mean": "100", "ml_std": "1", "ml_guess_std": "1"},
+]
+
+
 class TestMaximumLikelihood:
     def test_likelihoods(self, visit):
-        page = visit("maximum_likelihood", ml_guess_mean="168.5", ml_guess_std="9.5")
-        heights = gaussian.simulate(170.0, 10.0, 1000, rng=stream(1, DATA))
-        yours = stats.norm.logpdf(heights, 168.5, 9.5).sum()
-        best = stats.norm.logpdf(heights, heights.mean(), heights.std()).sum()
-        shown = [float(metric.value.replace(",", "")) for metric in page.at.metric]
-        assert shown == pytest.approx([yours, best, best - yours], abs=0.006)
-        assert rf"\hat\mu = {heights.mean():.2f}$" in page.text
-        assert rf"\hat\sigma = {heights.std():.2f}$" in page.text
+        guess = {"ml_guess_mean": "168.5", "ml_guess_std": "9.5"}
+        yours = stats.norm.logpdf(heights(), 168.5, 9.5).sum()
+        best = stats.norm.logpdf(heights(), heights().mean(), heights().std()).sum()
+        page = visit("maximum_likelihood", **guess)
+        assert metrics(page) == pytest.approx([yours, yours], abs=0.006)
+        page.set(hill=True)
+        assert metrics(page) == pytest.approx([yours, best, best - yours], abs=0.006)
+        assert rf"\hat\mu = {heights().mean():.2f}$" in page.text
+        assert rf"\hat\sigma = {heights().std():.2f}$" in page.text
+        assert "here 999/1,000" in page.text
+
+    def test_top_is_not_sent_before_it_is_asked_for(self, visit):
+        page = visit("maximum_likelihood", ml_size="37", ml_data_seed="4")
+        data = heights(size=37, seed=4)
+        best = float(gaussian.log_likelihood(data, *gaussian.maximum_likelihood(data)))
+        told = (f"{data.mean():.2f}", f"{data.std():.2f}", f"{best:,.2f}")
+
+        def sent():
+            values = [metric.value for metric in page.at.metric]
+            return " ".join([page.text, *(chart.alt for chart in page.charts), *values])
+
+        histogram, plane = page.charts[:2]
+        assert not [number for number in told if number in sent()]
+        assert set(histogram.data["curves"]["curve"]) == {"Your guess"}
+        assert set(plane.data["marks"]["mark"]) == {"Your guess"}
+        assert set(plane.data["hill"]) == {"x_low", "x_high", "y_low", "y_high", "turn"}
+        # Nor does the plane lie around it: other heights, same plane.
+        page.set(data_seed=5)
+        ends = [c.data["hill"].drop(columns="turn") for c in (plane, page.charts[1])]
+        assert ends[0].equals(ends[1])
+        page.set(data_seed=4, hill=True)
+        assert all(number in sent() for number in told)
+        assert "band" in page.charts[1].data["hill"]
+
+    def test_link_carries_whether_the_top_is_shown(self, visit):
+        page = visit("maximum_likelihood")
+        assert page.link["ml_hill"] == "false"
+        page.set(hill=True)
+        assert len(visit("maximum_likelihood", **page.link).at.metric) == 3
+
+    def test_a_situation_covers_the_hill_again(self, visit):
+        page = visit("maximum_likelihood", ml_hill="true")
+        page.set(situation="Ten adults")
+        assert [metric.label for metric in page.at.metric] == ["Your log-likelihood", "Best so far"]
+
+    def test_search_keeps_what_was_tried(self, visit):
+        page = visit("maximum_likelihood")
+        guesses = [(162.0, 14.0), (168.0, 14.0), (168.0, 10.0), (150.0, 10.0)]
+        values = [stats.norm.logpdf(heights(), *guess).sum() for guess in guesses]
+        page.set(guess_mean=168.0)
+        page.set(guess_std=10.0)
+        assert metrics(page) == pytest.approx([values[2], values[2]], abs=0.006)
+        page.set(guess_mean=150.0)
+        assert metrics(page) == pytest.approx([values[3], values[2]], abs=0.006)
+        plane = page.charts[1]
+        tried = plane.data["tried"]
+        assert list(zip(tried["x"], tried["y"], strict=True)) == guesses
+        assert list(tried["number"]) == [1, 2, 3, 4]
+        np.testing.assert_allclose(tried["objective"], values)
+        marks = plane.data["marks"].set_index("mark")
+        assert tuple(marks.loc["Best so far", ["x", "y"]]) == guesses[2]
+        assert tuple(marks.loc["Your guess", ["x", "y"]]) == guesses[3]
+        assert f"{values[2]:,.2f}" in plane.alt
+        # What is marked by name is not labelled, nor what would cover another label.
+        assert list(tried["label"]) == ["", f"{values[1]:,.1f}", "", ""]
+        page.set(labels=True)  # no new guess
+        assert len(page.charts[1].data["tried"]) == 4
+
+    @pytest.mark.parametrize(
+        "anew",
+        [
+            lambda page: page.set(data_seed=2),
+            lambda page: page.set(size=50),
+            lambda page: page.set(situation="A guess that is too narrow"),
+            lambda page: page.press("reset"),
+        ],
+    )
+    def test_search_begins_anew_with_other_heights_a_situation_and_a_reset(self, visit, anew):
+        page = visit("maximum_likelihood", ml_guess_mean="150")
+        page.set(guess_mean=169.0)
+        anew(page)
+        tried = page.charts[1].data["tried"]
+        assert tried[["x", "y"]].to_numpy().tolist() == [
+            [page.value("guess_mean"), page.value("guess_std")]
+        ]
+
+    def test_of_very_many_guesses_the_best_is_never_forgotten(self, visit, monkeypatch):
+        monkeypatch.setattr("pages.maximum_likelihood.sections.MOST_TRIED", 3)
+        page = visit("maximum_likelihood", ml_guess_mean="169.5", ml_guess_std="10")
+        for mean in (150.0, 151.0, 152.0, 153.0):
+            page.set(guess_mean=mean)
+        assert list(page.charts[1].data["tried"]["x"]) == [169.5, 152.0, 153.0]
+        assert list(page.charts[1].data["tried"]["number"]) == [1, 4, 5]
+
+    @pytest.mark.parametrize("uncovered", [False, True])
+    def test_a_click_on_the_plane_sets_the_guess(self, visit, uncovered):
+        page = visit("maximum_likelihood", ml_hill=str(uncovered).lower())
+        page.select("plane", {"pick": [{"x": 168.74, "y": 9.87, "turn": 1}]})
+        assert [page.value(f"guess_{name}") for name in ("mean", "std")] == [168.5, 9.9]
+        page.select("plane", {"pick": [{"x": 99.0, "y": 0.4, "turn": 2}]})
+        assert [page.value(f"guess_{name}") for name in ("mean", "std")] == [100.0, 1.0]
+        page.select("plane", {"pick": []})
+        assert [page.value(f"guess_{name}") for name in ("mean", "std")] == [100.0, 1.0]
+        # A second click on the same place is another one.
+        turns = {int(page.charts[1].data["hill"]["turn"].iloc[0])}
+        page.set(guess_mean=120.0)
+        turns.add(int(page.charts[1].data["hill"]["turn"].iloc[0]))
+        assert len(turns) == 2
+
+    @pytest.mark.parametrize(
+        ("size", "bins"), [(2, (2, 2)), (10, (4, 6)), (1000, (15, 25)), (100_000, (50, 60))]
+    )
+    def test_as_many_bins_as_there_are_values_for(self, visit, size, bins):
+        page = visit("maximum_likelihood", ml_size=str(size))
+        for chart in (page.charts[0], page.charts[2]):
+            assert bins[0] <= len(chart.data["bars"]) <= bins[1]
 
     def test_density_of_the_guess_over_the_histogram(self, visit):
-        page = visit("maximum_likelihood")
+        page = visit("maximum_likelihood", ml_hill="true")
         chart = page.charts[0]
-        heights = gaussian.simulate(170.0, 10.0, 1000, rng=stream(1, DATA))
         bars = chart.data["bars"]
         assert (bars["height"] * (bars["high"] - bars["low"])).sum() == pytest.approx(1)
         for name, (mean, std) in {
             "Your guess": (162.0, 14.0),
-            "Maximum likelihood": (heights.mean(), heights.std()),
+            "Maximum likelihood": (heights().mean(), heights().std()),
         }.items():
             curve = chart.data["curves"][chart.data["curves"]["curve"] == name]
             np.testing.assert_allclose(curve["density"], stats.norm.pdf(curve["x"], mean, std))
 
+    def test_a_narrow_curve_far_away_is_seen_whole(self, visit):
+        page = visit("maximum_likelihood", ml_guess_mean="250", ml_guess_std="1")
+        curve = page.charts[0].data["curves"]
+        assert curve["density"].max() == pytest.approx(stats.norm.pdf(0))
+        assert curve["x"].min() <= heights().min()
+        assert curve["x"].max() >= 253
+
     @pytest.mark.parametrize(
         "guess", [(162.0, 14.0), (100.0, 30.0), (250.0, 1.0), (169.5, 9.9)], ids=str
     )
-    def test_both_marks_lie_on_the_hill(self, visit, guess):
-        mean, std = guess
-        page = visit("maximum_likelihood", ml_guess_mean=str(mean), ml_guess_std=str(std))
-        chart = page.charts[1]
+    @pytest.mark.parametrize("uncovered", [False, True])
+    def test_marks_lie_on_the_hill(self, visit, guess, uncovered):
+        mean, std = map(str, guess)
+        shown = {"ml_hill": str(uncovered).lower(), "ml_guess_mean": mean, "ml_guess_std": std}
+        chart = visit("maximum_likelihood", **shown).charts[1]
         marks, cells = chart.data["marks"].set_index("mark"), chart.data["hill"]
-        assert tuple(marks.loc["Your guess", ["x", "y"]]) == (mean, std)
+        assert tuple(marks.loc["Your guess", ["x", "y"]]) == guess
+        assert len(marks) == 1 + uncovered
         for axis in "xy":
-            assert (
-                marks[axis].between(cells[f"{axis}_low"].min(), cells[f"{axis}_high"].max()).all()
+            ends = cells[f"{axis}_low"].min(), cells[f"{axis}_high"].max()
+            assert marks[axis].between(*ends).all()
+        assert cells["y_low"].min() > 0
+        if uncovered:
+            # The maximum lies in the best of the bands.
+            x, y = marks.loc["Maximum likelihood", ["x", "y"]]
+            here = cells[
+                (cells["x_low"] <= x)
+                & (x < cells["x_high"])
+                & (cells["y_low"] <= y)
+                & (y < cells["y_high"])
+            ]
+            assert here["band"].min() == cells["band"].min()
+
+    @pytest.mark.parametrize("query", EXTREMES, ids=str)
+    @pytest.mark.parametrize("shown", ["true", "false"])
+    def test_extreme_settings(self, visit, query, shown):
+        page = visit("maximum_likelihood", ml_hill=shown, ml_labels=shown, **query)
+        assert not page.notices
+        assert np.isfinite(metrics(page)).all()
+        for chart in page.charts:
+            for name, frame in chart.data.items():
+                assert len(frame), name
+                assert np.isfinite(frame.select_dtypes("number")).all(axis=None), name
+        data = heights(*(page.value(name) for name in ("mean", "std", "size", "data_seed")))
+        if shown == "true":
+            assert metrics(page)[1] == pytest.approx(
+                stats.norm.logpdf(data, data.mean(), data.std()).sum(), abs=0.006
             )
-        # The maximum lies in the band of the least loss.
-        x, y = marks.loc["Maximum likelihood", ["x", "y"]]
-        here = cells[
-            (cells["x_low"] <= x)
-            & (x < cells["x_high"])
-            & (cells["y_low"] <= y)
-            & (y < cells["y_high"])
-        ]
-        assert list(here["band"]) == [0]
 
     def test_closed_form_of_two_groups_needs_the_labels(self, visit):
         page = visit("maximum_likelihood")
-        assert "no formula" not in page.text
-        (curve,) = page.charts[2].data["steps"].itertuples()
-        assert curve.component == "Adults"
-        page.set(labels=True)
-        spread = 10 * np.sqrt(1 - 0.7**2)
-        sample = simulated.values(
-            [163.0, 177.0], [spread, spread], [500, 500], rng=stream(1, DATA, 1)
-        )
+        hidden = page.charts[2]
+        # One bar a bin, one curve, and nothing that tells who is who.
+        assert set(hidden.data) == {"bars", "curves"}
+        assert hidden.data["bars"]["low"].is_unique
+        assert set(hidden.data["curves"]["curve"]) == {"One bell curve for all"}
+        sample = simulated.values([162.0, 178.0], [6.0, 6.0], [500, 500], rng=stream(1, DATA))
         women, men = (sample.data[sample.labels == k] for k in (0, 1))
-        assert f"women {women.mean():.2f} ± {women.std():.2f} cm" in page.text
-        assert f"men {men.mean():.2f} ± {men.std():.2f} cm" in page.text
-        groups = page.charts[2].data["bars"].groupby("component")["height"].sum()
+        told = f"women {women.mean():.2f} ± {women.std():.2f} cm and men {men.mean():.2f}"
+        assert told not in page.text
+        page.set(labels=True)
+        assert told in page.text
+        shown = page.charts[2]
+        assert set(shown.data) == {"bars", "steps", "truth"}
+        bars = shown.data["bars"]
+        groups = bars.groupby("component")["height"].sum()
         assert groups["Men"] == pytest.approx(groups["Women"])
+        width = bars["high"].iloc[0] - bars["low"].iloc[0]
+        assert bars["height"].sum() * width == pytest.approx(1)
+        np.testing.assert_allclose(
+            bars.groupby("low")["height"].sum(), hidden.data["bars"]["height"]
+        )
+
+    def test_one_height_has_no_spread(self, visit):
+        page = visit("maximum_likelihood", ml_size="3", ml_labels="true")
+        assert re.search(r"women [\d.]+ ± [\d.]+ cm and men [\d.]+ cm \(one height has", page.text)
+
+    @pytest.mark.parametrize("std", [1.0, 10.0, 10.5, 30.0])
+    def test_two_groups_have_together_the_mean_and_spread_of_the_one(self, std):
+        truth = ml.two_groups(171.0, std, 100, 1).truth
+        mean = truth.weights @ truth.means
+        variance = truth.weights @ (truth.stds**2 + (truth.means - mean) ** 2)
+        assert (mean, np.sqrt(variance)) == pytest.approx((171.0, std), rel=1e-12)
 
     @pytest.mark.parametrize(
         "population",
@@ -611,20 +789,64 @@ class TestMaximumLikelihood:
             {},
             {"ml_mean": "100", "ml_std": "30", "ml_size": "2"},
             {"ml_mean": "250", "ml_std": "1", "ml_size": "100000"},
+            {"ml_mean": "171", "ml_std": "10.5", "ml_size": "401", "ml_data_seed": "12"},
         ],
         ids=str,
     )
-    def test_bridge_to_em_is_a_link_without_a_fault(self, visit, population):
+    def test_bridge_to_em_takes_the_very_heights_along(self, visit, population):
         page = visit("maximum_likelihood", **population)
-        link = page.at.page_link[-1].proto
-        query = dict(pair.split("=") for pair in link.query_string.split("&"))
-        query = {name: value.replace("+", " ") for name, value in query.items()}
+        query = followed(page)
         mixture = visit("gaussian_mixture", **query)
         assert not mixture.notices
-        assert mixture.value("k") == 2
-        assert mixture.value("guess") == "Random data points"
-        centre = (mixture.value("mean1") + mixture.value("mean2")) / 2
-        assert centre == pytest.approx(page.value("mean"), abs=0.1)
+        shown = ("mean", "std", "size", "data_seed")
+        groups = ml.two_groups(*(page.value(name) for name in shown))
+        read = gm.SPECS.items()
+        settings = {n: spec.nearest(query.get(f"gm_{n}", spec.default)) for n, spec in read}
+        assert {n: settings[n] for n in mixture.shown() if n in settings} == {
+            n: mixture.value(n) for n in mixture.shown() if n in settings
+        }
+        np.testing.assert_array_equal(gm.problem(settings).sample.data, groups.heights)
+        # And the page draws them.
+        bars = mixture.charts[0].data["bars"]
+        assert bars["low"].min() == pytest.approx(groups.heights.min())
+        assert bars["high"].max() == pytest.approx(groups.heights.max())
+
+    def test_as_many_in_a_group_as_the_mixture_takes(self):
+        assert gm.SPECS["size1"].high == ml.MOST_IN_A_GROUP
+
+    @pytest.mark.parametrize(
+        "population",
+        [
+            {},
+            {"ml_data_seed": "3"},
+            {"ml_data_seed": "8", "ml_size": "200"},
+            {"ml_mean": "100", "ml_std": "30", "ml_size": "500"},
+            {"ml_mean": "250", "ml_std": "1", "ml_size": "100000"},
+        ],
+        ids=str,
+    )
+    def test_bridge_to_em_ends_near_the_estimate_with_the_labels_known(self, visit, population):
+        page = visit("maximum_likelihood", **population)
+        assert "too few" not in page.captions[-1]
+        groups = ml.two_groups(*(page.value(n) for n in ("mean", "std", "size", "data_seed")))
+        mixture = visit("gaussian_mixture", **followed(page))
+        assert mixture.ending == "success"
+        assert not mixture.advice
+        found = mixture.table.iloc[-1]
+        apart = np.ptp(groups.known.means)
+        for k in (0, 1):
+            assert found[f"means {k + 1}"] == pytest.approx(groups.known.means[k], abs=apart / 8)
+            assert found[f"stds {k + 1}"] == pytest.approx(groups.known.stds[k], abs=apart / 8)
+
+    @pytest.mark.parametrize(("size", "seed"), [(2, 1), (10, 3)])
+    def test_bridge_to_em_says_when_the_heights_are_too_few(self, visit, size, seed):
+        page = visit("maximum_likelihood", ml_size=str(size), ml_data_seed=str(seed))
+        assert "too few" in page.captions[-1]
+        groups = ml.two_groups(170.0, 10.0, size, seed)
+        last = visit("gaussian_mixture", **followed(page)).table.iloc[-1]
+        missed = max(abs(last[f"means {k + 1}"] - groups.known.means[k]) for k in (0, 1))
+        collapsed = min(last["stds 1"], last["stds 2"]) <= 0.05
+        assert collapsed or missed > 0.25 * np.ptp(groups.known.means)
 
 
 THREE_VALUES = {f"gm_size{i}": "1" for i in (1, 2, 3)}

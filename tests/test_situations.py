@@ -57,19 +57,24 @@ def converged(page):
 class TestMaximumLikelihood:
     heights = staticmethod(lambda n: gaussian.simulate(170.0, 10.0, n, rng=stream(1, DATA)))
 
-    def test_best_mean_is_the_same_for_every_deviation(self, choose):
+    def test_one_slider_at_a_time_gets_to_the_top(self, choose):
         choose("maximum_likelihood", "1,000 adults")
         heights, means = self.heights(1000), np.linspace(160, 180, 401)
         found = {
             means[gaussian.log_likelihood(heights, means, std).argmax()] for std in (2, 10, 30)
         }
         assert len(found) == 1
-        assert found.pop() == pytest.approx(heights.mean(), abs=0.05)
+        mean = found.pop()
+        assert mean == pytest.approx(heights.mean(), abs=0.05)
+        stds = np.linspace(5, 20, 1501)
+        std = stds[gaussian.log_likelihood(heights, mean, stds).argmax()]
+        assert std == pytest.approx(heights.std(), abs=0.01)
 
-    def test_ten_adults_have_their_top_elsewhere_and_wider_bands(self, choose):
+    def test_ten_adults_have_their_top_elsewhere_and_wider_bands(self, choose, visit):
         areas, tops = [], []
         for title, n in (("1,000 adults", 1000), ("Ten adults", 10)):
-            page = choose("maximum_likelihood", title)
+            choose("maximum_likelihood", title)
+            page = visit("maximum_likelihood", ml_size=str(n), ml_hill="true")
             marks = page.charts[1].data["marks"].set_index("mark")
             tops.append(marks.loc["Maximum likelihood", ["x", "y"]].to_numpy(dtype=float))
             np.testing.assert_allclose(tops[-1], gaussian.maximum_likelihood(self.heights(n)))

@@ -36,6 +36,7 @@ _SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down
 # Readable on white and on the dark background alike.
 _INK = "#7A8794"
 _MARK = "#E0218A"
+_COVER = "#3B4652"  # of what is still to be found; white is read on it, as on the hill
 
 # The names of the components, in one line above the picture.
 _KEY: dict[str, Any] = {"orient": "top", "titleOrient": "left", "offset": 6}
@@ -600,8 +601,9 @@ def histogram(x_title: str) -> Template:
         .encode(
             x=alt.X("x:Q"),
             y=alt.Y("density:Q"),
-            color=alt.Color("curve:N", title=None).legend(**_legend()),
-            strokeDash=alt.StrokeDash("curve:N", title=None).legend(**_legend()),
+            # In the order of the data: a curve keeps its colour when another one joins it.
+            color=alt.Color("curve:N", title=None, sort=None).legend(**_legend()),
+            strokeDash=alt.StrokeDash("curve:N", title=None, sort=None).legend(**_legend()),
             tooltip=[
                 alt.Tooltip("curve:N", title="Curve"),
                 alt.Tooltip("x:Q", title=x_title, format=".1f"),
@@ -613,12 +615,23 @@ def histogram(x_title: str) -> Template:
 
 
 @cache
-def hill(x_title: str, y_title: str, loss_title: str, *, path: bool = False) -> Template:
+def hill(
+    x_title: str,
+    y_title: str,
+    loss_title: str,
+    *,
+    path: bool = False,
+    search: str = "",
+    covered: bool = False,
+) -> Template:
     """Draw the hill over two parameters in bands of what is lost against the maximum, with marks.
 
     Data: ``hill`` (x_low, x_high, y_low, y_high, band: the number of :data:`LOSS_BANDS` that the
     loss reaches) and ``marks`` (x, y, mark, since: the first iteration at which it is shown). With
-    ``path`` also ``path`` (iteration, x, y), and the chart follows the player.
+    ``path`` also ``path`` (iteration, x, y), and the chart follows the player. With ``search``, the
+    objective's name, also ``tried`` (number, x, y, objective, label), and a click picks the ``x``
+    and ``y`` of a cell; ``hill`` then has a column ``turn`` too, which tells a second click on a
+    cell from the first. ``covered``, the cells are all alike, and need no ``band``.
     """
     labels = [f"under {band:g}" for band in LOSS_BANDS] + [f"{LOSS_BANDS[-1]:g} or more"]
     words = f"{json.dumps(labels)}[datum.{{}}]"
@@ -628,24 +641,28 @@ def hill(x_title: str, y_title: str, loss_title: str, *, path: bool = False) -> 
         "reverse": True,
     }
     no_grid = alt.Axis(grid=False)
+    middle = [
+        alt.Tooltip("x:Q", title=x_title, format=".3~f"),
+        alt.Tooltip("y:Q", title=y_title, format=".3~f"),
+    ]
     cells = (
         alt.Chart(alt.NamedData("hill"))
         .transform_calculate(
-            x="(datum.x_low + datum.x_high) / 2",
-            y="(datum.y_low + datum.y_high) / 2",
-            loss=words.format("band"),
+            x="(datum.x_low + datum.x_high) / 2", y="(datum.y_low + datum.y_high) / 2"
         )
         .mark_rect()
         .encode(
-            tooltip=[
-                alt.Tooltip("x:Q", title=x_title, format=".3~f"),
-                alt.Tooltip("y:Q", title=y_title, format=".3~f"),
-                alt.Tooltip("loss:N", title=loss_title),
-            ],
             x=alt.X("x_low:Q", title=x_title, axis=no_grid).scale(zero=False, nice=False),
             x2="x_high:Q",
             y=alt.Y("y_low:Q", title=y_title, axis=no_grid).scale(zero=False, nice=False),
             y2="y_high:Q",
+        )
+    )
+    if covered:
+        cells = cells.encode(tooltip=middle, color=alt.value(_COVER))
+    else:
+        cells = cells.transform_calculate(loss=words.format("band")).encode(
+            tooltip=[*middle, alt.Tooltip("loss:N", title=loss_title)],
             color=alt.Color("band:O", title=loss_title)
             .scale(**scale)
             .legend(
@@ -656,7 +673,9 @@ def hill(x_title: str, y_title: str, loss_title: str, *, path: bool = False) -> 
                 labelExpr=words.format("value"),
             ),
         )
-    )
+    if search:
+        fields = ["x", "y", "turn"]
+        cells = cells.add_params(alt.selection_point(name="pick", fields=fields, empty=False))
     base = (
         alt.Chart(alt.NamedData("marks"))
         # Not filtered: a layer without any row has no extent, and Vega complains.
@@ -664,7 +683,7 @@ def hill(x_title: str, y_title: str, loss_title: str, *, path: bool = False) -> 
         .encode(x="x:Q", y="y:Q")
     )
     marks = base.mark_point(filled=True, stroke="white", strokeWidth=1.5, color=_MARK).encode(
-        shape=alt.Shape("mark:N").legend(None),
+        shape=alt.Shape("mark:N", sort=None).legend(None),
         size=alt.condition("datum.name", alt.value(160), alt.value(0)),
         opacity=alt.condition("datum.name", alt.value(1), alt.value(0)),
         tooltip=[
@@ -686,6 +705,20 @@ def hill(x_title: str, y_title: str, loss_title: str, *, path: bool = False) -> 
             _now(way).mark_point(
                 color=_MARK, filled=True, size=170, opacity=1, stroke="white", strokeWidth=2
             ),
+        ]
+    if search:
+        tried = alt.Chart(alt.NamedData("tried")).encode(x="x:Q", y="y:Q", order="number:Q")
+        layers += [
+            tried.mark_line(color="white", strokeWidth=1.5, strokeDash=_DASHED),
+            tried.mark_point(filled=True, color="white", opacity=1, size=36).encode(
+                tooltip=[
+                    alt.Tooltip("number:Q", title="Guess number"),
+                    alt.Tooltip("x:Q", title=x_title, format=".4~f"),
+                    alt.Tooltip("y:Q", title=y_title, format=".4~f"),
+                    alt.Tooltip("objective:Q", title=search, format=",.2f"),
+                ]
+            ),
+            tried.mark_text(align="left", dx=7, color="white").encode(text="label:N"),
         ]
     chart = alt.layer(*layers, marks, halo, names).properties(
         usermeta={"embedOptions": {"renderer": "canvas"}}

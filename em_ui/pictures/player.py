@@ -21,7 +21,8 @@ _HERE = Path(__file__).parent
 _KINDS = ("html", "css", "js")
 
 
-def _component(name: str, files: str) -> Any:
+def component(name: str, files: str) -> Any:
+    """Return a component whose sources are ``files`` with html, css and js, in this folder."""
     html, css, js = (_short((_HERE / f"{files}.{kind}").read_text()) for kind in _KINDS)
     return st.components.v2.component(name, html=html, css=css, js=js)
 
@@ -32,8 +33,8 @@ def _short(text: str) -> str:
     return "\n".join(line for line in lines if line and not line.startswith("//"))
 
 
-_mount = _component("iteration_player", "player")
-_mount_status = _component("iteration_status", "status")
+_mount = component("iteration_player", "player")
+_mount_status = component("iteration_status", "status")
 
 
 def rewind(page: str, param: str) -> None:
@@ -41,9 +42,14 @@ def rewind(page: str, param: str) -> None:
 
     ``page`` and ``param`` are as for :func:`player`.
     """
-    st.session_state[_rewinds(page)] = st.session_state.get(_rewinds(page), 0) + 1
+    st.session_state[_rewinds(page)] = rewinds(page) + 1
     st.session_state.pop(_played(page), None)
     st.query_params.pop(param, None)
+
+
+def rewinds(page: str) -> int:
+    """Return how often the page was reset or a situation chosen, in this session."""
+    return int(st.session_state.get(_rewinds(page), 0))
 
 
 def played(page: str, last: int) -> bool:
@@ -102,7 +108,7 @@ def player(
             "param": param,
             "report": report,
             "inputs": {"iteration": ITERATION, "assignment": ASSIGNMENT, "bindings": BINDINGS},
-            "rewinds": st.session_state.get(_rewinds(page), 0),
+            "rewinds": rewinds(page),
             "seen": bool(st.session_state.get(_played(page))),
         },
         on_stopped_change=lambda: None,

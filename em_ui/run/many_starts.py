@@ -80,7 +80,7 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
 
     Where they take long, there are fewer: others wait while these run.
     """
-    objective, names = problem.objective, problem.words.names
+    objective = problem.objective
     traces: list[Trace[Any]] = []
     spent = 0
     for number in range(1, n + 1):
@@ -94,7 +94,7 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
     title = objective.title.lower()
     columns = problem.columns(traces[0].final.params)
     rows, curves = [], []
-    best = max((step.objective for trace in traces for step in frames.drawable(trace).steps))
+    best = max(step.objective for trace in traces for step in frames.drawable(trace).steps)
     best = max([best, *limits[:1]])
     for number, (trace, solution) in enumerate(zip(traces, solutions, strict=True), 1):
         shown = frames.drawable(trace)

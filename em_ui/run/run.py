@@ -10,14 +10,18 @@ import numpy as np
 
 from em_core import Params, Status, Step, Trace, fit_labelled, match_components
 from em_core.engine import expectations
+from em_core.numerics import Array
 from em_ui.pictures import frames
 from em_ui.run import budget
 from em_ui.run.cache import cached
-from em_ui.run.limit import follow, left_to_gain
+from em_ui.run.limit import follow, left_to_gain, map_eigenvalues
 from em_ui.run.problem import Problem, Settings
 
 # What is left to gain is known from the last gains to about this factor.
 _CAUTION = 10.0
+# Where the largest eigenvalue of EM's map is below this, no direction is level; where one is 1 but
+# for rounding and the error of its slopes, its direction is.
+_NEARLY_LEVEL, _LEVEL = 0.99, 1e-6
 # Sums of squared distances that differ by less than this, relatively, are equal.
 _EQUALLY_NEAR = 1e-9
 
@@ -46,7 +50,7 @@ class Run:
     make : callable
         Maps settings to the lesson's problem.
     found : dict
-        The limit, as far as somebody has asked for it.
+        The limit, as far as somebody has asked for it, and the eigenvalues there.
     asking : lock
         Held while it is computed.
     """
@@ -58,7 +62,7 @@ class Run:
     frames: frames.Frames
     settings: Settings
     make: Callable[[Settings], Problem]
-    found: dict[str, Trace[Any]] = field(default_factory=dict)
+    found: dict[str, Any] = field(default_factory=dict)
     asking: threading.Lock = field(default_factory=threading.Lock)
 
     @functools.cached_property
@@ -146,6 +150,41 @@ class Run:
         if self.matching is not None:
             return float(distances[np.arange(len(ours)), self.matching].max())
         return float(distances.min(axis=1).max())
+
+    @property
+    def eigenvalues(self) -> Array | None:
+        """The eigenvalues of EM's map at the limit, the largest first.
+
+        None where observations go wholly to one component, where the limit has not been reached in
+        the time there is, and where it lies at the border.
+        """
+        if self.problem.winner_takes_all:
+            return None
+        limit = self.limit
+        if not limit.converged:
+            return None
+        with self.asking:
+            if "eigenvalues" not in self.found:
+                found = map_eigenvalues(self.problem, limit.final.params)
+                self.found["eigenvalues"] = found
+            return self.found["eigenvalues"]
+
+    @property
+    def flat(self) -> int:
+        """In how many directions the objective is level where the run ends; 0 if not known.
+
+        The run is followed to its limit only if its end looks so.
+        """
+        if self.problem.winner_takes_all or self.trace.status is Status.NON_FINITE:
+            return 0
+        with self.asking:
+            if "here" not in self.found:
+                self.found["here"] = map_eigenvalues(self.problem, self.params)
+            here = self.found["here"]
+        if here is None or here[0] < _NEARLY_LEVEL:
+            return 0
+        there = self.eigenvalues
+        return 0 if there is None else int((np.abs(there - 1) < _LEVEL).sum())
 
     def could_gain(self, enough: float) -> bool | None:
         """Return whether the objective would gain this much if the run went on.

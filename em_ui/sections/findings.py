@@ -40,7 +40,7 @@ def not_the_best(run: Run, *, hint: str = "") -> Iterator[str]:
         yield f"{algorithm} is not there yet: {better} " + (
             "Raise the iteration limit; if that does not help, try another start."
             if problem.max_iter < MAX_ITERATIONS
-            else f"The iteration limit is the largest that this page allows, so try another start{hint}."
+            else f"The iteration limit is the largest there is, so try another start{hint}."
         )
     elif run.trace.converged:
         catches_up = run.could_gain(missed - enough)

@@ -20,10 +20,11 @@ def draw(c: Controls, run: Run) -> None:
     for text in _said(run, starts):
         st.markdown(text)
     if starts.moving:
+        goes = "counts" if starts.moving == 1 else "count"
+        approach = "it approaches" if starts.moving == 1 else "they approach"
         st.caption(
-            f"{_some(starts.moving, len(table))} still moving when this was given up, and "
-            f"{'counts' if starts.moving == 1 else 'count'} with the solution whose "
-            f"{objective.title.lower()} {'it approaches' if starts.moving == 1 else 'they approach'}."
+            f"{_some(starts.moving, len(table))} still moving when this was given up, and {goes} "
+            f"with the solution whose {objective.title.lower()} {approach}, if that can be told."
         )
     if int(c.value("starts")) > len(table):
         st.caption(

@@ -48,9 +48,9 @@ def iteration_table(c: Controls, run: Run) -> None:
     csv_download("Download the table (CSV)", table, f"{c.prefix}-iterations.csv", c.key("csv"))
 
 
-def numbers(label: str, format: str) -> Any:
-    """Return how a column of numbers is shown: what it is called, and the numbers' format."""
-    return st.column_config.NumberColumn(label, format=f"%{format.lstrip(',')}")
+def numbers(label: str, places: str) -> Any:
+    """Return how a column of numbers is shown: what it is called, and the format, as in .3f."""
+    return st.column_config.NumberColumn(label, format=f"%{places.lstrip(',')}")
 
 
 def references(run: Run) -> None:
@@ -101,7 +101,7 @@ def _causes(run: Run, parts: Split) -> Iterator[str]:
     if HARD_LABELS in parts.parts:
         who = algorithm if not problem.hard else "Hard assignment"
         yield (
-            f"{who} gives each {problem.words.observation} wholly to one {problem.words.component}. "
+            f"{who} gives each {problem.words.observation} to one {problem.words.component} alone. "
             f"What that and *the missing labels* add, {best}, is a bias: more data do not make it "
             "vanish."
         )

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from em_ui.controls import Situation, Value, query
-from pages.gaussian_mixture.problem import LARGEST, MAX_COMPONENTS, POINTS, SPECS, WORDS
+from pages.gaussian_mixture.problem import LARGEST, MAX_COMPONENTS, POINTS, SPECS, TYPED, WORDS
 
 
 def groups(*components: tuple[float, float, int]) -> dict[str, Value]:
@@ -129,14 +129,27 @@ MISCONCEPTIONS = (
 )
 
 
-def link_to_groups(means: Sequence[float], std: float, size: int) -> dict[str, str]:
-    """Return the query of groups of equal size and width, all else as it is at first."""
-    others = ("data_seed", "student", "find", "start", "weights", "hard", "floor", "tol")
-    plain = {name: SPECS[name].default for name in others}
-    shown = groups(
-        *((round(float(mean), 1), round(float(std), 2), min(size, LARGEST)) for mean in means)
-    )
-    values = {**plain, **shown, "guess_seed": 1, "max_iter": 500}
+def link_to_groups(
+    components: Sequence[tuple[float, float, int]],
+    start: Sequence[tuple[float, float]],
+    **more: Value,
+) -> dict[str, str]:
+    """Return the query of groups, and of where EM starts; all else is as at first, or in ``more``.
+
+    Parameters
+    ----------
+    components
+        Mean, standard deviation and size of each group.
+    start
+        Mean and standard deviation that each component starts with.
+    more
+        Further settings, by the names of their controls.
+    """
+    others = ("data_seed", "student", "find", "weights", "hard", "floor", "tol", "max_iter")
+    values = {name: SPECS[name].default for name in others}
+    values |= groups(*components) | {"guess": TYPED} | more
+    for i, (mean, std) in enumerate(start, 1):
+        values |= {f"start_mean{i}": mean, f"start_sd{i}": std}
     return query(WORDS.prefix, SPECS, values)
 
 

@@ -6,17 +6,18 @@ MOVES = ("guess_mean", "guess_std", "labels")
 SITUATIONS = {
     "1,000 adults": Situation(
         {},
-        "Try to reach the top of the hill with both sliders. Does it help to move one at a time?",
-        "Here it does: the best μ is the same for every σ. With the hidden label below, nothing is "
-        "so simple.",
+        "Make the log-likelihood as large as you can, then show the hill. Does it help to move one "
+        "slider at a time?",
+        "Here it does: the best μ is the same for every σ. Find it first, then the best σ, and you "
+        "are at the top. With the hidden label below, nothing is so simple.",
         moves=MOVES,
     ),
     "Ten adults": Situation(
         {"size": 10},
         "Ten heights only. Will the top of the hill lie at the truth?",
-        "Rarely: the top is the best fit to these ten, and ten others would give another. "
-        "The bands show the loss per adult; with ten adults, the same band is a hundredth of "
-        "the loss that it is with a thousand, so many guesses are nearly as good.",
+        "Hardly ever: the top is the best fit to these ten, and ten others would give another. "
+        "The bands of the hill show the loss per adult. With ten adults, the same band is a "
+        "hundredth of the loss that it is with a thousand, so many guesses are nearly as good.",
         moves=MOVES,
     ),
     "A guess that is too narrow": Situation(
