@@ -4,6 +4,7 @@ import importlib
 import io
 import re
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pandas as pd
@@ -28,6 +29,7 @@ from em_core.diagnostics import linear_rate, lower_bound, same_solutions
 from em_core.models import binomial_mixture, gaussian_mixture, kmeans
 from em_ui.pictures.charts import LOSS_BANDS
 from em_ui.run import DATA, GUESS, Run, stream
+from em_ui.sections import as_printed
 
 PUBLISHED = {"tc_data": "Five published trials", "tc_start_a": "0.6", "tc_start_b": "0.5"}
 HEADS = np.array([5, 9, 8, 4, 7])
@@ -114,62 +116,96 @@ def values(visit):
 
 class TestTwoCoinsByHand:
     def check(self, page, trace, data, at, i, *, hard=False, weights=False):
-        """Compare every number of the section with loops over the trials."""
+        """Compare every number with loops over the trials, and the arithmetic as it is printed."""
         theta, pi = trace.steps[at].params.heads_prob, trace.steps[at].params.weights
         joint = np.array([w * stats.binom.pmf(data, 10, p) for w, p in zip(pi, theta, strict=True)])
-        shares = joint / joint.sum(axis=0)
-        if hard:
-            shares = (shares == shares.max(axis=0)).astype(float)
+        soft = joint / joint.sum(axis=0)
+        shares = (soft == soft.max(axis=0)).astype(float) if hard else soft
         h, t = int(data[i]), 10 - int(data[i])
         hand = page.section("by_hand")
-        assert f"Trial {i + 1} shows {h} heads and {t} tails." in hand.text
+        tosses = f"{h} head{'s' * (h != 1)} and {t} tail{'s' * (t != 1)}"
+        assert f"Trial {i + 1} shows {tosses}." in hand.text
         assert f"Added up over all {len(data):,} trials" in hand.text
+        equal = pi[0] == pi[1]
+        assert ("mixing weights cancel" in hand.text) == equal
         lines = hand.formulas
-        mix = [[] if pi[0] == pi[1] else [f"{share:.3f}"] for share in pi]
-        terms = [
-            [*mix[k], f"{theta[k]:.3f}", str(h), f"{1 - theta[k]:.3f}", str(t)] for k in (0, 1)
-        ]
-        for k in (0, 1):
-            w = shares[k, i]
-            fraction, result, *split = lines[4 * k : 4 * k + 4]
-            assert figures(fraction) == [*terms[k], *terms[0], *terms[1]]
-            assert figures(result) == [f"{w:.3f}"]
-            assert ("hard" in result) == hard
-            assert [figures(line) for line in split] == [
-                [f"{w:.3f}", str(h), f"{w * h:.3f}"],
-                [f"{w:.3f}", str(t), f"{w * t:.3f}"],
-            ]
-        # One step further, and not only what the page's own M-step says.
+        printed = []
+        for k, coin in enumerate("AB"):
+            rule, product = lines[2 * k : 2 * k + 2]
+            weight = "" if equal else rf"\pi_{coin}\,"
+            assert rule == (
+                rf"p_{coin} &= {weight}"
+                rf"\theta_{coin}^{{{h}}}\,(1-\theta_{coin})^{{{t}}}"
+            )
+            *mix, p, heads, q, tails = figures(product)
+            assert (heads, tails) == (str(h), str(t))
+            assert float(p) == pytest.approx(theta[k], abs=5e-4)
+            assert Decimal(p) + Decimal(q) == 1
+            if not equal:
+                assert float(mix[0]) == pytest.approx(pi[k], abs=5e-4)
+            printed.append(np.prod([float(x) for x in mix]) * float(p) ** h * float(q) ** t)
+        several = 4 if hard else 3
+        for k, coin in enumerate("AB"):
+            fraction, *rule, heads, tails = lines[4 + several * k : 4 + several * (k + 1)]
+            r = fraction.rpartition("= ")[2]
+            assert fraction == rf"r_{coin} &= \frac{{p_{coin}}}{{p_A + p_B}} = {r}"
+            assert r == f"{printed[k] / sum(printed):.3f}" == f"{soft[k, i]:.3f}"
+            assert len(rule) == hard
+            for line, number, side in ((heads, h, "heads"), (tails, t, "tails")):
+                share, times, made = figures(line)
+                assert line.endswith(rf"\text{{ {side} to {coin}}}")
+                assert times == str(number)
+                if hard:
+                    assert (share, made) == (f"{shares[k, i]:.0f}", f"{shares[k, i] * number:.0f}")
+                else:
+                    assert float(share) == pytest.approx(shares[k, i], abs=5e-4)
+                    assert made == f"{float(share) * number:.3f}" == f"{shares[k, i] * number:.3f}"
+        self.check_sums(lines[4 + 2 * several :], trace, data, at, shares, weights=weights)
+        page.open("by_hand", "attribution")
+        self.check_table(page, data, at, shares)
+
+    @staticmethod
+    def check_sums(lines, trace, data, at, shares, *, weights):
+        """Check one step further, and not only what the page's own M-step says."""
         heads, tails, trials = shares @ data, shares @ (10 - data), shares.sum(axis=1)
         for k in (0, 1):
-            fraction = [f"{heads[k]:.2f}", f"{heads[k]:.2f}", f"{tails[k]:.2f}"]
-            made = f"{heads[k] / (heads[k] + tails[k]):.3f}"
-            assert figures(lines[8 + k]) == [*fraction, made]
+            above, again, below, made = figures(lines[k])
+            assert above == again
+            assert float(above) == pytest.approx(heads[k], abs=5e-3)
+            assert float(below) == pytest.approx(tails[k], abs=5e-3)
+            assert made == f"{float(above) / (float(above) + float(below)):.3f}"
+            assert made == f"{heads[k] / (heads[k] + tails[k]):.3f}"
             if at + 1 < len(trace.steps):
                 assert made == f"{trace.steps[at + 1].params.heads_prob[k]:.3f}"
             if weights:
-                share = [f"{trials[k]:.2f}", str(len(data)), f"{trials[k] / len(data):.3f}"]
-                assert figures(lines[10 + k]) == share
-        assert len(lines) == (12 if weights else 10)
-        moment = f"iteration {at}" if at else "the initial guess"
-        table = page.frame(f"of each trial at {moment}")
+                share, n, made = figures(lines[2 + k])
+                assert n == str(len(data))
+                assert float(share) == pytest.approx(trials[k], abs=5e-3)
+                assert made == f"{float(share) / len(data):.3f}" == f"{trials[k] / len(data):.3f}"
+        assert len(lines) == (4 if weights else 2)
+
+    @staticmethod
+    def check_table(page, data, at, shares):
+        when = f"iteration {at}" if at else "the initial guess"
+        table = page.frame(f"of each trial at {when}")
         np.testing.assert_array_equal(table["heads"], data[:1000])
         np.testing.assert_array_equal(table["tails"], 10 - data[:1000])
         for k, coin in enumerate("AB"):
             w = shares[k, :1000]
-            np.testing.assert_allclose(table[f"weight {coin}"], w, rtol=1e-9)
+            np.testing.assert_allclose(table[f"responsibility {coin}"], w, rtol=1e-9)
             np.testing.assert_allclose(table[f"heads to {coin}"], w * data[:1000], rtol=1e-9)
             np.testing.assert_allclose(table[f"tails to {coin}"], w * (10 - data[:1000]), rtol=1e-9)
-        when = "the initial guess" if at == 0 else f"iteration {at}"
-        assert f"At **{when}**, where the player stands" in hand.text
+        assert f"At **{when}**, where the player stands" in page.section("by_hand").text
+        assert f"The E-step at **{when}**, where the player stands" in page.text
 
     def test_published_shares_and_sums(self, published):
         published.stand(iter=0)
+        published.open("by_hand", "attribution")
         hand = published.section("by_hand")
-        weights = published.frame("Weights and attributed")["weight A"]
-        assert list(weights.round(3)) == [0.449, 0.805, 0.733, 0.352, 0.647]
-        assert hand.formulas[8].endswith(r"\frac{21.30}{21.30 + 8.57} = 0.713")
-        assert hand.formulas[9].endswith(r"\frac{11.70}{11.70 + 8.43} = 0.581")
+        shares = published.frame("Responsibilities and attributed")["responsibility A"]
+        assert list(shares.round(3)) == [0.449, 0.805, 0.733, 0.352, 0.647]
+        assert hand.formulas[-2].endswith(r"\frac{21.30}{21.30 + 8.57} = 0.713")
+        assert hand.formulas[-1].endswith(r"\frac{11.70}{11.70 + 8.43} = 0.581")
 
     @pytest.mark.parametrize("at", [0, 3, 10, 499])
     def test_published_trials(self, published, at):
@@ -211,30 +247,70 @@ class TestTwoCoinsByHand:
 
     def test_sums_are_over_all_trials_where_not_all_are_listed(self, visit):
         page = visit("two_coins", tc_trials="1500", tc_by_hand="true", tc_observation="1400")
-        assert len(page.frame("Weights and attributed")) == 1_000
-        assert any("1,000 of 1,500 trials" in caption for caption in page.captions)
         data = coins(1500).data
         trace = fit(BinomialMixture(10), data, BinomialParams([0.8, 0.7], [0.5, 0.5]))
         self.check(page, trace, data, 0, 1399)
+        assert len(page.frame("Responsibilities and attributed")) == 1_000
+        assert any("1,000 of 1,500 trials" in caption for caption in page.captions)
+
+    def test_arithmetic_is_true_as_printed_for_many_tosses(self, visit):
+        page = visit("two_coins", tc_tosses="200", tc_by_hand="true", tc_iter="1")
+        numbers = [figures(line) for line in page.section("by_hand").formulas]
+        (p_a, h, q_a, t), (p_b, _, q_b, _) = numbers[1], numbers[3]
+        # In logarithms, since these powers are out of reach.
+        log = [
+            int(h) * np.log(float(p)) + int(t) * np.log(float(q))
+            for p, q in ((p_a, q_a), (p_b, q_b))
+        ]
+        r = f"{1 / (1 + np.exp(log[1] - log[0])):.3f}"
+        assert numbers[4] == [r]
+
+    def test_a_coin_without_trials_divides_nothing_by_nothing(self, visit):
+        page = visit(
+            "two_coins",
+            tc_data="Five published trials",
+            tc_hard="true",
+            tc_start_a="1",
+            tc_start_b="0.99",
+            tc_by_hand="true",
+        )
+        lines = page.section("by_hand").formulas
+        assert lines[-2] == r"\theta_A &= 1.000\text{, without trials}"
+        assert lines[-1] == r"\theta_B &= \frac{33}{33 + 17} = 0.660"
 
     @pytest.mark.parametrize(
         ("at", "hard"), [(0, "false"), (3, "false"), (499, "false"), (1, "true")]
     )
-    def test_sums_stand_below_the_table_without_the_section(self, visit, at, hard):
-        page = visit("two_coins", **PUBLISHED, tc_hard=hard, tc_iter=str(at))
+    def test_sums_stand_below_the_table(self, visit, at, hard):
+        page = visit("two_coins", **PUBLISHED, tc_hard=hard, tc_iter=str(at), tc_attribution="true")
         model = HardEM(BinomialMixture(10)) if hard == "true" else BinomialMixture(10)
         trace = fit(model, HEADS, BinomialParams([0.6, 0.5], [0.5, 0.5]))
-        params = trace.steps[min(at, trace.n_iter)].params
-        shares = model.e_step(HEADS, params).responsibilities
+        at = min(at, trace.n_iter)
+        shares = model.e_step(HEADS, trace.steps[at].params).responsibilities
+        part = page.section("attribution")
         np.testing.assert_allclose(
-            page.frame("Weights and attributed")[["weight A", "weight B"]], shares, rtol=1e-12
+            part.frame("Responsibilities and attributed")[["responsibility A", "responsibility B"]],
+            shares,
+            rtol=1e-12,
         )
-        written = page.formulas[-2:]
-        for line, heads, tails in zip(written, HEADS @ shares, (10 - HEADS) @ shares, strict=True):
-            h, t = f"{heads:.2f}", f"{tails:.2f}"
-            assert figures(line) == [h, h, t, f"{heads / (heads + tails):.3f}"]
-        when = f"iteration {min(at, trace.n_iter)}" if at else "the initial guess"
-        assert f"Here is the E-step at **{when}**" in page.text
+        self.check_sums(part.formulas, trace, HEADS, at, shares.T, weights=False)
+        when = f"iteration {at}" if at else "the initial guess"
+        assert f"The E-step at **{when}**" in part.text
+
+    def test_first_e_step_is_not_told_before_the_player_moves(self, arrive):
+        page = arrive("two_coins", **PUBLISHED, tc_by_hand="true", tc_attribution="true")
+        hand, table = page.section("by_hand"), page.section("attribution")
+        assert not table.block.dataframe
+        assert not table.formulas
+        assert [line for line in hand.formulas if line.startswith("r_")] == [
+            rf"r_{coin} &= \frac{{p_{coin}}}{{p_A + p_B}} = \;?" for coin in "AB"
+        ]
+        assert "M-step" not in hand.text
+        page.stand(iter=0.5)
+        hand, table = page.section("by_hand"), page.section("attribution")
+        assert len(table.block.dataframe) == 1
+        assert "= 0.449" in "\n".join(hand.formulas)
+        assert "M-step" in hand.text
 
     def test_click_on_a_bar_takes_its_first_trial(self, visit):
         page = visit("two_coins", tc_by_hand="true")
@@ -257,6 +333,7 @@ class TestTwoCoinsByHand:
         ("section", "report"),
         [
             ("by_hand", True),
+            ("attribution", True),
             ("hill", True),
             ("many_starts", False),
             ("code", False),
@@ -272,6 +349,32 @@ def assert_printed(texts, values):
     """Check that numbers are printed rounded to the decimals that they have."""
     for text, value in zip(texts, values, strict=True):
         assert text == f"{value:.{len(text.partition('.')[2])}f}"
+
+
+class TestAsPrinted:
+    """Numbers get the digits that make what is printed true."""
+
+    @pytest.mark.parametrize(
+        ("share", "times"), [(0.0485, 8), (0.5, 3), (1 / 3, 200), (1e-9, 100), (0.0, 7), (1.0, 7)]
+    )
+    def test_product(self, share, times):
+        (written, whole), made = as_printed(lambda r, n: r * n, share, times)
+        assert whole == str(times)
+        assert made == f"{share * times:.3f}" == f"{float(written) * times:.3f}"
+        # No digit more than that takes.
+        decimals = len(written.partition(".")[2])
+        assert decimals == 3 or f"{float(f'{share:.{decimals - 1}f}') * times:.3f}" != made
+
+    def test_quotient(self):
+        rng = np.random.default_rng(1)
+        for a, b in rng.uniform(0.01, 3_000, size=(200, 2)):
+            (above, below), made = as_printed(lambda a, b: a / (a + b), a, b, least=2)
+            assert made == f"{a / (a + b):.3f}"
+            assert made == f"{float(above) / (float(above) + float(below)):.3f}"
+
+    def test_three_digits_that_would_not_multiply_up(self):
+        (share, _), made = as_printed(lambda r, n: r * n, 0.0485, 8)
+        assert (share, made) == ("0.0485", "0.388")
 
 
 class TestKMeansByHand:

@@ -228,6 +228,40 @@ def guess_uniform(
     return BinomialParams(rng.uniform(size=k), equal_weights(k))
 
 
+def dispersion(model: BinomialMixture, data: npt.ArrayLike) -> float:
+    r"""Return the variance of the head counts over that of one coin with the same mean.
+
+    It tells what the point is at which all coins are equal. There Bayes' rule to first order,
+    :math:`r_{ik} = \pi_k (1 + (\theta_k - \bar\theta) (h_i - m\theta) / (\theta (1 - \theta)))`,
+    makes an iteration of EM multiply small differences between the coins by this number. Above 1
+    they grow and the point is a saddle, below 1 they shrink and it is a top; with one toss a trial
+    it is 1, and the point lies on a ridge.
+
+    Parameters
+    ----------
+    model : BinomialMixture
+        The mixture.
+    data : array_like, shape (n,)
+        Head counts.
+
+    Returns
+    -------
+    float
+        Not a number if all tosses show the same side.
+
+    Raises
+    ------
+    ValueError
+        If the data are not head counts.
+    """
+    heads = as_array("data", data).astype(float)
+    model.check(heads, BinomialParams([0.5], [1.0]))
+    p = heads.mean() / model.n_tosses
+    if p in (0, 1):
+        return float("nan")
+    return float(heads.var() / (model.n_tosses * p * (1 - p)))
+
+
 class Grid(NamedTuple):
     """Where EM ends from many starts at once, S of them.
 

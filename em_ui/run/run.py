@@ -202,12 +202,12 @@ class Run:
         """
         if self.trace.converged and self.problem.tol == 0:
             return enough <= 0  # nothing changes any more
-        here, so_far = self.steps[-1].objective, [step.objective for step in self.steps]
+        here = self.steps[-1].objective
 
         def gains(limit: Trace[Any]) -> tuple[float, float]:
             gained = limit.final.objective - here
-            left = left_to_gain([*so_far, *limit.objectives[1:]])
-            return gained, 0.0 if limit.converged else left
+            # Not from the gains so far: by a saddle they shrink first, and grow again behind it.
+            return gained, 0.0 if limit.converged else left_to_gain(limit.objectives)
 
         def decided(limit: Trace[Any]) -> bool:
             gained, left = gains(limit)

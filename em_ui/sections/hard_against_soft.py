@@ -28,7 +28,7 @@ def draw(c: Controls, run: Run, *, more: Callable[[Run], Iterable[Row]] | None =
 
     ``more`` gives further rows, made by :func:`row`.
     """
-    table = pd.DataFrame(_rows(run) + (list(more(run)) if more else []) + _labelled(run))
+    table = pd.DataFrame(rows(run) + (list(more(run)) if more else []) + _labelled(run))
     if c.sealed:
         hidden = [MISTAKES, _STANDS]
         table = table[table["method"] != "labels known"].drop(columns=hidden, errors="ignore")
@@ -72,8 +72,9 @@ def row(run: Run, method: str, values: Params, iterations: int | None, winners: 
 
 
 @cached
-def _rows(run: Run) -> list[Row]:
-    rows = []
+def rows(run: Run) -> list[Row]:
+    """Return the rows of soft EM and of hard EM."""
+    made = []
     for method, hard in (("soft EM", False), ("hard EM", True)):
         problem, trace = run.problem, run.trace
         if problem.hard != hard:
@@ -81,8 +82,8 @@ def _rows(run: Run) -> list[Row]:
             trace = problem.fit(problem.start)
         params = frames.drawable(trace).final.params
         winners = problem.responsibilities(problem.sample.data, params).argmax(axis=1)
-        rows.append(row(run, method, params, trace.n_iter, winners))
-    return rows
+        made.append(row(run, method, params, trace.n_iter, winners))
+    return made
 
 
 def _labelled(run: Run) -> list[Row]:
