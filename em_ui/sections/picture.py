@@ -102,7 +102,7 @@ def _histogram_tables(run: Run) -> Tables:
     grid = frames.curve_grid(edges, density.max())
     curves = {"steps": run.frames.steps, **run.frames.references}
     return {
-        "bars": _bars(run, middles, half_width, density, digits=1),
+        "bars": _bars(run, middles, half_width, density, digits=1, edges=edges),
         **{name: frames.extend(table, **grid) for name, table in curves.items()},
     }
 
@@ -117,8 +117,18 @@ def _still_tables(run: Run, moments: Sequence[int]) -> dict[int, Tables]:
 
 
 def _bars(
-    run: Run, middles: np.ndarray, half_width: float, heights: np.ndarray, *, digits: int
+    run: Run,
+    middles: np.ndarray,
+    half_width: float,
+    heights: np.ndarray,
+    *,
+    digits: int,
+    edges: np.ndarray | None = None,
 ) -> pa.Table:
+    values = bars = None
+    if edges is not None:
+        values = run.problem.sample.data
+        bars = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(middles) - 1)
     return frames.divided_bars(
         run.problem.labelled_model,
         run.trace,
@@ -127,6 +137,8 @@ def _bars(
         half_width=half_width,
         heights=heights,
         digits=digits,
+        values=values,
+        bars=bars,
     )
 
 
@@ -152,12 +164,15 @@ def _plane_tables(run: Run) -> Tables:
     problem, data = run.problem, run.problem.sample.data
     drawn = frames.sample_rows(len(data), stream(run.settings["data_seed"], DRAWING))
     x, y = data[drawn].T
-    assigned = frames.assigned(problem.labelled_model, data[drawn], run.trace, problem.words.names)
-    seen = np.concatenate([data, *(getattr(step.params, problem.words.by) for step in run.steps)])
+    assigned = frames.assigned(problem.labelled_model, data, run.trace, problem.words.names)
+    centres = [getattr(step.params, problem.words.by) for step in run.steps]
+    seen = np.concatenate([data, *centres])
     (x_low, y_low), (x_high, y_high) = seen.min(axis=0)[:, None], seen.max(axis=0)[:, None]
     frame = {"x_low": x_low, "x_high": x_high, "y_low": y_low, "y_high": y_high}
-    points = {"x": x, "y": y, "observation": drawn + 1, "assigned": assigned}
+    points = {"x": x, "y": y, "observation": drawn + 1, "assigned": [assigned[i] for i in drawn]}
     tables = {"points": frames.arrow(points), "frame": frames.arrow(frame)}
+    tables["changes"] = frames.changes(assigned, problem.words.observation)
+    tables["borders"] = frames.borders(centres, seen.min(axis=0), seen.max(axis=0))
     return {**tables, "steps": run.frames.steps, **run.frames.references}
 
 

@@ -71,6 +71,7 @@ def two_groups(mean: float, std: float, size: int, seed: int) -> dict[str, pa.Ta
             "label": [f"{middle:.1f}" for middle in (edges[:-1] + edges[1:]) / 2] * 2,
             "height": np.concatenate(counts) / (size * width),
             "component": np.repeat(GROUPS, BINS),
+            "order": np.repeat([0, 1], BINS),
             "share": pack(np.ones((1, 2 * BINS))),
         }
     )
