@@ -13,6 +13,7 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 import pytest
+from axe_playwright_python.base import AXE_FILE_PATH
 from conftest import PREFIXES, RUNNING, sections_of
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
@@ -165,21 +166,29 @@ class Tab:
         return self.page.locator(f"button[name={name}]")
 
     def expect_frame(self, frame: int, last: int) -> None:
-        """Wait until the readout and every bound input of every chart are at this iteration."""
+        """Wait until the readout and the inputs of every chart in view are at this iteration.
+
+        Before the first E-step nothing is assigned; an input says so if it reaches below 0.
+        """
         words = rf"Iteration {frame}( of {last})?" if frame else "Initial guess"
         expect(self.page.locator(".readout .label")).to_have_text(re.compile(f"^{words}$"))
         expect(self.slider).to_have_value(str(frame))
         self.page.wait_for_function(
             """frame => {
-                const inputs = [...document.querySelectorAll(".vega-bindings input")];
-                return inputs.length > 0 && inputs.every(input => input.value === frame);
+                const seen = [...document.querySelectorAll(".vega-bindings input")].filter(input => {
+                    const chart = input.closest("[data-testid=stVegaLiteChart]");
+                    const {top, bottom} = chart.getBoundingClientRect();
+                    return bottom > 0 && top < innerHeight;
+                });
+                return seen.every(input => Number(input.value) ===
+                    (input.name === "assign" && !frame ? Math.max(-1, input.min) : frame));
             }""",
-            arg=str(frame),
+            arg=frame,
         )
 
     @property
     def readout(self) -> list[str]:
-        return self.page.locator(".numbers b").all_inner_texts()
+        return self.page.locator(".numbers dd").all_inner_texts()
 
     def pictures(self) -> list[str]:
         """Return what each chart draws, as text."""
@@ -504,26 +513,31 @@ class TestLook:
         assert tab.player.bounding_box()["height"] <= 56  # one row
 
     @pytest.mark.parametrize("size", [PHONE, {"width": 650, "height": 400}], ids=str)
-    def test_player_is_one_row_that_stays_and_opens(self, tab, size):
+    def test_player_is_one_row_that_opens(self, tab, size):
         """On a phone, and at 200% zoom on a laptop."""
         tab.resize(size)
         tab.open(PUBLISHED)
         for hidden in ("first", "halves", "speed", "more"):
             control = tab.page.locator(f".player [name={hidden}]")
             expect(control).to_be_visible(visible=hidden == "more")
-        expect(tab.page.locator(".numbers b").first).to_be_hidden()
+        expect(tab.page.locator(".numbers dd").first).to_be_hidden()
         expect(tab.button("more")).to_have_attribute("aria-expanded", "false")
         tab.button("more").click()
         expect(tab.button("more")).to_have_attribute("aria-expanded", "true")
         for shown in ("first", "halves", "speed"):
             expect(tab.page.locator(f".player [name={shown}]")).to_be_visible()
-        expect(tab.page.locator(".numbers b").first).to_be_visible()
+        expect(tab.page.locator(".numbers dd").first).to_be_visible()
         tab.button("more").click()
         expect(tab.button("first")).to_be_hidden()
-        tab.page.get_by_role("heading", name="Often believed").scroll_into_view_if_needed()
-        tab.expect_on_screen(tab.player)
+        header = tab.page.get_by_test_id("stHeader").bounding_box()["height"]
         box = tab.player.bounding_box()
-        assert box["y"] + box["height"] <= size["height"] / 4
+        assert header + box["height"] <= size["height"] / 4
+        # It stays in sight, but for where it would take much of what is seen.
+        tab.page.get_by_role("heading", name="Often believed").scroll_into_view_if_needed()
+        if size == PHONE:
+            tab.expect_on_screen(tab.player)
+        else:
+            expect(tab.player).not_to_be_in_viewport()
 
     @pytest.mark.parametrize("path", EXAMPLES)
     @pytest.mark.parametrize("size", [LAPTOP, DESKTOP], ids=str)
@@ -733,7 +747,8 @@ class TestPlayer:
             expect(tab.page.locator(".readout .label")).to_have_text(words)
             for name, value in (("iter", iteration), ("assign", assigned)):
                 inputs = tab.page.locator(f".vega-bindings input[name={name}]")
-                assert {i.input_value() for i in inputs.all()} == {str(value)}
+                for each in inputs.all():  # all three are in view
+                    expect(each).to_have_value(str(value))
         tab.page.wait_for_url("**tc_iter=2")
 
     def test_at_rest_the_address_names_the_iteration_and_the_server_is_left_alone(self, tab):
@@ -900,6 +915,209 @@ class TestPlayer:
         expect(tab.button("play")).to_have_text("Play")
 
 
+# Serious for axe, and Streamlit's own: the rule, where it is broken, and why the app leaves it so.
+STREAMLITS_OWN = {
+    # Its navigation puts a list's headings into the list, each in a div with the pages below it.
+    "list": "[data-testid=stSidebarNav]",
+    "listitem": "[data-testid=stSidebarNav]",
+}
+AXE = """async (own) => {
+    const {violations} = await axe.run(document, {resultTypes: ["violations"]});
+    return violations
+        .filter(({impact}) => ["serious", "critical"].includes(impact))
+        .flatMap(({id, nodes}) => nodes
+            .filter(({target: [place]}) =>
+                !(own[id] && [place].flat().some((p) => document.querySelector(p)?.closest(own[id]))))
+            .map(({html, failureSummary}) => `${id}: ${html.slice(0, 200)} ${failureSummary}`));
+}"""
+# Two frames are drawn for each that the player moves something in.
+GLIDE = """button => {
+    const chart = document.querySelector("[data-testid=stVegaLiteChart]");
+    const field = (name) => chart.querySelector(`.vega-bindings input[name=${name}]`);
+    field("iter").step = "0.01";
+    const seen = [];
+    const note = () => seen.push([Number(field("iter").value), Number(field("assign").value)]);
+    field("iter").addEventListener("input", note);
+    const {requestAnimationFrame: real} = window;
+    const waiting = [];
+    window.requestAnimationFrame = (callback) => waiting.push(callback);
+    button.click();
+    for (let now = 0; waiting.length && now < 1000; now += 16) {
+        for (const callback of waiting.splice(0)) callback(now);
+    }
+    window.requestAnimationFrame = real;
+    field("iter").removeEventListener("input", note);
+    return seen;
+}"""
+
+
+class TestAccessibility:
+    def check(self, tab: Tab, scheme: str) -> None:
+        tab.page.evaluate(AXE_FILE_PATH.read_text())
+        for size in (LAPTOP, {"width": 375, "height": 740}):
+            tab.resize(size, scheme)
+            tab.page.evaluate("() => new Promise(requestAnimationFrame)")
+            assert tab.page.evaluate(AXE, STREAMLITS_OWN) == []
+
+    @pytest.mark.parametrize("path", PAGES)
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_page_has_no_serious_violation(self, tab, path, scheme):
+        tab.resize(LAPTOP, scheme)
+        tab.open(path)
+        self.check(tab, scheme)
+
+    @pytest.mark.parametrize("path", EXAMPLES)
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_open_sections_at_the_end_have_none(self, tab, path, scheme):
+        (lesson,) = (each for each in SERVED if each.url_path == path)
+        names = sections_of(lesson)
+        tab.resize(LAPTOP, scheme)
+        opened = "&".join(f"{prefix(path)}_{name}=true" for name in names)
+        tab.page.goto(f"{tab.url}/{path}?{prefix(path)}_iter=500&{opened}")
+        expect(tab.page.locator("details[open]")).to_have_count(len(names))
+        expect(tab.page.get_by_role("heading", name="Often believed")).to_be_visible()
+        expect(tab.page.get_by_test_id("stApp")).to_have_attribute(
+            "data-test-script-state", "notRunning"
+        )
+        self.check(tab, scheme)
+
+    def test_first_stop_of_the_keyboard_leads_to_the_player(self, tab):
+        tab.open(PUBLISHED)
+        tab.page.keyboard.press("Tab")
+        skip = tab.page.get_by_role("link", name="Skip to the player")
+        expect(skip).to_be_focused()
+        expect(skip).to_be_in_viewport()
+        tab.page.keyboard.press("Enter")
+        expect(tab.button("play")).to_be_focused()
+        tab.page.keyboard.press("End")
+        tab.expect_frame(10, 10)
+        tab.go_to("Home", "")
+        expect(skip).to_have_count(0)
+
+    def test_keys_are_written_where_there_is_room(self, tab):
+        tab.resize(LAPTOP)
+        tab.open(PUBLISHED)
+        expect(tab.page.locator(".keys")).to_have_text("Keys: Space ← → Home End")
+        tab.resize(PHONE)
+        expect(tab.page.locator(".keys")).to_be_hidden()
+
+    @pytest.mark.parametrize("path", EXAMPLES)
+    def test_charts_say_where_the_player_stands(self, tab, path):
+        tab.open(path)
+        driven = tab.charts.filter(has=tab.page.locator(".vega-bindings input[name=iter]"))
+        count = PAGES[path][1]
+        expect(driven).to_have_count(count)
+        alts = [chart.get_attribute("aria-label") for chart in driven.all()]
+        for words in ("Iteration 1.", "Iteration 2."):
+            tab.button("forward").click()
+            items = zip(tab.page.locator(".numbers dt").all_inner_texts(), tab.readout, strict=True)
+            numbers = ", ".join(" ".join(item) for item in items)
+            for chart, first in zip(driven.all(), alts, strict=True):
+                alt, _, _ = first.partition(" Initial guess. ")
+                expect(chart).to_have_attribute("aria-label", f"{alt} {words} {numbers}.")
+
+    @pytest.mark.parametrize("path", PAGES)
+    def test_headings_are_in_order(self, tab, path):
+        tab.open(path)
+        main = tab.page.get_by_test_id("stMain")
+        found = [
+            (heading.evaluate("h => Number(h.ariaLevel || h.localName[1])"), heading.text_content())
+            for heading in main.get_by_role("heading").all()
+        ]
+        levels = [level for level, _ in found]
+        assert levels[0] == 1
+        assert all(after <= before + 1 for before, after in zip(levels, levels[1:], strict=False))
+        titles = {title for _, title in found}
+        if path in EXAMPLES:
+            (lesson,) = (each for each in SERVED if each.url_path == path)
+            assert {section.label for section in sections_of(lesson).values()} <= titles
+            assert {"Log-likelihood", "Inertia"} & titles
+
+    def test_sections_look_as_if_they_open(self, tab):
+        tab.open("two-coins")
+        section = tab.page.locator("summary").filter(has_text="Many starts")
+
+        def sign(place: str, value: str) -> str:
+            return section.evaluate(
+                "(s, [place, value]) => getComputedStyle(s, place)[value]", [place, value]
+            )
+
+        assert sign("::after", "content").startswith('"Show"')
+        assert sign("::before", "rotate") == "none"
+        section.click()
+        expect(tab.page.get_by_text("lead to").first).to_be_visible()
+        assert sign("::after", "content").startswith('"Hide"')
+        turned = tab.await_drawn(lambda: sign("::before", "rotate"), "90deg".__eq__)
+        assert turned == "90deg"
+
+    def test_row_of_many_starts_opens_with_the_keyboard(self, tab):
+        tab.open("two-coins?tc_many_starts=true&tc_guess=Random", charts=5)
+        expect(tab.page.get_by_text("Shift with Space opens it")).to_be_visible()
+        rows = tab.page.locator(".st-key-tc_start_rows canvas").first
+        rows.scroll_into_view_if_needed()
+        rows.focus()
+        for key in ("ArrowDown", "ArrowDown", "Shift+Space"):
+            tab.page.keyboard.press(key)
+        tab.page.wait_for_url(re.compile(r"tc_start=[1-9]"))
+
+    @pytest.mark.parametrize("width", [320, 360, 375])
+    @pytest.mark.parametrize("path", EXAMPLES)
+    def test_formulas_of_a_step_by_hand_fit_a_phone(self, tab, path, width):
+        tab.resize({"width": width, "height": 740})
+        tab.open(f"{path}?{prefix(path)}_by_hand=true")
+        formulas = tab.page.locator("details[open] .katex-display")
+        expect(formulas.first).to_be_visible()
+        for scrolled, seen in formulas.evaluate_all(
+            "all => all.map(f => [f.scrollWidth, f.clientWidth])"
+        ):
+            assert scrolled <= seen + 4  # of the struts, which nobody sees
+
+    def test_labels_of_metrics_are_whole_on_a_small_laptop(self, tab):
+        tab.resize({"width": 1024, "height": 768})
+        tab.open("maximum-likelihood")
+        for label in tab.page.locator("[data-testid=stMetricLabel] p").all():
+            assert label.evaluate("p => p.scrollWidth <= p.clientWidth + 1")
+
+
+class TestMotion:
+    def test_parameters_glide_and_colours_follow(self, tab):
+        tab.open(PUBLISHED)
+        tab.expect_frame(0, 10)
+        seen = tab.button("forward").evaluate(GLIDE)
+        iterations, colours = np.array(seen).T
+        assert len(iterations) > 4
+        assert (np.diff(iterations) > 0).all()
+        assert 0 < iterations[0] < iterations[-2] < 1 == iterations[-1]
+        assert set(colours[:-1]) <= {-1, 0}
+        expect(tab.page.locator(".readout .label")).to_have_text("Iteration 1")
+        back = [iteration for iteration, _ in tab.button("back").evaluate(GLIDE)]
+        assert back[-1] == 0 < back[-2] < back[0] < 1
+        # Leaps do not.
+        assert [t for t, _ in tab.button("last").evaluate(GLIDE)] == [10]
+
+    def test_nothing_glides_where_motion_is_not_wanted(self, tab):
+        tab.page.emulate_media(reduced_motion="reduce")
+        tab.open(PUBLISHED)
+        tab.expect_frame(0, 10)
+        assert [t for t, _ in tab.button("forward").evaluate(GLIDE)] == [1]
+
+    def test_charts_out_of_sight_are_left_alone_until_they_are_seen_or_printed(self, tab):
+        tab.resize({"width": 375, "height": 740})
+        tab.open(PUBLISHED)
+        tab.expect_frame(0, 10)
+        field = tab.charts.last.locator(".vega-bindings input[name=iter]")
+        tab.button("forward").click()
+        tab.expect_frame(1, 10)
+        expect(field).to_have_value("0")
+        tab.page.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
+        expect(field).to_have_value("1")
+        tab.button("forward").click()
+        tab.expect_frame(2, 10)
+        expect(field).to_have_value("1")
+        tab.charts.last.scroll_into_view_if_needed()
+        expect(field).to_have_value("2")
+
+
 class TestWhatComesLater:
     """Nothing tells how a run ends before the player has been there."""
 
@@ -951,20 +1169,22 @@ class TestWhatComesLater:
         expect(tab.status_line).to_contain_text("Not converged yet: stopped at the limit of 10")
         expect(tab.status_line).to_contain_text(f"{trace.objectives[-1]:,.4f}")
         expect(line).to_have_class("status info")
-        expect(line).to_have_attribute("aria-live", "polite")
         tab.button("back").click()
         expect(tab.status_line).to_contain_text("Iteration 9 of 10. Log-likelihood")
         assert tab.sent == sent + 1  # that the end was reached
 
     def test_status_line_is_not_read_out_while_it_plays(self, tab):
         tab.open(PUBLISHED)
-        line = tab.page.locator(".status")
-        expect(line).to_have_attribute("role", "status")
+        heard = tab.page.locator(".heard")
+        expect(heard).to_have_attribute("role", "status")
+        expect(heard).to_have_text(re.compile(r"^Initial guess\. Log-likelihood -[\d.]+\.$"))
         tab.page.locator("select[name=speed]").select_option("slow")
         tab.button("play").click()
-        expect(line).to_have_attribute("aria-live", "off")
+        expect(heard).to_have_text("")
+        expect(tab.status_line).to_contain_text("Iteration 1.")
+        expect(heard).to_have_text("")
         tab.button("play").click()
-        expect(line).to_have_attribute("aria-live", "polite")
+        expect(heard).to_have_text(re.compile(r"^Paused\. Iteration \d\. Log-likelihood "))
 
     @pytest.mark.parametrize("path", EXAMPLES)
     def test_what_tells_the_end_appears_there_and_stays(self, tab, path):

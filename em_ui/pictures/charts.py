@@ -21,6 +21,7 @@ import altair as alt
 import pyarrow as pa
 import streamlit as st
 
+from em_ui.pictures import style
 from em_ui.pictures.format import (
     ASSIGNMENT,
     BEFORE,
@@ -110,7 +111,8 @@ def show(
     """
     spec = {**template, "datasets": dict(datasets)}
     if title:
-        spec["title"] = {**_title(title), **template.get("title", {})}
+        spec["title"] = _title(title)
+        style.name_chart(title)
     if on_pick is None:
         st.vega_lite_chart(spec, key=key, alt=alt)
     else:
@@ -132,9 +134,6 @@ def _title(text: str) -> dict[str, Any]:
         "fontWeight": 600,
         "offset": 8,
         "color": _TEXT,
-        "subtitleColor": _FAINT_TEXT,
-        "subtitleFontSize": 12,
-        "subtitlePadding": 4,
     }
 
 
@@ -402,6 +401,28 @@ def _wanted(truth: bool, labelled: bool | None) -> list[str]:
     return [name for name, known in wanted.items() if known]
 
 
+def _chosen(y: int, *, ring: bool) -> list[Layer]:
+    """Return what marks the observation that the visitor chose, and says its shares ``y`` below.
+
+    Data: ``chosen`` (iteration, x, y, chosen: whether there is one, label, text).
+    """
+    base = (
+        alt.Chart(alt.NamedData("chosen"))
+        .transform_filter(f"datum.iteration == max({ASSIGNMENT}, 0)")
+        .transform_calculate(words=f"{_UNASSIGNED} ? datum.label : datum.text")
+    )
+    look: dict[str, Any] = {"color": _TEXT, "strokeWidth": 2, "aria": False}
+    seen = alt.value(alt.ExprRef("datum.chosen ? 1 : 0"))
+    if ring:
+        place = base.mark_point(size=150, filled=False, **look).encode(x="x:Q", y="y:Q")
+    else:
+        place = base.mark_rule(strokeDash=[2, 2], **look).encode(x="x:Q")
+    text = base.mark_text(
+        align="left", baseline="top", fontWeight="bold", color=_TEXT, aria=False
+    ).encode(x=alt.value(4), y=alt.value(y), text="words:N")
+    return [place.encode(opacity=seen), text]
+
+
 def _drawn(references: Mapping[str, Layer], truth: bool, labelled: bool | None) -> list[Layer]:
     """Return the layers of what is known."""
     wanted = _wanted(truth, labelled)
@@ -419,7 +440,7 @@ def _lines(estimate: str, *known: str) -> Callable[..., alt.Chart]:
         "labelled": ("labels known", _INK, _DOTTED),
     }
     names, colors, dashes = zip(*(looks[name] for name in (estimate, *known)), strict=True)
-    legend = alt.Legend(title=None, orient="bottom", offset=6, symbolType="stroke")
+    legend = alt.Legend(title=None, orient="bottom", offset=6, symbolType="stroke", symbolSize=500)
     scales = {"stroke": list(colors), "strokeDash": list(dashes)}
     channels = {
         channel: {
@@ -516,7 +537,7 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
 
     Data: ``points`` (x, y, observation, assigned: one character an iteration), ``steps``
     (iteration, component, x, y), ``frame`` (x_low, x_high, y_low, y_high: what is to be seen),
-    ``borders`` (iteration, x, y, x2, y2), ``changes`` (iteration, text) and, with
+    ``borders`` (iteration, x, y, x2, y2), ``changes`` (iteration, text), ``chosen`` (see :func:`_chosen`) and, with
     ``truth`` and ``labelled``, these
     (component, x, y). A click picks an observation.
     """
@@ -609,7 +630,9 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
         "labelled": centres("labelled", "M0,-1L0,1M-1,0L1,0", "Mean of the true cluster"),
     }
     known = _drawn(references, truth, labelled)
-    chart = alt.layer(_to_scale(), borders, points, *known, path, way, now, changes)
+    chart = alt.layer(
+        _to_scale(), borders, points, *known, path, way, now, changes, *_chosen(16, ring=True)
+    )
     return _compile(_on_canvas(chart), _PICTURE_HEIGHT)
 
 
@@ -659,7 +682,7 @@ def shares(
 
     Data: ``bars`` (low, high, label, height, component, order, share: packed digits per
     iteration),
-    ``expected`` (outcome, iteration, count) and, with ``truth`` and ``labelled``, these (outcome,
+    ``expected`` (outcome, iteration, count), ``chosen`` (see :func:`_chosen`) and, with ``truth`` and ``labelled``, these (outcome,
     count).
     """
     encoding = {
@@ -685,6 +708,7 @@ def shares(
         _bars(x_title, y_title, component_title, alt.Axis(format="d", tickMinStep=1), height=",d"),
         *_drawn(references, truth, labelled),
         expected,
+        *_chosen(2, ring=False),
     )
     return _compile(chart, _PICTURE_HEIGHT)
 
@@ -703,8 +727,8 @@ def densities(
     Data: ``bars`` as for :func:`shares`; ``steps`` (iteration, component, means, stds, weights) and
     ``truth`` and ``labelled`` (component, means, stds, weights), all with the grid (low, high,
     step) on which the curves are computed in the browser, and ``top``, the height of the picture.
-    Without ``truth`` and ``labelled`` these are not needed. Without ``bound`` the picture rests at
-    iteration 0.
+    Without ``truth`` and ``labelled`` these are not needed. With ``bound`` also ``chosen`` (see
+    :func:`_chosen`); without it the picture rests at iteration 0.
     """
     line = _lines("sum", *_wanted(truth, labelled))
 
@@ -769,7 +793,13 @@ def densities(
     return _compile(
         _on_canvas(
             alt.layer(
-                corner, bars, component, *_drawn(references, truth, labelled), mixture, beyond
+                corner,
+                bars,
+                component,
+                *_drawn(references, truth, labelled),
+                mixture,
+                beyond,
+                *(_chosen(2, ring=False) if bound else []),
             )
         ),
         _PICTURE_HEIGHT if bound else _STILL_HEIGHT,

@@ -3,7 +3,7 @@
 from em_ui.sections.by_hand import bracketed, chosen, formula, moment, significant, standing
 from em_ui.sections.explore import Drawing, compares, in_row
 from em_ui.sections.findings import not_the_best, other_number
-from em_ui.sections.lesson import controls_of, more, play, results, sections_of
+from em_ui.sections.lesson import controls_of, more, play, results, run_of, sections_of
 from em_ui.sections.picture import histogram, outcomes, plane, stills
 from em_ui.sections.situation import answer, question
 
@@ -26,6 +26,7 @@ __all__ = [
     "play",
     "question",
     "results",
+    "run_of",
     "sections_of",
     "significant",
     "standing",

@@ -112,6 +112,7 @@ def explore(
         param=c.key("iter"),
         position=c.position,
         report=c.follows,
+        between=between(run),
     )
     drawings = _convergence(c, run, single)
     left, right = st.columns(_SHARES)

@@ -8,8 +8,9 @@ import streamlit as st
 
 from em_ui.controls.page import Controls, Situation
 from em_ui.controls.specs import VIEW, Control, Section
-from em_ui.run.problem import Words
-from em_ui.run.run import Run
+from em_ui.pictures import player
+from em_ui.run.problem import Problem, Settings, Words
+from em_ui.run.run import Run, fitted
 from em_ui.sections import (
     by_hand,
     convergence,
@@ -100,6 +101,35 @@ def controls_of(
     return Controls(words.prefix, specs, situations, truth, shown)
 
 
+def run_of(c: Controls, words: Words, make: Callable[[Settings], Problem]) -> Run:
+    """Return the run that the controls ask for.
+
+    Settings that cannot be run end the page with the reason. The question and the player stay in
+    their places, so that one finds them there when the settings are mended.
+
+    Parameters
+    ----------
+    c : Controls
+        The page's controls, all of which were shown.
+    words : Words
+        What the lesson calls things.
+    make : callable
+        Maps settings to the lesson's problem.
+    """
+    try:
+        return fitted(make, c.settings())
+    except ValueError as error:
+        _say_why(words, error)
+        question(c)
+        player.idle(c.prefix, c.key("iter"))
+        st.stop()
+
+
+def _say_why(words: Words, error: ValueError) -> None:
+    text = f"{words.algorithm} cannot run with these settings: {error}."
+    st.error(text, icon=":material/error:")
+
+
 def play(
     c: Controls,
     run: Run,
@@ -162,5 +192,8 @@ def more(c: Controls, run: Run, beliefs: Sequence[tuple[str, str]]) -> None:
         box = c.section(name)
         if box is not None:
             with box:
-                section.draw(c, run)
+                try:
+                    section.draw(c, run)
+                except ValueError as error:
+                    _say_why(run.problem.words, error)
     misconceptions(beliefs)

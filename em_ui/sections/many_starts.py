@@ -66,7 +66,10 @@ def draw(c: Controls, run: Run) -> None:
         selection_mode="single-row",
         alt="Each start: where it began and ended, its objective, iterations and status",
     )
-    st.caption("Click the box before a row to open that start in the player.")
+    st.caption(
+        "Click the box before a row to open that start in the player. With the keyboard, arrow "
+        "keys go to a row, and Shift with Space opens it."
+    )
     csv_download("Download the starts (CSV)", table, f"{c.prefix}-starts.csv", c.key("starts_csv"))
     charts.show(
         charts.curves(objective.title),

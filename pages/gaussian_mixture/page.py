@@ -4,7 +4,6 @@ import streamlit as st
 
 from em_ui import sections
 from em_ui.controls import Number
-from em_ui.run import fitted
 from pages.gaussian_mixture.problem import MAX_COMPONENTS, SPECS, TYPED, WORDS, problem
 from pages.gaussian_mixture.sections import SECTIONS, findings
 from pages.gaussian_mixture.situations import MISCONCEPTIONS, SITUATIONS
@@ -39,7 +38,7 @@ st.markdown(
     "distributions. Which one is not recorded, and neither are their means, standard deviations "
     "and shares."
 )
-run = fitted(problem, c.settings())
+run = sections.run_of(c, WORDS, problem)
 caption = (
     "Bars: values, divided by responsibility; click one to take a value by hand. Coloured lines: "
     "components. Pink line: their sum."

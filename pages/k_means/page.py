@@ -3,7 +3,6 @@
 import streamlit as st
 
 from em_ui import sections
-from em_ui.run import fitted
 from pages.k_means.problem import SPECS, TYPED, WORDS, problem
 from pages.k_means.sections import SECTIONS, findings
 from pages.k_means.situations import MISCONCEPTIONS, SITUATIONS
@@ -28,7 +27,7 @@ st.markdown(
     "around its centre. Neither the centres nor the memberships are known; each would be easy to "
     "find if one had the other."
 )
-run = fitted(problem, c.settings())
+run = sections.run_of(c, WORDS, problem)
 picture = sections.plane(c, run, title="Points in the colour and shape of their nearest centroid")
 drawn, n = len(picture.datasets["points"]), run.problem.n
 caption = "Large marks: centroids, with their paths. Click a point to take it by hand."

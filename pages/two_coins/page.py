@@ -3,7 +3,6 @@
 import streamlit as st
 
 from em_ui import sections
-from em_ui.run import fitted
 from pages.two_coins.problem import SIMULATED, SPECS, TYPED, WORDS, problem
 from pages.two_coins.sections import SECTIONS, draw_attribution, findings
 from pages.two_coins.situations import MISCONCEPTIONS, SITUATIONS
@@ -25,7 +24,7 @@ st.markdown(
     "heads. Each trial draws one of them, tosses it a few times and notes the number of heads. "
     "Nobody notes which coin it was."
 )
-run = fitted(problem, c.settings())
+run = sections.run_of(c, WORDS, problem)
 caption = (
     "Bars: trials, divided by responsibility; click one to take its first trial by hand. Solid "
     "line: trials expected under the current coins."
