@@ -493,8 +493,8 @@ class TestLook:
         """What they show is symmetric about the diagonal."""
         tab.resize(size)
         tab.open("two-coins?tc_trials=50&tc_hill=true&tc_many_starts=true", charts=7)
-        for chart in (tab.page.locator(f".st-key-tc_{key}").first for key in ("hill_0", "map")):
-            chart = chart.get_by_test_id("stVegaLiteChart")
+        for words in ("Bands of equal", "The square of starts"):
+            chart = tab.page.locator(f"[data-testid=stVegaLiteChart][aria-label^='{words}']")
             sides = "['x', 'y'].map(name => view.scale(name).range())"
             (left, right), (bottom, top) = tab.view(chart, sides)
             assert right - left == pytest.approx(bottom - top)

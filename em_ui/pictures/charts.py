@@ -70,7 +70,7 @@ _NAMES_HIGH = 11  # names have room one above the other in a small chart
 _NAMES_WIDE = 3  # and so many beside each other, right of it
 
 _ENDS = ("min", "max")
-_SOLID, _DASHED, _DOTTED = [1, 0], [7, 4], [1.5, 3]
+_SOLID, _DASHED, _DOTTED = [1.0, 0.0], [7.0, 4.0], [1.5, 3.0]
 
 # While the player slides, things stand between the iteration before and the one that comes.
 _WHOLE, _COMING = f"floor({ITERATION})", f"ceil({ITERATION})"
@@ -267,7 +267,7 @@ def _coming(chart: alt.Chart, *fields: str, by: str | None = None, first: int = 
     Where each comes from stands in ``from_`` and its name.
     """
     chart = chart.transform_window(
-        [alt.WindowFieldDef(op="lag", field=f, **{"as": f"lag_{f}"}) for f in fields],
+        [alt.WindowFieldDef.from_dict({"op": "lag", "field": f, "as": f"lag_{f}"}) for f in fields],
         sort=[alt.SortField("iteration")],
         groupby=[by] if by else alt.Undefined,
     )
@@ -429,7 +429,7 @@ def _drawn(references: Mapping[str, Layer], truth: bool, labelled: bool | None) 
     return [layer for name, layer in references.items() if name in wanted]
 
 
-def _lines(estimate: str, *known: str) -> Callable[..., alt.Chart]:
+def _lines(estimate: str, *known: str) -> Callable[..., Layer]:
     """Return what draws the lines of a picture by name, with one legend for all in it.
 
     ``estimate`` is what the legend calls the line of the current estimate.
@@ -452,7 +452,7 @@ def _lines(estimate: str, *known: str) -> Callable[..., alt.Chart]:
         for channel, shown in scales.items()
     }
 
-    def drawn(chart: alt.Chart, name: str, **mark: Any) -> alt.Chart:
+    def drawn(chart: alt.Chart, name: str, **mark: Any) -> Layer:
         chart = chart.transform_calculate(line=json.dumps(looks[name][0]))
         return chart.mark_line(strokeWidth=2, aria=False, **mark).encode(
             stroke=alt.Stroke.from_dict(channels["stroke"]),
@@ -537,9 +537,9 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
 
     Data: ``points`` (x, y, observation, assigned: one character an iteration), ``steps``
     (iteration, component, x, y), ``frame`` (x_low, x_high, y_low, y_high: what is to be seen),
-    ``borders`` (iteration, x, y, x2, y2), ``changes`` (iteration, text), ``chosen`` (see :func:`_chosen`) and, with
-    ``truth`` and ``labelled``, these
-    (component, x, y). A click picks an observation.
+    ``borders`` (iteration, x, y, x2, y2), ``changes`` (iteration, text), ``chosen`` (see
+    :func:`_chosen`) and, with ``truth`` and ``labelled``, these (component, x, y). A click picks an
+    observation.
     """
     whole: dict[str, Any] = {"zero": False, "nice": False}
     x, y = alt.X("x:Q", title="x").scale(**whole), alt.Y("y:Q", title="y").scale(**whole)
@@ -681,11 +681,10 @@ def shares(
     """Draw counts of a discrete outcome, divided between the components, with the expected counts.
 
     Data: ``bars`` (low, high, label, height, component, order, share: packed digits per
-    iteration),
-    ``expected`` (outcome, iteration, count), ``chosen`` (see :func:`_chosen`) and, with ``truth`` and ``labelled``, these (outcome,
-    count).
+    iteration), ``expected`` (outcome, iteration, count), ``chosen`` (see :func:`_chosen`) and, with
+    ``truth`` and ``labelled``, these (outcome, count).
     """
-    encoding = {
+    encoding: dict[str, Any] = {
         "x": alt.X("outcome:Q"),
         "y": alt.Y("count:Q"),
         "tooltip": [

@@ -374,7 +374,7 @@ def borders(history: Sequence[np.ndarray], low: np.ndarray, high: np.ndarray) ->
         Corners of what is to be seen. Borders end within once its size around it.
     """
     middle, reach = (low + high) / 2, 2 * float(np.linalg.norm(high - low)) or 1.0
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for t, centres in enumerate(history):
         drawn = len(rows)
         for i, j in zip(*np.triu_indices(len(centres), 1), strict=True):

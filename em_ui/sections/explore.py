@@ -18,7 +18,6 @@ from em_ui.run.problem import Quantity, count
 from em_ui.run.run import Run
 
 _BESIDE = 2  # charts beside the picture; more of them stand below it
-_GAP = "Gap to the end on a log scale"
 _ROUNDING = 1e-12  # of the objective: gaps below it are none
 _SHARES = (3, 2)  # of the width: the picture, and what is beside it
 
@@ -124,7 +123,7 @@ def explore(
     with right:
         # Before it was played, the gap to its end would tell where that is.
         if played(c, run) and _gaps(run) is not None:
-            st.toggle(_GAP, key=c.key("gap"))
+            c.show("gap")
         for i, drawing in enumerate(drawings[:_BESIDE]):
             _draw(drawing, f"{key}_{i}")
         if single and compares(c, run):
@@ -138,7 +137,7 @@ def _convergence(c: Controls, run: Run, single: Mapping[str, Quantity]) -> list[
     component, tables = run.problem.words.component, references(c, run)
     each = f" of each {component}" if run.params.n_components else ""
     if np.isfinite(run.steps[-1].objective):
-        gaps = _gaps(run) if played(c, run) and st.session_state.get(c.key("gap")) else None
+        gaps = _gaps(run) if played(c, run) and c.value("gap") else None
         if gaps is None:
             template, data = charts.objective(objective.title), {"steps": run.frames.objective}
             title, alt = objective.title, f"{objective.title} at each iteration played so far"
