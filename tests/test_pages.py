@@ -92,7 +92,7 @@ class TestEveryPage:
         for settings in ({}, HIDDEN_AT_FIRST.get(name, {})):
             page.set(**settings)
             back = {}
-            for row in rounds(set(page.shown()) - moved - {"situation"}):
+            for row in rounds(set(page.shown()) - moved - {"situation", *declared[name].view}):
                 back = self.move(page, row, back)
                 moved |= set(row)
             page.set_at_once(**back)

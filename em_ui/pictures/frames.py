@@ -16,6 +16,7 @@ from em_core import Mixture, Params, Trace
 from em_ui.pictures.format import pack, pack_names, packed_at
 
 DRAWN_POINTS, CURVE_POINTS = 2_000, 200
+_DIVIDED = 3e7  # values times components times iterations that bars are divided by, at the most
 
 _AXES = ("x", "y")
 
@@ -243,13 +244,15 @@ def divided_bars(
     half_width: float,
     heights: np.ndarray,
     digits: int,
+    values: np.ndarray | None = None,
+    bars: np.ndarray | None = None,
 ) -> pa.Table:
     """Return bars that are divided between the components, for :func:`.charts.shares`.
 
     Parameters
     ----------
     model : Mixture
-        Its E-step at the middle of each bar gives the division.
+        Its E-step gives the division.
     trace, names
         As for :func:`build`.
     middles, heights : ndarray, shape (bars,)
@@ -258,10 +261,32 @@ def divided_bars(
         Half a bar's width.
     digits : int
         Decimals of the middles in the tooltip.
+    values, bars : ndarray, shape (n,), optional
+        The values, and the number of the bar that each stands in: a bar is divided by the mean
+        responsibilities of its values. By default all of a bar's values are its middle. Where they
+        are too many, some of each bar stand for all, evenly spread over it.
     """
-    responsibilities = np.array(
-        [model.e_step(middles, step.params).responsibilities for step in drawable(trace).steps]
+    steps = drawable(trace).steps
+    if values is None or bars is None:
+        values, bars = middles, np.arange(len(middles))
+    order = np.lexsort((values, bars))
+    values, bars = values[order], bars[order]
+    full, starts, sizes = np.unique(bars, return_index=True, return_counts=True)
+    most = max(int(_DIVIDED / len(steps) / trace.final.params.n_components / len(middles)), 1)
+    picked = np.concatenate(
+        [
+            start + (np.arange(min(n, most)) * n + n // 2) // min(n, most)
+            for start, n in zip(starts, sizes, strict=True)
+        ]
+        if most < sizes.max()
+        else [np.arange(len(values))]
     )
+    values, sizes = values[picked], np.minimum(sizes, most)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    responsibilities = np.zeros((len(steps), len(middles), trace.final.params.n_components))
+    for at, step in enumerate(steps):
+        shares = model.e_step(values, step.params).responsibilities
+        responsibilities[at, full] = np.add.reduceat(shares, starts) / sizes[:, None]
     common: dict[str, Any] = {
         "low": middles - half_width,
         "high": middles + half_width,
@@ -273,6 +298,7 @@ def divided_bars(
         {
             **{name: np.tile(values, k) for name, values in common.items()},
             "component": [name for name in names[:k] for _ in range(n)],
+            "order": np.repeat(np.arange(k, dtype=np.int8), n),
             "share": pack(responsibilities.transpose(0, 2, 1).reshape(-1, k * n)),
         }
     )
@@ -319,6 +345,67 @@ def assigned(
         for step in drawable(trace).steps
     ]
     return pack_names(names, history)
+
+
+def changes(assigned: Sequence[str], observation: str) -> pa.Table:
+    """Return how many observations went over to another component in each E-step, in words.
+
+    Parameters
+    ----------
+    assigned : sequence of str
+        As :func:`assigned` returns them.
+    observation : str
+        What one is called.
+    """
+    letters = np.array([list(text) for text in assigned])
+    counts = (letters[:, 1:] != letters[:, :-1]).sum(axis=0)
+    words = [f"{n:,} {observation}{'' if n == 1 else 's'} changed sides" for n in counts]
+    return arrow({"iteration": np.arange(letters.shape[1]), "text": ["", *words]})
+
+
+def borders(history: Sequence[np.ndarray], low: np.ndarray, high: np.ndarray) -> pa.Table:
+    """Return the borders between the regions that are nearest to each of some centres.
+
+    Two centres have a border where their perpendicular bisector is nearer to no other one: the
+    edges of the Voronoi diagram.
+
+    Parameters
+    ----------
+    history : sequence of ndarray, shape (K, 2)
+        The centres at each iteration.
+    low, high : ndarray, shape (2,)
+        Corners of what is to be seen. Borders end within once its size around it.
+    """
+    middle, reach = (low + high) / 2, 2 * float(np.linalg.norm(high - low)) or 1.0
+    rows: list[tuple[Any, ...]] = []
+    for t, centres in enumerate(history):
+        drawn = len(rows)
+        for i, j in zip(*np.triu_indices(len(centres), 1), strict=True):
+            normal = centres[j] - centres[i]
+            length = np.linalg.norm(normal)
+            if length == 0:
+                continue
+            along = np.array([-normal[1], normal[0]]) / length
+            foot = (centres[i] + centres[j]) / 2
+            foot = foot + along * ((middle - foot) @ along)
+            others = np.delete(centres, [i, j], axis=0)
+            # A point foot + s along is nearer to i than to another c if slope * s <= room.
+            slope = 2 * (others - centres[i]) @ along
+            room = (others**2).sum(axis=1) - centres[i] @ centres[i]
+            room = room - 2 * (others - centres[i]) @ foot
+            if (room[slope == 0] < 0).any():
+                continue
+            stops = room[slope != 0] / slope[slope != 0]
+            last = min([reach, *stops[slope[slope != 0] > 0]])
+            first = max([-reach, *stops[slope[slope != 0] < 0]])
+            if first < last:
+                rows.append((t, *(foot + first * along), *(foot + last * along)))
+        if len(rows) == drawn:  # a layer without any row would have no extent
+            rows.append((t, *middle, *middle))
+    columns = np.array(rows).T
+    names = ("x", "y", "x2", "y2")
+    ends = dict(zip(names, columns[1:].astype(np.float32), strict=True))
+    return arrow({"iteration": columns[0].astype(np.int16), **ends})
 
 
 def sample_rows(n: int, rng: np.random.Generator) -> np.ndarray:

@@ -78,13 +78,16 @@ def draw(
         st.info("Choose two different components for the hill.")
     else:
         ends = [float(getattr(run.params, by)[k]) for k in pair]
+        # The way that EM took is on the hill, from the initial guess on.
+        way = np.array([getattr(step.params, by)[list(pair)] for step in run.steps])
+        wide = min(low, float(way.min())), max(high, float(way.max()))
         drawings.append(
             Drawing(
                 f"{title} over {symbols[0]} and {symbols[1]}"
                 + (f", the rest as at {moment(at)}" if len(problem.quantities) > 1 else ""),
                 charts.hill(*symbols, f"{title} lost per {problem.words.observation}", path=True),
                 {
-                    "hill": _heights(run, at, i, j, low, high),
+                    "hill": _heights(run, at, i, j, *wide),
                     "path": path(run, by, pair),
                     "marks": marks(spots or {"EM ends": ends}, since=run.frames.last),
                 },
