@@ -71,7 +71,7 @@ def draw(c: Controls, run: Run, *, caveat: str = "") -> None:
                 if times >= _A_TENTH
                 else "less than a tenth of the last step."
             )
-            + " A small gain does not mean that the limit is near." * (times > _FAR)
+            + " A small gain does not mean that the limit is near." * bool(times > _FAR)
         )
     far = distances > _ROUNDING * np.linalg.norm(end)
     table = frames.arrow({"iteration": np.flatnonzero(far), "distance": distances[far]})
