@@ -35,7 +35,7 @@ FREE = {
     "still": charts.densities("Value", "Component", bound=False),
     "histogram": charts.histogram("Height"),
     "hill": charts.hill("Mean", "SD", "Loss"),
-    "curves": charts.curves("Objective"),
+    "curves": charts.curves("Objective", ("best", "other")),
     "distance": charts.distance("Distance"),
     "start map": charts.start_map("A", "B", ("this", "that")),
 }

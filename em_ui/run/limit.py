@@ -6,14 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from em_core import Params, Status, Trace
-from em_core.engine import expectations
-from em_core.numerics import Array
-from em_ui.run import budget
+from em_core import Status, Trace
 from em_ui.run.problem import Problem
 
 _WINDOW = 20  # iterations over which gains are compared, at the most
-_STEP = 1e-5  # of the parameters, for the slopes of EM's map
 _FIRST = 50  # iterations that are followed at once; then twice as many, and so on
 
 
@@ -73,37 +69,3 @@ def follow(
         steps = (replace(s, iteration=s.iteration + trace.n_iter) for s in more.steps[1:])
         trace = replace(more, steps=(*trace.steps, *steps))
     return trace
-
-
-def map_eigenvalues(problem: Problem, params: Params) -> Array | None:
-    """Return the eigenvalues of EM's map at a fixed point, the largest first.
-
-    Each is the fraction of the information that the missing data take away in one direction
-    (Dempster, Laird and Rubin 1977, section 4): 1 where nothing is known and the objective is
-    level, and above 1 where it is a saddle. The slopes are central differences of the map over the
-    parameters that are estimated. None where the map has none, as at the border of what parameters
-    may be.
-    """
-    arrays = params.arrays()
-    free = [name for name in arrays if name not in problem.fixed]
-    columns = []
-    for name in free:
-        unit = _STEP * (np.abs(arrays[name]).max() or 1.0)
-        for place in np.ndindex(arrays[name].shape):
-            ends = []
-            for sign in (1, -1):
-                moved = arrays[name].copy()
-                moved[place] += sign * unit
-                at: Any = replace(params, **{name: moved})  # type: ignore[type-var]
-                with (
-                    budget.turn(problem.cost),
-                    np.errstate(divide="ignore", over="ignore", invalid="ignore"),
-                ):
-                    statistics, _ = expectations(problem.model, problem.data, at)
-                    after = problem.model.m_step(statistics, at).arrays()
-                ends.append(np.concatenate([after[each].ravel() for each in free]))
-            columns.append((ends[0] - ends[1]) / (2 * unit))
-    slopes = np.column_stack(columns)
-    if not np.isfinite(slopes).all():
-        return None
-    return np.sort(np.linalg.eigvals(slopes).real)[::-1]

@@ -57,8 +57,8 @@ class ManyStarts:
     @property
     def counts(self) -> dict[int, int]:
         """Solution to the number of starts that lead there, the best first."""
-        found = self.table["solution"].dropna().astype(int).value_counts()
-        return {int(number): int(times) for number, times in found.sort_index().items()}
+        found = self.table["solution"].dropna().tolist()
+        return {int(number): found.count(number) for number in sorted(set(found))}
 
 
 class _End(NamedTuple):
@@ -90,7 +90,7 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
         if spent * (number + 1) / number > budget.STARTS:
             break
     ends = _ends(problem, traces, budget.STARTS - spent + budget.ENDS)
-    solutions, limits, differing = _solutions(problem.n, ends)
+    solutions, limits, differing = _solutions(ends)
     title = objective.title.lower()
     columns = problem.columns(traces[0].final.params)
     rows, curves = [], []
@@ -176,9 +176,7 @@ def _ends(problem: Problem, traces: Sequence[Trace[Any]], work: float) -> list[_
     return ends
 
 
-def _solutions(
-    n: int, ends: Sequence[_End]
-) -> tuple[list[int | None], list[float], tuple[int, ...]]:
+def _solutions(ends: Sequence[_End]) -> tuple[list[int | None], list[float], tuple[int, ...]]:
     """Return each run's solution, each solution's objective, and which have runs that differ.
 
     Runs whose limits have equal objectives, as far as can be told, are equally good, and count as
@@ -188,7 +186,7 @@ def _solutions(
     # The surest first: others are compared with them.
     levels: list[_End] = []
     level_of: dict[int, int] = {}
-    for i in sorted(known, key=lambda i: (ends[i].error > 2 * _EQUAL * n, -ends[i].objective)):
+    for i in sorted(known, key=lambda i: ends[i].error):
         apart = [abs(ends[i].objective - level.objective) for level in levels]
         nearest = int(np.argmin(apart)) if apart else 0
         if apart and apart[nearest] <= ends[i].error + levels[nearest].error:

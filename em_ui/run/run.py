@@ -1,5 +1,6 @@
 """One run of EM as a page shows it, and the same problem under other settings."""
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable
@@ -9,19 +10,20 @@ from typing import Any
 import numpy as np
 
 from em_core import Params, Status, Step, Trace, fit_labelled, match_components
+from em_core.diagnostics import map_eigenvalues
 from em_core.engine import expectations
 from em_core.numerics import Array
 from em_ui.pictures import frames
 from em_ui.run import budget
 from em_ui.run.cache import cached
-from em_ui.run.limit import follow, left_to_gain, map_eigenvalues
+from em_ui.run.limit import follow, left_to_gain
 from em_ui.run.problem import Problem, Settings
 
 # What is left to gain is known from the last gains to about this factor.
 _CAUTION = 10.0
 # Where the largest eigenvalue of EM's map is below this, no direction is level; where one is 1 but
 # for rounding and the error of its slopes, its direction is.
-_NEARLY_LEVEL, _LEVEL = 0.99, 1e-6
+_NEARLY_LEVEL, _LEVEL = 0.99, 1e-5
 # Sums of squared distances that differ by less than this, relatively, are equal.
 _EQUALLY_NEAR = 1e-9
 
@@ -115,8 +117,9 @@ class Run:
                 end = Step(0, self.params, self.steps[-1].objective)
                 known = Trace((end,), Status.MAX_ITER)
             most = int(np.clip(budget.LIMIT / self.problem.work, 10, 3_000))
-            self.found["limit"] = follow(self.problem, known, most=most, until=until)
-            return self.found["limit"]
+            limit = follow(self.problem, known, most=most, until=until)
+            self.found["limit"] = limit
+            return limit
 
     def statistics(self, iteration: int) -> Any:
         """Return what an iteration's E-step gives to the M-step, summed over all observations."""
@@ -163,11 +166,7 @@ class Run:
         limit = self.limit
         if not limit.converged:
             return None
-        with self.asking:
-            if "eigenvalues" not in self.found:
-                found = map_eigenvalues(self.problem, limit.final.params)
-                self.found["eigenvalues"] = found
-            return self.found["eigenvalues"]
+        return self._eigenvalues("at the limit", limit.final.params)
 
     @property
     def flat(self) -> int:
@@ -177,14 +176,24 @@ class Run:
         """
         if self.problem.winner_takes_all or self.trace.status is Status.NON_FINITE:
             return 0
-        with self.asking:
-            if "here" not in self.found:
-                self.found["here"] = map_eigenvalues(self.problem, self.params)
-            here = self.found["here"]
+        here = self._eigenvalues("at the end", self.params)
         if here is None or here[0] < _NEARLY_LEVEL:
             return 0
         there = self.eigenvalues
         return 0 if there is None else int((np.abs(there - 1) < _LEVEL).sum())
+
+    def _eigenvalues(self, where: str, params: Params) -> Array | None:
+        problem = self.problem
+        with self.asking:
+            if where not in self.found:
+                self.found[where] = None
+                work = 2 * problem.cost * len(params.vector())
+                # The map has no slopes where a step leads out of what parameters may be.
+                with budget.turn(work), contextlib.suppress(ValueError):
+                    found = map_eigenvalues(problem.model, problem.data, params)
+                    self.found[where] = np.real(found)
+            known: Array | None = self.found[where]
+            return known
 
     def could_gain(self, enough: float) -> bool | None:
         """Return whether the objective would gain this much if the run went on.

@@ -1,5 +1,7 @@
 """Convergence, honestly: why the run stopped, how fast it converges, and what is left to go."""
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
@@ -101,8 +103,10 @@ def _speed(run: Run, caveat: str) -> str:
     rate = linear_rate(limit)
     if np.isnan(rate):  # it had arrived before
         rate = linear_rate(run.trace)
+    saddle = run.eigenvalues is not None and run.eigenvalues[0] >= 1
     if np.isnan(rate):
-        return "The run took too few steps for a rate to be measured."
+        measured = "The run took too few steps for a rate to be measured."
+        return f"{measured} {_grows(run)}" if saddle else measured
     if rate >= 1:
         return (
             "As far as the run was followed, its steps do not get shorter yet, so there is no rate "
@@ -116,11 +120,8 @@ def _speed(run: Run, caveat: str) -> str:
     if run.eigenvalues is None:
         return measured
     largest = float(run.eigenvalues[0])
-    if largest >= 1:
-        return (
-            f"{measured} The point is a saddle all the same: in another direction, which is not on "
-            f"this path, each step would be {largest:.3f} times as long as the one before."
-        )
+    if saddle:
+        return f"{measured} {_grows(run)}"
     fraction = (
         "the largest fraction of the information on the parameters that the missing "
         f"{'labels' if run.problem.is_mixture else 'data'} take away, here about "
@@ -131,6 +132,15 @@ def _speed(run: Run, caveat: str) -> str:
     return (
         f"{measured} The slowest direction is not on this path: there the rate is "
         f"{_just_below_one(largest)}, which is {fraction}"
+    )
+
+
+def _grows(run: Run) -> str:
+    """Return that steps grow in a direction that is not on the path."""
+    found: Any = run.eigenvalues
+    return (
+        "The point is a saddle: in a direction that is not on this path, each step would be "
+        f"{found[0]:.3f} times as long as the one before."
     )
 
 
