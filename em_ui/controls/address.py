@@ -42,7 +42,7 @@ def copy_link(
     *,
     key: str,
     keep: Sequence[str],
-    position: str | None = None,
+    address: Mapping[str, Any] | None = None,
 ) -> None:
     """Draw the button that copies a link.
 
@@ -56,12 +56,13 @@ def copy_link(
         Of the component.
     keep : sequence of str
         Parameters that the link takes over as the address has them.
-    position : str, optional
-        The parameter of the player's position. If it is given, the browser's history gets an entry
-        for each change of the address but for changes of this one.
+    address : mapping, optional
+        With it, the button also minds the address: ``based`` is the parameter of the situation that
+        the settings come from, with its value or None, and ``position`` that of the player's
+        position. Each change of any other is an entry of the browser's history.
     """
     text = urllib.parse.urlencode(parameters)
-    data = {"label": label, "query": text, "keep": list(keep), "position": position}
+    data = {"label": label, "query": text, "keep": list(keep), "address": address}
     _copy_link(key=key, data=data)
 
 
@@ -118,24 +119,32 @@ class Address:
         # The browser's Back first reaches an entry without parameters, since Streamlit takes them
         # out of the address when it leaves a page. It must not bring the defaults back.
         settings = st.session_state.get(self.key("remembered"))
-        if self.bare and settings:
+        if settings and not self.given():
             st.query_params.update(settings)
             st.rerun()
 
-    @property
-    def bare(self) -> bool:
-        """Whether the address says nothing of this page."""
-        names = {*self.specs, QUIZ, BASED} - {"iter"}  # the player writes its position by itself
-        return not any(self.key(name) in st.query_params for name in names)
-
     def given(self) -> dict[str, str]:
-        """Return what the address says of this page, as it says it."""
-        names = (*self.specs, QUIZ, BASED)
+        """Return what the address says of this page, as it says it, but for the position.
+
+        The player writes that by itself.
+        """
+        names = {*self.specs, QUIZ, BASED} - {"iter"}
         return {
             name: st.query_params[self.key(name)]
             for name in names
             if self.key(name) in st.query_params
         }
+
+    def follow(self) -> None:
+        """Set the page to what the address says, as Streamlit does when it draws the controls.
+
+        It does so one by one, and the choice of situation comes before them.
+        """
+        for name, spec in self.specs.items():
+            if name != "iter" and self.key(name) in st.session_state:
+                text = st.query_params.get(self.key(name))
+                value = spec.default if text is None else spec.nearest(text)
+                st.session_state[self.key(name)] = value
 
     def write(self, values: Mapping[str, Value]) -> None:
         """Set controls in a callback, and the whole address in one step of the browser's history.

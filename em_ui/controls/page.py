@@ -8,6 +8,7 @@ from typing import Any
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from em_ui.controls.address import BASED, QUIZ, Address, Hidden, copy_link, query
 from em_ui.controls.specs import Control, Section, Value
@@ -96,13 +97,21 @@ class Controls:
         arrived = st.session_state.get(_HERE_NOW) != self.prefix
         self._address.rename()
         st.session_state[_HERE_NOW] = self.prefix
-        if arrived and not self._address.bare:
-            given = st.session_state[self.key("link it came with")] = self._address.given()
+        # Where the browser went back or forward, the address wins over what the page was set to.
+        context = get_script_run_ctx()
+        moved = context is not None and context.is_history_navigation
+        given = self._address.given()
+        if moved and not arrived:
+            self._address.follow()
+        if (arrived or moved) and given:
             st.session_state[self.key("last situation")] = given.get(BASED)
-        elif arrived:
+        if arrived and given and not moved:
+            st.session_state[self.key("link it came with")] = given
+        if arrived:
             self._address.recall()
         self._address.mend(arrived=arrived)
-        hidden = self._address.unseal([*self.truth, *self._drawn_by], self.situations)
+        names = [*self.truth, *self._drawn_by] if self.truth else []
+        hidden = self._address.unseal(names, self.situations)
         self.sealed = hidden.values
         if hidden.situation:
             self.current = self.situations[hidden.situation]
@@ -206,7 +215,7 @@ class Controls:
         exact = next((name for name in self.situations if not self._differ(name, now)), None)
         if exact:
             st.session_state[last] = exact
-        title = st.session_state.get(last)
+        title = str(st.session_state.get(last, ""))
         options, shown = list(self.situations), _OWN
         if title in self.situations:
             self.current = self.situations[title]
@@ -270,7 +279,7 @@ class Controls:
         # All but the player's position, which the browser knows better.
         state = {name: self.value(name) for name in self.view if name != "iter"} | self._shown
         parameters = query(self.prefix, self._all, state)
-        title = st.session_state.get(self.key("last situation"))
+        title = str(st.session_state.get(self.key("last situation"), ""))
         settings = {name: self.value(name) for name in self.specs}
         come_from = title in self.situations and not self.sealed and self._differ(title, settings)
         copy_link(
@@ -278,7 +287,10 @@ class Controls:
             parameters | ({self.key(BASED): title} if come_from else {}),
             key=self.key("link"),
             keep=[self.key("iter"), self.key(QUIZ)],
-            position=self.key("iter"),
+            address={
+                "based": [self.key(BASED), title if come_from else None],
+                "position": self.key("iter"),
+            },
         )
         token = st.query_params.get(self.key(QUIZ))
         self._address.remember(state, {self.key(QUIZ): token} if self.sealed and token else {})

@@ -31,7 +31,7 @@ _SCRYPT = {"n": 2**14, "r": 8, "p": 1, "dklen": 32}
 _SALT = b"understanding em: the hidden part of a link"
 _LONGEST = 8_000
 _VERSION = "gAAAA"  # how every Fernet token begins; what links hid before was never that
-# Texts of all lengths up to this are sealed alike, so that a link's length does not tell the digits.
+# Sealed texts are as long as a multiple of this: a link's length does not tell the digits.
 _PADDED = 64
 
 _log = logging.getLogger(__name__)

@@ -205,7 +205,7 @@ def gives_away(c: Controls, run: Run) -> str:
     """
     hidden, settings = c.hides, c.settings()
     places = {"deletes the hidden part of the link": {n: c.specs[n].default for n in hidden}}
-    if c.current and c.title and c.current.values:
+    if c.current and c.title:
         own = c.own(c.current)
         places[f"chooses the situation “{c.title}”"] = {n: own[n] for n in hidden}
     true = _asked(run)
