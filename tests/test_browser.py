@@ -1504,7 +1504,7 @@ class TestLinks:
             }"""
         )
         expect(tab.page.get_by_text("Mixing weight π", exact=True)).to_be_visible()
-        expect(tab.situation).to_have_value("Your own settings")
+        expect(tab.situation).to_have_value("Based on “Wang’s article”")
         expect(tab.control("tc_hard")).to_be_checked()
         expect(tab.control("tc_weights")).to_be_checked()
 
@@ -1536,3 +1536,77 @@ class TestLinks:
         tab.page.get_by_role("button", name="Reset this page").click()
         expect(tab.control("tc_tosses")).to_have_value("10")
         tab.page.wait_for_url(f"{tab.url}/two-coins")
+
+    def test_one_change_is_one_step_of_back(self, tab):
+        tab.open("two-coins")
+        page, start = tab.page, f"{tab.url}/two-coins"
+        entries = [start]
+
+        def settle(wanted: str) -> None:
+            page.wait_for_url(re.compile(wanted))
+            expect(page.get_by_test_id("stApp")).to_have_attribute(
+                "data-test-script-state", "notRunning"
+            )
+            page.wait_for_function("length => history.length === length", arg=before + len(entries))
+            entries.append(page.url)
+
+        before = page.evaluate("() => history.length")
+        tab.type_into("tc_tosses", "20")
+        settle("tc_tosses=20.*tc_based=")
+        tab.control("tc_true_a").press("ArrowRight")
+        settle("tc_true_a=0.61")
+        tab.situation.click()
+        page.get_by_role("option", name="Stopping too early").click()
+        settle("tc_tol=1e-3")
+        assert "tc_tosses" not in page.url
+        page.get_by_role("button", name="Reset this page").click()
+        settle("two-coins$")
+        shown = ["Stopping too early", "Based on “Wang’s article”", "Based on “Wang’s article”"]
+        for url, situation in zip(entries[-2::-1], [*shown, "Wang’s article"], strict=True):
+            page.go_back()
+            page.wait_for_url(url)
+            expect(tab.situation).to_have_value(situation)
+        expect(tab.control("tc_tosses")).to_have_value("10")
+
+    def test_next_answer_is_closed(self, tab):
+        tab.open("two-coins")
+        box = tab.page.get_by_test_id("stExpander").filter(has_text="what happened, and why")
+        for title in ("Swapped names", "Do and Batzoglou"):
+            box.locator("summary").click()
+            expect(box.locator("details")).to_have_attribute("open", "")
+            tab.situation.click()
+            tab.page.get_by_role("option", name=title).click()
+            expect(tab.situation).to_have_value(title)
+            expect(box.locator("details")).not_to_have_attribute("open", "")
+
+    def test_students_link_from_the_teacher_to_the_score(self, new_tab):
+        tab = new_tab(permissions=["clipboard-read", "clipboard-write"])
+        tab.open("two-coins?tc_true_a=0.63&tc_data_seed=5&tc_teacher=true")
+        tab.page.get_by_role("button", name="Copy link for students").click()
+        expect(tab.page.get_by_text("Copied.")).to_be_visible()
+        link = tab.page.evaluate("() => navigator.clipboard.readText()")
+        assert not {"tc_true_a", "tc_data_seed", "tc_teacher"} & set(
+            urllib.parse.parse_qs(urllib.parse.urlsplit(link).query)
+        )
+        student = new_tab()
+        student.open(link.removeprefix(f"{tab.url}/"))
+        expect(student.control("tc_true_a")).to_have_count(0)
+        student.press_end()
+        for coin, guess in (("A", "0.63"), ("B", "0.2")):
+            student.page.get_by_label(f"Heads probability {coin}").fill(guess)
+        student.page.get_by_role("button", name="Score my guess").click()
+        expect(student.page.get_by_text("100 of 100.")).to_be_visible()
+        student.page.get_by_role("button", name="Reset this page").click()
+        expect(student.page.get_by_role("heading", name="Iteration table")).to_have_count(0)
+        assert "tc_quiz=" in student.page.url
+        expect(student.control("tc_true_a")).to_have_count(0)
+
+    @pytest.mark.parametrize("path", EXAMPLES)
+    def test_sheet_prints_on_one_page(self, tab, new_tab, path):
+        tab.open(f"{path}?{prefix(path)}_teacher=true")
+        for label in ("Sheet to print, with answers", "Sheet to print, questions only"):
+            with tab.page.expect_download() as download:
+                tab.page.get_by_role("button", name=label).click()
+            paper = new_tab().page
+            paper.set_content(Path(download.value.path()).read_text())
+            assert len(re.findall(rb"/Type\s*/Page\b", paper.pdf(prefer_css_page_size=True))) == 1

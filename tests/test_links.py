@@ -496,6 +496,7 @@ class TestSituation:
         check(page)
         check(visit("two_coins", **page.link))
         page.switch("k_means")
+        page.at.query_params.clear()  # as Streamlit does where a page is left
         page.switch("two_coins")
         check(page)
         page.set(situation="Do and Batzoglou")
@@ -509,20 +510,6 @@ class TestSituation:
             page = visit("two_coins", tc_tosses="11", **query)
             assert page.value("situation") == "Your own settings"
             assert not page.at.info
-
-    def test_answer_box_is_another_one_for_each_choice(self, visit):
-        def box(page):
-            (found,) = (e for e in page.at.expander if e.label.startswith("After you have "))
-            return found.proto.id
-
-        page = visit("two_coins")
-        ids = [box(page)]
-        for title in ("Swapped names", "Do and Batzoglou", "Swapped names"):
-            page.set(situation=title)
-            ids.append(box(page))
-        page.press("reset")
-        ids.append(box(page))
-        assert len(set(ids)) == len(ids)
 
     def test_words_may_be_computed_from_the_run_of_its_own_settings(self, visit, monkeypatch):
         asked = []
@@ -541,10 +528,7 @@ class TestSituation:
         assert set(asked) == {6.0}
         assert page.answer == ""  # closed: it is not computed
         page.set(rate_b=9.0)
-        before = len(asked)
-        (box,) = (e for e in page.at.expander if e.label.startswith("The answer for"))
-        page.at.session_state[box.key if hasattr(box, "key") else box.proto.id] = True
-        assert set(asked[:before]) == {6.0}
+        assert set(asked) == {6.0}
 
 
 class TestBetweenPages:

@@ -285,7 +285,7 @@ def test_who_compares_and_who_looks_do_not_wait_for_each_other(monkeypatch):
     threads = [
         threading.Thread(target=function, daemon=True)
         for function in (
-            lambda: hard_against_soft._rows(run),
+            lambda: hard_against_soft.rows(run),
             lambda: fitted(make, {**soft, "hard": True}),
         )
     ]

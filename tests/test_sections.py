@@ -27,6 +27,7 @@ from em_core import (
 )
 from em_core.diagnostics import linear_rate, lower_bound
 from em_core.models import binomial_mixture, gaussian_mixture, kmeans
+from em_core.models.binomial_mixture import fit_grid
 from em_ui.pictures.charts import LOSS_BANDS
 from em_ui.run import DATA, GUESS, Run, stream
 from em_ui.sections import as_printed
@@ -44,10 +45,10 @@ def figures(line):
     return FIGURE.findall(line)
 
 
-def coins(n=500, student=None):
+def coins(n=500, student=None, truth=None):
     entropy = [1, DATA] + ([student] if student else [])
-    truth = BinomialParams([0.6, 0.2], [0.5, 0.5])
-    return BinomialMixture(10).simulate(truth, n, rng=np.random.default_rng(entropy))
+    params = BinomialParams(truth or [0.6, 0.2], [0.5, 0.5])
+    return BinomialMixture(10).simulate(params, n, rng=np.random.default_rng(entropy))
 
 
 def blobs():
@@ -551,6 +552,27 @@ class TestHardAgainstSoft:
         known = fit_labelled(model, sample.data, sample.labels, trace.final.params)
         assert table.loc["labels known", ["θ A", "θ B"]].tolist() == known.heads_prob.tolist()
 
+    @pytest.mark.parametrize(
+        ("query", "end"),
+        [
+            (PUBLISHED, "Their answers are up to {:.3f} apart."),
+            ({}, "Their answers are up to {:.3f} apart."),
+            # Coins that never show the same are told apart by both.
+            ({"tc_true_a": "1", "tc_true_b": "0"}, "They end at the same coins."),
+        ],
+    )
+    def test_words_on_the_coins_are_those_of_the_two_runs(self, visit, query, end):
+        page = visit("two_coins", **query, tc_hard_against_soft="true")
+        data = HEADS if query is PUBLISHED else coins(truth=(1.0, 0.0) if query else None).data
+        start = BinomialParams([0.6, 0.5] if query is PUBLISHED else [0.8, 0.7], [0.5, 0.5])
+        model = BinomialMixture(10)
+        soft, hard = (fit(m, data, start, max_iter=100) for m in (model, HardEM(model)))
+        apart = np.abs(soft.final.params.heads_prob - hard.final.params.heads_prob).max()
+        text = page.section("hard_against_soft").text
+        assert f"ran for {hard.n_iter} iterations, and soft for {soft.n_iter} iterations" in text
+        assert end.format(apart) in text
+        assert (apart < 5e-4) == ("same coins" in text)
+
     @pytest.mark.parametrize(("at", "point"), [(0, 5), (4, 600)])
     def test_k_means_is_the_limit_of_a_narrow_mixture(self, visit, at, point):
         page = visit("k_means", km_hard_against_soft="true", km_observation=str(point))
@@ -741,6 +763,35 @@ class TestHillOfTwoCoins:
         bands = self.bands_at(chart.data["hill"], marks)
         assert bands["top"] == bands["mirror image"] == 0 < bands["saddle"]
 
+    @pytest.mark.parametrize(
+        ("query", "marked"),
+        [
+            # The mirror image of coins that are not equally likely is lower,
+            ({"tc_weights": "true", "tc_share_a": "0.25"}, {"top"}),
+            # a run that was stopped early is on no top,
+            ({"tc_max_iter": "1"}, {"EM ends"}),
+            ({"tc_tol": "1e-2", "tc_start_a": "0.41", "tc_start_b": "0.4"}, {"EM ends"}),
+            # nor is a coin that nothing can move,
+            ({"tc_start_a": "1"}, {"EM ends"}),
+            # and on a ridge there is none.
+            ({"tc_tosses": "1"}, {"EM ends"}),
+            ({"tc_start_a": "0.5", "tc_start_b": "0.5"}, {"saddle"}),
+            ({"tc_true_a": "0", "tc_true_b": "0"}, {"top"}),
+        ],
+    )
+    def test_marks_only_what_is_there(self, visit, query, marked):
+        page = visit("two_coins", tc_hill="true", **query)
+        marks = page.section("hill").chart("over θ A and θ B").data["marks"]
+        assert set(marks["mark"]) == marked
+
+    def test_mirror_image_with_estimated_weights_is_lower(self):
+        truth = BinomialParams([0.6, 0.2], [0.25, 0.75])
+        model = BinomialMixture(10, estimate_weights=True)
+        data = model.simulate(truth, 500, rng=stream(1, DATA)).data
+        end = fit(model, data, BinomialParams([0.8, 0.7], [0.5, 0.5])).final
+        mirrored = BinomialParams(end.params.heads_prob[::-1], end.params.weights)
+        assert model.e_step(data, mirrored).objective < end.objective - 100
+
     def test_description_says_what_is_marked_but_not_how_the_run_ends(self, visit):
         alts = set()
         for query in ({}, {"tc_start_a": "0.5", "tc_start_b": "0.5"}, {"tc_start_a": "0.1"}):
@@ -753,8 +804,9 @@ class TestHillOfTwoCoins:
         (alt,) = alts
         assert alt == (
             "Bands of equal log-likelihood over θ A and θ B, with the path of EM as far as it has "
-            "been played. At the end of the run it is marked where EM ends, as a top or a saddle; "
-            "if it is one of two tops, so are its mirror image and the saddle between them."
+            "been played. At the end of the run it is marked where EM ends, and whether that is a "
+            "top of this hill or a saddle; where it has a mirror image as high, and a saddle "
+            "between them, so are these."
         )
 
     @staticmethod
@@ -1118,7 +1170,12 @@ class TestMapOfStarts:
             assert iterations[i, j] == final.iteration, start
 
     def test_counts(self, opened):
-        cells = opened("two_coins").section("many_starts").chart("The square of starts").data["map"]
+        chart = opened("two_coins").section("many_starts").chart("The square of starts")
+        assert chart.alt == (
+            "The square of starts, by where EM ends from each: 5,049 A above B, 5,049 A below B, "
+            "99 both equal, 4 impossible"
+        )
+        cells = chart.data["map"]
         ends = cells["end"].to_numpy().reshape(101, 101)
         counts = cells["end"].value_counts()
         # The corners: with 0 and 1 for the coins no trial of some heads and some tails is possible.
@@ -1135,7 +1192,22 @@ class TestMapOfStarts:
 
     def test_hard_assignment_has_none(self, visit):
         page = visit("two_coins", tc_many_starts="true", tc_hard="true", tc_starts="3")
-        assert len(page.section("many_starts").charts) == 2  # objective and gap, and no map
+        assert not any("map" in chart.data for chart in page.section("many_starts").charts)
+
+    def test_on_a_ridge_coins_stay_apart_as_they_start(self, visit):
+        page = visit("two_coins", tc_many_starts="true", tc_tosses="1", tc_tol="1e-3")
+        chart = page.section("many_starts").chart("The square of starts")
+        # However loose the tolerance, coins a little apart are not called equal.
+        assert "99 both equal" in chart.alt
+
+    def test_says_where_em_had_not_ended(self, visit):
+        page = visit("two_coins", tc_many_starts="true", tc_trials="60", tc_max_iter="3")
+        (caption,) = (c for c in page.captions if "still moving when it was stopped" in c)
+        side = np.linspace(0, 1, 101)
+        pairs = np.stack(np.meshgrid(side, side, indexing="ij"), axis=-1).reshape(-1, 2)
+        grid = fit_grid(BinomialMixture(10), coins(60).data, pairs, [0.5, 0.5], max_iter=3)
+        moving = np.isfinite(grid.log_likelihood) & ~grid.converged
+        assert caption == f"From {moving.sum():,} starts EM was still moving when it was stopped."
 
 
 def number(pattern, text):
@@ -1343,7 +1415,7 @@ class TestReferences:
 # What is looked up when it is called, and what a section alone calls of it: in every lesson, and
 # besides in some.
 COSTS = {
-    "hard_against_soft": ["em_ui.sections.hard_against_soft._rows"],
+    "hard_against_soft": ["em_ui.sections.hard_against_soft.rows"],
     "hill": ["em_ui.sections.hill._slice", "em_ui.sections.hill._heights"],
     "many_starts": ["em_ui.sections.many_starts.many_starts"],
     "convergence": ["em_ui.sections.convergence.stopping_rule"],

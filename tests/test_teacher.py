@@ -32,7 +32,7 @@ few = settings(max_examples=12, phases=(Phase.explicit, Phase.generate))
 
 # Settings with a truth that can be recognized wherever it stands. A lesson may have none here.
 SET_UP = {
-    "k_means": {"spread": "1.3", "size": "150", "data_seed": "7"},
+    "k_means": {"spread": "2.3", "size": "150", "data_seed": "7"},
     "two_coins": {"true_a": "0.63", "true_b": "0.27", "share_a": "0.35", "weights": "true"},
     "gaussian_mixture": {
         "mean1": "-11.372",
@@ -90,7 +90,7 @@ def run_of(name):
     Of a lesson that is not known here, its sample, model and start are as its problem has them.
     """
     if name == "k_means":
-        sample = simulated.clusters([150] * 3, spread=1.3, rng=stream(7, DATA))
+        sample = simulated.clusters([150] * 3, spread=2.3, rng=stream(7, DATA))
         model, tol, limit = KMeans(), 0, 100
         start = kmeans.guess_from_points(sample.data, 3, rng=stream(1, GUESS, 1))
     elif name == "two_coins":

@@ -88,7 +88,8 @@ def findings(run: Run, *, compares: bool = True) -> Iterator[str]:
             )
         )
     yield from sections.not_the_best(run)
-    if compares and trials.min() > 0 and np.ptp(theta) >= near(run) and stands_for(run):
+    apart = trials.min() > 0 and np.ptp(theta) >= near(run) and not run.flat
+    if compares and apart and stands_for(run):
         yield (
             f"{stands_for(run)} The likelihood does not know the names, so both ways are right. "
             "Distances are measured to the coin that each stands for."
