@@ -20,8 +20,8 @@ from benchmarks.servers import OURS, Server, serve, stop
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
 from em_core.models.binomial_mixture import published_trials
 from em_ui.controls.specs import VIEW
-from em_ui.pictures import miniature
 from pages import LESSONS
+from pages.home.example import run
 
 pytestmark = pytest.mark.browser
 
@@ -444,7 +444,7 @@ class TestMiniature:
         return [float(text) for text in tab.page.locator(".mini .mean").all_inner_texts()]
 
     def test_plays_the_recorded_run_without_the_server_and_pauses(self, tab):
-        _, trace = miniature.run()
+        _, trace = run()
         tab.page.set_viewport_size(LAPTOP)
         tab.open("")
         card = tab.page.locator(f".st-key-home_card_{SERVED[0].name}")
@@ -463,7 +463,7 @@ class TestMiniature:
     def test_rests_at_the_end_where_motion_is_not_wanted(self, new_tab):
         tab = new_tab()
         tab.page.emulate_media(reduced_motion="reduce")
-        _, trace = miniature.run()
+        _, trace = run()
         tab.open("")
         expect(tab.page.locator(".mini .why")).to_contain_text(trace.message)
         expect(tab.page.locator(".mini [name=play]")).to_have_text("Play")

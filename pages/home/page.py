@@ -5,6 +5,7 @@ import streamlit as st
 from em_ui.controls import Controls
 from em_ui.pictures.miniature import miniature
 from pages import LESSONS
+from pages.home.example import recorded
 
 A_ROW = 4  # cards
 
@@ -23,7 +24,7 @@ st.markdown(
     "Set up a situation, press play, and watch why it moves as it does."
 )
 
-miniature()
+miniature(recorded())
 
 st.header("See it at work")
 for first in range(0, len(LESSONS), A_ROW):
