@@ -20,7 +20,7 @@ if __name__ == "__main__":
     # Before the navigation, which would else make its pages' icons the browser tab's, and a browser
     # would fetch those from elsewhere.
     st.set_page_config(page_icon=str(ICON), layout="wide", initial_sidebar_state=sidebar)
-    home = st.Page("pages/home.py", title="Home", icon=":material/home:", default=True)
+    home = st.Page("pages/home/page.py", title="Home", icon=":material/home:", default=True)
     menu = {"Start": [home]}
     for lesson in LESSONS:
         menu.setdefault(lesson.heading, []).append(

@@ -175,7 +175,7 @@ class Page(Part):
         """Go to a page, as a click in the navigation or, with a query, a link does."""
         self.name, self.prefix = name, PREFIXES.get(name, name)
         self.lesson = BY_NAME.get(name)
-        self.at.switch_page(self.lesson.page if self.lesson else f"pages/{name}.py")
+        self.at.switch_page(self.lesson.page if self.lesson else f"pages/{name}/page.py")
         self.at.query_params.update(query)
         self.run()
 

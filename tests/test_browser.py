@@ -4,6 +4,7 @@ import io
 import os
 import re
 import shutil
+import tomllib
 import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -18,12 +19,12 @@ from axe_playwright_python.base import AXE_FILE_PATH
 from conftest import PREFIXES, RUNNING, sections_of
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
-from benchmarks.servers import OURS, Server, serve, stop
+from benchmarks.servers import OURS, ROOT, Server, serve, stop
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
 from em_core.models.binomial_mixture import published_trials
 from em_ui.controls.specs import VIEW
-from em_ui.pictures import miniature
 from pages import LESSONS
+from pages.home.example import run
 
 pytestmark = pytest.mark.browser
 
@@ -467,39 +468,151 @@ class TestPages:
 
 
 class TestMiniature:
+    COLORS = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
+    # The contrast of each text with the ground below it, if it is less than it should be.
+    FAINT = """root => {
+        const luminance = (color) => {
+            const [r, g, b] = color.match(/[\\d.]+/g).map(Number).map((value) => {
+                const share = value / 255;
+                return share <= 0.03928 ? share / 12.92 : ((share + 0.055) / 1.055) ** 2.4;
+            });
+            return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+        };
+        const clear = "rgba(0, 0, 0, 0)";
+        const ground = (element) => {
+            const color = getComputedStyle(element).backgroundColor;
+            return color === clear ? ground(element.parentElement) : luminance(color);
+        };
+        const texts = [...root.querySelectorAll("*")].filter((element) =>
+            [...element.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim()),
+        );
+        if (texts.length < 15) return ["texts are missing"];
+        return texts.flatMap((text) => {
+            const style = getComputedStyle(text);
+            const ink = luminance(text instanceof SVGElement ? style.fill : style.color);
+            const below = ground(text);
+            const contrast = (Math.max(ink, below) + 0.05) / (Math.min(ink, below) + 0.05);
+            return contrast < 4.5 ? [`${text.textContent}: ${contrast.toFixed(1)}`] : [];
+        });
+    }"""
+
     @staticmethod
     def means(tab):
         return [float(text) for text in tab.page.locator(".mini .mean").all_inner_texts()]
 
+    @staticmethod
+    def stands_at(tab):
+        return tab.page.locator(".mini :is(.iteration, .now)").all_inner_texts()
+
+    @staticmethod
+    def pause(tab):
+        """Pause it by the keyboard, and return the button, which keeps the focus."""
+        play = tab.page.locator(".mini [name=play]")
+        expect(play).to_have_text("Pause")
+        play.focus()
+        tab.page.keyboard.press("Enter")
+        expect(play).to_have_text("Play")
+        expect(play).to_be_focused()
+        return play
+
     def test_plays_the_recorded_run_without_the_server_and_pauses(self, tab):
-        _, trace = miniature.run()
-        tab.page.set_viewport_size(LAPTOP)
+        _, trace = run()
         tab.open("")
-        card = tab.page.locator(f".st-key-home_card_{SERVED[0].name}")
-        expect(card).to_be_in_viewport(ratio=1)
         expect(tab.page.locator(".mini .iteration")).to_have_text("1")
         sent = tab.sent
-        expect(tab.page.locator(".mini .now")).to_have_text("M-step: move the curves")
-        tab.page.locator(".mini [name=play]").click()
-        expect(tab.page.locator(".mini [name=play]")).to_have_text("Play")
+        expect(tab.page.locator(".mini .now")).to_have_text("M-step: move the curves,")
+        play = self.pause(tab)
         iteration = int(tab.page.locator(".mini .iteration").inner_text())
         done = "M-step" in tab.page.locator(".mini .now").inner_text()
         step = trace.steps[iteration if done else iteration - 1]
         assert self.means(tab) == pytest.approx(step.params.means, abs=0.006)
+        play.press("Space")
+        expect(play).to_have_text("Pause")
         assert tab.sent == sent
+
+    def test_comes_first_then_the_lessons_then_the_reasons(self, tab):
+        tab.resize(LAPTOP)
+        tab.open("")
+        mini = tab.page.locator(".mini")
+        cards = [tab.page.locator(f".st-key-home_card_{each.name}") for each in SERVED]
+        tab.expect_on_screen(tab.page.get_by_role("heading", level=1), mini, *cards)
+        reasons = tab.page.get_by_role("heading", name="Why it is needed")
+        for upper, lower in [
+            *((mini, card) for card in cards),
+            *((card, reasons) for card in cards),
+        ]:
+            box = upper.bounding_box()
+            assert box["y"] + box["height"] <= lower.bounding_box()["y"]
+        tab.resize({"width": 375, "height": 740})
+        tab.expect_on_screen(mini)
 
     def test_rests_at_the_end_where_motion_is_not_wanted(self, new_tab):
         tab = new_tab()
         tab.page.emulate_media(reduced_motion="reduce")
-        _, trace = miniature.run()
+        _, trace = run()
         tab.open("")
         expect(tab.page.locator(".mini .why")).to_contain_text(trace.message)
         expect(tab.page.locator(".mini [name=play]")).to_have_text("Play")
         assert self.means(tab) == pytest.approx(trace.final.params.means, abs=0.006)
-        for words in ("Initial guess:", "E-step: share each value", "M-step: move the curves"):
+        for words in ("Initial guess:", "E-step: share each value", "M-step: move the curves,"):
             tab.page.locator(".mini [name=step]").press("Enter")
             expect(tab.page.locator(".mini .now")).to_have_text(words)
         assert self.means(tab) == pytest.approx(trace.steps[1].params.means, abs=0.006)
+
+    def test_stands_still_where_nobody_looks(self, new_tab):
+        tab = new_tab(viewport=LAPTOP)
+        tab.page.clock.install()
+        tab.open("")
+        expect(tab.page.locator(".mini .iteration")).to_have_text("1")
+
+        def goes_on():
+            before = self.stands_at(tab)
+            tab.page.clock.run_for(10_000)
+            return self.stands_at(tab) != before
+
+        assert goes_on()
+        mini = tab.page.locator(".mini")
+        # Observers are told in their order: when this one knows, the miniature's does.
+        mini.evaluate(
+            """root => new IntersectionObserver((entries) => {
+                root.dataset.seen = entries.at(-1).isIntersecting;
+            }).observe(root)"""
+        )
+        expect(mini).to_have_attribute("data-seen", "true")
+        tab.page.get_by_role("img", name="The EM loop").scroll_into_view_if_needed()
+        expect(mini).to_have_attribute("data-seen", "false")
+        assert not goes_on()
+        mini.scroll_into_view_if_needed()
+        expect(mini).to_have_attribute("data-seen", "true")
+        assert goes_on()
+        hide = """hidden => {
+            Object.defineProperty(document, "hidden", { value: hidden, configurable: true });
+            document.dispatchEvent(new Event("visibilitychange"));
+        }"""
+        tab.page.evaluate(hide, True)
+        assert not goes_on()
+        tab.page.evaluate(hide, False)
+        assert goes_on()
+
+    def test_keeps_its_place_and_can_be_read_in_another_theme(self, tab):
+        tab.resize(LAPTOP)
+        tab.open("")
+        expect(tab.page.locator(".mini .iteration")).to_have_text("2")
+        play = self.pause(tab)
+        for scheme in ("dark", "light"):
+            before = self.stands_at(tab)
+            tab.page.emulate_media(color_scheme=scheme)
+            for name, color in zip(
+                "ab", self.COLORS[scheme]["chartCategoricalColors"], strict=False
+            ):
+                red, green, blue = bytes.fromhex(color[1:])
+                curve = tab.page.locator(f".mini .curve.{name}")
+                expect(curve).to_have_css("stroke", f"rgb({red}, {green}, {blue})")
+            assert self.stands_at(tab) == before
+            expect(play).to_have_text("Play")
+            for _ in range(2):  # an E-step and an M-step
+                tab.page.locator(".mini [name=step]").click()
+                assert tab.page.locator(".mini").evaluate(self.FAINT) == []
 
 
 class TestLook:

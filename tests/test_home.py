@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from em_core import GaussianMixture, Status, fit
-from em_ui.pictures.miniature import GUESS, TOLERANCE, recorded, run
+from pages.home.example import GUESS, TOLERANCE, recorded, run
 
 
 def test_recorded_run_is_that_of_the_engine():

@@ -175,7 +175,7 @@ def shared_sources():
     for path in sorted((ROOT / "em_ui").rglob("*.*")):
         if path.suffix in {".py", ".js", ".html", ".css"}:
             yield path, path.read_text()
-    for path in ("app.py", "pages/home.py"):
+    for path in ("app.py", "pages/home/page.py"):
         yield ROOT / path, (ROOT / path).read_text()
     listing = ROOT / "pages" / "__init__.py"
     before, opening, rest = listing.read_text().partition("\nLESSONS = [\n")

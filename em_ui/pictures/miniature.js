@@ -74,22 +74,24 @@ export default function ({ data, parentElement }) {
       return ["E-step: share each value", "between A and B, by how probable it is to be of each."];
     }
     const end = frame === last ? ` ${data.end}` : "";
-    return ["M-step: move the curves", `to the mean and spread of their shares of the values.${end}`];
+    return ["M-step: move the curves,", `each to the mean, spread and size of its share.${end}`];
   };
   const tell = (frame) => {
     const [centres, , , fit] = steps[Math.floor(frame / 2)];
     const means = centres.map((mean) => mean.toFixed(2));
     const [now, why] = words(frame);
+    const iteration = Math.ceil(frame / 2);
+    const at = frame ? `Iteration ${iteration}, after the ${frame % 2 ? "E" : "M"}-step` : "Initial guess";
     find(".now").textContent = now;
     find(".why").textContent = why;
     find(".e").classList.toggle("on", frame % 2 === 1);
     find(".m").classList.toggle("on", frame > 0 && frame % 2 === 0);
-    find(".iteration").textContent = Math.ceil(frame / 2);
+    find(".iteration").textContent = iteration;
     all(".mean").forEach((box, k) => (box.textContent = means[k]));
     find(".fit").textContent = fit.toFixed(2).replace("-", "−");
     picture.setAttribute(
       "aria-label",
-      `Bars count ${n} values. Curve A has its mean at ${means[0]}, curve B at ${means[1]}. ` +
+      `${at}. Bars count ${n} values. Curve A has its mean at ${means[0]}, curve B at ${means[1]}. ` +
         (frame ? "Each bar is divided between them: A's part plain, B's hatched." : "No value is shared yet."),
     );
     const colors = getComputedStyle(root).getPropertyValue("--st-chart-categorical-colors").split(",");
@@ -97,9 +99,12 @@ export default function ({ data, parentElement }) {
     root.style.setProperty("--b", colors[1]);
   };
 
-  let frame = 0;
+  // Streamlit calls this again when the theme changes: it goes on from where it stood. At rest it
+  // shows the end, where the curves fit.
+  const state = (parentElement.mini ??= still.matches
+    ? { frame: last, playing: false }
+    : { frame: 0, playing: true });
   let [timer, motion] = [null, null];
-  let playing = !still.matches;
   let seen = true;
 
   const halt = () => {
@@ -108,12 +113,12 @@ export default function ({ data, parentElement }) {
     timer = motion = null;
   };
   const show = (next) => {
-    const before = shown(frame);
-    const slides = next > frame && !still.matches;
-    frame = next;
-    tell(frame);
-    if (!slides) return draw(shown(frame));
-    const after = shown(frame);
+    const before = shown(state.frame);
+    const slides = next > state.frame && !still.matches;
+    state.frame = next;
+    tell(next);
+    const after = shown(next);
+    if (!slides) return draw(after);
     let start = null;
     // Shares move in an E-step, but for the first, which colours the bars; curves in an M-step.
     if (!before.coloured) before.shares = after.shares;
@@ -130,26 +135,26 @@ export default function ({ data, parentElement }) {
     };
     motion = requestAnimationFrame(slide);
   };
-  const next = () => (frame === last ? 0 : frame + 1);
+  const next = () => (state.frame === last ? 0 : state.frame + 1);
   const tick = () => {
     show(next());
-    timer = setTimeout(tick, frame === last ? END_MS : REST_MS + MOVE_MS);
+    timer = setTimeout(tick, state.frame === last ? END_MS : REST_MS + MOVE_MS);
   };
   // Nothing moves where nobody looks.
   const resume = () => {
     halt();
-    draw(shown(frame));
-    play.textContent = playing ? "Pause" : "Play";
-    say.setAttribute("aria-live", playing ? "off" : "polite");
-    if (playing && seen && !document.hidden) timer = setTimeout(tick, REST_MS);
+    draw(shown(state.frame));
+    play.textContent = state.playing ? "Pause" : "Play";
+    say.setAttribute("aria-live", state.playing ? "off" : "polite");
+    if (state.playing && seen && !document.hidden) timer = setTimeout(tick, REST_MS);
   };
 
   play.onclick = () => {
-    playing = !playing;
+    state.playing = !state.playing;
     resume();
   };
   find("[name=step]").onclick = () => {
-    playing = false;
+    state.playing = false;
     resume();
     show(next());
   };
@@ -164,9 +169,7 @@ export default function ({ data, parentElement }) {
   }
   find(".ticks").replaceChildren(...ticks);
   find(".bars").setAttribute("d", bars(() => 0, () => 1));
-  // At rest it shows the end, where the curves fit.
-  if (!playing) frame = last;
-  tell(frame);
+  tell(state.frame);
   resume();
 
   const watcher = new IntersectionObserver((entries) => {

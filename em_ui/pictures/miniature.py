@@ -1,38 +1,27 @@
-"""EM in miniature: a recorded run, played in the browser.
+"""EM in miniature: a recorded run of two bell curves, played in the browser without the server."""
 
-The run is a real one, computed once in each process. Its parameters and shares at every iteration
-go to the browser, which draws and plays them without the server.
-"""
-
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from em_core import GaussianMixture, GaussianParams, Trace, fit
+from em_core import Trace
 from em_ui.pictures.player import component
 
-TRUTH = GaussianParams(means=[18.0, 34.0], stds=[3.5, 4.5], weights=[0.4, 0.6])
-SIZES = (100, 140)
-GUESS = GaussianParams(means=[30.0, 34.0], stds=[4.0, 4.0], weights=[0.5, 0.5])
-SEED = 1
-TOLERANCE = 1e-3
 BIN = 1.0  # in units of the values
 
 _mount = component("em_miniature", "miniature")
 
 
-@cache
-def run() -> tuple[np.ndarray, Trace[GaussianParams]]:
-    """Return the values, shape (n,), and EM's run on them, from a guess that is far off."""
-    model = GaussianMixture(min_std=0.1)
-    values = model.simulate(TRUTH, SIZES, rng=np.random.default_rng(SEED)).data
-    return values, fit(model, values, GUESS, tol=TOLERANCE)
+def record(values: np.ndarray, trace: Trace[Any]) -> dict[str, Any]:
+    """Return what the browser draws of a run.
 
-
-@cache
-def recorded() -> dict[str, Any]:
-    """Return what the browser draws.
+    Parameters
+    ----------
+    values : array of shape (n,)
+        What EM was run on.
+    trace : Trace
+        The run, of a mixture with two components whose parameters are ``means``, ``stds`` and
+        ``weights``.
 
     Returns
     -------
@@ -43,7 +32,6 @@ def recorded() -> dict[str, Any]:
         percentage of each bar that the first component owns: the mean responsibility of the bar's
         values. ``end``: how the run ended.
     """
-    values, trace = run()
     low = np.floor(values.min() / BIN) * BIN
     bars = np.floor((values - low) / BIN).astype(int)
     counts = np.bincount(bars)
@@ -69,6 +57,6 @@ def recorded() -> dict[str, Any]:
     }
 
 
-def miniature() -> None:
-    """Draw it."""
-    _mount(key="miniature", data=recorded())
+def miniature(recorded: dict[str, Any]) -> None:
+    """Draw a run that :func:`record` has recorded, and play it."""
+    _mount(key="miniature", data=recorded)

@@ -5,6 +5,7 @@ import streamlit as st
 from em_ui.controls import Controls
 from em_ui.pictures.miniature import miniature
 from pages import LESSONS
+from pages.home.example import recorded
 
 A_ROW = 4  # cards
 
@@ -19,11 +20,11 @@ flowchart TB
 Controls("home", {})
 st.title("Understanding the EM algorithm")
 st.markdown(
-    "The expectation-maximization (EM) algorithm finds parameters when part of the data is hidden. "
-    "Set up a situation, press play, and watch why it moves as it does."
+    "The expectation-maximization (EM) algorithm estimates parameters when part of the data is "
+    "hidden. Set up a situation, press play, and see why it moves as it does."
 )
 
-miniature()
+miniature(recorded())
 
 st.header("See it at work")
 for first in range(0, len(LESSONS), A_ROW):
@@ -45,9 +46,9 @@ with left:
 with middle:
     st.subheader("A hidden label")
     st.markdown(
-        "Now the heights are those of men and women, and nobody noted who is who. The missing "
-        "label is called a *latent variable*. With it, each group would be easy. Without it, there "
-        "is no formula."
+        "Let the data be heights of men and women, and nobody noted who is who. The missing label "
+        "is called a *latent variable*. With it, each group would be easy. Without it, there is no "
+        "formula for the best parameters."
     )
 with right:
     st.subheader("A way round")
@@ -68,9 +69,8 @@ with left:
 with right:
     st.markdown(
         "**When does it stop?** No round can lower the likelihood. When a round gains almost "
-        "nothing, EM stops: that is the *convergence test*. It says that the slope is flat here. "
-        "The climb may be over, or slow with a way still to go; and the hill may not be the "
-        "highest."
+        "nothing, EM stops: that is the *convergence test*. It says no more than that. The climb "
+        "may be over, or slow with a way still to go; and the hill may not be the highest."
     )
     st.markdown(
         "**Why several initial guesses?** EM goes uphill from where it starts, and there may be "
