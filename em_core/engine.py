@@ -24,7 +24,7 @@ import numpy.typing as npt
 
 from em_core.checks import all_finite, as_array, as_integer, check_not_negative
 from em_core.data.blocks import Blocks, OnCluster, prepare
-from em_core.model import Mixture, Model, Params, ParamsT, Sample, StatisticsT
+from em_core.model import Mixture, Model, Note, Params, ParamsT, Sample, StatisticsT
 from em_core.numerics import ROUNDING, Array
 
 # What fit takes: an array, or several that are loaded one after another, or data on a cluster.
@@ -71,6 +71,8 @@ class Trace(Generic[ParamsT]):
         Number of observations, each as often as it was counted.
     explanation : str
         What the model says of an objective that is not finite; empty otherwise.
+    noted : tuple of Note
+        What else the model says of the final parameters, and of which components: see ``notes``.
     """
 
     steps: tuple[Step[ParamsT], ...]
@@ -78,6 +80,7 @@ class Trace(Generic[ParamsT]):
     model: Any = field(default=None, compare=False)
     n_observations: float | None = field(default=None, compare=False)
     explanation: str = field(default="", compare=False)
+    noted: tuple[Note, ...] = field(default=(), compare=False)
 
     @property
     def final(self) -> Step[ParamsT]:
@@ -119,9 +122,20 @@ class Trace(Generic[ParamsT]):
             ),
         }[self.status]
 
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else one should know of the final parameters, in sentences; often nothing.
+
+        Such as that a component is responsible for no observation, which is no reason to stop.
+        Components go by their indices, from 0.
+        """
+        return tuple(map(str, self.noted))
+
     def __repr__(self) -> str:
         updates = f"{self.n_iter} update" + "s" * (self.n_iter != 1)
-        return f"Trace({self.status}, {updates}, objective {self.final.objective:.6g})"
+        n = len(self.noted)
+        notes = f", {n} note{'s' * (n > 1)}" if n else ""
+        return f"Trace({self.status}, {updates}, objective {self.final.objective:.6g}{notes})"
 
     def relabel(self, order: npt.ArrayLike) -> Self:
         """Return the same history with component ``order[j]`` in place ``j`` at every step.
@@ -133,7 +147,8 @@ class Trace(Generic[ParamsT]):
         """
         steps = tuple(replace(step, params=step.params.relabel(order)) for step in self.steps)
         explanation = self.explanation and _explain(self.model, steps[-1].params)
-        return replace(self, steps=steps, explanation=explanation)
+        noted = tuple(note.relabel(order) for note in self.noted)
+        return replace(self, steps=steps, explanation=explanation, noted=noted)
 
     def predict(self, data: npt.ArrayLike) -> Array:
         """Return the responsibilities of the components for data, under the final parameters.
@@ -298,6 +313,15 @@ def _explain(model: Any, params: Params) -> str:
     return why(params) if why else ""
 
 
+def _notes(model: Any, data: Blocks, statistics: Any, params: Params) -> tuple[Note, ...]:
+    """Return what the model says of the parameters with which a run ended, if it does."""
+    tell = getattr(model, "notes", None)
+    if tell is None:
+        return ()
+    with np.errstate(over="ignore", invalid="ignore"):
+        return tuple(tell(statistics, params, data.n_different(params.n_components)))
+
+
 def _as_mixture(asking: str, model: Any) -> Mixture[Any, Any]:
     """Return the model, or raise ValueError unless it is a mixture."""
     if not isinstance(model, Mixture):
@@ -434,7 +458,8 @@ def fit(
             status = Status.MAX_ITER
         if status is not None:
             why = _explain(model, step.params) if status is Status.NON_FINITE else ""
-            return Trace(tuple(steps), status, model, blocks.n, why)
+            noted = _notes(model, blocks, statistics, step.params)
+            return Trace(tuple(steps), status, model, blocks.n, why, noted)
     raise AssertionError("the steps ended")  # pragma: no cover - they are endless
 
 

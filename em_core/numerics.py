@@ -18,7 +18,7 @@ _LOW, _HIGH = 1e-290, 1e290
 
 
 # Trials up to which the plain formula loses three digits at the most, and a table is short.
-_FEW_TRIALS = 1_000
+FEW_TRIALS = 1_000
 
 # log(n!) less Stirling's formula for it, where the series below has not enough digits.
 _STIRLING_ERRORS = np.array(
@@ -82,7 +82,7 @@ def log_binomial(successes: Array, trials: int, prob: Array) -> Array:
     prob : ndarray
         p, from 0 to 1. Broadcasts against ``successes``.
     """
-    if trials <= _FEW_TRIALS:
+    if trials <= FEW_TRIALS:
         ways = log_choose(trials)[successes.astype(np.intp)]
         # xlogy(0, 0) = 0: what never succeeds can still not succeed.
         return np.asarray(ways + xlogy(successes, prob) + xlog1py(trials - successes, -prob))

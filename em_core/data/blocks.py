@@ -77,6 +77,15 @@ class Blocks:
             rows = np.asarray(self.parts[i])
             yield from visit(function, rows, self.counts, cut=independent_rows(self.model))
 
+    def n_different(self, limit: int) -> int:
+        """Return the number of different rows, or ``limit`` if there are as many or more."""
+        found: list[Rows] = []
+        for i in range(len(self.parts)):
+            found = different_rows(np.asarray(self.parts[i]), limit, found)
+            if len(found) == limit:
+                break
+        return len(found)
+
 
 def visit(
     function: Callable[[Rows, Array | None], Result],
@@ -93,6 +102,25 @@ def visit(
     for start in range(0, len(part), BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
         yield function(part[rows], None if counts is None else counts[rows])
+
+
+def different_rows(rows: Rows, limit: int, known: Sequence[Rows] = ()) -> list[Rows]:
+    """Return the known rows, and after them the others of an array, but no more than ``limit``."""
+    found = list(known)
+    for start in range(0, len(rows), BLOCK_ROWS):
+        left = rows[start : start + BLOCK_ROWS]
+        for row in found:
+            left = left[_differ(left, row)]
+        while len(left) and len(found) < limit:
+            found.append(left[0].copy())
+            left = left[_differ(left, left[0])]
+        if len(found) >= limit:
+            break
+    return found
+
+
+def _differ(rows: Rows, row: Rows) -> npt.NDArray[np.bool_]:
+    return np.asarray((rows != row).any(axis=tuple(range(1, rows.ndim))))
 
 
 @functools.cache
