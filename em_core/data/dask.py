@@ -41,7 +41,7 @@ class ClusterBlocks(Blocks):
         for results in dask.compute(*(of_part(function, part, cut) for part in self.parts)):
             yield from results
 
-    def n_different(self, limit: int) -> int:
+    def count_different(self, limit: int) -> int:
         """Return the number of different rows, or ``limit`` if there are as many or more."""
         of_part, found = dask.delayed(_different, pure=False), list[Rows]()
         # The first part has enough of them as a rule, and then no other one is loaded.
