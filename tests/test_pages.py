@@ -237,8 +237,9 @@ class TestSituations:
     @pytest.mark.parametrize("name", PREFIXES)
     def test_any_change_makes_them_the_readers_own(self, visit, plain, name):
         page = visit(name)
+        first = page.value("situation")
         page.set(data_seed=123)
-        assert page.value("situation") == "Your own settings"
+        assert page.value("situation") == f"Based on “{first}”"
         # What is asked and answered holds for the situation only.
         assert page.question is None
         assert page.answer is None
@@ -252,7 +253,7 @@ class TestSituations:
         page.set(data_seed=123)
         page.send(old)
         assert page.value("data_seed") == 123
-        assert page.value("situation") == "Your own settings"
+        assert page.value("situation") == "Based on “Wang’s article”"
 
     @pytest.mark.parametrize("name", PREFIXES)
     def test_reset_brings_every_default_back(self, visit, plain, declared, name):
