@@ -300,6 +300,54 @@ class TestMapEigenvalues:
         np.testing.assert_allclose(map_eigenvalues(KMeans(), data, params), np.zeros(8), atol=1e-5)
 
 
+class TestFlatDirections:
+    def test_dead_coin_could_be_anything(self):
+        trace = fit(COINS, HEADS, BinomialParams([0.6, 0.0], [0.5, 0.5]), tol=0)
+        assert flat_directions(COINS, HEADS, trace.final.params) == 1
+        # Without it the other coin is told by the data.
+        one = BinomialParams([0.66], [1.0])
+        assert flat_directions(COINS, HEADS, one) == 0
+
+    @pytest.mark.parametrize("corner", [0.0, 1.0])
+    def test_corner_of_heads_only_is_an_ordinary_top(self, corner):
+        data = np.full(4, 10 * corner)
+        params = BinomialParams([corner, corner], [0.5, 0.5])
+        assert flat_directions(COINS, data, params) == 0
+
+    def test_coin_at_zero_beside_another(self):
+        data = [0, 0, 0, 7, 8]
+        trace = fit(COINS, data, BinomialParams([0.0, 0.7], [0.5, 0.5]), tol=0)
+        assert trace.final.params.heads_prob[0] == 0
+        assert flat_directions(COINS, data, trace.final.params) == 0
+
+    def test_assignments_by_winner_are_nowhere_flat(self):
+        trace = fit(HardEM(COINS), HEADS, START, tol=0)
+        found = map_eigenvalues(HardEM(COINS), HEADS, trace.final.params)
+        assert found.tolist() == [0, 0]
+        assert flat_directions(HardEM(COINS), HEADS, trace.final.params) == 0
+
+    @pytest.mark.parametrize(("estimate_weights", "flat"), [(True, 1), (False, 0)])
+    def test_two_tosses_do_not_tell_three_numbers(self, estimate_weights, flat):
+        # Shares of 0, 1 and 2 heads are two numbers; two coins and a weight are three.
+        model = BinomialMixture(2, estimate_weights=estimate_weights)
+        truth = BinomialParams([0.8, 0.2], [0.5, 0.5])
+        data = BinomialMixture(2).simulate(truth, 500, rng=np.random.default_rng(1)).data
+        trace = fit(model, data, truth, tol=0, max_iter=50_000)
+        assert trace.converged
+        assert flat_directions(model, data, trace.final.params) == flat
+
+    def test_two_of_three_gaussians_that_are_one(self):
+        rng = np.random.default_rng(1)
+        data = np.concatenate([rng.normal(0, 1, 200), rng.normal(8, 1, 200)])
+        start = GaussianParams([0, 8, 8], [1, 1, 1], [0.5, 0.2, 0.3])
+        trace = fit(GaussianMixture(), data, start, tol=0, max_iter=2_000)
+        assert trace.notes == ("Components 1 and 2 coincide: to the data they are one.",)
+        assert flat_directions(GaussianMixture(), data, trace.final.params) == 1
+        start = GaussianParams([0, 8], [1, 1], [0.5, 0.5])
+        trace = fit(GaussianMixture(), data, start, tol=0, max_iter=2_000)
+        assert flat_directions(GaussianMixture(), data, trace.final.params) == 0
+
+
 class TestEquallyGood:
     def test_goes_by_the_objective_alone(self):
         traces = [
