@@ -222,14 +222,15 @@ class TestNDifferent:
         data = np.zeros(3 * BLOCK_ROWS)
         data[-1] = 1
         three = GaussianParams([0, 1, 2], [1] * 3, [0.3, 0.3, 0.4])
-        for given in (data, np.split(data, 3)):
-            assert prepare(GaussianMixture(), given, three).n_different(3) == 2
+        for parts in (data, np.split(data, 3)):
+            assert prepare(GaussianMixture(), parts, three).n_different(3) == 2
         assert prepare(GaussianMixture(), data[:-1], three).n_different(3) == 1
 
     def test_of_tallied_data(self):
-        assert prepare(coins, [3, 3, 3], COINS).n_different(2) == 1
-        assert prepare(coins, [3, 4, 3], COINS, counts=[1, 0, 2]).n_different(2) == 1
-        assert prepare(coins, [np.array([3]), np.array([4, 3])], COINS).n_different(5) == 2
+        model, parts = BinomialMixture(10), [np.array([3]), np.array([4, 3])]
+        assert prepare(model, [3, 3, 3], COINS).n_different(2) == 1
+        assert prepare(model, [3, 4, 3], COINS, counts=[1, 0, 2]).n_different(2) == 1
+        assert prepare(model, parts, COINS).n_different(5) == 2
 
     def test_loads_no_more_than_it_needs_and_once(self):
         files = Files(np.split(NUMBERS[: 5 * BLOCK_ROWS], 5))

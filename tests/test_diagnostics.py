@@ -294,6 +294,25 @@ class TestMapEigenvalues:
         assert found[0] == pytest.approx(linear_rate(trace), abs=1e-4)
         assert flat_directions(GaussianMixture(), data, trace.final.params) == 0
 
+    @pytest.mark.parametrize(("offset", "accuracy"), [(1e4, 1e-7), (1e6, 1e-6), (1e8, 1e-5)])
+    def test_offset_of_the_data_costs_what_is_said(self, offset, accuracy):
+        data = simulate([0, 4], [1, 1], [200, 200], rng=np.random.default_rng(1)).data
+        found = []
+        for shift in (0.0, offset):
+            start = GaussianParams([shift, shift + 4], [1, 1], [0.5, 0.5])
+            trace = fit(GaussianMixture(), data + shift, start, tol=0, max_iter=5_000)
+            found.append(map_eigenvalues(GaussianMixture(), data + shift, trace.final.params))
+        np.testing.assert_allclose(found[1], found[0], atol=accuracy)
+
+    @pytest.mark.parametrize("off", [1e-6, 1e-4])
+    def test_off_the_fixed_point_they_are_off_by_as_much(self, off):
+        data = simulate([0, 4], [1, 1], [200, 200], rng=np.random.default_rng(1)).data
+        start = GaussianParams([0, 4], [1, 1], [0.5, 0.5])
+        at = fit(GaussianMixture(), data, start, tol=0, max_iter=5_000).final.params
+        beside = GaussianParams(at.means + off, at.stds * (1 + off), at.weights)
+        there, here = (map_eigenvalues(GaussianMixture(), data, p) for p in (beside, at))
+        assert 0.1 * off < np.abs(there - here).max() < 2 * off
+
     def test_of_k_means_are_zero(self):
         data = np.random.default_rng(1).normal(size=(600, 2))
         params = fit(KMeans(), data, KMeansParams(data[:4]), tol=0).final.params
@@ -301,12 +320,22 @@ class TestMapEigenvalues:
 
 
 class TestFlatDirections:
-    def test_dead_coin_could_be_anything(self):
-        trace = fit(COINS, HEADS, BinomialParams([0.6, 0.0], [0.5, 0.5]), tol=0)
-        assert flat_directions(COINS, HEADS, trace.final.params) == 1
+    @pytest.mark.parametrize("estimate_weights", [False, True])
+    def test_dead_coin_could_be_anything(self, estimate_weights):
+        model = BinomialMixture(10, estimate_weights)
+        assert flat_directions(model, HEADS, BinomialParams([0.66, 0.3], [1, 0])) == 1
         # Without it the other coin is told by the data.
-        one = BinomialParams([0.66], [1.0])
-        assert flat_directions(COINS, HEADS, one) == 0
+        assert flat_directions(model, HEADS, BinomialParams([0.66], [1.0])) == 0
+
+    def test_dead_gaussian_could_be_anything_in_two_parameters(self):
+        params = GaussianParams([HEADS.mean(), 1e4], [HEADS.std(), 1], [1, 0])
+        assert flat_directions(GaussianMixture(), HEADS, params) == 2
+
+    def test_coin_at_zero_that_cannot_have_made_any_trial_is_on_a_brink(self):
+        # EM leaves it there, and takes it far away from any number above.
+        trace = fit(COINS, HEADS, BinomialParams([0.6, 0.0], [0.5, 0.5]), tol=0)
+        assert map_eigenvalues(COINS, HEADS, trace.final.params)[0] > 1_000
+        assert flat_directions(COINS, HEADS, trace.final.params) == 0
 
     @pytest.mark.parametrize("corner", [0.0, 1.0])
     def test_corner_of_heads_only_is_an_ordinary_top(self, corner):
