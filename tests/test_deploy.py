@@ -189,7 +189,7 @@ def put(address, path, token):
 def test_nobody_can_leave_a_file_with_or_without_nginx(farm):
     """Nobody who has a page open, at the very places that Streamlit names for its files."""
     server = farm.servers[0]
-    with OPENER.open(f"http://{server.address}/_stcore/host-config", timeout=10) as response:
+    with OPENER.open(f"http://{server.address}/_stcore/health", timeout=10) as response:
         token = SimpleCookie(response.headers["Set-Cookie"])["_streamlit_xsrf"].value
 
     async def visit():
