@@ -23,7 +23,7 @@ from em_core.engine import (
     fit_restarts,
     iterate,
 )
-from em_core.model import EStep, Mixture, Model, Params, Sample, component_axes
+from em_core.model import EStep, Mixture, Model, Note, Params, Sample, component_axes
 from em_core.models.binomial_mixture import BinomialMixture, BinomialParams
 from em_core.models.gaussian_mixture import GaussianMixture, GaussianParams
 from em_core.models.hard import HardEM
@@ -43,6 +43,7 @@ __all__ = [
     "KMeansParams",
     "Mixture",
     "Model",
+    "Note",
     "Params",
     "Sample",
     "Status",

@@ -77,15 +77,30 @@ def refuse_masked(name: str, values: Any) -> None:
     Plain arrays have no mask, so that what it hides would be taken for data. A masked array that
     hides nothing is as good as a plain one.
     """
-    several = isinstance(values, list | tuple)
-    for array in values if several else [values]:
-        masked = int(np.ma.getmaskarray(array).sum()) if isinstance(array, np.ma.MaskedArray) else 0
-        if masked or array is np.ma.masked:
-            raise ValueError(
-                f"{name} must have no masked values, got a masked array with {masked} of "
-                f"{np.size(array)} values masked; leave these out, by {name}.compressed() or, for "
-                f"whole rows, {name}[~{name}.mask.any(axis=1)]"
-            )
+    masked = _count_masked(values)
+    if not masked:
+        return
+    if isinstance(values, np.ma.MaskedArray):
+        kind, how = (
+            "masked array",
+            (f", by {name}.compressed() or, for whole rows, {name}[~{name}.mask.any(axis=1)]"),
+        )
+    else:
+        kind, how = type(values).__name__, ""
+    raise ValueError(
+        f"{name} must have no masked values, got a {kind} with {masked} of {_count(values)} values "
+        f"masked; leave these out{how}"
+    )
+
+
+def _count_masked(values: Any) -> int:
+    if isinstance(values, np.ma.MaskedArray):
+        return int(np.ma.getmaskarray(values).sum())
+    return sum(map(_count_masked, values)) if isinstance(values, list | tuple) else 0
+
+
+def _count(values: Any) -> int:
+    return sum(map(_count, values)) if isinstance(values, list | tuple) else int(np.size(values))
 
 
 def as_floats(name: str, values: Any) -> Array:

@@ -17,14 +17,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import count
-from typing import Any, Generic, Self
+from typing import Any, Generic, NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from em_core.checks import all_finite, as_array, as_integer, check_not_negative
 from em_core.data.blocks import Blocks, OnCluster, prepare
-from em_core.model import Mixture, Model, Params, ParamsT, Sample, StatisticsT
+from em_core.model import Mixture, Model, Note, Params, ParamsT, Sample, StatisticsT
 from em_core.numerics import ROUNDING, Array
 
 # What fit takes: an array, or several that are loaded one after another, or data on a cluster.
@@ -53,6 +53,31 @@ class Step(Generic[ParamsT]):
     objective: float
 
 
+class Ending(NamedTuple):
+    """What a model takes its notes on a run from (``notes`` of :class:`em_core.model.Model`).
+
+    Attributes
+    ----------
+    statistics : tuple
+        Those under the final parameters.
+    params : Params
+        The final parameters, in the order of the run.
+    n_different : int
+        Number of different observations, or of the components if there are fewer of these.
+    order : ndarray of int, shape (K,)
+        In place j of the trace is component ``order[j]`` of ``params``.
+    """
+
+    statistics: Any
+    params: Any
+    n_different: int
+    order: npt.NDArray[np.int64]
+
+    def relabel(self, order: npt.ArrayLike) -> "Ending":
+        """Return the same with component ``order[j]`` of the trace in its place ``j``."""
+        return self._replace(order=self.order[np.asarray(order, dtype=int)])
+
+
 @dataclass(frozen=True, repr=False)
 class Trace(Generic[ParamsT]):
     """The history of a run, and what one can do with its end.
@@ -71,6 +96,8 @@ class Trace(Generic[ParamsT]):
         Number of observations, each as often as it was counted.
     explanation : str
         What the model says of an objective that is not finite; empty otherwise.
+    ending : Ending, optional
+        What ``noted`` and ``notes`` are made of. Without it there are none.
     """
 
     steps: tuple[Step[ParamsT], ...]
@@ -78,6 +105,7 @@ class Trace(Generic[ParamsT]):
     model: Any = field(default=None, compare=False)
     n_observations: float | None = field(default=None, compare=False)
     explanation: str = field(default="", compare=False)
+    ending: Ending | None = field(default=None, compare=False)
 
     @property
     def final(self) -> Step[ParamsT]:
@@ -119,9 +147,30 @@ class Trace(Generic[ParamsT]):
             ),
         }[self.status]
 
+    @property
+    def noted(self) -> tuple[Note, ...]:
+        """What ``notes`` say, and of which components."""
+        tell = getattr(self.model, "notes", None)
+        if tell is None or self.ending is None:
+            return ()
+        statistics, params, n_different, order = self.ending
+        with np.errstate(over="ignore", invalid="ignore"):
+            return tuple(note.relabel(order) for note in tell(statistics, params, n_different))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What else one should know of the final parameters, in sentences; often nothing.
+
+        Such as that a component is responsible for no observation, which is no reason to stop.
+        Components go by their indices, from 0.
+        """
+        return tuple(map(str, self.noted))
+
     def __repr__(self) -> str:
         updates = f"{self.n_iter} update" + "s" * (self.n_iter != 1)
-        return f"Trace({self.status}, {updates}, objective {self.final.objective:.6g})"
+        n = len(self.noted)
+        notes = f", {n} note" + "s" * (n > 1) if n else ""
+        return f"Trace({self.status}, {updates}, objective {self.final.objective:.6g}{notes})"
 
     def relabel(self, order: npt.ArrayLike) -> Self:
         """Return the same history with component ``order[j]`` in place ``j`` at every step.
@@ -133,7 +182,8 @@ class Trace(Generic[ParamsT]):
         """
         steps = tuple(replace(step, params=step.params.relabel(order)) for step in self.steps)
         explanation = self.explanation and _explain(self.model, steps[-1].params)
-        return replace(self, steps=steps, explanation=explanation)
+        ending = self.ending and self.ending.relabel(order)
+        return replace(self, steps=steps, explanation=explanation, ending=ending)
 
     def predict(self, data: npt.ArrayLike) -> Array:
         """Return the responsibilities of the components for data, under the final parameters.
@@ -434,8 +484,17 @@ def fit(
             status = Status.MAX_ITER
         if status is not None:
             why = _explain(model, step.params) if status is Status.NON_FINITE else ""
-            return Trace(tuple(steps), status, model, blocks.n, why)
+            ending = _ending(model, blocks, statistics, step.params)
+            return Trace(tuple(steps), status, model, blocks.n, why, ending)
     raise AssertionError("the steps ended")  # pragma: no cover - they are endless
+
+
+def _ending(model: Any, data: Blocks, statistics: Any, params: Params) -> Ending | None:
+    """Return what the model's notes are made of, if it has any."""
+    if not hasattr(model, "notes"):
+        return None
+    k = params.n_components
+    return Ending(statistics, params, data.n_different(k), np.arange(k))
 
 
 def _stopped(

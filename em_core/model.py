@@ -8,15 +8,15 @@ that is not seen, the statistics come from responsibilities: that is a :class:`M
 
 import functools
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from em_core.checks import as_array, as_integer, as_sizes, check_rng, refuse_masked
-from em_core.numerics import Array, posterior
+from em_core.numerics import ROUNDING, Array, equal_weights, posterior
 
 _AXES = "component_axes"  # where a field keeps its own
 
@@ -215,6 +215,55 @@ ParamsT = TypeVar("ParamsT", bound=Params)
 StatisticsT = TypeVar("StatisticsT", bound=tuple[Any, ...])
 
 
+class Note(NamedTuple):
+    """What a model has to say of the parameters with which a run ended.
+
+    Attributes
+    ----------
+    text : str
+        A sentence, with ``{}`` where the components that it is about are named.
+    components : tuple of int
+        These components, from 0; empty if it is about none in particular.
+    """
+
+    text: str
+    components: tuple[int, ...] = ()
+
+    def relabel(self, order: npt.ArrayLike) -> "Note":
+        """Return what it says once component ``order[j]`` is in place ``j``."""
+        place = np.argsort(order)
+        return Note(self.text, tuple(sorted(int(place[k]) for k in self.components)))
+
+    def __str__(self) -> str:
+        *others, last = map(str, self.components or ("",))
+        listed = f"{', '.join(others)} and {last}" if others else last
+        return self.text.replace("{}", listed)
+
+
+def notes_about(components: Iterable[int], one: str, several: str) -> list[Note]:
+    """Return a note about some components: none without any, and ``one`` or ``several`` else."""
+    about = tuple(int(k) for k in components)
+    return [Note(several if len(about) > 1 else one, about)] if about else []
+
+
+def coinciding(params: Params) -> list[list[int]]:
+    """Return the groups of components that are equal, to within rounding, but for their weights."""
+    if _mixing_weights(params) is not None:
+        params = replace(params, weights=equal_weights(params.n_components))  # type: ignore[call-arg]
+    rows = params.by_component()
+    slack = ROUNDING * np.abs(rows).max(axis=0, initial=0.0)
+    equal = (np.abs(rows[:, None] - rows) <= slack).all(axis=2)
+    first = equal.argmax(axis=0)  # which each is equal to; the column of NaN is equal to none
+    groups = [np.flatnonzero((first == k) & equal[k]).tolist() for k in range(len(rows))]
+    return [group for group in groups if len(group) > 1]
+
+
+def _mixing_weights(params: Params) -> Array | None:
+    """Return the parameter that goes by this name, if there is one with one for each component."""
+    weights = params.arrays().get("weights")
+    return weights if weights is not None and weights.shape == (params.n_components,) else None
+
+
 class EStep(NamedTuple):
     """What a mixture's E-step finds at the parameters it was given.
 
@@ -274,6 +323,10 @@ class Model(Protocol[ParamsT, StatisticsT]):
         units, beyond the size of the objective itself; ``statistics`` are those under ``params``.
         A fall that is small against it is taken for rounding, and no fault of the model. Without
         it, or with None, the size of Q is taken, and one for each observation.
+    ``notes(statistics, params, n_different)`` : iterable of Note
+        What else one should know of the parameters with which a run ended, such as a component that
+        no observation belongs to. ``statistics`` are those under ``params``; ``n_different`` is the
+        number of different observations, or of the components if there are fewer of these.
     ``tally(data, counts=None)``
         The different rows and how often each occurs, as (rows, times), or None where that is of no
         use. Rows that occur ``counts`` times each count as often.
@@ -369,6 +422,51 @@ class Mixture(Model[ParamsT, StatisticsT]):
     def term_size(self, statistics: StatisticsT, params: ParamsT) -> float | None:
         """Return the size of the terms that the objective is computed from, or None: see Model."""
         return None
+
+    def component_counts(self, statistics: StatisticsT) -> Array | None:
+        """Return the expected number of observations of each component, shape (K,).
+
+        Or None, where the statistics do not tell.
+        """
+        return None
+
+    def notes(self, statistics: StatisticsT, params: ParamsT, n_different: int) -> list[Note]:
+        """Return what one should know of the parameters with which a run ended: see Model.
+
+        That is which components are responsible for nothing, which coincide, and whether there are
+        more than different observations.
+        """
+        k = params.n_components
+        weights, counts = _mixing_weights(params), self.component_counts(statistics)
+        weightless = np.zeros(k, dtype=bool) if weights is None else weights == 0
+        counts = np.ones(k) if counts is None else counts
+        # A share that the sum over all components does not notice.
+        idle = (counts <= np.finfo(float).eps * counts.sum()) & ~weightless
+        found = notes_about(
+            np.flatnonzero(weightless),
+            "Component {} has mixing weight 0 and is responsible for no observation: the data do "
+            "not tell its other parameters.",
+            "Components {} have mixing weight 0 and are responsible for no observation: the data "
+            "do not tell their other parameters.",
+        )
+        found += notes_about(
+            np.flatnonzero(idle),
+            "Component {} is responsible for no observation: the data do not tell its parameters.",
+            "Components {} are responsible for no observation: the data do not tell their "
+            "parameters.",
+        )
+        found += [
+            Note("Components {} coincide: to the data they are one.", tuple(group))
+            for group in coinciding(params)
+        ]
+        if n_different < k:
+            found.append(
+                Note(
+                    f"{k} components are more than there are different observations "
+                    f"({n_different}): so many cannot be told apart."
+                )
+            )
+        return found
 
     def n_parameters(self, params: ParamsT) -> int:
         """Return the number of free parameters that the M-step estimates.

@@ -8,12 +8,14 @@ import tomllib
 import urllib.parse
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
 import pytest
+from axe_playwright_python.base import AXE_FILE_PATH
 from conftest import PREFIXES, RUNNING, sections_of
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 
@@ -167,21 +169,30 @@ class Tab:
         return self.page.locator(f"button[name={name}]")
 
     def expect_frame(self, frame: int, last: int) -> None:
-        """Wait until the readout and every bound input of every chart are at this iteration."""
+        """Wait until the readout and the inputs of every chart in view are at this iteration.
+
+        Before the first E-step nothing is assigned; an input says so if it reaches below 0.
+        """
         words = rf"Iteration {frame}( of {last})?" if frame else "Initial guess"
         expect(self.page.locator(".readout .label")).to_have_text(re.compile(f"^{words}$"))
         expect(self.slider).to_have_value(str(frame))
         self.page.wait_for_function(
             """frame => {
                 const inputs = [...document.querySelectorAll(".vega-bindings input")];
-                return inputs.length > 0 && inputs.every(input => input.value === frame);
+                const seen = inputs.filter(input => {
+                    const chart = input.closest("[data-testid=stVegaLiteChart]");
+                    const {top, bottom} = chart.getBoundingClientRect();
+                    return bottom > 0 && top < innerHeight;
+                });
+                return seen.every(input => Number(input.value) ===
+                    (input.name === "assign" && !frame ? Math.max(-1, input.min) : frame));
             }""",
-            arg=str(frame),
+            arg=frame,
         )
 
     @property
     def readout(self) -> list[str]:
-        return self.page.locator(".numbers b").all_inner_texts()
+        return self.page.locator(".numbers dd").all_inner_texts()
 
     def pictures(self) -> list[str]:
         """Return what each chart draws, as text."""
@@ -203,19 +214,36 @@ class Tab:
     def expect_pictures(self, wanted: list[str]) -> None:
         assert self.await_drawn(self.pictures, wanted.__eq__) == wanted
 
+    @property
+    def bars(self) -> Locator:
+        return self.charts.first.locator(".mark-rect path")
+
+    def view(self, chart: Locator, ask: str) -> object:
+        """Return what Vega's view of a chart answers; on a canvas there is nothing to be read."""
+        return chart.evaluate(
+            """(chart, ask) => {
+                const name = Object.keys(chart).find((key) => key.startsWith("__reactFiber"));
+                for (let fiber = chart[name]; fiber; fiber = fiber.return) {
+                    let hook = fiber.memoizedState;
+                    for (; hook && typeof hook === "object"; hook = hook.next) {
+                        const view = hook.memoizedState?.current;
+                        if (view?.scenegraph) return new Function("view", "return " + ask)(view);
+                    }
+                }
+                throw new Error("no view");
+            }""",
+            ask,
+        )
+
     def shares(self) -> np.ndarray:
         """Return the responsibilities that the first chart draws: a row a bar, a column a coin."""
-        labels = (
-            self.page.locator("[data-testid=stVegaLiteChart]")
-            .first.locator("path[aria-roledescription=bar]")
-            .evaluate_all("bars => bars.map(bar => bar.getAttribute('aria-label'))")
-        )
         drawn = np.full((11, 2), np.nan)
-        for label in labels:
-            heads, coin, share = re.match(
-                r"Heads: (\d+) .*component: (\w); Responsibility: ([\d.]+);", label
-            ).groups()
-            drawn[int(heads), "AB".index(coin)] = float(share)
+        for heads, coin, share in self.bars.evaluate_all(
+            """bars => bars.map(bar => bar.__data__.datum)
+                .map(({label, component, told}) => [label, component, told])"""
+        ):
+            if share != "none yet":
+                drawn[int(heads), "AB".index(coin)] = float(share)
         return drawn
 
     def played(self) -> list[int]:
@@ -363,7 +391,7 @@ FAINT = """() => {
     return [...document.querySelectorAll("svg.marks text")].flatMap((text) => {
         const ink = luminance(getComputedStyle(text).fill);
         const contrast = (Math.max(ink, ground) + 0.05) / (Math.min(ink, ground) + 0.05);
-        return contrast < 3 ? [`${text.textContent}: ${contrast.toFixed(1)}`] : [];
+        return contrast < 4.5 ? [`${text.textContent}: ${contrast.toFixed(1)}`] : [];
     });
 }"""
 
@@ -605,18 +633,24 @@ class TestLook:
         """A unit is as long from left to right as from below upwards."""
         tab.resize({"width": width, "height": 900})
         tab.open("k-means")
-        points = tab.charts.first.locator(".mark-symbol path")
-        drawn = tab.await_drawn(
-            lambda: points.evaluate_all(
-                """marks => marks.map(mark => mark.__data__)
-                    .filter(item => item.datum.observation)
-                    .map(item => [item.datum.x, item.datum.y, item.x, item.y])"""
-            ),
-            lambda drawn: len(drawn) == 600,
-        )
-        assert len(drawn) == 600
-        x, y, right, down = np.array(drawn).T
-        assert np.polyfit(x, right, 1)[0] == pytest.approx(-np.polyfit(y, down, 1)[0], rel=1e-3)
+        picture = tab.charts.first
+        unit = "['x', 'y'].map(name => view.scale(name)).map(at => Math.abs(at(1) - at(0)))"
+        across, up = tab.view(picture, unit)
+        assert across > 1
+        assert across == pytest.approx(up, rel=1e-3)
+        assert tab.view(picture, "view.data('points').length") == 600
+
+    @pytest.mark.parametrize("size", [LAPTOP, {"width": 320, "height": 740}], ids=str)
+    def test_hill_and_map_are_square(self, tab, size):
+        """What they show is symmetric about the diagonal."""
+        tab.resize(size)
+        tab.open("two-coins?tc_trials=50&tc_hill=true&tc_many_starts=true", charts=7)
+        for words in ("Bands of equal", "The square of starts"):
+            chart = tab.page.locator(f"[data-testid=stVegaLiteChart][aria-label^='{words}']")
+            sides = "['x', 'y'].map(name => view.scale(name).range())"
+            (left, right), (bottom, top) = tab.view(chart, sides)
+            assert right - left == pytest.approx(bottom - top)
+            assert right - left > 180
 
     def test_player_is_at_hand_on_a_phone(self, new_tab):
         tab = new_tab(viewport=PHONE, has_touch=True)
@@ -631,26 +665,31 @@ class TestLook:
         assert tab.player.bounding_box()["height"] <= 56  # one row
 
     @pytest.mark.parametrize("size", [PHONE, {"width": 650, "height": 400}], ids=str)
-    def test_player_is_one_row_that_stays_and_opens(self, tab, size):
+    def test_player_is_one_row_that_opens(self, tab, size):
         """On a phone, and at 200% zoom on a laptop."""
         tab.resize(size)
         tab.open(PUBLISHED)
         for hidden in ("first", "halves", "speed", "more"):
             control = tab.page.locator(f".player [name={hidden}]")
             expect(control).to_be_visible(visible=hidden == "more")
-        expect(tab.page.locator(".numbers b").first).to_be_hidden()
+        expect(tab.page.locator(".numbers dd").first).to_be_hidden()
         expect(tab.button("more")).to_have_attribute("aria-expanded", "false")
         tab.button("more").click()
         expect(tab.button("more")).to_have_attribute("aria-expanded", "true")
         for shown in ("first", "halves", "speed"):
             expect(tab.page.locator(f".player [name={shown}]")).to_be_visible()
-        expect(tab.page.locator(".numbers b").first).to_be_visible()
+        expect(tab.page.locator(".numbers dd").first).to_be_visible()
         tab.button("more").click()
         expect(tab.button("first")).to_be_hidden()
-        tab.page.get_by_role("heading", name="Often believed").scroll_into_view_if_needed()
-        tab.expect_on_screen(tab.player)
+        header = tab.page.get_by_test_id("stHeader").bounding_box()["height"]
         box = tab.player.bounding_box()
-        assert box["y"] + box["height"] <= size["height"] / 4
+        assert header + box["height"] <= size["height"] / 4
+        # It stays in sight, but for where it would take much of what is seen.
+        tab.page.get_by_role("heading", name="Often believed").scroll_into_view_if_needed()
+        if size == PHONE:
+            tab.expect_on_screen(tab.player)
+        else:
+            expect(tab.player).not_to_be_in_viewport()
 
     @pytest.mark.parametrize("path", EXAMPLES)
     @pytest.mark.parametrize("size", [LAPTOP, DESKTOP], ids=str)
@@ -888,7 +927,8 @@ class TestPlayer:
             expect(tab.page.locator(".readout .label")).to_have_text(words)
             for name, value in (("iter", iteration), ("assign", assigned)):
                 inputs = tab.page.locator(f".vega-bindings input[name={name}]")
-                assert {i.input_value() for i in inputs.all()} == {str(value)}
+                for each in inputs.all():  # all three are in view
+                    expect(each).to_have_value(str(value))
         tab.page.wait_for_url("**tc_iter=2")
 
     def test_at_rest_the_address_names_the_iteration_and_the_server_is_left_alone(self, tab):
@@ -911,9 +951,10 @@ class TestPlayer:
 
     def test_a_click_on_the_picture_picks_the_observation(self, tab):
         tab.open(f"{PUBLISHED}&tc_by_hand=true")
-        bars = tab.page.locator(".st-key-tc_picture path[aria-roledescription=bar]")
-        nine = bars.filter(has=tab.page.locator("xpath=self::*[contains(@aria-label, 'Heads: 9')]"))
-        nine.first.click()
+        labels = tab.bars.evaluate_all("bars => bars.map(bar => bar.__data__.datum)")
+        # The part that is seen: before the first E-step a bar is one piece.
+        (nine, *_) = (i for i, bar in enumerate(labels) if bar["label"] == "9" and bar["part"] > 0)
+        tab.bars.nth(nine).click()
         trial = 1 + int(np.flatnonzero(published_trials().data == 9)[0])
         expect(tab.control("tc_observation")).to_have_value(str(trial))
         expect(tab.page.get_by_text(f"Trial {trial} shows 9 heads")).to_be_visible()
@@ -1054,6 +1095,235 @@ class TestPlayer:
         expect(tab.button("play")).to_have_text("Play")
 
 
+# Serious for axe, and Streamlit's own: the rule, where it is broken, and why the app leaves it so.
+STREAMLITS_OWN = {
+    # Its navigation puts a list's headings into the list, each in a div with the pages below it.
+    "list": "[data-testid=stSidebarNav]",
+    "listitem": "[data-testid=stSidebarNav]",
+}
+AXE = """async (own) => {
+    const {violations} = await axe.run(document, {resultTypes: ["violations"]});
+    return violations
+        .filter(({impact}) => ["serious", "critical"].includes(impact))
+        .flatMap(({id, nodes}) => nodes
+            .filter(({target: [place]}) =>
+                !own[id] || !document.querySelector([place].flat()[0])?.closest(own[id]))
+            .map(({html, failureSummary}) => `${id}: ${html.slice(0, 200)} ${failureSummary}`));
+}"""
+# Puts a chart on the page that draws what lies between two iterations.
+CHART = """() => {
+    const chart = document.createElement("div");
+    chart.dataset.testid = "stVegaLiteChart";
+    chart.id = "gliding";
+    chart.style = "position: fixed; inset: 0 0 auto auto; z-index: 999";
+    chart.innerHTML = `<form class="vega-bindings">
+        <input type="range" name="iter" min="0" max="500" step="0.01" value="0">
+        <input type="range" name="assign" min="-1" max="500" step="1" value="0">
+    </form>here`;
+    document.body.append(chart);
+}"""
+# Moves the player, and draws a frame every 16 ms of a time of its own.
+GLIDE = """button => {
+    const field = (name) => document.querySelector(`#gliding input[name=${name}]`);
+    const seen = [];
+    const note = () => seen.push([Number(field("iter").value), Number(field("assign").value)]);
+    field("iter").addEventListener("input", note);
+    const {requestAnimationFrame: real} = window;
+    const waiting = [];
+    window.requestAnimationFrame = (callback) => waiting.push(callback);
+    button.click();
+    for (let now = 0; waiting.length && now < 1000; now += 16) {
+        for (const callback of waiting.splice(0)) callback(now);
+    }
+    window.requestAnimationFrame = real;
+    field("iter").removeEventListener("input", note);
+    return seen;
+}"""
+HEADINGS = """main => {
+    const found = [];
+    const walk = (element) => {
+        const named = /^h[1-6]$/.test(element.localName);
+        if (named || element.role === "heading") {
+            found.push([Number(element.ariaLevel ?? element.localName[1]), element.textContent]);
+        }
+        [...(element.shadowRoot ?? element).children].forEach(walk);
+    };
+    walk(main);
+    return found;
+}"""
+
+
+class TestAccessibility:
+    def check(self, tab: Tab, scheme: str) -> None:
+        expect(tab.page.locator("[aria-busy=true]")).to_have_count(0)
+        tab.page.evaluate(AXE_FILE_PATH.read_text())
+        for size in (LAPTOP, {"width": 375, "height": 740}):
+            tab.resize(size, scheme)
+            tab.page.evaluate("() => new Promise(requestAnimationFrame)")
+            assert tab.page.evaluate(AXE, STREAMLITS_OWN) == []
+
+    @pytest.mark.parametrize("path", PAGES)
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_page_has_no_serious_violation(self, tab, path, scheme):
+        tab.resize(LAPTOP, scheme)
+        tab.open(path)
+        self.check(tab, scheme)
+
+    @pytest.mark.parametrize("path", EXAMPLES)
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_open_sections_at_the_end_have_none(self, tab, path, scheme):
+        (lesson,) = (each for each in SERVED if each.url_path == path)
+        names = sections_of(lesson)
+        tab.resize(LAPTOP, scheme)
+        opened = "&".join(f"{prefix(path)}_{name}=true" for name in names)
+        tab.page.goto(f"{tab.url}/{path}?{prefix(path)}_iter=500&{opened}")
+        expect(tab.page.locator("details[open]")).to_have_count(len(names))
+        expect(tab.page.get_by_role("heading", name="Often believed")).to_be_visible()
+        expect(tab.page.get_by_test_id("stApp")).to_have_attribute(
+            "data-test-script-state", "notRunning"
+        )
+        self.check(tab, scheme)
+
+    def test_first_stop_of_the_keyboard_leads_to_the_player(self, tab):
+        tab.open(PUBLISHED)
+        tab.page.keyboard.press("Tab")
+        skip = tab.page.get_by_role("link", name="Skip to the player")
+        expect(skip).to_be_focused()
+        expect(skip).to_be_in_viewport()
+        tab.page.keyboard.press("Enter")
+        expect(tab.button("play")).to_be_focused()
+        tab.page.keyboard.press("End")
+        tab.expect_frame(10, 10)
+        tab.go_to("Home", "")
+        expect(skip).to_have_count(0)
+
+    def test_keys_are_written_where_there_is_room(self, tab):
+        tab.resize(LAPTOP)
+        tab.open(PUBLISHED)
+        expect(tab.page.locator(".keys")).to_have_text("Keys: Space ← → Home End")
+        tab.resize(PHONE)
+        expect(tab.page.locator(".keys")).to_be_hidden()
+
+    @pytest.mark.parametrize("path", EXAMPLES)
+    def test_charts_say_where_the_player_stands(self, tab, path):
+        tab.open(path)
+        driven = tab.charts.filter(has=tab.page.locator(".vega-bindings input[name=iter]"))
+        count = PAGES[path][1]
+        expect(driven).to_have_count(count)
+        alts = [chart.get_attribute("aria-label") for chart in driven.all()]
+        for words in ("Iteration 1.", "Iteration 2."):
+            tab.button("forward").click()
+            items = zip(tab.page.locator(".numbers dt").all_inner_texts(), tab.readout, strict=True)
+            numbers = ", ".join(" ".join(item) for item in items)
+            for chart, first in zip(driven.all(), alts, strict=True):
+                alt, _, _ = first.partition(" Initial guess. ")
+                expect(chart).to_have_attribute("aria-label", f"{alt} {words} {numbers}.")
+
+    @pytest.mark.parametrize("path", PAGES)
+    def test_headings_are_in_order(self, tab, path):
+        tab.open(path)
+        main = tab.page.get_by_test_id("stMain")
+        found = main.evaluate(HEADINGS)
+        levels = [level for level, _ in found]
+        assert levels[0] == 1
+        assert [pair for pair in pairwise(levels) if pair[1] > pair[0] + 1] == [], found
+        titles = {title for _, title in found}
+        if path in EXAMPLES:
+            (lesson,) = (each for each in SERVED if each.url_path == path)
+            assert {section.label for section in sections_of(lesson).values()} <= titles
+            assert {"Log-likelihood", "Inertia"} & titles
+
+    def test_sections_look_as_if_they_open(self, tab):
+        tab.open("two-coins")
+        section = tab.page.locator("summary").filter(has_text="Many starts")
+
+        def sign(place: str, value: str) -> str:
+            return section.evaluate(
+                "(s, [place, value]) => getComputedStyle(s, place)[value]", [place, value]
+            )
+
+        assert sign("::after", "content").startswith('"Show"')
+        assert sign("::before", "rotate") == "none"
+        section.click()
+        expect(tab.page.get_by_text("lead to").first).to_be_visible()
+        assert sign("::after", "content").startswith('"Hide"')
+        turned = tab.await_drawn(lambda: sign("::before", "rotate"), "90deg".__eq__)
+        assert turned == "90deg"
+
+    def test_row_of_many_starts_opens_with_the_keyboard(self, tab):
+        tab.open("two-coins?tc_many_starts=true&tc_guess=Random", charts=5)
+        expect(tab.page.get_by_text("Shift with Space opens it")).to_be_visible()
+        rows = tab.page.locator(".st-key-tc_start_rows canvas").first
+        rows.scroll_into_view_if_needed()
+        rows.focus()
+        for key in ("ArrowDown", "ArrowDown", "Shift+Space"):
+            tab.page.keyboard.press(key)
+        tab.page.wait_for_url(re.compile(r"tc_start=[1-9]"))
+
+    @pytest.mark.parametrize("width", [320, 360, 375])
+    @pytest.mark.parametrize("path", EXAMPLES)
+    def test_formulas_of_a_step_by_hand_fit_a_phone(self, tab, path, width):
+        tab.resize({"width": width, "height": 740})
+        tab.open(f"{path}?{prefix(path)}_by_hand=true")
+        formulas = tab.page.locator("details[open] .katex-display")
+        expect(formulas.first).to_be_visible()
+        for scrolled, seen in formulas.evaluate_all(
+            "all => all.map(f => [f.scrollWidth, f.clientWidth])"
+        ):
+            assert scrolled <= seen + 4  # of the struts, which nobody sees
+
+    def test_labels_of_metrics_are_whole_on_a_small_laptop(self, tab):
+        tab.resize({"width": 1024, "height": 768})
+        tab.open("maximum-likelihood")
+        for label in tab.page.locator("[data-testid=stMetricLabel] p").all():
+            assert label.evaluate("p => p.scrollWidth <= p.clientWidth + 1")
+
+
+class TestMotion:
+    def gliding(self, tab: Tab) -> None:
+        tab.open(PUBLISHED)
+        tab.page.evaluate(CHART)
+        # Before the first E-step, nothing has a colour.
+        expect(tab.page.locator("#gliding input[name=assign]")).to_have_value("-1")
+        tab.expect_frame(0, 10)
+
+    def test_parameters_glide_and_colours_follow(self, tab):
+        self.gliding(tab)
+        seen = tab.button("forward").evaluate(GLIDE)
+        iterations, colours = np.array(seen).T
+        assert len(iterations) > 4
+        assert (np.diff(iterations) > 0).all()
+        assert 0 < iterations[0] < iterations[-2] < 1 == iterations[-1]
+        assert set(colours[:-1]) == {-1}
+        expect(tab.page.locator("#gliding input[name=assign]")).to_have_value("1")
+        expect(tab.page.locator(".readout .label")).to_have_text("Iteration 1")
+        back = [iteration for iteration, _ in tab.button("back").evaluate(GLIDE)]
+        assert back[-1] == 0 < back[-2] < back[0] < 1
+        # Leaps do not.
+        assert [t for t, _ in tab.button("last").evaluate(GLIDE)] == [10]
+
+    def test_nothing_glides_where_motion_is_not_wanted(self, tab):
+        tab.page.emulate_media(reduced_motion="reduce")
+        self.gliding(tab)
+        assert [t for t, _ in tab.button("forward").evaluate(GLIDE)] == [1]
+
+    def test_charts_out_of_sight_are_left_alone_until_they_are_seen_or_printed(self, tab):
+        tab.resize({"width": 375, "height": 740})
+        tab.open(PUBLISHED)
+        tab.expect_frame(0, 10)
+        field = tab.charts.last.locator(".vega-bindings input[name=iter]")
+        tab.button("forward").click()
+        tab.expect_frame(1, 10)
+        expect(field).to_have_value("0")
+        tab.page.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
+        expect(field).to_have_value("1")
+        tab.button("forward").click()
+        tab.expect_frame(2, 10)
+        expect(field).to_have_value("1")
+        tab.charts.last.scroll_into_view_if_needed()
+        expect(field).to_have_value("2")
+
+
 class TestWhatComesLater:
     """Nothing tells how a run ends before the player has been there."""
 
@@ -1105,20 +1375,22 @@ class TestWhatComesLater:
         expect(tab.status_line).to_contain_text("Not converged yet: stopped at the limit of 10")
         expect(tab.status_line).to_contain_text(f"{trace.objectives[-1]:,.4f}")
         expect(line).to_have_class("status info")
-        expect(line).to_have_attribute("aria-live", "polite")
         tab.button("back").click()
         expect(tab.status_line).to_contain_text("Iteration 9 of 10. Log-likelihood")
         assert tab.sent == sent + 1  # that the end was reached
 
     def test_status_line_is_not_read_out_while_it_plays(self, tab):
         tab.open(PUBLISHED)
-        line = tab.page.locator(".status")
-        expect(line).to_have_attribute("role", "status")
+        heard = tab.page.locator(".heard")
+        expect(heard).to_have_attribute("role", "status")
+        expect(heard).to_have_text(re.compile(r"^Initial guess\. Log-likelihood -[\d.]+\.$"))
         tab.page.locator("select[name=speed]").select_option("slow")
         tab.button("play").click()
-        expect(line).to_have_attribute("aria-live", "off")
+        expect(heard).to_have_text("")
+        expect(tab.status_line).to_contain_text("Iteration 1.")
+        expect(heard).to_have_text("")
         tab.button("play").click()
-        expect(line).to_have_attribute("aria-live", "polite")
+        expect(heard).to_have_text(re.compile(r"^Paused\. Iteration \d\. Log-likelihood "))
 
     @pytest.mark.parametrize("path", EXAMPLES)
     def test_what_tells_the_end_appears_there_and_stays(self, tab, path):
@@ -1345,7 +1617,7 @@ class TestLinks:
             }"""
         )
         expect(tab.page.get_by_text("Mixing weight π", exact=True)).to_be_visible()
-        expect(tab.situation).to_have_value("Your own settings")
+        expect(tab.situation).to_have_value("Based on “Wang’s article”")
         expect(tab.control("tc_hard")).to_be_checked()
         expect(tab.control("tc_weights")).to_be_checked()
 
@@ -1377,3 +1649,77 @@ class TestLinks:
         tab.page.get_by_role("button", name="Reset this page").click()
         expect(tab.control("tc_tosses")).to_have_value("10")
         tab.page.wait_for_url(f"{tab.url}/two-coins")
+
+    def test_one_change_is_one_step_of_back(self, tab):
+        tab.open("two-coins")
+        page, start = tab.page, f"{tab.url}/two-coins"
+        entries = [start]
+
+        def settle(wanted: str) -> None:
+            page.wait_for_url(re.compile(wanted))
+            expect(page.get_by_test_id("stApp")).to_have_attribute(
+                "data-test-script-state", "notRunning"
+            )
+            page.wait_for_function("length => history.length === length", arg=before + len(entries))
+            entries.append(page.url)
+
+        before = page.evaluate("() => history.length")
+        tab.type_into("tc_tosses", "20")
+        settle("tc_tosses=20.*tc_based=")
+        tab.control("tc_true_a").press("ArrowRight")
+        settle("tc_true_a=0.61")
+        tab.situation.click()
+        page.get_by_role("option", name="Stopping too early").click()
+        settle("tc_tol=1e-3")
+        assert "tc_tosses" not in page.url
+        page.get_by_role("button", name="Reset this page").click()
+        settle("two-coins$")
+        shown = ["Stopping too early", "Based on “Wang’s article”", "Based on “Wang’s article”"]
+        for url, situation in zip(entries[-2::-1], [*shown, "Wang’s article"], strict=True):
+            page.go_back()
+            page.wait_for_url(url)
+            expect(tab.situation).to_have_value(situation)
+        expect(tab.control("tc_tosses")).to_have_value("10")
+
+    def test_next_answer_is_closed(self, tab):
+        tab.open("two-coins")
+        box = tab.page.get_by_test_id("stExpander").filter(has_text="what happened, and why")
+        for title in ("Swapped names", "Do and Batzoglou"):
+            box.locator("summary").click()
+            expect(box.locator("details")).to_have_attribute("open", "")
+            tab.situation.click()
+            tab.page.get_by_role("option", name=title).click()
+            expect(tab.situation).to_have_value(title)
+            expect(box.locator("details")).not_to_have_attribute("open", "")
+
+    def test_students_link_from_the_teacher_to_the_score(self, new_tab):
+        tab = new_tab(permissions=["clipboard-read", "clipboard-write"])
+        tab.open("two-coins?tc_true_a=0.63&tc_data_seed=5&tc_teacher=true")
+        tab.page.get_by_role("button", name="Copy link for students").click()
+        expect(tab.page.get_by_text("Copied.")).to_be_visible()
+        link = tab.page.evaluate("() => navigator.clipboard.readText()")
+        assert not {"tc_true_a", "tc_data_seed", "tc_teacher"} & set(
+            urllib.parse.parse_qs(urllib.parse.urlsplit(link).query)
+        )
+        student = new_tab()
+        student.open(link.removeprefix(f"{tab.url}/"))
+        expect(student.control("tc_true_a")).to_have_count(0)
+        student.press_end()
+        for coin, guess in (("A", "0.63"), ("B", "0.2")):
+            student.page.get_by_label(f"Heads probability {coin}").fill(guess)
+        student.page.get_by_role("button", name="Score my guess").click()
+        expect(student.page.get_by_text("100 of 100.")).to_be_visible()
+        student.page.get_by_role("button", name="Reset this page").click()
+        expect(student.page.get_by_role("heading", name="Iteration table")).to_have_count(0)
+        assert "tc_quiz=" in student.page.url
+        expect(student.control("tc_true_a")).to_have_count(0)
+
+    @pytest.mark.parametrize("path", EXAMPLES)
+    def test_sheet_prints_on_one_page(self, tab, new_tab, path):
+        tab.open(f"{path}?{prefix(path)}_teacher=true")
+        for label in ("Sheet to print, with answers", "Sheet to print, questions only"):
+            with tab.page.expect_download() as download:
+                tab.page.get_by_role("button", name=label).click()
+            paper = new_tab().page
+            paper.set_content(Path(download.value.path()).read_text())
+            assert len(re.findall(rb"/Type\s*/Page\b", paper.pdf(prefer_css_page_size=True))) == 1

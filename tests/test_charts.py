@@ -9,7 +9,7 @@ from conftest import PREFIXES, RUNNING
 from scipy import stats
 
 from em_ui.pictures import charts
-from em_ui.pictures.format import MAX_ITERATIONS, SHARE_DIGITS
+from em_ui.pictures.format import BEFORE, MAX_ITERATIONS, SHARE_DIGITS, SLIDE
 from em_ui.run import DATA, stream
 
 BOUND = {
@@ -35,7 +35,7 @@ FREE = {
     "still": charts.densities("Value", "Component", bound=False),
     "histogram": charts.histogram("Height"),
     "hill": charts.hill("Mean", "SD", "Loss"),
-    "curves": charts.curves("Objective"),
+    "curves": charts.curves("Objective", ("best", "other")),
     "distance": charts.distance("Distance"),
     "start map": charts.start_map("A", "B", ("this", "that")),
 }
@@ -99,10 +99,11 @@ class TestTemplates:
         picked = parameters.pop("pick", None)
         assert (picked is not None) == (name.split()[0] in PICKABLE)
         assert set(parameters) == {"iter", "assign"}
-        for parameter in parameters.values():
-            assert parameter["value"] == 0
-            ends = {"min": 0, "max": MAX_ITERATIONS}
-            assert parameter["bind"] == {"input": "range", **ends, "step": 1}
+        # Before the first E-step nothing has a component. Between iterations the player slides.
+        for name, lowest, step in (("iter", 0, SLIDE), ("assign", BEFORE, 1)):
+            ends = {"min": lowest, "max": MAX_ITERATIONS}
+            assert parameters[name]["value"] == lowest
+            assert parameters[name]["bind"] == {"input": "range", **ends, "step": step}
 
     @pytest.mark.parametrize("name", FREE)
     def test_player_leaves_the_others_alone(self, name):
@@ -120,9 +121,14 @@ class TestTemplates:
     @pytest.mark.parametrize("name", ["parameter", "scatter", "shares", "densities"])
     def test_truth_and_labels_are_drawn_apart_or_not_at_all(self, name):
         references = [(u, data) for u, data in layers(BOUND[name]) if data in ("truth", "labelled")]
-        assert [data for _, data in references] == ["truth", "labelled"]
-        marks = [{k: u["mark"].get(k) for k in ("strokeDash", "shape")} for u, _ in references]
-        assert marks[0] != marks[1]
+        assert list(dict.fromkeys(data for _, data in references)) == ["truth", "labelled"]
+        looks = {}
+        for unit, data in references:
+            if unit["mark"]["type"] != "text":
+                look = {k: unit["mark"].get(k) for k in ("strokeDash", "shape")}
+                line = [t["calculate"] for t in unit.get("transform", []) if t.get("as") == "line"]
+                looks[data] = look, line
+        assert looks["truth"] != looks["labelled"]
         sealed = {data for _, data in layers(BOUND[f"{name} without truth"])}
         assert sealed == {data for _, data in layers(BOUND[name])} - {"truth", "labelled"}
 
@@ -149,7 +155,9 @@ class TestTemplates:
             if data not in ("steps", "path") or unit["mark"].get("opacity") == 0:
                 continue
             filters = [step["filter"] for step in unit["transform"] if "filter" in step]
-            played = [f for f in filters if re.match(r"datum\.iteration (<=|==) (min|max|iter)", f)]
+            played = [
+                f for f in filters if re.match(r"datum\.iteration (<=|==) (min|max|iter|floor)", f)
+            ]
             assert len(played) == 1, filters
 
     @pytest.mark.parametrize("name", ["objective", "parameter", "movement"])
@@ -311,13 +319,21 @@ class TestOnPages:
         k = settings.get("k", 3)
         picture = page.charts[0].data
         bars = picture["bars"].set_index("component")
-        middles = ((bars["low"] + bars["high"]) / 2).loc["1"].to_numpy()
+        values = page_values(settings)
+        edges = np.append(bars["low"].loc["1"], bars["high"].loc["1"].iloc[-1])
         for _, row in page.table.iterrows():
             means, stds, weights = (
                 row.filter(like=name).to_numpy() for name in ("means", "stds", "weights")
             )
-            joint = weights[:, None] * stats.norm.pdf(middles, means[:, None], stds[:, None])
-            check_shares(bars, int(row["iteration"]), joint, [str(i + 1) for i in range(k)])
+            joint = weights[:, None] * stats.norm.pdf(values, means[:, None], stds[:, None])
+            # Each bar by the mean of its values.
+            shares = np.array(
+                [
+                    np.histogram(values, edges, weights=share)[0]
+                    for share in joint / joint.sum(axis=0)
+                ]
+            )
+            check_shares(bars, int(row["iteration"]), shares, [str(i + 1) for i in range(k)])
         # The histogram is a density: its area is one.
         area = (bars["height"] * (bars["high"] - bars["low"])).loc["1"].sum()
         assert area == pytest.approx(1)
@@ -326,9 +342,18 @@ class TestOnPages:
         assert grid["high"] == pytest.approx(bars["high"].max())
 
 
+def page_values(settings):
+    """Return the data of the page of the Gaussian mixture under these settings."""
+    from pages.gaussian_mixture.problem import SPECS, problem
+
+    defaults = {name: spec.default for name, spec in SPECS.items()}
+    return problem({**defaults, **settings}).sample.data
+
+
 def check_shares(bars, iteration, joint, names):
     """Check the packed responsibilities of an iteration against Bayes' rule."""
     digits = SHARE_DIGITS
-    for name, share in zip(names, joint / joint.sum(axis=0), strict=True):
-        texts = bars.loc[name, "share"].str[digits * iteration : digits * (iteration + 1)]
+    full = joint.sum(axis=0) > 0  # a bar without a value has no share
+    for name, share in zip(names, joint[:, full] / joint[:, full].sum(axis=0), strict=True):
+        texts = bars.loc[name, "share"][full].str[digits * iteration : digits * (iteration + 1)]
         np.testing.assert_allclose(texts.astype(int) / (10**digits - 1), share, atol=1e-4)

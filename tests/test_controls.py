@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from em_ui import sections
-from em_ui.controls import Choice, Number, Section, Switch, seed, to_find, usual
+from em_ui.controls import Choice, Number, Section, Switch, seal, seed, to_find, usual
 from em_ui.controls.address import _quoted, _same
 from em_ui.controls.specs import VIEW, iteration_limit, start_number, student, tolerance
 from em_ui.sections import by_hand, hill
@@ -252,3 +252,38 @@ class TestSectionsOfALesson:
         assert names == [n for n in known if n in names]
         assert set(SHARED) <= set(names)
         assert page.sections()[-len(names) :] == names
+
+
+class TestKey:
+    """The key of links for students."""
+
+    @pytest.fixture(autouse=True)
+    def fresh(self, monkeypatch):
+        monkeypatch.delenv(seal.ENVIRONMENT, raising=False)
+        seal._cipher.cache_clear()
+        yield
+        seal._cipher.cache_clear()
+
+    def test_is_made_once_and_only_its_owner_reads_it(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path))
+        first = seal._passphrase()
+        assert seal._passphrase() == first
+        (file,) = tmp_path.iterdir()
+        assert file.stat().st_mode & 0o777 == 0o600
+        token = seal.seal("tc", {"values": {"true_a": 0.5}})
+        seal._cipher.cache_clear()  # another process
+        assert seal.unseal("tc", token) == {"values": {"true_a": 0.5}}
+        assert seal.unseal("km", token) is None
+
+    def test_without_a_place_to_keep_it_there_is_one_and_a_warning(
+        self, monkeypatch, tmp_path, caplog
+    ):
+        (tmp_path / "file").touch()
+        monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "file"))
+        assert len(seal._passphrase()) == 32
+        assert seal.ENVIRONMENT in caplog.text
+
+    @pytest.mark.parametrize("passphrase", ["x", "correct horse battery staple", "ü" * 200])
+    def test_may_be_any_text(self, monkeypatch, passphrase):
+        monkeypatch.setenv(seal.ENVIRONMENT, passphrase)
+        assert seal.unseal("tc", seal.seal("tc", {"a": 1})) == {"a": 1}

@@ -74,3 +74,30 @@ def test_player_is_told_the_names_of_the_inputs():
         "assignment": "assign",
         "bindings": "vega-bindings",
     }
+
+
+def test_between_the_steps_neither_raises_the_inertia():
+    from em_ui.run import fitted
+    from em_ui.sections.explore import between
+    from pages.k_means.problem import SPECS, problem
+
+    run = fitted(problem, {name: spec.default for name, spec in SPECS.items()})
+    texts = between(run)
+    assert len(texts) == len(run.steps)
+    assert texts[1].startswith("1,442.0")
+    after_e = [-step.objective for step in run.steps]
+    after_m = [float(text.replace(",", "")) for text in texts]
+    assert after_e[1] == pytest.approx(1254.15, abs=5e-3)
+    for t in range(1, len(after_e)):
+        assert after_e[t - 1] >= after_m[t] - 1e-4 >= after_e[t] - 2e-4
+
+
+def test_between_is_for_hard_assignment_only():
+    from em_ui.run import fitted
+    from em_ui.sections.explore import between
+    from pages.two_coins.problem import SPECS, problem
+
+    settings = {name: spec.default for name, spec in SPECS.items()}
+    assert between(fitted(problem, settings)) is None
+    hard = fitted(problem, settings | {"hard": True})
+    assert len(between(hard)) == len(hard.steps)

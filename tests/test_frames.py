@@ -71,19 +71,21 @@ class TestPack:
             st.lists(st.floats(0, 1), min_size=3, max_size=3), min_size=1, max_size=5
         ).map(np.array)
     )
-    def test_is_read_back_to_four_digits(self, shares):
+    def test_is_read_back_to_its_digits(self, shares):
         packed = pack(shares)
         assert len(packed) == 3
         for column, text in enumerate(packed):
             assert len(text) == SHARE_DIGITS * len(shares)
-            np.testing.assert_allclose(unpack(text), shares[:, column], atol=0.51e-4)
+            np.testing.assert_allclose(
+                unpack(text), shares[:, column], atol=0.51 * 10.0**-SHARE_DIGITS * 1.001
+            )
 
     def test_none_and_all_are_exact(self):
         (text,) = pack(np.array([[0.0], [1.0], [0.5]]))
         assert list(unpack(text)[:2]) == [0.0, 1.0]
 
     def test_undefined_share_is_none(self):
-        assert pack(np.array([[np.nan]])) == ["0000"]
+        assert pack(np.array([[np.nan]])) == ["0" * SHARE_DIGITS]
 
 
 class TestDrawable:
@@ -402,6 +404,61 @@ class TestPictures:
                 joint = stats.binom.pmf(outcomes[:, None], 10, step.params.heads_prob)
                 expected = joint[:, k] / joint.sum(axis=1)
                 np.testing.assert_allclose(drawn[:, step.iteration], expected, atol=1e-4)
+
+    def test_a_bar_is_divided_by_the_mean_over_its_values(self):
+        # One value owns a narrow component, and stands at the edge of its bar.
+        data = np.array([0.0, 0.95, 1.5, 1.6])
+        params = GaussianParams([0.95, 1.0], [0.01, 1.0], [0.2, 0.8])
+        model, trace = GaussianMixture(min_std=0.01), trace_of(params)
+        bars = frames.divided_bars(
+            model,
+            trace,
+            "12",
+            middles=np.array([0.5, 1.5, 2.5]),
+            half_width=0.5,
+            heights=np.array([2, 2, 0]),
+            digits=1,
+            values=data,
+            bars=np.array([0, 0, 1, 1]),
+        ).to_pandas()
+        shares = model.e_step(data, params).responsibilities
+        drawn = np.array([unpack(text) for text in bars["share"]])[:, 0].reshape(2, 3)
+        np.testing.assert_allclose(
+            drawn[0, :2], [shares[:2, 0].mean(), shares[2:, 0].mean()], atol=1e-5
+        )
+        assert drawn[0, 0] > 0.4
+        assert list(drawn[:, 2]) == [0, 0]  # no value, no share
+        assert list(bars["order"]) == [0, 0, 0, 1, 1, 1]
+
+    def test_changes_count_who_went_over(self):
+        changes = frames.changes(["112", "122", "111"], "point").to_pydict()
+        assert changes["text"] == ["", "1 point changed sides", "1 point changed sides"]
+        assert frames.changes(["11", "11"], "point")["text"][1].as_py() == "0 points changed sides"
+
+    def test_borders_are_as_near_to_two_centres_and_to_none_nearer(self):
+        rng = np.random.default_rng(4)
+        history = [rng.normal(size=(k, 2)) for k in (1, 2, 3, 8)]
+        table = frames.borders(history, np.array([-3.0, -3.0]), np.array([3.0, 3.0])).to_pandas()
+        assert list(table["iteration"].unique()) == [0, 1, 2, 3]
+        alone = table[table["iteration"] == 0]
+        assert (alone["x"] == alone["x2"]).all()
+        for t, centres in list(enumerate(history))[1:]:
+            rows = table[table["iteration"] == t]
+            for row in rows.itertuples():
+                for part in (0.1, 0.5, 0.9):
+                    point = (
+                        np.array([row.x, row.y]) * (1 - part) + np.array([row.x2, row.y2]) * part
+                    )
+                    distances = np.sort(np.linalg.norm(centres - point, axis=1))
+                    assert distances[0] == pytest.approx(distances[1], rel=1e-4)
+        # Each point of a fine line between two regions is on a border: so many there are.
+        assert len(table[table["iteration"] == 1]) == 1
+        assert len(table[table["iteration"] == 2]) in (2, 3)
+
+    def test_borders_of_equal_centres_are_none(self):
+        same = np.ones((2, 2))
+        table = frames.borders([same], np.zeros(2), np.ones(2)).to_pandas()
+        assert (table["x"] == table["x2"]).all()
 
     def test_expected_counts_are_the_mixtures(self, coins):
         params = [step.params for step in coins.steps]

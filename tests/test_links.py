@@ -3,6 +3,7 @@
 import math
 import re
 import urllib.parse
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -404,7 +405,8 @@ class TestAddress:
         page = visit("two_coins", tc_many_starts="true")
         page.select("start_rows", {"rows": [2], "columns": [], "cells": []})
         assert page.at.query_params["tc_start"] == "3"
-        copy = visit("two_coins", **page.at.query_params)
+        # The browser adds which situation this comes from.
+        copy = visit("two_coins", **page.at.query_params, tc_based="Wang’s article")
         assert copy.link == page.link
         assert copy.status == page.status
 
@@ -427,12 +429,9 @@ class TestAddress:
 
     @pytest.mark.parametrize("name", RUNNING)
     def test_reset_leaves_nothing_of_the_view(self, visit, plain, declared, name):
-        specs = declared[name].view
-        query = {
-            f"{PREFIXES[name]}_{control}": "true" if isinstance(spec, Section) else "2"
-            for control, spec in specs.items()
-        }
-        page = visit(name, **query)
+        page = visit(name)
+        page.open(*page.sections())
+        page.set(starts=2)
         page.press("reset")
         assert page.at.query_params == {}
         assert page.link == plain(name).link
@@ -440,12 +439,96 @@ class TestAddress:
         assert page.player["rewinds"] == 1
 
     def test_reset_empties_it(self, visit):
-        page = visit("gaussian_mixture", gm_k="4", gm_size4="500", gm_many_starts="true")
-        page.set(find=2)
+        page = visit("gaussian_mixture")
+        page.set(k=4)
+        page.set(size4=500, find=2)
         page.press("reset")
-        assert page.at.query_params.get("gm_size4") is None
+        assert page.at.query_params == {}
         page.set(k=4)
         assert page.value("size4") == visit("gaussian_mixture", gm_k="4").value("size4")
+
+    def test_reset_returns_to_the_link_and_the_defaults_have_a_button_of_their_own(
+        self, visit, plain
+    ):
+        page = visit("two_coins", tc_tosses="20", tc_start_a="0.3", tc_hill="true", tc_trials="1e9")
+        link = page.link
+        page.set(tosses=5, hard=True)
+        page.open("teacher")
+        page.press("reset")
+        assert page.link == link
+        page.switch("k_means")
+        page.switch("two_coins")
+        page.set(tosses=7)
+        page.press("reset")
+        assert (page.link, page.value("tosses")) == (link, 20)
+        page.press("defaults")
+        assert page.link == plain("two_coins").link
+        assert "tc_defaults" not in [button.key for button in plain("two_coins").at.button]
+
+
+class TestSituation:
+    """The last situation stays, as what the settings come from."""
+
+    def test_stays_the_current_one_while_what_it_asks_to_move_is_moved(self, visit, declared):
+        page = visit("maximum_likelihood")
+        situation = declared["maximum_likelihood"].situations["1,000 adults"]
+        page.set(guess_mean=171.0, guess_std=9.5)
+        assert page.value("situation") == "1,000 adults"
+        assert page.question == situation.question
+        page.set(size=999)
+        assert page.value("situation") == "Based on “1,000 adults”"
+        assert page.question is None
+
+    def test_stays_as_what_the_settings_come_from_until_another_is_chosen(self, visit, declared):
+        page = visit("two_coins")
+        page.set(situation="Swapped names")
+        situation = declared["two_coins"].situations["Swapped names"]
+        page.set(tosses=11)
+
+        def check(page):
+            assert page.value("situation") == "Based on “Swapped names”"
+            (asked,) = (i for i in page.at.info if "which you have changed" in i.proto.title)
+            assert asked.value == situation.question
+            assert "“Swapped names”" in asked.proto.title
+            (box,) = (e for e in page.at.expander if e.label.startswith("The answer for"))
+            assert box.markdown[0].value == situation.answer
+
+        check(page)
+        check(visit("two_coins", **page.link))
+        page.switch("k_means")
+        page.at.query_params.clear()  # as Streamlit does where a page is left
+        page.switch("two_coins")
+        check(page)
+        page.set(situation="Do and Batzoglou")
+        assert page.value("situation") == "Do and Batzoglou"
+        page.press("reset")
+        assert page.value("situation") == "Wang’s article"
+        assert "tc_based" not in page.link
+
+    def test_link_of_before_and_an_unknown_one_have_none(self, visit):
+        for query in ({}, {"tc_based": "x"}):
+            page = visit("two_coins", tc_tosses="11", **query)
+            assert page.value("situation") == "Your own settings"
+            assert not page.at.info
+
+    def test_words_may_be_computed_from_the_run_of_its_own_settings(self, visit, monkeypatch):
+        asked = []
+
+        def tell(run):
+            asked.append(run.settings["rate_b"])
+            return f"After {run.trace.n_iter} iterations."
+
+        situations = BY_NAME["toy_lesson"].module("situations").SITUATIONS
+        computed = replace(situations["Nearly alike"], question=tell, answer=tell)
+        monkeypatch.setitem(situations, "Nearly alike", computed)
+        page = visit("toy_lesson")
+        page.set(situation="Nearly alike")
+        iterations = page.table["iteration"].iloc[-1]
+        assert page.question == f"After {iterations} iterations."
+        assert set(asked) == {6.0}
+        assert page.answer == ""  # closed: it is not computed
+        page.set(rate_b=9.0)
+        assert set(asked) == {6.0}
 
 
 class TestBetweenPages:

@@ -92,7 +92,7 @@ class TestEveryPage:
         for settings in ({}, HIDDEN_AT_FIRST.get(name, {})):
             page.set(**settings)
             back = {}
-            for row in rounds(set(page.shown()) - moved - {"situation"}):
+            for row in rounds(set(page.shown()) - moved - {"situation", *declared[name].view}):
                 back = self.move(page, row, back)
                 moved |= set(row)
             page.set_at_once(**back)
@@ -217,8 +217,9 @@ class TestSituations:
     @pytest.mark.parametrize("name", PREFIXES)
     def test_any_change_makes_them_the_readers_own(self, visit, plain, name):
         page = visit(name)
+        first = page.value("situation")
         page.set(data_seed=123)
-        assert page.value("situation") == "Your own settings"
+        assert page.value("situation") == f"Based on “{first}”"
         # What is asked and answered holds for the situation only.
         assert page.question is None
         assert page.answer is None
@@ -232,7 +233,7 @@ class TestSituations:
         page.set(data_seed=123)
         page.send(old)
         assert page.value("data_seed") == 123
-        assert page.value("situation") == "Your own settings"
+        assert page.value("situation") == "Based on “Wang’s article”"
 
     @pytest.mark.parametrize("name", PREFIXES)
     def test_reset_brings_every_default_back(self, visit, plain, declared, name):
@@ -425,19 +426,21 @@ class TestTwoCoins:
             tol=float(s["tol"]),
             max_iter=s["max_iter"],
         )
-        order, gaps = nearest_order(trace.final.params.heads_prob, truth.heads_prob)
-        trace = trace.relabel(order)
+        _, gaps = nearest_order(trace.final.params.heads_prob, truth.heads_prob)
+        estimated = ("heads_prob", "weights") if s["weights"] else ("heads_prob",)
         check_run(
             page,
             trace,
             gaps.max(),
             fields={
                 f"{field} {coin}": lambda p, field=field, k=k: getattr(p, field)[k]
-                for field in ("heads_prob", "weights")
+                for field in estimated
                 for k, coin in enumerate("AB")
             },
             objective="Classification log-likelihood" if s["hard"] else "Log-likelihood",
         )
+        # What is not estimated is no column, nor a line of the player.
+        assert any("weights" in column for column in page.table) == s["weights"]
         thetas = ["θ A", "θ B"] + (["π A", "π B"] if s["weights"] else [])
         assert page.player["columns"][:-1] == thetas
         for row, step in zip(page.player["rows"], trace.steps, strict=True):
@@ -858,8 +861,33 @@ class TestAdvice:
     @pytest.mark.parametrize(
         ("name", "query", "openings"),
         [
-            ("two_coins", {"tc_start_a": "0.5", "tc_start_b": "0.5"}, ["Both coins ended"]),
-            ("two_coins", {"tc_start_a": "0.2", "tc_start_b": "0.8"}, ["EM has given the coins"]),
+            (
+                "two_coins",
+                {"tc_start_a": "0.5", "tc_start_b": "0.5", "tc_trials": "400"},
+                ["Both coins ended at the same probability, 0.4"],
+            ),
+            (
+                "two_coins",
+                {"tc_start_a": "0.2", "tc_start_b": "0.8"},
+                ["A stands for the true coin B, and B for A."],
+            ),
+            # It is the assumed half and half.
+            (
+                "two_coins",
+                {"tc_share_a": "0.9", "tc_trials": "10000"},
+                ["The shares are assumed equal (0.50 and 0.50)"],
+            ),
+            ("two_coins", {"tc_tosses": "1"}, ["The data cannot tell these parameters apart"]),
+            (
+                "two_coins",
+                {"tc_true_a": "0", "tc_true_b": "0"},
+                [
+                    "Both coins ended at the same probability, 0.000, and starts a little apart "
+                    "come back to it: all tosses show the same side."
+                ],
+            ),
+            ("two_coins", {"tc_true_a": "1", "tc_true_b": "0"}, []),
+            ("two_coins", {"tc_tosses": "200"}, []),
             ("two_coins", {"tc_start_a": "1"}, ["This is a poor optimum"]),
             ("two_coins", {"tc_max_iter": "1"}, ["EM is not there yet"]),
             ("two_coins", {"tc_start_a": "0", "tc_start_b": "1"}, []),
@@ -871,7 +899,7 @@ class TestAdvice:
                     "tc_start_b": "0.99",
                     "tc_data": "Five published trials",
                 },
-                ["One coin has no trials left", "This is a poor optimum"],
+                ["Coin A has no trials left, so it stays at 1.000.", "This is a poor optimum"],
             ),
             ("k_means", {"km_start": "5"}, ["This is a poor optimum"]),
             ("k_means", {"km_max_iter": "1"}, ["K-Means is not there yet"]),
@@ -1101,6 +1129,10 @@ def test_more_components_than_observations_are_refused_in_plain_words(visit, nam
     assert f"{find} different observations are needed" in error.value
     assert f"there are only {n}." in error.value
     assert "n_components" not in error.value
+    algorithm = BY_NAME[name].module("problem").WORDS.algorithm
+    assert error.value.startswith(f"{algorithm} cannot run with these settings: ")
+    # The player stays in its place, and has nothing to play.
+    assert page.player["rows"] == []
 
     # The way out, and the link to show to the teacher.
     assert page.at.sidebar.button[-1].label == "Reset this page"

@@ -1,12 +1,13 @@
 """Each situation does what its answer says, by the numbers of the page and of ``em_core``."""
 
 from functools import cache
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
 import pytest
 import simulated
-from conftest import PREFIXES
+from conftest import BY_NAME, PREFIXES
 from scipy import stats
 from toy_lesson.model import PoissonMixture, PoissonParams
 
@@ -15,15 +16,18 @@ from em_core import (
     BinomialParams,
     GaussianMixture,
     GaussianParams,
+    HardEM,
     KMeans,
     KMeansParams,
     fit,
     fit_labelled,
+    iterate,
 )
-from em_core.diagnostics import linear_rate
-from em_core.models import gaussian
+from em_core.diagnostics import linear_rate, map_eigenvalues
+from em_core.models import binomial_mixture, gaussian
 from em_core.models.binomial_mixture import fit_grid
 from em_ui.run import DATA, stream
+from em_ui.run.run import run_em
 
 
 @pytest.fixture(scope="module")
@@ -103,32 +107,65 @@ def coins(true_a=0.6, true_b=0.2, n=500, seed=1):
     return BinomialMixture(10).simulate(truth, n, rng=stream(seed, DATA))
 
 
+def answered(title):
+    """Return the settings' run of a situation of the coins, and its answer."""
+    module = BY_NAME["two_coins"].module("situations")
+    lesson = BY_NAME["two_coins"].module("problem")
+    situation = module.SITUATIONS[title]
+    defaults = {name: spec.default for name, spec in lesson.SPECS.items()}
+    run = run_em(lesson.problem, {**defaults, **situation.values})
+    return run, situation.answer(run)
+
+
+def pair(values):
+    return "{:.3f} and {:.3f}".format(*values)
+
+
 class TestTwoCoins:
     model = BinomialMixture(10)
     start = BinomialParams([0.8, 0.7], [0.5, 0.5])
+    alike = BinomialParams([0.6, 0.59], [0.5, 0.5])
 
     def test_article(self, choose):
         page = choose("two_coins", "Wang’s article")
+        assert page.question.startswith("500 trials")
         shares = self.model.e_step(coins().data, self.start).responsibilities
-        assert (shares[:, 1] > 0.5).mean() > 0.9  # nearly all go to B at first,
-        first = numbers(page, "heads_prob", 1) - numbers(page, "heads_prob", 0)
-        assert first[1] < -0.3  # so B falls at once,
-        assert -first[1] > 1.5 * abs(first[0])
+        before, first = numbers(page, "heads_prob", 0), numbers(page, "heads_prob", 1)
+        moved = np.abs(first - before)
+        assert (first < before).all()
+        assert moved[1] > moved[0]  # B goes further,
+        trace = fit(self.model, coins().data, self.start)
+        ends = trace.final.params.heads_prob
+        np.testing.assert_allclose(numbers(page, "heads_prob"), ends)
+        np.testing.assert_allclose(ends, [0.6, 0.2], atol=0.02)  # and EM comes near.
+        few = stats.binom.logpmf(2, 10, [0.8, 0.7])
+        assert few[1] > few[0]  # 0.7 explains few heads better,
         many = np.sort(coins().data)[-50:]
         later = BinomialParams(numbers(page, "heads_prob", 2), [0.5, 0.5])
-        to_a = [self.model.e_step(many, p).responsibilities[:, 0] for p in (self.start, later)]
-        assert to_a[1].mean() > to_a[0].mean()  # lets go of the trials with many heads,
-        np.testing.assert_allclose(numbers(page, "heads_prob"), [0.6, 0.2], atol=0.02)
+        to_b = [self.model.e_step(many, p).responsibilities[:, 1] for p in (self.start, later)]
+        assert to_b[1].mean() < to_b[0].mean()  # and B lets go of the trials with many heads.
+        _, answer = answered("Wang’s article")
+        for figure in (
+            f"ends at {pair(ends)}",
+            f"A goes from 0.8 to {first[0]:.3f}",
+            f"from 0.7 to {first[1]:.3f}",
+            f"{(shares[:, 1] > shares[:, 0]).mean():.0%} of them lean to B",
+        ):
+            assert figure in answer
 
     def test_published_trials(self, choose):
         page = choose("two_coins", "Do and Batzoglou")
         converged(page)
         assert numbers(page, "heads_prob").round(3).tolist() == [0.797, 0.520]
-        # Nobody knows the truth of published data.
-        table = page.frame("Each parameter: with labels known").set_index("parameter")
-        assert list(table) == ["labels known", "EM", "the missing labels’ fault"]
-        np.testing.assert_allclose(table["labels known"], [0.80, 0.45])
-        assert "from the estimate with the labels known: 0.06966" in page.status
+        _, answer = answered("Do and Batzoglou")
+        assert answer.startswith("Nearly: 0.797 and 0.520.")
+        assert "below 0.80, and B’s is pulled up from 0.45" in answer
+        heads = np.array([5, 9, 8, 4, 7])
+        final = BinomialParams(numbers(page, "heads_prob"), [0.5, 0.5])
+        to_a = self.model.e_step(heads, final).responsibilities[:, 0]
+        assert heads[to_a > 0.5].tolist() == [9, 8, 7]
+        assert to_a.max() < 1
+        assert "from the estimate with the labels known: 0.0697" in page.status
         assert "Nobody knows the truth behind these data." in page.text
         bars = page.charts[0].data["bars"]
         counts = bars[bars["component"] == "A"].set_index("label")["height"]
@@ -136,13 +173,18 @@ class TestTwoCoins:
 
     def test_what_went_wrong_does_not_give_the_answer_away(self, visit):
         page = visit("two_coins", tc_start_a="0.5", tc_start_b="0.5")
+        assert not page.advice
+        (box,) = (e for e in page.at.expander if "what happened, and why" in e.label)
+        assert not list(box.children)
+        page.at.session_state["tc_answer 0 The same start for both coins"] = True
+        page.run()
         (saddle,) = page.advice
-        (behind,) = (e for e in page.at.expander if "what happened, and why" in e.label)
-        assert [warning.value for warning in behind.warning] == [saddle]
-        # Of settings of one's own nothing is asked.
+        assert saddle.startswith("Both coins ended at the same probability, 0.403.")
+        assert page.answer == answered("The same start for both coins")[1]
+        # Of settings of one's own nothing is asked that this would answer.
         page.set(data_seed=2)
-        assert page.advice == [saddle]
-        assert not any(e.warning for e in page.at.expander)
+        assert len(page.advice) == 1
+        assert "This is a saddle" in page.advice[0]
 
     def test_same_start_stays_on_the_saddle(self, choose):
         page = choose("two_coins", "The same start for both coins")
@@ -151,22 +193,35 @@ class TestTwoCoins:
         mean = coins().data.mean() / 10
         assert numbers(page, "heads_prob") == pytest.approx([mean, mean], rel=1e-12)
         shares = self.model.e_step(coins().data, BinomialParams([0.5, 0.5], [0.5, 0.5]))
-        assert (shares.responsibilities == 0.5).all()
-        # The slightest difference grows: 0.51 and 0.50 end at the two coins.
-        page = choose("two_coins", "The same start for both coins")
-        apart = fit(self.model, coins().data, BinomialParams([0.51, 0.5], [0.5, 0.5]), tol=1e-9)
+        np.testing.assert_array_equal(*shares.responsibilities.T)
+        # A small difference grows by the factor that is named,
+        _, answer = answered("The same start for both coins")
+        apart = BinomialParams([mean + 1e-6, mean - 1e-6], [0.5, 0.5])
+        grown = np.ptp(
+            next(islice(iterate(self.model, coins().data, apart), 1, 2)).params.heads_prob
+        )
+        assert f"go to {mean:.3f} together" in answer
+        assert f"{grown / 2e-6:.2f} times its size" in answer
+        assert grown > 2e-6
+        # and 0.51 and 0.50, with the page's own tolerance, end at the two coins.
+        apart = fit(self.model, coins().data, BinomialParams([0.51, 0.5], [0.5, 0.5]))
         np.testing.assert_allclose(apart.final.params.heads_prob, [0.606, 0.214], atol=1e-3)
         assert apart.final.objective > page.table["log-likelihood"].iloc[-1] + 100
+
+    def test_question_stays_while_one_moves_what_it_asks_to_move(self, visit):
+        page = visit("two_coins", tc_start_a="0.5", tc_start_b="0.5")
+        question = page.question
+        page.set(start_a=0.51)
+        assert page.value("situation") == "The same start for both coins"
+        assert page.question == question
+        page.set(data_seed=2)
+        assert page.value("situation").startswith("Based on")
 
     def test_swapped_names_are_swapped(self, choose):
         page = choose("two_coins", "Swapped names")
         converged(page)
-        typed = (page.value("start_a"), page.value("start_b"))
-        assert typed == (0.2, 0.6)
-        # What was typed for A is the page's B, since it ends there.
-        assert numbers(page, "heads_prob", 0).tolist() == [0.6, 0.2]
-        assert any("each other’s names" in text for text in page.advice)
-        start = BinomialParams(typed, [0.5, 0.5])
+        assert page.player["rows"][0][:2] == ["0.200", "0.600"]  # as it was typed
+        start = BinomialParams([0.2, 0.6], [0.5, 0.5])
         ends = [
             fit(self.model, coins().data, s, tol=1e-12).final
             for s in (start, start.relabel([1, 0]))
@@ -176,32 +231,85 @@ class TestTwoCoins:
         np.testing.assert_allclose(
             ends[0].params.heads_prob, ends[1].params.heads_prob[::-1], rtol=1e-9
         )
-        assert ends[0].params.heads_prob[0] < ends[0].params.heads_prob[1]
+        a, b = numbers(page, "heads_prob")
+        assert a < b
+        run, answer = answered("Swapped names")
+        assert f"A ends at {a:.3f} and B at {b:.3f}. A stands for the true coin B" in answer
+        assert list(run.matching) == [1, 0]
+        assert "A stands for the true coin B, and B for A." in page.status
+        (named,) = BY_NAME["two_coins"].module("sections").findings(run)
+        assert named.startswith("A stands for the true coin B, and B for A.")
+
+    @pytest.mark.parametrize("hard", [False, True])
+    @pytest.mark.parametrize("weights", [False, True])
+    def test_the_higher_coin_stays_the_higher_one(self, hard, weights):
+        rng = np.random.default_rng(5)
+        model = BinomialMixture(10, estimate_weights=weights)
+        for _ in range(30):
+            data = rng.integers(0, 11, size=rng.integers(2, 40))
+            start = binomial_mixture.guess_uniform(data, 2, rng=rng)
+            order = np.argsort(start.heads_prob)
+            trace = fit(HardEM(model) if hard else model, data, start)
+            for step in trace.steps:
+                low, high = step.params.heads_prob[order]
+                assert low <= high
 
     def test_coins_that_are_nearly_alike_are_slow_and_worse(self, choose):
         page = choose("two_coins", "Coins that are nearly alike")
-        other = fit(self.model, coins().data, self.start, tol=1e-8, max_iter=500)
-        assert converged(page) > 4 * other.n_iter
+        easy = coins(0.6, 0.2, n=10_000, seed=5).data
+        other = fit(self.model, easy, self.alike, tol=1e-8, max_iter=500)
+        assert other.converged
+        assert converged(page) > 3 * other.n_iter
         gap = np.abs(numbers(page, "heads_prob") - [0.55, 0.45]).max()
-        assert gap > 2 * np.abs(other.final.params.heads_prob - [0.6, 0.2]).max()
-        data = coins(0.55, 0.45, seed=8).data
-        rates = [
-            linear_rate(fit(self.model, d, self.start, tol=0, max_iter=3_000))
-            for d in (data, coins().data)
-        ]
-        assert rates[0] > 0.9 > 0.6 > rates[1]  # most of the information is missing
+        other_gap = np.abs(other.final.params.heads_prob - [0.6, 0.2]).max()
+        assert gap > 2 * other_gap
+        data = coins(0.55, 0.45, n=10_000, seed=5).data
+        trace = fit(self.model, data, self.alike, tol=1e-8, max_iter=500)
+        # The rate is the largest part of the information that is missing at the top.
+        slow, quick = (
+            map_eigenvalues(
+                self.model, d, fit(self.model, d, self.alike, tol=0, max_iter=2_000).final.params
+            )[0]
+            for d in (data, easy)
+        )
+        assert slow > 0.8 > 0.6 > quick
+        assert linear_rate(trace) == pytest.approx(slow, abs=0.02)
+        assert linear_rate(other) == pytest.approx(quick, abs=0.02)
+        _, answer = answered("Coins that are nearly alike")
+        for figure in (
+            f"{trace.n_iter} iterations instead of {other.n_iter}",
+            f"is {gap:.4f} instead of {other_gap:.4f}",
+            f"{linear_rate(trace):.2f} times as long as the one before",
+            f"there {linear_rate(other):.2f} times",
+        ):
+            assert figure in answer
 
     def test_stopping_too_early(self, choose):
         page = choose("two_coins", "Stopping too early")
-        assert converged(page) < 6
-        data = coins(0.55, 0.45, seed=8).data
-        limit = fit(self.model, data, self.start, tol=0, max_iter=3_000)
+        data, truth = coins(0.55, 0.45, n=10_000, seed=5).data, np.array([0.55, 0.45])
+        early = fit(self.model, data, self.alike, tol=1e-3, max_iter=500)
+        assert converged(page) == early.n_iter < 6
+        limit = fit(self.model, data, self.alike, tol=0, max_iter=3_000)
         assert limit.converged
-        still = np.abs(numbers(page, "heads_prob") - limit.final.params.heads_prob).max()
-        assert still > 0.025  # a quarter of what sets the coins apart
-        patient = choose("two_coins", "Coins that are nearly alike")
-        nearer = np.abs(numbers(patient, "heads_prob") - limit.final.params.heads_prob).max()
-        assert nearer < still / 10
+        patient = fit(self.model, data, self.alike, tol=1e-8, max_iter=500)
+        stopped, went_on, end = (t.final.params.heads_prob for t in (early, patient, limit))
+        np.testing.assert_allclose(numbers(page, "heads_prob"), stopped)
+        # Far from the limit, and farther from the truth than that; to go on mends both.
+        assert np.abs(stopped - end).max() > 0.04
+        assert np.abs(went_on - end).max() < np.abs(stopped - end).max() / 100
+        assert np.abs(stopped - truth).max() > 5 * np.abs(went_on - truth).max()
+        run, answer = answered("Stopping too early")
+        gain = np.diff(early.objectives)[-1] / 10_000
+        for figure in (
+            f"stopped after {early.n_iter} iterations at {pair(stopped)}",
+            f"goes on to {patient.n_iter} and ends at {pair(went_on)}",
+            f"falls from {np.abs(stopped - truth).max():.4f} to "
+            f"{np.abs(went_on - truth).max():.4f}",
+            f"gained only {gain:.1g} per trial",
+        ):
+            assert figure in answer
+        (blamed,) = BY_NAME["two_coins"].module("sections").findings(run)
+        assert blamed.startswith("EM stopped too early")
 
     def test_coins_that_tend_to_one_place_have_one_top(self, visit, choose):
         values = choose("two_coins", "One trial of eight heads, by hand").link
@@ -209,10 +317,14 @@ class TestTwoCoins:
         a, b = numbers(page, "heads_prob")
         # They stopped apart, by more than rounding, and no other pair explains the trials better.
         assert 1e-4 < abs(a - b) < 1e-3
-        assert any("come back to it" in warning.value for warning in page.at.warning)
+        run, _ = answered("One trial of eight heads, by hand")
+        (finding,) = BY_NAME["two_coins"].module("sections").findings(run)
+        assert "come back to it" in finding
+        heads = run.problem.sample.data
+        ratio = heads.var() / (10 * 0.78 * 0.22)
+        assert f"variance is {ratio:.2f} times as large" in finding
         side = np.linspace(0.01, 0.99, 99)
         pairs = np.stack(np.meshgrid(side, side), axis=-1).reshape(-1, 2)
-        heads = page.frame("Weights and attributed")["heads"].to_numpy()
         grid = fit_grid(self.model, heads, pairs, [0.5, 0.5], max_iter=0)
         assert pairs[grid.log_likelihood.argmax()].tolist() == pytest.approx([0.78, 0.78])
         hill = page.section("hill").chart("over θ A and θ B")
@@ -225,19 +337,21 @@ class TestTwoCoins:
 
     def test_one_trial_of_eight_heads(self, visit, choose):
         values = choose("two_coins", "One trial of eight heads, by hand").link
-        page = visit("two_coins", **{**values, "tc_by_hand": "true"})
+        page = visit("two_coins", **{**values, "tc_by_hand": "true", "tc_attribution": "true"})
         assert page.value("situation") == "One trial of eight heads, by hand"
         hand = page.section("by_hand")
         assert "Trial 1 shows 8 heads and 2 tails." in hand.text
-        numerator = r"\frac{0.800^{8}\cdot 0.200^{2}}"
-        assert hand.formulas[0].startswith(rf"w_A &= {numerator}")
-        assert hand.formulas[1].endswith("= 0.564")
-        assert "= 4.512" in hand.formulas[2]
-        assert "= 3.488" in hand.formulas[6]
+        assert r"&= 0.800^{8}\cdot 0.200^{2}" in hand.formulas
+        assert any(line.endswith("= 0.564") for line in hand.formulas)
+        assert r"&0.564\times 8 = 4.512\text{ heads to A}" in hand.formulas
+        assert r"&0.436\times 8 = 3.488\text{ heads to B}" in hand.formulas
         exact = 0.8**8 * 0.2**2 / (0.8**8 * 0.2**2 + 0.7**8 * 0.3**2)
-        row = page.frame("Weights and attributed").iloc[0]
-        assert row["weight A"] == pytest.approx(exact, rel=1e-12)
+        row = page.frame("Responsibilities and attributed").iloc[0]
+        assert row["responsibility A"] == pytest.approx(exact, rel=1e-12)
         assert row["heads to A"] == pytest.approx(8 * exact, rel=1e-12)
+        _, answer = answered("One trial of eight heads, by hand")
+        assert answer.startswith("0.564 of it: 0.8⁸ 0.2² against 0.7⁸ 0.3².")
+        assert "So 4.512 of its 8 heads go to A, and 3.488 to B." in answer
 
 
 def blobs(sizes=(200, 200, 200), spread=1.0):

@@ -25,13 +25,14 @@ from em_core import (
     match_components,
 )
 from em_core.models import gaussian_mixture, kmeans
+from em_ui.controls import seal as sealing
 from em_ui.run import DATA, GUESS, stream
 
 few = settings(max_examples=12, phases=(Phase.explicit, Phase.generate))
 
 # Settings with a truth that can be recognized wherever it stands. A lesson may have none here.
 SET_UP = {
-    "k_means": {"spread": "1.3", "size": "150"},
+    "k_means": {"spread": "2.3", "size": "150", "data_seed": "7"},
     "two_coins": {"true_a": "0.63", "true_b": "0.27", "share_a": "0.35", "weights": "true"},
     "gaussian_mixture": {
         "mean1": "-11.372",
@@ -44,11 +45,13 @@ SET_UP = {
 }
 
 
-def unseal(token):
-    return json.loads(base64.urlsafe_b64decode(token + "=" * (-len(token) % 4)))
+def unseal(name, token):
+    """Return the hidden values, as only the server can."""
+    return sealing.unseal(PREFIXES[name], token)["values"]
 
 
 def seal(values):
+    """Return values as links of before held them."""
     return base64.urlsafe_b64encode(json.dumps(values).encode()).decode().rstrip("=")
 
 
@@ -58,6 +61,14 @@ def set_up(name):
 
 def default(name, control):
     return BY_NAME[name].module("problem").SPECS[control].default
+
+
+def posed_at(name, page):
+    """Return the problem that a lesson poses as a page is set."""
+    lesson = BY_NAME[name].module("problem")
+    settings = {c: spec.default for c, spec in lesson.SPECS.items()}
+    on_page = set(page.shown()) & set(settings)
+    return lesson.problem(settings | {c: page.value(c) for c in on_page})
 
 
 def words_of(name):
@@ -79,7 +90,7 @@ def run_of(name):
     Of a lesson that is not known here, its sample, model and start are as its problem has them.
     """
     if name == "k_means":
-        sample = simulated.clusters([150] * 3, spread=1.3, rng=stream(6, DATA))
+        sample = simulated.clusters([150] * 3, spread=2.3, rng=stream(7, DATA))
         model, tol, limit = KMeans(), 0, 100
         start = kmeans.guess_from_points(sample.data, 3, rng=stream(1, GUESS, 1))
     elif name == "two_coins":
@@ -102,18 +113,33 @@ def run_of(name):
     return trace.relabel(match_components(place, true)), sample, model
 
 
-def words(params):
+SYMBOLS = {
+    "heads_prob": ("θ {}", 3),
+    "means": ("μ {}", 2),
+    "stds": ("σ {}", 2),
+    "centroids": ("c {}", 4),
+    "rates": ("λ {}", 2),
+    "weights": ("π {}", 3),
+}
+
+
+def words(params, *, marked=True):
     """Return parameters as the sheet writes them."""
-    names = {1: "AB", 2: "12345678"}
-    parts = []
+    names = "AB" if len(next(iter(params.arrays().values()))) == 2 else "12345678"
+    groups = {}
     for field, array in params.arrays().items():
-        letters = names[1] if field == "heads_prob" or len(array) == 2 else names[2]
-        for letter, value in zip(letters, array, strict=False):
+        symbol, digits = SYMBOLS[field]
+        for name, value in zip(names, array, strict=False):
+            texts = groups.setdefault(digits, [])
             if array.ndim == 1:
-                parts.append(f"{field} {letter} {value:.4f}")
+                texts.append(f"{symbol.format(name)} {value:,.{digits}f}")
             else:
-                parts += [f"{field} {letter} {a} {x:.4f}" for a, x in zip("xy", value, strict=True)]
-    return ", ".join(parts)
+                for axis, x in zip("xy", value, strict=True):
+                    texts.append(f"{symbol.format(name)} {axis} {x:,.{digits}f}")
+    return "; ".join(
+        ", ".join(texts) + (f" (right within ±{5 / 10**digits:.{digits}f})" if marked else "")
+        for digits, texts in groups.items()
+    )
 
 
 @pytest.fixture(scope="module")
@@ -147,10 +173,11 @@ class TestSheet:
         text = with_teacher(name).section("teacher").text
         shares = model.e_step(sample.data[:1], trace.steps[0].params).responsibilities[0]
         letters = "123" if len(shares) == 3 else "AB"
-        first = ", ".join(f"{k}: {r:.4f}" for k, r in zip(letters, shares, strict=True))
+        first = ", ".join(f"{k} {r:.3f}" for k, r in zip(letters, shares, strict=True))
+        first += " (right within ±0.005)"
         known = fit_labelled(model, sample.data, sample.labels, sample.truth)
         sign = -1 if name == "k_means" else 1
-        ends = [f"{sign * trace.steps[i].objective:,.4f}" for i in (0, -1)]
+        ends = [f"{sign * trace.steps[i].objective:,.2f}" for i in (0, -1)]
         observation = ", ".join(f"{x:.4g}" for x in np.atleast_1d(sample.data[0]))
         nouns = {"k_means": "point", "two_coins": "trial", "gaussian_mixture": "value"}
         noun = nouns.get(name, words_of(name).observation)
@@ -168,12 +195,16 @@ class TestSheet:
                 f"{trace.message} The rule: Stop when {rule} iterations.",
             ),
             (
-                f"Where does EM end, from {words(trace.steps[0].params)}?",
+                f"Where does {words_of(name).algorithm} end, from "
+                f"{words(trace.steps[0].params, marked=False)}?",
                 words(trace.final.params),
             ),
-            (f"What is the {title} at the guess and at the end?", " and ".join(ends)),
+            (
+                f"What is the {title} at the guess and at the end?",
+                " and ".join(ends) + " (right within ±0.05)",
+            ),
             ("What would one estimate with the labels known?", words(known)),
-            ("What is the truth?", words(sample.truth)),
+            ("What is the truth?", words(sample.truth, marked=False)),
         ):
             (item,) = (item for item in re.split(r"\n(?=\d+\. )", text) if question in item)
             assert f"*{answer}*" in item
@@ -181,7 +212,9 @@ class TestSheet:
     def test_makes_up_no_truth_of_published_trials(self, visit):
         page = visit("two_coins", tc_data="Five published trials", tc_teacher="true")
         text = page.section("teacher").text
-        assert "What is the truth?\n\n    *Nobody knows the truth behind these data.*" in text
+        assert (
+            "What is the truth? (3 min)\n\n    *Nobody knows the truth behind these data.*" in text
+        )
 
     @pytest.mark.parametrize("name", RUNNING)
     def test_begins_with_the_situation(self, visit, declared, name):
@@ -189,9 +222,10 @@ class TestSheet:
         page.open("teacher")
         situation = next(iter(declared[name].situations.values()))
         text = page.section("teacher").text
-        assert f"1. {situation.question}\n\n    *{situation.answer}*" in text
-        page.set(data_seed=12)
-        assert situation.question not in page.section("teacher").text
+        question = situation.sealed_question or situation.question
+        assert f"1. {question} (5 min)\n\n    *{situation.answer}*" in text
+        page.set(data_seed=13)
+        assert question not in page.section("teacher").text
         assert "1. At the initial guess" in page.section("teacher").text
 
     @pytest.mark.parametrize("name", RUNNING)
@@ -204,11 +238,19 @@ class TestSheet:
         trace, sample, _ = run_of(name)
         for text, answered in ((answers, True), (questions, False)):
             assert (words(trace.final.params) in text) == answered
-            assert (words(sample.truth) in text) == answered
+            assert (words(sample.truth, marked=False) in text) == answered
+            assert "nan" not in text
             assert "What is the truth?" in text
             assert len(re.findall(r"^\d+\. ", text, re.MULTILINE)) == 7
+            assert len(re.findall(r" \(\d+ min\)$", text, re.MULTILINE)) == 7
         assert answers.count("Answer: ") == 7
         assert "Answer" not in questions
+        # The situation in words: all that was set stands with the answers, the rest without.
+        specs = BY_NAME[name].module("problem").SPECS
+        for control, raw in SET_UP[name].items():
+            line = f"{specs[control].label}: {specs[control].words(specs[control].nearest(raw))}"
+            assert line in answers
+            assert (line in questions) == (control in ("size", "weights"))
 
     def test_stands_a_run_without_a_likelihood(self, visit):
         page = visit("two_coins", tc_start_a="0", tc_start_b="1", tc_teacher="true")
@@ -223,11 +265,15 @@ class TestStudentLink:
         page = with_teacher(name)
         prefix, controls = page.prefix, declared[name]
         link = page.student_link
-        hidden = unseal(link.pop(f"{prefix}_quiz"))
+        hidden = unseal(name, link.pop(f"{prefix}_quiz"))
         shown = set(page.shown()) - {"situation", "class_size", "class_first"}
-        assert set(hidden) == set(controls.truth) & shown
+        assert set(hidden) == {*controls.truth, "data_seed", "student"} & shown
         assert hidden == {control: page.value(control) for control in hidden}
         assert set(link) == {f"{prefix}_{control}" for control in shown - set(hidden)}
+        (button,) = (
+            d for d in page.components("copy_link") if d["label"] == "Copy link for students"
+        )
+        assert button["keep"] == [f"{prefix}_iter"]
         for query, text in link.items():
             control = query.removeprefix(f"{prefix}_")
             spec = {**controls.specs, **controls.view}[control]
@@ -241,15 +287,90 @@ class TestStudentLink:
         assert not student.at.warning or student.advice
 
     @pytest.mark.parametrize("name", RUNNING)
+    def test_cannot_be_read_from_its_address(self, with_teacher, name):
+        link = with_teacher(name).student_link
+        token = link.pop(f"{PREFIXES[name]}_quiz")
+        decoded = base64.urlsafe_b64decode(token + "=" * (-len(token) % 4))
+        for control, raw in SET_UP[name].items():
+            if f"{PREFIXES[name]}_{control}" not in link:
+                assert control.encode() not in decoded
+                assert len(raw) < 3 or raw.encode() not in decoded
+        # What any other page, or another server, makes of it: nothing.
+        assert all(
+            sealing.unseal(prefix, token) is None
+            for prefix in PREFIXES.values()
+            if prefix != PREFIXES[name]
+        )
+
+    @pytest.mark.parametrize("name", RUNNING)
+    def test_without_its_hidden_part_it_shows_other_data(self, visit, as_student, name):
+        student = as_student(name)
+        link = {k: v for k, v in student.link.items() if not k.endswith("_quiz")}
+        bare = visit(name, **link)
+        (true, other), field = (
+            (run_of(name)[1].truth, posed_at(name, bare).sample.truth),
+            words_of(name).by,
+        )
+        gap = np.abs(getattr(true, field) - getattr(other, field))
+        assert gap.max() > 0.05
+        assert "teacher" in bare.sections()
+        assert not bare.table.equals(student.table)
+
+    def test_keeps_question_and_open_sections_but_not_the_teachers(self, visit, declared):
+        teacher = visit("two_coins", tc_hill="true", tc_teacher="true")
+        teacher.set(situation="Coins that are nearly alike")
+        teacher.set(data_seed=9)
+        link = teacher.student_link
+        assert link["tc_hill"] == "true"
+        assert "tc_teacher" not in link
+        assert "alike" not in str(link)
+        page = visit("two_coins", **link)
+        situation = declared["two_coins"].situations["Coins that are nearly alike"]
+        assert page.question == situation.sealed_question
+        assert page.answer is None
+
+    @pytest.mark.parametrize("name", RUNNING)
+    def test_questions_of_sealed_pages_do_not_state_the_truth(self, declared, name):
+        controls = declared[name]
+        asked = [n for n in controls.truth if n in controls.asked] or controls.truth
+        for situation in controls.situations.values():
+            sealed = situation.sealed_question
+            text = situation.question if sealed is None else sealed
+            stated = {float(x.replace(",", "")) for x in re.findall(r"\d[\d,]*(?:\.\d+)?", text)}
+            own = controls.own(situation)
+            assert not stated & {float(own[n]) for n in asked}, text
+
+    @pytest.mark.parametrize("name", RUNNING)
+    def test_teacher_is_told_where_the_defaults_show_the_truth(self, visit, name):
+        page = visit(name, **{f"{PREFIXES[name]}_teacher": "true"})
+
+        def told():
+            return [i.value for i in page.at.info if "sees the same truth" in i.value]
+
+        assert "Whoever deletes the hidden part" in told()[0]
+        page.set(situation=list(BY_NAME[name].module("situations").SITUATIONS)[-1])
+        assert "Whoever" in told()[0]
+        drawn = (
+            "data_seed"
+            if name == "k_means"
+            else {"two_coins": "true_a", "gaussian_mixture": "mean1"}.get(name, "rate_a")
+        )
+        step = 1 if drawn == "data_seed" else 0.01 if name == "two_coins" else 1.0
+        page.set(**{drawn: page.value(drawn) + step})
+        assert told() == []
+
+    @pytest.mark.parametrize("name", RUNNING)
     def test_page_shows_nothing_of_the_truth(self, as_student, name):
         page = as_student(name)
         page.open(*page.sections())
         trace, sample, model = run_of(name)
         known = fit_labelled(model, sample.data, sample.labels, sample.truth)
-        assert not set(page.shown()) & set(unseal(page.at.query_params[f"{page.prefix}_quiz"]))
+        assert not set(page.shown()) & (
+            set(unseal(name, page.at.query_params[f"{page.prefix}_quiz"])) - {"student"}
+        )
         assert "situation" not in page.shown()
         assert "teacher" not in page.sections()
-        assert page.question is page.answer is None
+        assert page.answer is None
 
         # In words: status, prose, captions, descriptions, formulas, code and the player's numbers.
         texts = [page.text, page.status, *page.captions, *page.formulas, json.dumps(page.player)]
@@ -304,22 +425,18 @@ class TestStudentLink:
         assert "from the truth:" in page.status
         assert page.frame("the truth, with labels known") is not None
 
-    def test_published_trials_are_hidden_too(self, visit):
-        teacher = visit(
-            "two_coins",
-            tc_data="Five published trials",
-            tc_start_a="0.6",
-            tc_start_b="0.5",
-            tc_teacher="true",
-        )
-        page = visit("two_coins", **teacher.student_link)
-        assert page.value("data") == "Five published trials"
-        assert "Guess the parameters" in [header.value for header in page.at.header]
+    def test_published_trials_have_no_truth_to_guess_and_no_other_data(self, visit):
+        page = visit("two_coins", tc_data="Five published trials", tc_teacher="true")
+        labels = [data["label"] for data in page.components("copy_link")]
+        assert labels == ["Copy link to these settings"]
+        assert "data set for each student" not in page.section("teacher").text
+        assert not {"class_size", "class_first"} & set(page.shown())
+        # A link of before hides what is known of them, and asks for nothing.
+        page = visit("two_coins", tc_data="Five published trials", tc_quiz=seal({"true_a": 0.6}))
         page.open(*page.sections())
+        assert "Guess the parameters" not in [header.value for header in page.at.header]
         assert not any("labels known" in table.proto.alt for table in page.at.dataframe)
         assert not {"truth", "labelled"} & {data for c in page.charts for data in c.data}
-        table = page.section("hard_against_soft").frame("iterations, by method")
-        assert list(table["method"]) == ["soft EM", "hard EM"]
 
     def test_stays_after_a_change_a_reset_and_a_visit_elsewhere(self, as_student):
         page = as_student("two_coins")
@@ -331,10 +448,8 @@ class TestStudentLink:
         page.switch("two_coins")
         assert page.at.query_params["tc_quiz"] == token
         assert "true_a" not in page.shown()
-        truth = BinomialParams([0.63, 0.27], [0.35, 0.65])
-        data = BinomialMixture(10).simulate(truth, 500, rng=stream(1, DATA)).data
-        start = BinomialParams([0.8, 0.7], [0.5, 0.5])
-        trace = fit(BinomialMixture(10), data, start, tol=1e-6, max_iter=100)
+        # Reset went back to the link: all trials, and weights that are estimated.
+        trace, _, _ = run_of("two_coins")
         np.testing.assert_array_equal(page.table["log-likelihood"], trace.objectives)
 
     def test_student_number_gives_other_data_of_the_same_truth(self, as_student):
@@ -360,16 +475,21 @@ def guess_fields(page):
     ]
 
 
-def answer_quiz(page, guesses):
-    """Fill the form in, and return what is said of it."""
+def distances(estimate, truth):
+    return np.linalg.norm((estimate - truth).reshape(len(truth), -1), axis=1)
+
+
+def answer_quiz(page, guesses, *, scored=True):
+    """Fill the form in, and return what is said of it, or None if it is not to be scored."""
     fields = guess_fields(page)
     for field, guess in zip(fields, np.ravel(guesses), strict=True):
         field.set_value(float(guess))
     (button,) = page.at.form_submit_button
     button.click()
     page.run()
-    (said,) = (s.value for s in page.at.success if "of 100" in s.value)
-    return said
+    said = [s.value for s in page.at.success if "of 100" in s.value]
+    assert len(said) == scored
+    return said[0] if scored else None
 
 
 def score(said):
@@ -395,7 +515,7 @@ class TestQuiz:
         for order in permutations(range(len(truth))):
             said = answer_quiz(quizzes[name], truth[list(order)])
             assert score(said) == 100
-            assert "you missed by 0." in said
+            assert "you missed by 0, and at most by 0." in said
 
     @pytest.mark.parametrize("name", RUNNING)
     def test_asks_for_each_component(self, quizzes, name):
@@ -413,9 +533,9 @@ class TestQuiz:
     @pytest.mark.parametrize("halvings", [1, 2])
     def test_a_miss_by_the_scale_halves_the_score(self, quizzes, name, halvings):
         truth, miss = self.truth(name), halvings * self.scale(name)
-        said = answer_quiz(quizzes[name], truth + miss)
+        said = answer_quiz(quizzes[name], truth + miss / np.sqrt(truth[0].size))
         assert score(said) == pytest.approx(100 / 2**halvings, abs=0.51)
-        assert f"you missed by {miss:.3g}." in said
+        assert f"you missed by {miss:.3g}, and at most by {miss:.3g}." in said
 
     @pytest.mark.parametrize("name", RUNNING)
     def test_any_other_guess_scores_less(self, quizzes, name):
@@ -424,25 +544,48 @@ class TestQuiz:
             guess = truth + size * self.scale(name) * rng.normal(size=truth.shape)
             orders = (guess[list(order)] for order in permutations(range(len(truth))))
             nearest = min(orders, key=lambda g: ((g - truth) ** 2).sum())
-            miss = np.abs(nearest - truth).mean()
+            miss = distances(nearest, truth).mean()
             said = answer_quiz(quizzes[name], guess)
             expected = 100 * 0.5 ** (miss / self.scale(name))
             assert score(said) == pytest.approx(expected, abs=0.51)
             assert score(said) < 100
-        assert score(answer_quiz(quizzes[name], truth + 100)) == 0
+            assert f"you missed by {miss:.3g}" in said
 
     @pytest.mark.parametrize("name", RUNNING)
     def test_says_how_far_em_is(self, quizzes, name):
         trace, _, _ = run_of(name)
         truth = self.truth(name)
-        estimates = next(iter(trace.final.params.arrays().values()))
-        gap = np.linalg.norm((estimates - truth).reshape(len(truth), -1), axis=1).max()
-        assert f"EM’s own answer misses by {gap:.3g} at most." in answer_quiz(quizzes[name], truth)
+        gaps = distances(next(iter(trace.final.params.arrays().values())), truth)
+        algorithm = words_of(name).algorithm
+        said = answer_quiz(quizzes[name], truth)
+        assert f"{algorithm} missed by {gaps.mean():.3g}, and at most by {gaps.max():.3g}." in said
+
+    @pytest.mark.parametrize("name", RUNNING)
+    @pytest.mark.parametrize("wrong", [5_000.0, -3_000.0])
+    def test_guess_out_of_range_is_refused_with_what_is_allowed(
+        self, visit, as_student, name, wrong
+    ):
+        page = as_student(name)
+        guesses = self.truth(name).copy()
+        guesses.flat[0] = wrong
+        assert answer_quiz(page, guesses, scored=False) is None
+        (refused,) = (e.value for e in page.at.error)
+        assert f"cannot be {wrong:g}: it lies between " in refused
+        if name == "two_coins":
+            assert refused == f"Heads probability A cannot be {wrong:g}: it lies between 0 and 1."
 
     @pytest.mark.parametrize("name", RUNNING)
     def test_is_not_there_when_nothing_is_hidden(self, plain, name):
         assert not plain(name).at.form_submit_button
         assert "Guess the parameters" not in [h.value for h in plain(name).at.header]
+
+
+def allowed(spec, value):
+    return (
+        isinstance(value, int | float)
+        and not isinstance(value, bool)
+        and (spec.nearest(value) == value)
+    )
 
 
 DAMAGED = [
@@ -496,6 +639,16 @@ class TestDamagedSeal:
     def test_any_json(self, visit, values):
         check_open(visit("two_coins", tc_quiz=seal(values)))
 
+    def test_key_of_another_server_opens_nothing(self, visit, monkeypatch):
+        monkeypatch.setenv(sealing.ENVIRONMENT, "another server’s passphrase")
+        sealing._cipher.cache_clear()
+        foreign = sealing.seal("tc", {"values": {"true_a": 0.5}, "situation": None})
+        monkeypatch.undo()
+        sealing._cipher.cache_clear()
+        page = visit("two_coins", tc_quiz=foreign)
+        check_open(page)
+        assert any("not the data of your class" in w.value for w in page.at.warning)
+
     @few
     @given(
         values=st.dictionaries(
@@ -507,6 +660,9 @@ class TestDamagedSeal:
     def test_any_values_of_the_hidden_controls(self, visit, declared, values):
         page = visit("two_coins", tc_quiz=seal(values))
         assert not any("nothing is hidden" in warning.value for warning in page.at.warning)
+        wrong = {n for n, v in values.items() if not allowed(declared["two_coins"].specs[n], v)}
+        assert len(page.notices) == len(wrong)
+        assert all("is hidden. What the link held is not allowed" in n for n in page.notices)
         assert not set(values) & set(page.shown())
         # They are moved to what the controls allow, as in any link.
         specs = declared["two_coins"].specs

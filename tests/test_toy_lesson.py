@@ -314,7 +314,7 @@ class TestSharedSections:
     def test_teacher_and_references(self, page, run):
         sample, model, _ = run
         known = fit_labelled(model, sample.data, sample.labels, sample.truth)
-        assert f"rates A {known.rates[0]:.4f}" in page.section("teacher").text
+        assert f"λ A {known.rates[0]:.2f}" in page.section("teacher").text
         references = page.frame("the truth, with labels known").set_index("parameter")
         assert references.loc["rates B", "labels known"] == pytest.approx(known.rates[1])
         assert len(page.section("teacher").frame("each of 5 students")) == 5
@@ -398,17 +398,16 @@ class TestWithoutTruth:
         # All sections are open, and what is said of a truth is that nobody knows it.
         words = "\n".join([bare.text, bare.status, *bare.captions, *(c.alt for c in bare.charts)])
         assert re.findall(r".*\b(?:truth|true|labels known)\b.*", words) == [
-            "7. What is the truth?",
+            "7. What is the truth? (3 min)",
             "    *Nobody knows the truth behind these data.*",
-            "**A data set for each student.** Students type their number into *Student number* in "
-            "the sidebar and get other data from the same truth. Here are their answers.",
         ]
 
     def test_teacher_has_no_link_that_hides_nothing(self, bare):
         assert "A link for students" not in bare.section("teacher").text
         labels = [data["label"] for data in bare.components("copy_link")]
         assert labels == ["Copy link to these settings"]
-        assert len(bare.section("teacher").frame("each of 5 students")) == 5
+        # Without a truth there is no data set for each student either.
+        assert not bare.section("teacher").block.dataframe
 
 
 class TestModelWithoutLabels:

@@ -9,7 +9,7 @@ so with ``independent_rows = False``.
 import functools
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
@@ -57,6 +57,8 @@ class Blocks:
         The first row, which parameters are checked with.
     counts : ndarray, shape (rows,), optional
         How often each row of the only part was observed, if not once.
+    counted : dict of int to int
+        What :meth:`n_different` has found before, by its limit.
     """
 
     model: Any
@@ -64,6 +66,7 @@ class Blocks:
     n: float
     first: Rows
     counts: Array | None = None
+    counted: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
 
     def check(self, model: Checks[Parameters], params: Parameters) -> None:
         """Raise ValueError unless they were made for this model, and it accepts the parameters."""
@@ -76,6 +79,21 @@ class Blocks:
         for i in range(len(self.parts)):
             rows = np.asarray(self.parts[i])
             yield from visit(function, rows, self.counts, cut=independent_rows(self.model))
+
+    def n_different(self, limit: int) -> int:
+        """Return the number of different rows, or ``limit`` if there are as many or more."""
+        if limit not in self.counted:
+            self.counted[limit] = self.count_different(limit)
+        return self.counted[limit]
+
+    def count_different(self, limit: int) -> int:
+        """Return the same by looking."""
+        found: list[Rows] = []
+        for i in range(len(self.parts)):
+            found = different_rows(np.asarray(self.parts[i]), limit, found)
+            if len(found) == limit:
+                break
+        return len(found)
 
 
 def visit(
@@ -93,6 +111,27 @@ def visit(
     for start in range(0, len(part), BLOCK_ROWS):
         rows = slice(start, start + BLOCK_ROWS)
         yield function(part[rows], None if counts is None else counts[rows])
+
+
+def different_rows(rows: Rows, limit: int, known: Sequence[Rows] = ()) -> list[Rows]:
+    """Return the known rows, and after them the others of an array, but no more than ``limit``."""
+    found = list(known)
+    start, length = 0, limit  # the first rows are enough as a rule
+    while start < len(rows):
+        left = rows[start : start + length]
+        start, length = start + length, min(2 * length, BLOCK_ROWS)
+        for row in found:
+            left = left[_differ(left, row)]
+        while len(left) and len(found) < limit:
+            found.append(left[0].copy())
+            left = left[_differ(left, left[0])]
+        if len(found) >= limit:
+            break
+    return found
+
+
+def _differ(rows: Rows, row: Rows) -> npt.NDArray[np.bool_]:
+    return np.asarray((rows != row).any(axis=tuple(range(1, rows.ndim))))
 
 
 @functools.cache

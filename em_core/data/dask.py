@@ -19,6 +19,7 @@ from em_core.data.blocks import (
     Result,
     Rows,
     Tally,
+    different_rows,
     independent_rows,
     join,
     tally,
@@ -39,6 +40,24 @@ class ClusterBlocks(Blocks):
         of_part, cut = dask.delayed(_visit, pure=False), independent_rows(self.model)
         for results in dask.compute(*(of_part(function, part, cut) for part in self.parts)):
             yield from results
+
+    def count_different(self, limit: int) -> int:
+        """Return the number of different rows, or ``limit`` if there are as many or more."""
+        of_part, found = dask.delayed(_different, pure=False), list[Rows]()
+        # The first part has enough of them as a rule, and then no other one is loaded.
+        for parts in (self.parts[:1], self.parts[1:]):
+            for rows in dask.compute(*(of_part(part, limit) for part in parts)):
+                found = different_rows(np.array(rows), limit, found)
+            if len(found) == limit:
+                break
+        return len(found)
+
+
+def _different(part: Any, limit: int) -> list[Rows]:
+    found: list[Rows] = []
+    for rows in _arrays(part):
+        found = different_rows(rows, limit, found)
+    return found
 
 
 def _visit(function: Callable[[Rows, Array | None], Result], part: Any, cut: bool) -> list[Result]:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import gammaln, xlog1py, xlogy
+from scipy.special import xlog1py, xlogy
 
 from em_core.checks import (
     as_array,
@@ -30,7 +30,7 @@ from em_core.checks import (
 )
 from em_core.engine import fit_labelled
 from em_core.model import Mixture, Params, Sample, component_axes
-from em_core.numerics import Array, equal_weights, log_binomial
+from em_core.numerics import FEW_TRIALS, Array, equal_weights, log_binomial, log_choose
 
 _TALLIED_OUTCOMES = 2**16  # different head counts, at the most, for which trials are counted
 _TALLIED_ROWS = 2**20  # trials that are counted at once
@@ -157,6 +157,10 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
         spread = np.sqrt(self.n_tosses * params.heads_prob * (1 - params.heads_prob))
         return float(statistics.trials @ np.maximum(spread, 1.0))
 
+    def component_counts(self, statistics: BinomialStatistics) -> Array:
+        """Return the expected number of trials of each coin, shape (K,)."""
+        return statistics.trials
+
     def tally(
         self, data: npt.NDArray[Any], counts: Array | None = None
     ) -> tuple[npt.NDArray[Any], Array] | None:
@@ -226,6 +230,40 @@ def guess_uniform(
     k = as_integer("n_components", n_components, minimum=1)
     check_rng(rng)
     return BinomialParams(rng.uniform(size=k), equal_weights(k))
+
+
+def dispersion(model: BinomialMixture, data: npt.ArrayLike) -> float:
+    r"""Return the variance of the head counts over that of one coin with the same mean.
+
+    It tells what the point is at which all coins are equal. There Bayes' rule to first order,
+    :math:`r_{ik} = \pi_k (1 + (\theta_k - \bar\theta) (h_i - m\theta) / (\theta (1 - \theta)))`,
+    makes an iteration of EM multiply small differences between the coins by this number. Above 1
+    they grow and the point is a saddle, below 1 they shrink and it is a top; with one toss a trial
+    it is 1, and the point lies on a ridge.
+
+    Parameters
+    ----------
+    model : BinomialMixture
+        The mixture.
+    data : array_like, shape (n,)
+        Head counts.
+
+    Returns
+    -------
+    float
+        Not a number if all tosses show the same side.
+
+    Raises
+    ------
+    ValueError
+        If the data are not head counts.
+    """
+    heads = as_array("data", data).astype(float)
+    model.check(heads, BinomialParams([0.5], [1.0]))
+    p = heads.mean() / model.n_tosses
+    if p in (0, 1):
+        return float("nan")
+    return float(heads.var() / (model.n_tosses * p * (1 - p)))
 
 
 class Grid(NamedTuple):
@@ -314,8 +352,7 @@ def _climb(
     max_iter: int,
 ) -> Grid:
     """Run EM from some starts, on different head counts that were observed so many times each."""
-    tails, n = model.n_tosses - heads, times.sum()
-    ways = gammaln(float(model.n_tosses) + 1) - gammaln(heads + 1) - gammaln(tails + 1)
+    n = times.sum()
     result = Grid(
         starts.copy(),
         np.broadcast_to(np.asarray(weights, dtype=float), starts.shape).copy(),
@@ -328,18 +365,13 @@ def _climb(
         theta, pi = result.heads_prob[running], result.weights[running]
         # Equations of log_joint, posterior, statistics and m_step, with the starts as first axis.
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            # Not minus infinity, so that no heads of a coin without any come to 0 = 0 log 0.
-            log_heads, log_tails = (
-                np.maximum(log, _NEVER) for log in (np.log(theta), np.log1p(-theta))
-            )
-            log_joint = heads * log_heads[:, :, None]
-            log_joint += tails * log_tails[:, :, None]
+            log_joint = _log_densities(heads, model.n_tosses, theta)
             log_joint += np.log(pi / pi.sum(axis=1, keepdims=True))[:, :, None]
             peak = log_joint.max(axis=1, keepdims=True)
             log_joint -= np.where(np.isfinite(peak), peak, 0.0)
             joint = np.exp(log_joint, out=log_joint)
             evidence = joint.sum(axis=1, keepdims=True)
-            log_evidence = (np.log(evidence) + peak)[:, 0] + ways
+            log_evidence = (np.log(evidence) + peak)[:, 0]
             objective = np.where(peak.min(axis=(1, 2)) > _NEVER / 2, log_evidence @ times, -np.inf)
             gain = objective - result.log_likelihood[running]
         result.log_likelihood[running] = objective
@@ -360,3 +392,18 @@ def _climb(
         if model.estimate_weights:
             result.weights[running] = trials / trials.sum(axis=1, keepdims=True)
     return result
+
+
+def _log_densities(heads: Array, tosses: int, theta: Array) -> Array:
+    """Return log Binomial(h_r; m, theta_sk), shape (S, K, R): :func:`log_binomial` for a grid.
+
+    Few tosses go by the plain formula, with one logarithm for each coin.
+    """
+    if tosses > FEW_TRIALS:
+        return log_binomial(heads, tosses, theta[:, :, None])
+    # Not minus infinity, so that no heads of a coin without any come to 0 = 0 log 0.
+    log_heads, log_tails = (np.maximum(log, _NEVER) for log in (np.log(theta), np.log1p(-theta)))
+    found = heads * log_heads[:, :, None]
+    found += (tosses - heads) * log_tails[:, :, None]
+    found += log_choose(tosses)[heads.astype(np.intp)]
+    return np.asarray(found)

@@ -35,8 +35,8 @@ from em_core.numerics import Array, equal_weights
 # A variance is a difference of two sums. Below this fraction of them it is mostly rounding error.
 _RESOLVED = 1e4 * np.finfo(float).eps
 
-# The square of a larger number is out of range.
-_LARGEST = np.sqrt(np.finfo(float).max)
+# The square of a larger number is out of range, and that of a smaller one has not all its digits.
+_LARGEST, _SMALLEST = np.sqrt(np.finfo(float).max), np.sqrt(np.finfo(float).tiny)
 
 # An expected number of observations below this has too few digits to divide by.
 _SEEN = np.finfo(float).tiny
@@ -168,14 +168,30 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         terms = xlogy(counts, weights / params.stds) - squares / (2 * params.stds**2)
         return float(terms.sum())
 
+    def component_counts(self, statistics: GaussianStatistics) -> Array:
+        """Return the expected number of observations of each component, shape (K,)."""
+        return statistics.counts
+
     def n_parameters(self, params: GaussianParams) -> int:
         """Return the number of free parameters: 2 K, and K - 1 weights if these are estimated."""
         k = params.n_components
         return 2 * k + (k - 1) * self.estimate_weights
 
     def why_not_finite(self, params: GaussianParams) -> str:
-        """Return whether a component has collapsed, or numbers are too large; and what to do."""
-        if (params.stds == 0).any() and np.abs(params.means).max() < _LARGEST:
+        """Return whether a component collapsed, or numbers are out of range; and what to do."""
+        far = float(np.abs(params.means).max())
+        if far == 0 and not params.stds.any():
+            return (
+                "All observations are 0, or so near to it that their squares are below the range "
+                "of floating-point numbers. Give the data in a smaller unit or, if all are 0, set "
+                "a floor for the standard deviations (min_std)."
+            )
+        if far < _SMALLEST and params.stds.max() < _SMALLEST:
+            return (
+                "Squared distances from the means are below the range of floating-point numbers. "
+                "Give the data in a smaller unit."
+            )
+        if (params.stds == 0).any() and far < _LARGEST:
             return (
                 "A component has collapsed onto a single value: its standard deviation is 0, and "
                 "its density is infinite there. Start from another guess, or set a floor for the "

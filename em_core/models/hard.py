@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from em_core.model import EStep, Mixture, ParamsT, StatisticsT
+from em_core.model import EStep, Mixture, Note, ParamsT, StatisticsT
 from em_core.numerics import Array
 
 
@@ -77,6 +77,14 @@ class HardEM(Mixture[ParamsT, StatisticsT]):
     def term_size(self, statistics: StatisticsT, params: ParamsT) -> float | None:
         """Return what the mixture says of its terms."""
         return self.model.term_size(statistics, params)
+
+    def component_counts(self, statistics: StatisticsT) -> Array | None:
+        """Return the number of observations of each component, where the mixture tells it."""
+        return self.model.component_counts(statistics)
+
+    def notes(self, statistics: StatisticsT, params: ParamsT, n_different: int) -> list[Note]:
+        """Return what the mixture says of the parameters with which a run ended."""
+        return self.model.notes(statistics, params, n_different)
 
     def n_parameters(self, params: ParamsT) -> int:
         """Return the number of the mixture's free parameters."""

@@ -27,12 +27,25 @@ from em_core.checks import (
     check_positive,
     check_rng,
 )
-from em_core.model import EStep, Mixture, Params, Sample, component_axes, draw_sample
+from em_core.model import (
+    EStep,
+    Mixture,
+    Note,
+    Params,
+    Sample,
+    coinciding,
+    component_axes,
+    draw_sample,
+    notes_about,
+)
 from em_core.numerics import ROUNDING, Array
 
 # Products of coordinates are known to about 1e-16 of a squared coordinate. An inertia below this
 # fraction of the sum of squares has lost more than its last digits.
 _RESOLVED_INERTIA = 1e-3
+
+# The square of a smaller number has not all its digits.
+_SMALLEST = np.sqrt(np.finfo(float).tiny)
 
 # The rounding of a squared distance by products, in terms of the squares that go into it.
 _BLUR = 8 * np.finfo(float).eps
@@ -137,8 +150,49 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
         return float(2 * (move * deviations).sum() - counts @ (move**2).sum(axis=1))
 
     def term_size(self, statistics: KMeansStatistics, params: KMeansParams) -> float:
-        """Return 0: all terms of an inertia have one sign, so that none is larger than it."""
-        return 0.0
+        """Return the smallest number for each coordinate, below which squares lose their digits.
+
+        All terms of an inertia have one sign, so that none is larger than it.
+        """
+        return float(np.finfo(float).tiny * statistics.counts.sum() * params.centroids.shape[1])
+
+    def component_counts(self, statistics: KMeansStatistics) -> Array:
+        """Return the number of points of each cluster, shape (K,)."""
+        return statistics.counts
+
+    def notes(
+        self, statistics: KMeansStatistics, params: KMeansParams, n_different: int
+    ) -> list[Note]:
+        """Return which clusters are empty, which centroids coincide, and whether they are too many.
+
+        And whether squared distances are too small for floating-point numbers.
+        """
+        found = notes_about(
+            np.flatnonzero(statistics.counts == 0),
+            "Cluster {} is empty: no point is assigned to its centroid, which stays where it is.",
+            "Clusters {} are empty: no point is assigned to their centroids, which stay where they "
+            "are.",
+        )
+        found += [
+            Note("Centroids {} coincide: they stand for one cluster.", tuple(group))
+            for group in coinciding(params)
+        ]
+        k = params.n_components
+        if n_different < k:
+            found.append(
+                Note(
+                    f"{k} centroids are more than there are different points ({n_different}): at "
+                    "least one cluster is empty."
+                )
+            )
+        if 0 < np.abs(params.centroids).max() < _SMALLEST:
+            found.append(
+                Note(
+                    "Squared distances are so small that floating-point numbers do not keep their "
+                    "digits. Give the data in a smaller unit."
+                )
+            )
+        return found
 
     def n_parameters(self, params: KMeansParams) -> int:
         """Return the number of free parameters: the coordinates of the centroids, K d."""

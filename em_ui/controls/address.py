@@ -4,24 +4,24 @@ A value in a link that is out of range is moved to the nearest allowed one, anyt
 gives the default, and the reader is told so.
 """
 
-import base64
-import binascii
 import contextlib
-import json
 import urllib.parse
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.state import get_session_state
 
-from em_ui.controls.specs import Control, Section, Value
+from em_ui.controls import seal
+from em_ui.controls.specs import Control, Number, Section, Value
 
 _HERE = Path(__file__).parent
 _NOTICES = "notices about the link"
 _QUOTED_CHARACTERS = 30
-_SEAL_CHARACTERS = 4_000
+QUIZ, BASED = "quiz", "based"
 
 _copy_link = st.components.v2.component(
     "copy_link",
@@ -36,10 +36,41 @@ def query(prefix: str, specs: Mapping[str, Control], values: Mapping[str, Value]
     return {f"{prefix}_{name}": specs[name].text(value) for name, value in values.items()}
 
 
-def copy_link(label: str, parameters: Mapping[str, str], *, key: str, keep: Sequence[str]) -> None:
-    """Draw the button that copies a link, which takes over what the address has of ``keep``."""
+def copy_link(
+    label: str,
+    parameters: Mapping[str, str],
+    *,
+    key: str,
+    keep: Sequence[str],
+    address: Mapping[str, Any] | None = None,
+) -> None:
+    """Draw the button that copies a link.
+
+    Parameters
+    ----------
+    label : str
+        What the button says; it begins with "Copy link".
+    parameters : mapping
+        What the link holds.
+    key : str
+        Of the component.
+    keep : sequence of str
+        Parameters that the link takes over as the address has them.
+    address : mapping, optional
+        With it, the button also minds the address: ``based`` is the parameter of the situation that
+        the settings come from, with its value or None, and ``position`` that of the player's
+        position. Each change of any other is an entry of the browser's history.
+    """
     text = urllib.parse.urlencode(parameters)
-    _copy_link(key=key, data={"label": label, "query": text, "keep": list(keep)})
+    data = {"label": label, "query": text, "keep": list(keep), "address": address}
+    _copy_link(key=key, data=data)
+
+
+class Hidden(NamedTuple):
+    """What a link hides: values of controls, and the situation that it comes from, if any."""
+
+    values: dict[str, Value]
+    situation: str | None = None
 
 
 @dataclass(frozen=True)
@@ -88,11 +119,52 @@ class Address:
         # The browser's Back first reaches an entry without parameters, since Streamlit takes them
         # out of the address when it leaves a page. It must not bring the defaults back.
         settings = st.session_state.get(self.key("remembered"))
-        names = {*self.specs, "quiz"} - {"iter"}  # the player writes its position by itself
-        bare = not any(self.key(name) in st.query_params for name in names)
-        if bare and settings:
+        if settings and not self.given():
             st.query_params.update(settings)
             st.rerun()
+
+    def given(self) -> dict[str, str]:
+        """Return what the address says of this page, as it says it, but for the position.
+
+        The player writes that by itself.
+        """
+        names = {*self.specs, QUIZ, BASED} - {"iter"}
+        return {
+            name: st.query_params[self.key(name)]
+            for name in names
+            if self.key(name) in st.query_params
+        }
+
+    def follow(self) -> None:
+        """Set the page to what the address says, as Streamlit does when it draws the controls.
+
+        It does so one by one, and the choice of situation comes before them.
+        """
+        for name, spec in self.specs.items():
+            if name != "iter" and self.key(name) in st.session_state:
+                text = st.query_params.get(self.key(name))
+                value = spec.default if text is None else spec.nearest(text)
+                st.session_state[self.key(name)] = value
+
+    def write(self, values: Mapping[str, Value]) -> None:
+        """Set controls in a callback, and the whole address in one step of the browser's history.
+
+        What belongs to the page and is neither among ``values`` nor hidden leaves the address.
+        """
+        mine = {self.key(name) for name in (*self.specs, BASED)}
+        address: dict[str, Any] = {k: v for k, v in _all_parameters().items() if k not in mine}
+        for name, value in values.items():
+            spec, key = self.specs[name], self.key(name)
+            value = st.session_state[key] = spec.nearest(value)
+            if value != spec.default:
+                address[key] = _stored(spec, value)
+        # Streamlit 1.67 refuses to set the parameter of a control in public, and would by itself
+        # send the browser a message for each, and so make it an entry of the history for each.
+        with get_session_state().query_params() as parameters:
+            parameters.clear_with_no_forward_msg(preserve_embed=True)
+            for key, text in address.items():
+                parameters.set_with_no_forward_msg(key, text)
+        st.query_params.update({})
 
     def keep_for_later(self, shown: Collection[str]) -> None:
         """Take controls out of the address that are not among those shown, and keep their values.
@@ -156,32 +228,50 @@ class Address:
         """Return what was put right before this run."""
         return list(st.session_state.pop(_NOTICES, []))
 
-    def seal(self, values: Mapping[str, Value]) -> str:
-        """Return values as a text that does not show them at first sight."""
-        # Not a secret, only out of sight: whoever decodes it has done more than the homework.
-        text = json.dumps(values, separators=(",", ":"))
-        return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
+    def seal(self, hidden: Hidden) -> str:
+        """Return what a link hides as a text that only this server can read."""
+        return seal.seal(self.prefix, hidden._asdict())
 
-    def unseal(self, names: Sequence[str]) -> dict[str, Value]:
-        """Return the sealed values of the address, of which ``names`` may be some; none if none."""
-        token = st.query_params.get(self.key("quiz"))
+    def unseal(self, names: Collection[str], situations: Collection[str]) -> Hidden:
+        """Return what the address hides; of controls, ``names`` may be hidden.
+
+        Nothing, with a warning, if it cannot be read. A value that is not allowed becomes the
+        nearest that is, with a notice, which does not tell it.
+        """
+        nothing = Hidden({})
+        token = st.query_params.get(self.key(QUIZ))
         if token is None or not names:
-            return {}
+            return nothing
         if not token:
-            del st.query_params[self.key("quiz")]
-            return {}
-        try:
-            padded = token[:_SEAL_CHARACTERS] + "=" * (-len(token) % 4)
-            values = json.loads(base64.urlsafe_b64decode(padded))
-        except (binascii.Error, ValueError, RecursionError):
-            values = None
+            del st.query_params[self.key(QUIZ)]
+            return nothing
+        content = seal.unseal(self.prefix, token) or {}
+        values, situation = content.get("values"), content.get("situation")
         if not isinstance(values, dict) or not values or not set(values) <= set(names):
             st.warning(
-                "The part of this link that hides the truth is damaged, so nothing is hidden. Ask "
-                "for the link again."
+                "The part of this link that hides the truth cannot be read: it is damaged, or of "
+                "another server. So nothing is hidden, and these are **not the data of your "
+                "class**, but others, as the open part of the link and this page’s own settings "
+                "make them. Ask for the link again."
             )
-            return {}
-        return {name: self.specs[name].nearest(value) for name, value in values.items()}
+            return nothing
+        right = {name: self.specs[name].nearest(value) for name, value in values.items()}
+        wrong = [name for name in right if not _same(str(values[name]), right[name])]
+        if wrong:
+            text = "\n".join(
+                f"- “{self.specs[name].label}” is hidden. What the link held is not allowed; it is "
+                "now the nearest that is, or the default."
+                for name in wrong
+            )
+            st.warning(text, title="Changed in this link")
+        return Hidden(right, situation if situation in situations else None)
+
+
+def _stored(spec: Control, value: Value) -> str | list[str]:
+    """Return a value just as Streamlit 1.67 keeps it, which then finds nothing to put right."""
+    if isinstance(spec, Number):
+        return [spec.text(value)] if spec.slider else str(value)
+    return spec.text(value)
 
 
 def _all_parameters() -> dict[str, list[str]]:

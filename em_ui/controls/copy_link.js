@@ -1,5 +1,26 @@
 // The link holds every value, also the defaults: a later change of a default leaves it as it is.
 // What only the address knows (the player's position) is taken from there when the link is copied.
+
+// Where a control is moved, Streamlit replaces the browser's entry of history; then the settings of
+// before would be lost to its Back. The entry is known by its key, in browsers that tell it.
+let settled = null;
+const settings = (search, passing) => {
+  const query = new URLSearchParams(search);
+  for (const [name] of [...query]) if (passing.includes(name)) query.delete(name);
+  query.sort();
+  return query.toString();
+};
+const remember = (passing) => {
+  const key = window.navigation?.currentEntry?.key;
+  const { pathname, search } = location;
+  const replaced = key && settled?.key === key && settled.pathname === pathname;
+  if (replaced && settings(settled.search, passing) !== settings(search, passing)) {
+    history.replaceState(history.state, "", pathname + settled.search);
+    history.pushState({}, "", pathname + search);
+  }
+  settled = { key: window.navigation?.currentEntry?.key, pathname, search };
+};
+
 export default function ({ data, parentElement }) {
   const button = parentElement.querySelector("button");
   const field = parentElement.querySelector("input");
@@ -14,6 +35,16 @@ export default function ({ data, parentElement }) {
     return `${location.origin}${location.pathname}?${query}`;
   };
 
+  if (data.address) {
+    const [name, value] = data.address.based;
+    const here = new URL(location.href);
+    if (here.searchParams.get(name) !== value) {
+      if (value) here.searchParams.set(name, value);
+      else here.searchParams.delete(name);
+      history.replaceState(history.state, "", here);
+    }
+    remember([name, data.address.position]);
+  }
   button.textContent = data.label;
   field.setAttribute("aria-label", data.label.replace("Copy link", "Link"));
   status.textContent = "";

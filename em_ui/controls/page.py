@@ -1,20 +1,27 @@
 """The controls of one page: widgets, situations, sections, the link, and the reset."""
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import streamlit as st
 from streamlit.errors import StreamlitAPIException
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from em_ui.controls.address import Address, copy_link, query
+from em_ui.controls.address import BASED, QUIZ, Address, Hidden, copy_link, query
 from em_ui.controls.specs import Control, Section, Value
 from em_ui.pictures.player import rewind
 
 _HERE_NOW = "prefix of the page of the last run"
 _OWN = "Your own settings"
+_STUDENT = "student"
+# From these and the truth the data follow, and in some lessons the truth itself.
+_DRAWN_BY = ("data_seed", _STUDENT)
+
+# Words, or what makes them of the run of a situation's own settings.
+Told = str | Callable[[Any], str]
 
 
 @dataclass(frozen=True)
@@ -25,15 +32,25 @@ class Situation:
     ----------
     values : mapping
         The settings that differ from the defaults.
-    question : str
-        To be answered before pressing play.
-    answer : str
-        What happens, and why.
+    question : str or callable
+        To be answered before pressing play. A callable gets the :class:`~em_ui.run.Run` of the
+        situation's own settings, whatever the page is set to, and returns the words; so does that
+        of an answer.
+    answer : str or callable
+        What happens, and why. It is computed when it is shown.
+    moves : collection of str
+        Controls that question or answer ask to move. While only these differ, it is still this
+        situation.
+    sealed_question : str, optional
+        The question where the truth is hidden, and on sheets, if ``question`` states it. If it is
+        empty, there is none.
     """
 
     values: Mapping[str, Value]
-    question: str
-    answer: str
+    question: Told
+    answer: Told
+    moves: Collection[str] = ()
+    sealed_question: str | None = None
 
 
 @dataclass
@@ -49,13 +66,19 @@ class Controls:
     situations : mapping of str to Situation
         Named settings.
     truth : sequence of str
-        The controls that a link for students can seal: the true parameters.
+        The controls that a link for students can seal: all that make the true parameters. Data
+        seed and student number are sealed with them.
     view : mapping of str to Control
         The controls that change only what is shown, the page's sections among them.
+    asked : sequence of str
+        Those of the truth for which a student is asked, and whose bounds a guess has to keep.
     sealed : dict
-        The true parameters that the link hides, if it does.
+        The values that the link hides, if it does.
     current : Situation or None
-        The situation that is set, after :meth:`situation` was called.
+        The situation that is set, or that the settings come from, after :meth:`situation` was
+        called.
+    changed : bool
+        Whether the settings only come from it: something that it does not ask to move was changed.
     """
 
     prefix: str
@@ -63,8 +86,10 @@ class Controls:
     situations: Mapping[str, Situation] = field(default_factory=dict)
     truth: Sequence[str] = ()
     view: Mapping[str, Control] = field(default_factory=dict)
+    asked: Sequence[str] = ()
     sealed: dict[str, Value] = field(default_factory=dict, init=False)
     current: Situation | None = field(default=None, init=False)
+    changed: bool = field(default=False, init=False)
     _shown: dict[str, Value] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -72,10 +97,24 @@ class Controls:
         arrived = st.session_state.get(_HERE_NOW) != self.prefix
         self._address.rename()
         st.session_state[_HERE_NOW] = self.prefix
+        # Where the browser went back or forward, the address wins over what the page was set to.
+        context = get_script_run_ctx()
+        moved = context is not None and context.is_history_navigation
+        given = self._address.given()
+        if moved and not arrived:
+            self._address.follow()
+        if (arrived or moved) and given:
+            st.session_state[self.key("last situation")] = given.get(BASED)
+        if arrived and given and not moved:
+            st.session_state[self.key("link it came with")] = given
         if arrived:
             self._address.recall()
         self._address.mend(arrived=arrived)
-        self.sealed = self._address.unseal(self.truth)
+        names = [*self.truth, *self._drawn_by] if self.truth else []
+        hidden = self._address.unseal(names, self.situations)
+        self.sealed = hidden.values
+        if hidden.situation:
+            self.current = self.situations[hidden.situation]
         notices = self._address.notices()
         if notices:
             st.warning("\n".join(f"- {notice}" for notice in notices), title="Changed in this link")
@@ -83,6 +122,10 @@ class Controls:
     @cached_property
     def _all(self) -> dict[str, Control]:
         return {**self.specs, **self.view}
+
+    @property
+    def _drawn_by(self) -> list[str]:
+        return [name for name in _DRAWN_BY if name in self.specs]
 
     @cached_property
     def _address(self) -> Address:
@@ -95,9 +138,10 @@ class Controls:
     def show(self, name: str) -> Any:
         """Draw a control here, and return its value, which is within its bounds.
 
-        A sealed control is not drawn.
+        A sealed control is not drawn, but for the student's number: another one draws other data
+        from the same truth, and tells nothing of it.
         """
-        if name in self.sealed:
+        if name in self.sealed and name != _STUDENT:
             return self.sealed[name]
         spec = self._all[name]
         value = spec.nearest(spec.widget(self.key(name)))
@@ -160,29 +204,53 @@ class Controls:
                 del st.query_params[key]
 
     def situation(self) -> None:
-        """Draw the choice of situation, which makes the one that is set the current one."""
+        """Draw the choice of situation, which makes the one that is set the current one.
+
+        Where none is set, the last one stays current, as what the settings come from.
+        """
         if self.sealed:
             return
+        last = self.key("last situation")
         now = {name: self.value(name) for name in self.specs}  # read once for all situations
-        defaults = {name: spec.default for name, spec in self.specs.items()}
-        current = next(
-            (name for name, s in self.situations.items() if {**defaults, **s.values} == now), None
-        )
-        options = list(self.situations) if current else [_OWN, *self.situations]
+        exact = next((name for name in self.situations if not self._differ(name, now)), None)
+        if exact:
+            st.session_state[last] = exact
+        title = str(st.session_state.get(last, ""))
+        options, shown = list(self.situations), _OWN
+        if title in self.situations:
+            self.current = self.situations[title]
+            self.changed = not self._differ(title, now) <= frozenset(self.current.moves)
+            shown = f"Based on “{title}”" if self.changed else title
         # A widget for each: with only one, a browser that has not heard yet that a change made the
         # settings the reader's own would seem to choose the old situation, and undo the change.
-        shown = current or _OWN
         key = self.key(f"situation {shown}")
         st.session_state[key] = shown
         st.selectbox(
             "Situation",
-            options,
+            options if shown in options else [shown, *options],
             key=key,
             on_change=self._set_situation,
             args=(key, shown),
             help="Sets every control of this page at once. Change any of them afterwards.",
         )
-        self.current = self.situations.get(current) if current else None
+
+    @property
+    def title(self) -> str | None:
+        """The name of the current situation."""
+        return next((name for name, s in self.situations.items() if s is self.current), None)
+
+    @property
+    def chosen(self) -> int:
+        """How often a situation was chosen or the page reset: what was opened is closed then."""
+        return int(st.session_state.get(self.key("choices"), 0))
+
+    def own(self, situation: Situation) -> dict[str, Value]:
+        """Return all settings of a situation."""
+        return {name: spec.default for name, spec in self.specs.items()} | dict(situation.values)
+
+    def _differ(self, title: str, now: Mapping[str, Value]) -> frozenset[str]:
+        own = self.own(self.situations[title])
+        return frozenset(name for name, value in now.items() if value != own[name])
 
     @contextlib.contextmanager
     def sidebar(self) -> Iterator[None]:
@@ -194,10 +262,13 @@ class Controls:
 
     def settings(self) -> dict[str, Any]:
         """Return what makes the run: the controls shown up to here, and defaults for the rest."""
-        return {
+        settings = {
             name: self.sealed.get(name, self._shown.get(name, spec.default))
             for name, spec in self.specs.items()
         }
+        if self._shown.get(_STUDENT):
+            settings[_STUDENT] = self._shown[_STUDENT]
+        return settings
 
     def footer(self) -> None:
         """Draw the link to copy and the reset, below the controls.
@@ -207,37 +278,68 @@ class Controls:
         self._address.keep_for_later({*self.view, *self._shown, *self.sealed})
         # All but the player's position, which the browser knows better.
         state = {name: self.value(name) for name in self.view if name != "iter"} | self._shown
+        parameters = query(self.prefix, self._all, state)
+        title = str(st.session_state.get(self.key("last situation"), ""))
+        settings = {name: self.value(name) for name in self.specs}
+        come_from = title in self.situations and not self.sealed and self._differ(title, settings)
         copy_link(
             "Copy link to these settings",
-            query(self.prefix, self._all, state),
+            parameters | ({self.key(BASED): title} if come_from else {}),
             key=self.key("link"),
-            keep=[self.key("iter"), self.key("quiz")],
+            keep=[self.key("iter"), self.key(QUIZ)],
+            address={
+                "based": [self.key(BASED), title if come_from else None],
+                "position": self.key("iter"),
+            },
         )
-        hidden = {self.key("quiz"): self._address.seal(self.sealed)} if self.sealed else {}
-        self._address.remember(state, hidden)
+        token = st.query_params.get(self.key(QUIZ))
+        self._address.remember(state, {self.key(QUIZ): token} if self.sealed and token else {})
+        link = st.session_state.get(self.key("link it came with"))
         st.button(
             "Reset this page",
             icon=":material/restart_alt:",
             key=self.key("reset"),
             on_click=self._reset,
+            args=(link or {},),
+            help="Back to the link that you came with." if link else None,
             width="stretch",
         )
+        if link and not self.sealed:
+            st.button(
+                "Start from the defaults",
+                key=self.key("defaults"),
+                on_click=self._reset,
+                args=({},),
+                width="stretch",
+            )
+
+    @property
+    def hides(self) -> list[str]:
+        """What a link for students hides of the controls on the page."""
+        return [name for name in (*self.truth, *self._drawn_by) if name in self._shown]
 
     def student_link(self) -> None:
-        """Draw the link that hides the truth and the answers."""
+        """Draw the link that hides the truth and the answers.
+
+        It keeps the situation's question, the iteration, and the sections that are open.
+        """
+        hidden = self.hides
+        for_teacher = {"class_size", "class_first"} | {
+            name
+            for name, spec in self._all.items()
+            if isinstance(spec, Section) and (spec.for_teacher or not self._shown.get(name))
+        }
         open_to_all = {
             name: value
             for name, value in self._shown.items()
-            if name not in self.truth and not isinstance(self._all[name], Section)
+            if name not in hidden and name not in for_teacher
         }
-        # Of published data the truth has no controls on the page, but is to be hidden all the same.
-        names = [name for name in self.truth if name in self._shown] or self.truth
-        hidden = self._address.seal({name: self.value(name) for name in names})
+        token = self._address.seal(Hidden({n: self._shown[n] for n in hidden}, self.title))
         copy_link(
             "Copy link for students",
-            {**query(self.prefix, self._all, open_to_all), self.key("quiz"): hidden},
+            {**query(self.prefix, self._all, open_to_all), self.key(QUIZ): token},
             key=self.key("student_link"),
-            keep=[],
+            keep=[self.key("iter")],
         )
 
     def value(self, name: str) -> Value:
@@ -250,15 +352,22 @@ class Controls:
     def _set_situation(self, key: str, shown: str) -> None:
         chosen = st.session_state[key]
         if chosen != shown and chosen in self.situations:
-            self._set(self.situations[chosen].values)
+            view = {name: self.value(name) for name in self.view if name != "iter"}
+            self._set({**self.situations[chosen].values, **view})
+            st.session_state[self.key("last situation")] = chosen
 
-    def _reset(self) -> None:
-        self._set({})
-        for name in self.view.keys() - {"iter"}:  # which is the player's own
-            self.set(name, self.view[name].default)
+    def _reset(self, link: Mapping[str, str]) -> None:
+        self._set({n: spec.nearest(link[n]) for n, spec in self._all.items() if n in link})
+        st.session_state[self.key("last situation")] = link.get(BASED)
 
     def _set(self, values: Mapping[str, Value]) -> None:
+        """Set everything that is not hidden and not the player's, by default to its default."""
+        self._address.write(
+            {
+                name: values.get(name, spec.default)
+                for name, spec in self._all.items()
+                if (name not in self.sealed or name == _STUDENT) and name != "iter"
+            }
+        )
         rewind(self.prefix, self.key("iter"))
-        for name, spec in self.specs.items():
-            if name not in self.sealed:
-                self.set(name, values.get(name, spec.default))
+        st.session_state[self.key("choices")] = self.chosen + 1

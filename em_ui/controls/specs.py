@@ -17,7 +17,7 @@ Value = float | int | str | bool
 
 MAX_STARTS = 200
 MAX_STUDENT = 9_999
-MAX_LISTED = 30  # students whose answers stand on the page
+MAX_LISTED = 200  # students whose answers stand on the page
 
 
 @dataclass(frozen=True)
@@ -268,6 +268,7 @@ VIEW: Mapping[str, Control] = {
         "Iteration", 0.0, 0.0, float(MAX_ITERATIONS), 0.5, slider=True, to_the_last=True
     ),
     "observation": Number("Observation", 1, 1, 100_000, 1, to_the_last=True),
+    "gap": Switch("Gap to the end on a log scale", False),
     "starts": Number("Number of starts", 20, 1, MAX_STARTS, 1),
     "class_size": Number("Students in the class", 5, 1, MAX_LISTED, 1),
     "class_first": Number("First student number", 1, 1, MAX_STUDENT, 1),

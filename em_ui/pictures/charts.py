@@ -21,36 +21,70 @@ import altair as alt
 import pyarrow as pa
 import streamlit as st
 
+from em_ui.pictures import style
 from em_ui.pictures.format import (
     ASSIGNMENT,
+    BEFORE,
     ITERATION,
     MAX_ITERATIONS,
+    SLIDE,
     name_shown,
     share_shown,
 )
 
+_LEAST_GAP = 1e-5  # to the best objective, that is drawn
 LOSS_BANDS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # log-likelihood lost per observation, in nats
 
-_SHAPES = ["circle", "square", "triangle-up", "diamond", "cross", "triangle-down", "wedge", "arrow"]
+# The last two are drawn by hand: Vega's wedge and arrow are hardly seen.
+_SHAPES = [
+    "circle",
+    "square",
+    "triangle-up",
+    "diamond",
+    "cross",
+    "triangle-down",
+    "M-1,-.55L0,.1L1,-.55L1,.35L0,1L-1,.35Z",
+    "M-.4,-1L1,-1L.4,1L-1,1Z",
+]
 # Readable on white and on the dark background alike.
 _INK = "#7A8794"
 _MARK = "#E0218A"
 _COVER = "#3B4652"  # of what is still to be found; white is read on it, as on the hill
 
+
+def _by_theme(light: str, dark: str) -> dict[str, str]:
+    """Return a colour that depends on what it is drawn on."""
+    return {"expr": f"luminance(background) > 0.5 ? '{light}' : '{dark}'"}
+
+
+_TEXT = _by_theme("#1B2733", "#E6EDF3")
+_FAINT_TEXT = _by_theme("#4A5764", "#AEBAC6")  # at least 4.5 : 1
+_TRUTH = _by_theme("#3C4854", "#D3DCE5")  # dashed, and darker than what is dotted
+_NEUTRAL = _by_theme("#8A96A3", "#77838F")  # of what has no component yet
+
 # The names of the components, in one line above the picture.
 _KEY: dict[str, Any] = {"orient": "top", "titleOrient": "left", "offset": 6}
+
+# A curve is also computed at so many points around each mean, to so many standard deviations.
+_NEAR, _REACH = 24, 4
 
 _NAMES_HIGH = 11  # names have room one above the other in a small chart
 _NAMES_WIDE = 3  # and so many beside each other, right of it
 
 _ENDS = ("min", "max")
-_DASHED, _DOTTED = [6, 4], [1, 3]
+_SOLID, _DASHED, _DOTTED = [1.0, 0.0], [7.0, 4.0], [1.5, 3.0]
+
+# While the player slides, things stand between the iteration before and the one that comes.
+_WHOLE, _COMING = f"floor({ITERATION})", f"ceil({ITERATION})"
+_WAY = f"({ITERATION} > {_WHOLE} ? {ITERATION} - {_WHOLE} : 1)"  # gone from one to the other
+_UNASSIGNED = f"{ASSIGNMENT} <= {BEFORE}"
 
 # In pixels, with title, axes and legend. On a laptop the picture and, beside it, two of the small
 # charts stand on one screen with the title, the question and the player.
 _PICTURE_HEIGHT = 380
 _HEIGHT = 206
 _STILL_HEIGHT = 300
+_SQUARE_HEIGHT = 440
 
 # Beside a small chart: of components, right of the last iteration; of the axis, so that charts one
 # below the other have one axis of iterations.
@@ -80,6 +114,7 @@ def show(
     spec = {**template, "datasets": dict(datasets)}
     if title:
         spec["title"] = _title(title)
+        style.heard(title)
     if on_pick is None:
         st.vega_lite_chart(spec, key=key, alt=alt)
     else:
@@ -100,6 +135,7 @@ def _title(text: str) -> dict[str, Any]:
         "fontSize": _TITLE_SIZE,
         "fontWeight": 600,
         "offset": 8,
+        "color": _TEXT,
     }
 
 
@@ -115,8 +151,14 @@ def _pickable(chart: alt.Chart, field: str) -> alt.Chart:
 
 
 def _parameters(bound: bool) -> list[alt.Parameter]:
-    bind = alt.binding_range(min=0, max=MAX_ITERATIONS, step=1) if bound else alt.Undefined
-    return [alt.param(name=name, value=0, bind=bind) for name in (ITERATION, ASSIGNMENT)]
+    if not bound:
+        return [alt.param(name=name, value=0) for name in (ITERATION, ASSIGNMENT)]
+    iteration = alt.binding_range(min=0, max=MAX_ITERATIONS, step=SLIDE)
+    assignment = alt.binding_range(min=BEFORE, max=MAX_ITERATIONS, step=1)
+    return [
+        alt.param(name=ITERATION, value=0, bind=iteration),
+        alt.param(name=ASSIGNMENT, value=BEFORE, bind=assignment),
+    ]
 
 
 def _compile(chart: AnyChart, height: int, *, bound: bool = True) -> Template:
@@ -127,7 +169,8 @@ def _sized(chart: AnyChart, height: int) -> Template:
     """Return the template of a chart of so many pixels, most of them for what it draws."""
     small = height == _HEIGHT
     padding = {"left": 0, "right": _ROOM_FOR_NAMES if small else 6, "top": 4, "bottom": 4}
-    config: dict[str, Any] = {"axis": {"titlePadding": 6}}
+    words = {"labelColor": _FAINT_TEXT, "titleColor": _FAINT_TEXT}
+    config: dict[str, Any] = {"axis": {"titlePadding": 6, **words}, "legend": words}
     if small:
         config["axisY"] = {"minExtent": _ROOM_FOR_NUMBERS}
     return chart.properties(height=height, padding=padding, config=config).to_dict()
@@ -147,6 +190,16 @@ def _color(title: str | None = None) -> alt.Color:
     return alt.Color("component:N", title=title).legend(**_KEY)
 
 
+def _once_assigned(color: alt.Color) -> Any:
+    """Return the colour of a component, neutral as long as there was no E-step."""
+    return alt.condition(_UNASSIGNED, alt.value(alt.ExprRef(**_NEUTRAL)), color)
+
+
+def _on_canvas(chart: AnyChart) -> AnyChart:
+    """Let the browser draw on a canvas: of many marks that takes a fraction of the time."""
+    return chart.properties(usermeta={"embedOptions": {"renderer": "canvas"}})
+
+
 def _hidden(data: str, x: str, y: str) -> Layer:
     """Return a layer that is not seen, but keeps the axes fixed over all iterations.
 
@@ -163,7 +216,7 @@ def _corners(chart: alt.Chart, x: str, y: str) -> Layer:
         chart.transform_aggregate(**ends)
         .transform_calculate(x="[datum.min_x, datum.max_x]", y="[datum.min_y, datum.max_y]")
         .transform_flatten(["x", "y"])
-        .mark_point(opacity=0, tooltip=None)
+        .mark_point(opacity=0, tooltip=None, aria=False)
         .encode(x=alt.X("x", type="quantitative"), y=alt.Y("y", type="quantitative"))
     )
 
@@ -188,25 +241,55 @@ def _to_scale() -> Layer:
         )
         .transform_flatten(["x", "y"])
         .transform_calculate(x="datum.x / 2", y="datum.y / 2")
-        .mark_point(opacity=0, tooltip=None)
+        .mark_point(opacity=0, tooltip=None, aria=False)
         .encode(x=alt.X("x", type="quantitative"), y=alt.Y("y", type="quantitative"))
     )
 
 
-def _now(chart: alt.Chart, first: int = 0) -> alt.Chart:
+_SIDE = "min(width, height)"
+# Scales of a square, at the left and at the bottom of what room there is.
+_ACROSS: list[Any] = [0, {"expr": _SIDE}]
+_UPWARDS: list[Any] = [{"expr": "height"}, {"expr": f"height - {_SIDE}"}]
+
+
+def _now(chart: alt.Chart, first: int = 0, *, at: str = _WHOLE) -> alt.Chart:
     """Return the rows of the current iteration, or the last before the player knows of a cut.
 
     ``first`` is the first iteration that has rows. It stands for those before it: a layer without
     any row would have no extent, and Vega complains.
     """
     return chart.transform_joinaggregate(end="max(iteration)").transform_filter(
-        f"datum.iteration == min(max({ITERATION}, {first}), datum.end)"
+        f"datum.iteration == min(max({at}, {first}), datum.end)"
     )
+
+
+def _coming(chart: alt.Chart, *fields: str, by: str | None = None, first: int = 0) -> alt.Chart:
+    """Return the rows of :func:`_now`, and on the way there the ``fields`` between two iterations.
+
+    Where each comes from stands in ``from_`` and its name.
+    """
+    chart = chart.transform_window(
+        [alt.WindowFieldDef.from_dict({"op": "lag", "field": f, "as": f"lag_{f}"}) for f in fields],
+        sort=[alt.SortField("iteration")],
+        groupby=[by] if by else alt.Undefined,
+    )
+    chart = _now(chart, first, at=_COMING)
+    # The first of all has nothing before it.
+    come = {f"from_{f}": f"isValid(datum.lag_{f}) ? datum.lag_{f} : datum.{f}" for f in fields}
+    gone = {f: f"datum.from_{f} + (datum.{f} - datum.from_{f}) * {_WAY}" for f in fields}
+    return chart.transform_calculate(**come).transform_calculate(**gone)
 
 
 def _played(chart: alt.Chart, first: int = 0) -> alt.Chart:
     """Return the rows of the iterations up to the current one, or of the ``first``."""
-    return chart.transform_filter(f"datum.iteration <= max({ITERATION}, {first})")
+    return chart.transform_filter(f"datum.iteration <= max({_WHOLE}, {first})")
+
+
+def _way(coming: alt.Chart, x: str, y: str, **encoding: Any) -> alt.Chart:
+    """Return what is gone of the way from the iteration before, to be drawn as a rule."""
+    return coming.encode(
+        x=alt.X(f"from_{x}:Q"), x2=f"{x}:Q", y=alt.Y(f"from_{y}:Q"), y2=f"{y}:Q", **encoding
+    )
 
 
 def _iterations(title: str = "Iteration") -> alt.X:
@@ -224,12 +307,32 @@ def objective(title: str) -> Template:
             alt.Tooltip("objective:Q", title=title, format=",.6~f"),
         ],
     )
-    line = _played(base).mark_line(color=_INK)
-    points = _played(base).mark_point(color=_INK, filled=True, size=18)
-    now = _now(base).mark_point(color=_MARK, filled=True, size=110, opacity=1)
-    return _compile(
-        alt.layer(_hidden("steps", "iteration", "objective"), line, points, now), _HEIGHT
+    line = _played(base).mark_line(
+        color=_INK, point={"color": _INK, "filled": True, "size": 18, "aria": False}, aria=False
     )
+    coming = _coming(base, "iteration", "objective")
+    way = _way(coming.mark_rule(color=_INK, strokeWidth=2, aria=False), "iteration", "objective")
+    now = coming.mark_point(color=_MARK, filled=True, size=110, opacity=1, aria=False)
+    return _compile(alt.layer(_hidden("steps", "iteration", "objective"), line, way, now), _HEIGHT)
+
+
+@cache
+def gap(title: str) -> Template:
+    """Gap of the objective to where the run ended, on a log scale, against iteration.
+
+    Data: ``steps`` (iteration, gap), without iterations that have no gap.
+    """
+    base = alt.Chart(alt.NamedData("steps")).encode(
+        x=_iterations(),
+        y=alt.Y("gap:Q", title=None).scale(type="log").axis(format="~r", tickCount=5),
+        tooltip=[
+            alt.Tooltip("iteration:Q", title="Iteration"),
+            alt.Tooltip("gap:Q", title=title, format=",.3~r"),
+        ],
+    )
+    line = base.mark_line(color=_INK, aria=False)
+    now = _now(base).mark_point(color=_MARK, filled=True, size=110, opacity=1, aria=False)
+    return _compile(alt.layer(line, now), _HEIGHT)
 
 
 @cache
@@ -244,23 +347,31 @@ def parameter(
     """
     value = alt.Y(field, type="quantitative", title=None).scale(zero=False)
 
-    def reference(data: str, dash: list[int], words: str) -> Layer:
-        return (
-            alt.Chart(alt.NamedData(data))
-            .mark_rule(strokeDash=dash, strokeWidth=1.5, opacity=0.85)
-            .encode(
-                y=value,
-                color=_color().legend(None),
-                tooltip=[
-                    alt.Tooltip("component:N", title=words),
-                    alt.Tooltip(field, type="quantitative", title=title, format=".6~f"),
-                ],
+    def reference(
+        data: str, dash: list[float], color: Any, words: str, name: str, x: Any, dy: int
+    ) -> Layer:
+        tooltip = [
+            alt.Tooltip("component:N", title=words),
+            alt.Tooltip(field, type="quantitative", title=title, format=".6~f"),
+        ]
+        base = alt.Chart(alt.NamedData(data)).encode(y=value, tooltip=tooltip)
+        rule = base.mark_rule(strokeDash=dash, strokeWidth=1.5, color=color, aria=False)
+        # Neighbours stand beside each other, so that near ones do not cover each other.
+        label = (
+            base.transform_window(
+                rank="row_number()", sort=[alt.SortField(field, order="ascending")]
             )
+            .transform_calculate(name=f"{json.dumps(name)} + ' ' + datum.component")
+            .mark_text(align="left", fontSize=10, color=_TEXT, dy=dy, aria=False)
+            .encode(text="name:N", x=alt.value(alt.ExprRef(f"{x} + 42 * ((datum.rank - 1) % 3)")))
         )
+        return alt.layer(rule, label)
 
     references = {
-        "truth": reference("truth", _DASHED, "Truth of component"),
-        "labelled": reference("labelled", _DOTTED, "With labels known, component"),
+        "truth": reference("truth", _DASHED, _TRUTH, "Truth of component", "true", "3", -6),
+        "labelled": reference(
+            "labelled", _DOTTED, _INK, "With labels known, component", "known", "width / 2", 7
+        ),
     }
     steps = alt.Chart(alt.NamedData("steps"))
     return _paths(steps, field, title, value, _drawn(references, truth, labelled))
@@ -286,12 +397,71 @@ def movement(title: str) -> Template:
     return _paths(steps, "movement", title, alt.Y("movement:Q", title=None), [], first=1)
 
 
-def _drawn(
-    references: Mapping[str, alt.Chart], truth: bool, labelled: bool | None
-) -> list[alt.Chart]:
-    """Return the layers of what is known; ``labelled`` is as ``truth`` if it is not given."""
+def _wanted(truth: bool, labelled: bool | None) -> list[str]:
+    """Return what is known; ``labelled`` is as ``truth`` if it is not given."""
     wanted = {"truth": truth, "labelled": truth if labelled is None else labelled}
-    return [layer for name, layer in references.items() if wanted[name]]
+    return [name for name, known in wanted.items() if known]
+
+
+def _chosen(y: int, *, ring: bool) -> list[Layer]:
+    """Return what marks the observation that the visitor chose, and says its shares ``y`` below.
+
+    Data: ``chosen`` (iteration, x, y, chosen: whether there is one, label, text).
+    """
+    base = (
+        alt.Chart(alt.NamedData("chosen"))
+        .transform_filter(f"datum.iteration == max({ASSIGNMENT}, 0)")
+        .transform_calculate(words=f"{_UNASSIGNED} ? datum.label : datum.text")
+    )
+    look: dict[str, Any] = {"color": _TEXT, "strokeWidth": 2, "aria": False}
+    seen = alt.value(alt.ExprRef("datum.chosen ? 1 : 0"))
+    if ring:
+        place = base.mark_point(size=150, filled=False, **look).encode(x="x:Q", y="y:Q")
+    else:
+        place = base.mark_rule(strokeDash=[2, 2], **look).encode(x="x:Q")
+    text = base.mark_text(
+        align="left", baseline="top", fontWeight="bold", color=_TEXT, aria=False
+    ).encode(x=alt.value(4), y=alt.value(y), text="words:N")
+    return [place.encode(opacity=seen), text]
+
+
+def _drawn(references: Mapping[str, Layer], truth: bool, labelled: bool | None) -> list[Layer]:
+    """Return the layers of what is known."""
+    wanted = _wanted(truth, labelled)
+    return [layer for name, layer in references.items() if name in wanted]
+
+
+def _lines(estimate: str, *known: str) -> Callable[..., Layer]:
+    """Return what draws the lines of a picture by name, with one legend for all in it.
+
+    ``estimate`` is what the legend calls the line of the current estimate.
+    """
+    looks: dict[str, tuple[str, Any, list[float]]] = {
+        estimate: (estimate, _MARK, _SOLID),
+        "truth": ("truth", _TRUTH, _DASHED),
+        "labelled": ("labels known", _INK, _DOTTED),
+    }
+    names, colors, dashes = zip(*(looks[name] for name in (estimate, *known)), strict=True)
+    legend = alt.Legend(title=None, orient="bottom", offset=6, symbolType="stroke", symbolSize=500)
+    scales = {"stroke": list(colors), "strokeDash": list(dashes)}
+    channels = {
+        channel: {
+            "field": "line",
+            "type": "nominal",
+            "scale": {"domain": list(names), "range": shown},
+            "legend": legend.to_dict(),
+        }
+        for channel, shown in scales.items()
+    }
+
+    def drawn(chart: alt.Chart, name: str, **mark: Any) -> Layer:
+        chart = chart.transform_calculate(line=json.dumps(looks[name][0]))
+        return chart.mark_line(strokeWidth=2, aria=False, **mark).encode(
+            stroke=alt.Stroke.from_dict(channels["stroke"]),
+            strokeDash=alt.StrokeDash.from_dict(channels["strokeDash"]),
+        )
+
+    return drawn
 
 
 def _paths(
@@ -311,16 +481,24 @@ def _paths(
         alt.Tooltip(field, type="quantitative", title=title, format=".6~f"),
     ]
     seen = alt.value(alt.ExprRef(f"{ITERATION} < {first} ? 0 : 1")) if first else alt.value(1)
-    line = _played(steps, first).mark_line(strokeWidth=2).encode(**encoding, tooltip=tooltip)
-    now = (
-        _now(steps, first)
-        .mark_point(filled=True, size=90)
-        .encode(
-            **encoding,
-            tooltip=tooltip,
-            shape=alt.Shape("component:N").scale(range=_SHAPES).legend(None),
-            opacity=seen,
-        )
+    line = (
+        _played(steps, first)
+        .mark_line(strokeWidth=2, aria=False)
+        .encode(**encoding, tooltip=tooltip)
+    )
+    coming = _coming(steps, "iteration", field, by="component", first=first)
+    way = _way(
+        coming.mark_rule(strokeWidth=2, aria=False),
+        "iteration",
+        field,
+        color=encoding["color"],
+        opacity=seen,
+    )
+    now = coming.mark_point(filled=True, size=90, aria=False).encode(
+        **encoding,
+        tooltip=tooltip,
+        shape=alt.Shape("component:N").scale(range=_SHAPES).legend(None),
+        opacity=seen,
     )
     # Names that would cover each other stand side by side. None of this depends on where the player
     # stands, so it is computed once.
@@ -344,12 +522,14 @@ def _paths(
         )
     )
     names = (
-        _now(placed, first)
-        .mark_text(align="left", dx=8, fontWeight="bold", clip=False)
-        .encode(**encoding, text="name:N", opacity=seen)
+        _coming(placed, "iteration", field, by="component", first=first)
+        .mark_text(align="left", dx=8, fontWeight="bold", clip=False, color=_TEXT, aria=False)
+        .encode(x=encoding["x"], y=value, text="name:N", opacity=seen)
     )
     corners = _corners(steps, "iteration", field)
-    chart = alt.layer(corners, *references, line, now, names).resolve_scale(shape="independent")
+    chart = alt.layer(corners, *references, line, way, now, names).resolve_scale(
+        shape="independent"
+    )
     return _compile(chart, _HEIGHT)
 
 
@@ -358,9 +538,10 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     """Points in the colour and shape of their cluster, with the centroids and their paths.
 
     Data: ``points`` (x, y, observation, assigned: one character an iteration), ``steps``
-    (iteration, component, x, y), ``frame`` (x_low, x_high, y_low, y_high: what is to be seen) and,
-    with ``truth`` and ``labelled``, these (component, x, y).
-    A click picks an observation.
+    (iteration, component, x, y), ``frame`` (x_low, x_high, y_low, y_high: what is to be seen),
+    ``borders`` (iteration, x, y, x2, y2), ``changes`` (iteration, text), ``chosen`` (see
+    :func:`_chosen`) and, with ``truth`` and ``labelled``, these (component, x, y). A click picks an
+    observation.
     """
     whole: dict[str, Any] = {"zero": False, "nice": False}
     x, y = alt.X("x:Q", title="x").scale(**whole), alt.Y("y:Q", title="y").scale(**whole)
@@ -368,15 +549,24 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     points = (
         alt.Chart(alt.NamedData("points"))
         .transform_calculate(component=name_shown("assigned"))
+        .transform_calculate(
+            cluster=f"{_UNASSIGNED} ? 'none yet' : datum.component",
+            # It went over in the E-step that is shown.
+            moved=f"{ASSIGNMENT} > 0 && datum.component !="
+            f" substring(datum.assigned, {ASSIGNMENT} - 1, {ASSIGNMENT})",
+        )
         .mark_point(filled=True, size=28, opacity=0.55, aria=False)
         .encode(
             x=x,
             y=y,
-            color=_color("Cluster"),
-            shape=shape,
+            color=_once_assigned(_color("Cluster")),
+            shape=alt.condition(_UNASSIGNED, alt.value("circle"), shape),
+            stroke=alt.condition("datum.moved", alt.value(alt.ExprRef(**_TEXT)), alt.value(None)),
+            strokeWidth=alt.condition("datum.moved", alt.value(2), alt.value(0)),
+            opacity=alt.condition("datum.moved", alt.value(1), alt.value(0.55)),
             tooltip=[
                 alt.Tooltip("observation:Q", title="Point"),
-                alt.Tooltip("component:N", title="Cluster"),
+                alt.Tooltip("cluster:N", title="Cluster"),
                 alt.Tooltip("x:Q", format=".4~f"),
                 alt.Tooltip("y:Q", format=".4~f"),
             ],
@@ -386,27 +576,46 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     steps = alt.Chart(alt.NamedData("steps")).encode(x=x, y=y)
     path = (
         _played(steps)
-        .mark_line(color=_MARK, strokeWidth=2, opacity=0.9)
+        .mark_line(color=_MARK, strokeWidth=2, opacity=0.9, aria=False)
         .encode(detail="component:N", order="iteration:Q")
     )
-    now = (
-        _now(steps)
-        .mark_point(filled=True, size=230, opacity=1, stroke=_MARK, strokeWidth=2.5)
-        .encode(
-            color=_color("Cluster"),
-            shape=shape,
-            tooltip=[
-                alt.Tooltip("component:N", title="Centroid"),
-                alt.Tooltip("x:Q", format=".4~f"),
-                alt.Tooltip("y:Q", format=".4~f"),
-            ],
-        )
+    coming = _coming(steps, "x", "y", by="component")
+    way = _way(coming.mark_rule(color=_MARK, strokeWidth=2, opacity=0.9, aria=False), "x", "y")
+    shown = f"datum.iteration == max({ASSIGNMENT}, 0)"
+    # In pixels, so that the axes do not follow what is cut off.
+    ends = {
+        end: alt.value(alt.ExprRef(f"scale('{end[0]}', datum.{end})"))
+        for end in ("x", "x2", "y", "y2")
+    }
+    borders = (
+        alt.Chart(alt.NamedData("borders"))
+        .transform_filter(shown)
+        .mark_rule(color=_TRUTH, strokeWidth=1, clip=True, aria=False)
+        .encode(**ends, opacity=alt.value(alt.ExprRef(f"{_UNASSIGNED} ? 0 : 0.8")))
+    )
+    changes = (
+        alt.Chart(alt.NamedData("changes"))
+        .transform_filter(shown)
+        .transform_calculate(words=f"{_UNASSIGNED} ? '' : datum.text")
+        .mark_text(align="left", baseline="top", fontWeight="bold", color=_TEXT, aria=False)
+        .encode(x=alt.value(4), y=alt.value(2), text="words:N")
+    )
+    now = coming.mark_point(
+        filled=True, size=230, opacity=1, stroke=_MARK, strokeWidth=2.5, aria=False
+    ).encode(
+        color=_color("Cluster"),
+        shape=shape,
+        tooltip=[
+            alt.Tooltip("component:N", title="Centroid"),
+            alt.Tooltip("x:Q", format=".4~f"),
+            alt.Tooltip("y:Q", format=".4~f"),
+        ],
     )
 
     def centres(data: str, shape: str, words: str) -> Layer:
         return (
             alt.Chart(alt.NamedData(data))
-            .mark_point(shape=shape, size=130, stroke=_INK, strokeWidth=3, opacity=1)
+            .mark_point(shape=shape, size=130, stroke=_INK, strokeWidth=3, opacity=1, aria=False)
             .encode(
                 x=x,
                 y=y,
@@ -422,36 +631,40 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
         "truth": centres("truth", "M-1,-1L1,1M1,-1L-1,1", "True centre"),
         "labelled": centres("labelled", "M0,-1L0,1M-1,0L1,0", "Mean of the true cluster"),
     }
-    return _compile(
-        alt.layer(_to_scale(), points, *_drawn(references, truth, labelled), path, now),
-        _PICTURE_HEIGHT,
+    known = _drawn(references, truth, labelled)
+    chart = alt.layer(
+        _to_scale(), borders, points, *known, path, way, now, changes, *_chosen(16, ring=True)
     )
+    return _compile(_on_canvas(chart), _PICTURE_HEIGHT)
 
 
 def _bars(
-    x_title: str, y_title: str, component_title: str, axis: alt.Axis, *, aria: bool = True
+    x_title: str, y_title: str, component_title: str, axis: alt.Axis, *, height: str
 ) -> alt.Chart:
     """Bars of a fixed height, divided between the components by their responsibilities.
 
-    A click picks the label of a bar. Without ``aria`` they are not read out one by one: writing
-    what each of many marks says takes longer than drawing it.
+    A click picks the label of a bar. ``height`` is the format of its height.
     """
     bars = (
         alt.Chart(alt.NamedData("bars"))
-        .transform_calculate(responsibility=share_shown("share"))
+        .transform_calculate(
+            # Before the first E-step a bar is one piece.
+            responsibility=f"{_UNASSIGNED} ? (datum.order ? 0 : 1) : {share_shown('share')}",
+            told=f"{_UNASSIGNED} ? 'none yet' : format({share_shown('share')}, '.3f')",
+        )
         .transform_calculate(part="datum.height * datum.responsibility")
-        .mark_bar(opacity=0.75, binSpacing=0, aria=aria)
+        .mark_bar(opacity=0.75, binSpacing=0, aria=False)
         .encode(
             x=alt.X("low:Q", bin="binned", title=x_title, axis=axis).scale(nice=False, zero=False),
             x2="high:Q",
             y=alt.Y("part:Q", title=y_title, stack="zero"),
-            color=_color(component_title),
-            order=alt.Order("component:O"),
+            color=_once_assigned(_color(component_title)),
+            order=alt.Order("order:O"),
             tooltip=[
                 alt.Tooltip("label:N", title=x_title),
                 alt.Tooltip("component:N", title=component_title),
-                alt.Tooltip("responsibility:Q", title="Responsibility", format=".3f"),
-                alt.Tooltip("part:Q", title=f"{y_title}, its part", format=".4~f"),
+                alt.Tooltip("told:N", title="Responsibility"),
+                alt.Tooltip("height:Q", title=y_title, format=height),
             ],
         )
     )
@@ -469,11 +682,11 @@ def shares(
 ) -> Template:
     """Draw counts of a discrete outcome, divided between the components, with the expected counts.
 
-    Data: ``bars`` (low, high, label, height, component, share: packed digits per iteration),
-    ``expected`` (outcome, iteration, count) and, with ``truth`` and ``labelled``, these (outcome,
-    count).
+    Data: ``bars`` (low, high, label, height, component, order, share: packed digits per
+    iteration), ``expected`` (outcome, iteration, count), ``chosen`` (see :func:`_chosen`) and, with
+    ``truth`` and ``labelled``, these (outcome, count).
     """
-    encoding = {
+    encoding: dict[str, Any] = {
         "x": alt.X("outcome:Q"),
         "y": alt.Y("count:Q"),
         "tooltip": [
@@ -481,22 +694,22 @@ def shares(
             alt.Tooltip("count:Q", title="Expected count", format=".2f"),
         ],
     }
-    expected = (
-        _now(alt.Chart(alt.NamedData("expected")))
-        .mark_line(color=_MARK, point={"color": _MARK, "filled": True, "size": 30})
-        .encode(**encoding)
-    )
+    line = _lines("expected", *_wanted(truth, labelled))
+    expected = line(
+        _now(alt.Chart(alt.NamedData("expected"))),
+        "expected",
+        point={"color": _MARK, "filled": True, "size": 30, "aria": False},
+    ).encode(**encoding)
     references = {
-        data: alt.Chart(alt.NamedData(data))
-        .mark_line(color=_INK, strokeDash=dash, strokeWidth=2)
-        .encode(**encoding)
-        for data, dash in (("truth", _DASHED), ("labelled", _DOTTED))
+        data: line(alt.Chart(alt.NamedData(data)), data).encode(**encoding)
+        for data in _wanted(truth, labelled)
     }
     chart = alt.layer(
         _hidden("expected", "outcome", "count"),
-        _bars(x_title, y_title, component_title, alt.Axis(format="d", tickMinStep=1)),
+        _bars(x_title, y_title, component_title, alt.Axis(format="d", tickMinStep=1), height=",d"),
         *_drawn(references, truth, labelled),
         expected,
+        *_chosen(2, ring=False),
     )
     return _compile(chart, _PICTURE_HEIGHT)
 
@@ -515,60 +728,81 @@ def densities(
     Data: ``bars`` as for :func:`shares`; ``steps`` (iteration, component, means, stds, weights) and
     ``truth`` and ``labelled`` (component, means, stds, weights), all with the grid (low, high,
     step) on which the curves are computed in the browser, and ``top``, the height of the picture.
-    Without ``truth`` and ``labelled`` these are not needed. Without ``bound`` the picture rests at
-    iteration 0.
+    Without ``truth`` and ``labelled`` these are not needed. With ``bound`` also ``chosen`` (see
+    :func:`_chosen`); without it the picture rests at iteration 0.
     """
-    grid = {
-        "points": "sequence(datum.low, datum.high, datum.step)",
-        # A component of no width has no density that could be drawn.
-        "density": "datum.stds > 0"
-        " ? datum.weights * densityNormal(datum.x, datum.means, datum.stds) : 0",
-        "drawn": "min(datum.density, datum.top)",
-    }
+    line = _lines("sum", *_wanted(truth, labelled))
 
-    def curves(data: str, now: bool) -> alt.Chart:
+    def rows(data: str) -> alt.Chart:
         chart = alt.Chart(alt.NamedData(data))
-        if now:
-            chart = _now(chart)
+        moving = data == "steps"
+        return _coming(chart, "means", "stds", "weights", by="component") if moving else chart
+
+    def curve(chart: alt.Chart, first: str, density: str) -> alt.Chart:
+        """Compute a density on the grid, from its point ``first``, and around the mean."""
+        near = f"datum.means + {_REACH} * datum.stds * ((datum.i - datum.n) / {_NEAR} * 2 - 1)"
         return (
-            chart.transform_calculate(points=grid["points"])
-            .transform_flatten(["points"], as_=["x"])
-            .transform_calculate(density=grid["density"])
-            .transform_calculate(drawn=grid["drawn"])
+            chart.transform_calculate(n="round((datum.high - datum.low) / datum.step) + 1")
+            .transform_calculate(points=f"sequence({first}, datum.n + {_NEAR} + 1)")
+            .transform_flatten(["points"], as_=["i"])
+            .transform_calculate(
+                x="datum.i < datum.n ? datum.low + datum.i * datum.step"
+                f" : clamp({near}, datum.low, datum.high)"
+            )
+            .transform_calculate(drawn=f"min({density}, datum.top)")
         )
 
+    def normal(of: str) -> str:
+        # A component of no width has no density that could be drawn.
+        return f"({of}.stds > 0 ? {of}.weights * densityNormal(datum.x, {of}.means, {of}.stds) : 0)"
+
+    def total(data: str) -> alt.Chart:
+        every = alt.JoinAggregateFieldDef(op="values", field="means", **{"as": "all"})
+        terms = (
+            f"(length(datum.all) > {k} ? {normal(f'datum.all[{k}]')} : 0)"
+            for k in range(len(_SHAPES))
+        )
+        chart = rows(data).transform_joinaggregate([every])
+        first = "datum.all[0].component == datum.component ? 0 : datum.n"
+        return curve(chart, first, " + ".join(terms))
+
     x, y = alt.X("x:Q"), alt.Y("drawn:Q")
-    total: dict[str, Any] = {
-        "aggregate": [
-            alt.AggregatedFieldDef(op="sum", field="density", **{"as": "sum"}),
-            alt.AggregatedFieldDef(op="max", field="top", **{"as": "top"}),
-        ],
-        "groupby": ["x"],
-    }
     component = (
-        curves("steps", now=True)
-        .mark_line(strokeWidth=2)
+        curve(rows("steps"), "0", normal("datum"))
+        .mark_line(strokeWidth=2, aria=False)
         .encode(x=x, y=y, color=_color(component_title))
     )
-    mixture = (
-        curves("steps", now=True)
-        .transform_aggregate(**total)
-        .transform_calculate(drawn="min(datum.sum, datum.top)")
-        .mark_line(color=_MARK, strokeWidth=1.8)
-        .encode(x=x, y=y)
-    )
+    mixture = line(total("steps"), "sum").encode(x=x, y=y)
     references = {
-        data: curves(data, now=False)
-        .transform_aggregate(**total)
-        .transform_calculate(drawn="min(datum.sum, datum.top)")
-        .mark_line(color=_INK, strokeDash=dash, strokeWidth=2)
-        .encode(x=x, y=y)
-        for data, dash in (("truth", _DASHED), ("labelled", _DOTTED))
+        data: line(total(data), data).encode(x=x, y=y) for data in _wanted(truth, labelled)
     }
+    # What does not fit into the picture says how high it is.
+    beyond = (
+        rows("steps")
+        .transform_calculate(
+            peak="datum.stds > 0 ? datum.weights / (datum.stds * sqrt(2 * PI)) : 0",
+            x="clamp(datum.means, datum.low, datum.high)",
+        )
+        .transform_calculate(
+            text="datum.peak > datum.top ? '↑ to ' + format(datum.peak, '.2r') : ''"
+        )
+        .mark_text(align="left", baseline="top", dx=4, fontWeight="bold", color=_TEXT, aria=False)
+        .encode(x=x, y=alt.Y("top:Q"), text="text:N")
+    )
     corner = _hidden("steps", "high", "top")
-    bars = _bars(x_title, "Density", component_title, alt.Axis(format="~r"), aria=False)
+    bars = _bars(x_title, "Density", component_title, alt.Axis(format="~r"), height=".3~g")
     return _compile(
-        alt.layer(corner, bars, component, *_drawn(references, truth, labelled), mixture),
+        _on_canvas(
+            alt.layer(
+                corner,
+                bars,
+                component,
+                *_drawn(references, truth, labelled),
+                mixture,
+                beyond,
+                *(_chosen(2, ring=False) if bound else []),
+            )
+        ),
         _PICTURE_HEIGHT if bound else _STILL_HEIGHT,
         bound=bound,
     )
@@ -651,9 +885,13 @@ def hill(
         )
         .mark_rect()
         .encode(
-            x=alt.X("x_low:Q", title=x_title, axis=no_grid).scale(zero=False, nice=False),
+            x=alt.X("x_low:Q", title=x_title, axis=no_grid).scale(
+                zero=False, nice=False, range=_ACROSS
+            ),
             x2="x_high:Q",
-            y=alt.Y("y_low:Q", title=y_title, axis=no_grid).scale(zero=False, nice=False),
+            y=alt.Y("y_low:Q", title=y_title, axis=no_grid).scale(
+                zero=False, nice=False, range=_UPWARDS
+            ),
             y2="y_high:Q",
         )
     )
@@ -697,11 +935,13 @@ def hill(
     layers = [cells]
     if path:
         way = alt.Chart(alt.NamedData("path")).encode(x="x:Q", y="y:Q")
+        coming = _coming(way, "x", "y")
         layers += [
             _played(way)
             .mark_line(color="white", strokeWidth=2, point={"color": "white", "size": 20})
             .encode(order="iteration:Q"),
-            _now(way).mark_point(
+            _way(coming.mark_rule(color="white", strokeWidth=2), "x", "y"),
+            coming.mark_point(
                 color=_MARK, filled=True, size=170, opacity=1, stroke="white", strokeWidth=2
             ),
         ]
@@ -719,10 +959,8 @@ def hill(
             ),
             tried.mark_text(align="left", dx=7, color="white").encode(text="label:N"),
         ]
-    chart = alt.layer(*layers, marks, halo, names).properties(
-        usermeta={"embedOptions": {"renderer": "canvas"}}
-    )
-    return _compile(chart, _PICTURE_HEIGHT, bound=path)
+    chart = alt.layer(*layers, marks, halo, names)
+    return _compile(_on_canvas(chart), _SQUARE_HEIGHT, bound=path)
 
 
 @cache
@@ -768,28 +1006,37 @@ def bound(x_title: str, y_title: str) -> Template:
 
 
 @cache
-def curves(title: str) -> Template:
-    """Objective curves of many starts. Data: ``curves`` (start, solution, iteration, objective)."""
-    ends = ["best", "other"]
-    chart = (
-        alt.Chart(alt.NamedData("curves"))
-        .mark_line(strokeWidth=1.5, opacity=0.7)
-        .encode(
-            x=_integers("iteration", "Iteration"),
-            y=alt.Y("objective:Q", title=title).scale(zero=False),
-            detail="start:N",
-            color=alt.Color("solution:N", title="Ends at").scale(domain=ends).legend(orient="top"),
-            strokeDash=alt.StrokeDash("solution:N", title="Ends at")
-            .scale(domain=ends, range=[[1, 0], _DASHED])
-            .legend(orient="top"),
-            tooltip=[
-                alt.Tooltip("start:Q", title="Start"),
-                alt.Tooltip("iteration:Q", title="Iteration"),
-                alt.Tooltip("objective:Q", title=title, format=",.4f"),
-            ],
-        )
+def curves(title: str, kinds: tuple[str, ...], *, gap: bool = False) -> Template:
+    """Objective curves of many starts, or on a log scale what each misses of the best.
+
+    Data: ``curves`` (start, solution: one of ``kinds``, iteration, objective, gap).
+    """
+    field = "gap" if gap else "objective"
+    if gap:
+        scale: dict[str, Any] = {"type": "log"}
+        axis = alt.Axis(format="~g")  # 0.001, not a power of ten
+    else:
+        scale, axis = {"zero": False}, alt.Axis()
+    chart = alt.Chart(alt.NamedData("curves"))
+    if gap:  # less is nothing that could be read from the chart
+        chart = chart.transform_filter(f"datum.gap >= {_LEAST_GAP}")
+    legend: Any = _legend() if len(kinds) > 1 else None
+    dashes = [[1, 0], _DASHED, _DOTTED][: len(kinds)]
+    lines = chart.mark_line(strokeWidth=1.5, opacity=0.7).encode(
+        x=_integers("iteration", "Iteration"),
+        y=alt.Y(f"{field}:Q", title=title, axis=axis).scale(**scale),
+        detail="start:N",
+        color=alt.Color("solution:N", title="Ends at").scale(domain=list(kinds)).legend(legend),
+        strokeDash=alt.StrokeDash("solution:N", title="Ends at")
+        .scale(domain=list(kinds), range=dashes)
+        .legend(legend),
+        tooltip=[
+            alt.Tooltip("start:Q", title="Start"),
+            alt.Tooltip("iteration:Q", title="Iteration"),
+            alt.Tooltip(f"{field}:Q", title=title, format=",.4f"),
+        ],
     )
-    return _sized(chart, _STILL_HEIGHT)
+    return _sized(lines, _STILL_HEIGHT)
 
 
 @cache
@@ -820,11 +1067,13 @@ def start_map(x_title: str, y_title: str, ends: tuple[str, ...]) -> Template:
         alt.Chart(alt.NamedData("map"))
         .mark_rect()
         .encode(
-            x=alt.X("x_low:Q", title=x_title).scale(nice=False),
+            x=alt.X("x_low:Q", title=x_title).scale(nice=False, range=_ACROSS).axis(grid=False),
             x2="x_high:Q",
-            y=alt.Y("y_low:Q", title=y_title).scale(nice=False),
+            y=alt.Y("y_low:Q", title=y_title).scale(nice=False, range=_UPWARDS).axis(grid=False),
             y2="y_high:Q",
-            color=alt.Color("end:N", title="Ends at").scale(domain=list(ends)).legend(**_legend()),
+            color=alt.Color("end:N", title="Ends at")
+            .scale(domain=list(ends))
+            .legend(**_legend("bottom", narrow=2)),
             opacity=alt.Opacity("iterations:Q", title="Iterations")
             .scale(range=[0.35, 1])
             .legend(**_legend("bottom", narrow=3), symbolType="square", symbolFillColor=_INK),
@@ -835,6 +1084,5 @@ def start_map(x_title: str, y_title: str, ends: tuple[str, ...]) -> Template:
                 alt.Tooltip("iterations:Q", title="Iterations"),
             ],
         )
-        .properties(usermeta={"embedOptions": {"renderer": "canvas"}})
     )
-    return _sized(chart, _PICTURE_HEIGHT)
+    return _sized(_on_canvas(chart), _SQUARE_HEIGHT)

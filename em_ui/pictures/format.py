@@ -14,12 +14,15 @@ import pyarrow.compute as pc
 MAX_ITERATIONS = 500  # as far as an input reaches, whatever the run: a template is constant
 
 # The Vega parameters that the player drives: whose parameters are drawn, and whose
-# responsibilities. With half-steps they differ by one.
+# responsibilities. With half-steps they differ by one. Between two iterations the first is a
+# fraction, while the player slides; the second is BEFORE as long as there was no E-step.
 ITERATION, ASSIGNMENT = "iter", "assign"
+BEFORE = -1
+SLIDE = 0.01  # the shortest way that the player slides
 # Vega gives its inputs this class; a browser test watches that it does.
 BINDINGS = "vega-bindings"
 
-SHARE_DIGITS = 4  # a share is drawn to 1/9999
+SHARE_DIGITS = 5  # a share is drawn to 1/99999
 
 
 def pack(shares: np.ndarray) -> list[str]:
@@ -57,12 +60,19 @@ def packed_at(packed: pa.ChunkedArray, iteration: int) -> pa.ChunkedArray:
 
 
 def share_shown(column: str) -> str:
-    """Return the Vega expression for the share that is shown, of those in ``column``."""
+    """Return the Vega expression for the share that is shown, of those in ``column``.
+
+    Before the first E-step it means nothing.
+    """
     start = f"{SHARE_DIGITS} * {ASSIGNMENT}"
     digits = f"substring(datum.{column}, {start}, {start} + {SHARE_DIGITS})"
     return f"toNumber({digits}) / {10**SHARE_DIGITS - 1}"
 
 
 def name_shown(column: str) -> str:
-    """Return the Vega expression for the name that is shown, of those in ``column``."""
-    return f"substring(datum.{column}, {ASSIGNMENT}, {ASSIGNMENT} + 1)"
+    """Return the Vega expression for the name that is shown, of those in ``column``.
+
+    Before the first E-step it means nothing.
+    """
+    start = f"max({ASSIGNMENT}, 0)"
+    return f"substring(datum.{column}, {start}, {start} + 1)"

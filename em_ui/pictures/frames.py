@@ -4,7 +4,7 @@ Frames are built once, cached with the fit, and never changed afterwards. They a
 which is how they travel to the browser: a pandas frame would be converted in every rerun.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from em_core import Mixture, Params, Trace
 from em_ui.pictures.format import pack, pack_names, packed_at
 
 DRAWN_POINTS, CURVE_POINTS = 2_000, 200
+_DIVIDED = 3e7  # values times components times iterations that bars are divided by, at the most
 
 _AXES = ("x", "y")
 
@@ -88,8 +89,8 @@ class Frames:
     labelled : pyarrow.Table or None
         The same for the estimate with the labels known; None if there are no labels.
     table : pyarrow.Table
-        The iteration table, all steps: the iteration, one column per parameter and component, the
-        objective and its gain.
+        The iteration table, all steps: the iteration, one column per component and parameter that
+        is estimated, the objective and its gain.
     columns : tuple of Column
         What the parameters' columns of ``table`` are.
     """
@@ -127,13 +128,14 @@ def build(
     *,
     objective: str,
     sign: int = 1,
+    fixed: Collection[str] = (),
 ) -> Frames:
     """Return the frames of a run.
 
     Parameters
     ----------
     trace : Trace
-        The run, its components already in the order of the truth.
+        The run.
     truth : Params or None
         The true parameters, if they are known.
     labelled : Params or None
@@ -144,18 +146,22 @@ def build(
         What the objective is called in the iteration table.
     sign : int, default 1
         -1 where the page shows minus the objective (K-Means: the inertia).
+    fixed : collection of str
+        Parameters that are not estimated, and not in the iteration table.
     """
     shown = drawable(trace)
     objectives = arrow(
         {"iteration": np.arange(len(shown.steps)), "objective": _signed(shown, sign)}
     )
+    every = schema(trace.final.params, names)
+    columns = tuple(column for column in every if column.field not in fixed)
     return Frames(
         _steps(shown, names),
         objectives,
         None if truth is None else by_component(truth, names),
         None if labelled is None else by_component(labelled, names),
-        _table(trace, names, objective, sign),
-        schema(trace.final.params, names),
+        _table(trace, columns, objective, sign),
+        columns,
     )
 
 
@@ -218,13 +224,11 @@ def _signed(trace: Trace[Any], sign: int) -> np.ndarray:
     return sign * trace.objectives + 0.0  # which takes the sign off minus zero
 
 
-def _table(trace: Trace[Any], names: Sequence[str], objective: str, sign: int) -> pa.Table:
-    values = np.array([step.params.vector() for step in trace.steps])
-    columns = [column.name for column in schema(trace.final.params, names)]
+def _table(trace: Trace[Any], columns: Sequence[Column], objective: str, sign: int) -> pa.Table:
     return arrow(
         {
             "iteration": np.arange(len(trace.steps)),
-            **dict(zip(columns, values.T, strict=True)),
+            **{c.name: [c.of(step.params) for step in trace.steps] for c in columns},
             objective: _signed(trace, sign),
             "gain": np.concatenate([[np.nan], np.diff(trace.objectives)]),
         }
@@ -240,13 +244,15 @@ def divided_bars(
     half_width: float,
     heights: np.ndarray,
     digits: int,
+    values: np.ndarray | None = None,
+    bars: np.ndarray | None = None,
 ) -> pa.Table:
     """Return bars that are divided between the components, for :func:`.charts.shares`.
 
     Parameters
     ----------
     model : Mixture
-        Its E-step at the middle of each bar gives the division.
+        Its E-step gives the division.
     trace, names
         As for :func:`build`.
     middles, heights : ndarray, shape (bars,)
@@ -255,10 +261,32 @@ def divided_bars(
         Half a bar's width.
     digits : int
         Decimals of the middles in the tooltip.
+    values, bars : ndarray, shape (n,), optional
+        The values, and the number of the bar that each stands in: a bar is divided by the mean
+        responsibilities of its values. By default all of a bar's values are its middle. Where they
+        are too many, some of each bar stand for all, evenly spread over it.
     """
-    responsibilities = np.array(
-        [model.e_step(middles, step.params).responsibilities for step in drawable(trace).steps]
+    steps = drawable(trace).steps
+    if values is None or bars is None:
+        values, bars = middles, np.arange(len(middles))
+    order = np.lexsort((values, bars))
+    values, bars = values[order], bars[order]
+    full, starts, sizes = np.unique(bars, return_index=True, return_counts=True)
+    most = max(int(_DIVIDED / len(steps) / trace.final.params.n_components / len(middles)), 1)
+    picked = np.concatenate(
+        [
+            start + (np.arange(min(n, most)) * n + n // 2) // min(n, most)
+            for start, n in zip(starts, sizes, strict=True)
+        ]
+        if most < sizes.max()
+        else [np.arange(len(values))]
     )
+    values, sizes = values[picked], np.minimum(sizes, most)
+    starts = np.concatenate([[0], np.cumsum(sizes)[:-1]])
+    responsibilities = np.zeros((len(steps), len(middles), trace.final.params.n_components))
+    for at, step in enumerate(steps):
+        shares = model.e_step(values, step.params).responsibilities
+        responsibilities[at, full] = np.add.reduceat(shares, starts) / sizes[:, None]
     common: dict[str, Any] = {
         "low": middles - half_width,
         "high": middles + half_width,
@@ -270,6 +298,7 @@ def divided_bars(
         {
             **{name: np.tile(values, k) for name, values in common.items()},
             "component": [name for name in names[:k] for _ in range(n)],
+            "order": np.repeat(np.arange(k, dtype=np.int8), n),
             "share": pack(responsibilities.transpose(0, 2, 1).reshape(-1, k * n)),
         }
     )
@@ -316,6 +345,67 @@ def assigned(
         for step in drawable(trace).steps
     ]
     return pack_names(names, history)
+
+
+def changes(assigned: Sequence[str], observation: str) -> pa.Table:
+    """Return how many observations went over to another component in each E-step, in words.
+
+    Parameters
+    ----------
+    assigned : sequence of str
+        As :func:`assigned` returns them.
+    observation : str
+        What one is called.
+    """
+    letters = np.array([list(text) for text in assigned])
+    counts = (letters[:, 1:] != letters[:, :-1]).sum(axis=0)
+    words = [f"{n:,} {observation}{'' if n == 1 else 's'} changed sides" for n in counts]
+    return arrow({"iteration": np.arange(letters.shape[1]), "text": ["", *words]})
+
+
+def borders(history: Sequence[np.ndarray], low: np.ndarray, high: np.ndarray) -> pa.Table:
+    """Return the borders between the regions that are nearest to each of some centres.
+
+    Two centres have a border where their perpendicular bisector is nearer to no other one: the
+    edges of the Voronoi diagram.
+
+    Parameters
+    ----------
+    history : sequence of ndarray, shape (K, 2)
+        The centres at each iteration.
+    low, high : ndarray, shape (2,)
+        Corners of what is to be seen. Borders end within once its size around it.
+    """
+    middle, reach = (low + high) / 2, 2 * float(np.linalg.norm(high - low)) or 1.0
+    rows: list[tuple[Any, ...]] = []
+    for t, centres in enumerate(history):
+        drawn = len(rows)
+        for i, j in zip(*np.triu_indices(len(centres), 1), strict=True):
+            normal = centres[j] - centres[i]
+            length = np.linalg.norm(normal)
+            if length == 0:
+                continue
+            along = np.array([-normal[1], normal[0]]) / length
+            foot = (centres[i] + centres[j]) / 2
+            foot = foot + along * ((middle - foot) @ along)
+            others = np.delete(centres, [i, j], axis=0)
+            # A point foot + s along is nearer to i than to another c if slope * s <= room.
+            slope = 2 * (others - centres[i]) @ along
+            room = (others**2).sum(axis=1) - centres[i] @ centres[i]
+            room = room - 2 * (others - centres[i]) @ foot
+            if (room[slope == 0] < 0).any():
+                continue
+            stops = room[slope != 0] / slope[slope != 0]
+            last = min([reach, *stops[slope[slope != 0] > 0]])
+            first = max([-reach, *stops[slope[slope != 0] < 0]])
+            if first < last:
+                rows.append((t, *(foot + first * along), *(foot + last * along)))
+        if len(rows) == drawn:  # a layer without any row would have no extent
+            rows.append((t, *middle, *middle))
+    columns = np.array(rows).T
+    names = ("x", "y", "x2", "y2")
+    ends = dict(zip(names, columns[1:].astype(np.float32), strict=True))
+    return arrow({"iteration": columns[0].astype(np.int16), **ends})
 
 
 def sample_rows(n: int, rng: np.random.Generator) -> np.ndarray:

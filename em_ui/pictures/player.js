@@ -9,9 +9,16 @@
 //
 // What tells the end of the run comes from the server once the player has been there, which it hears
 // once.
+//
+// Charts out of sight are not drawn: they get the position when they come into view, and before the
+// page is printed.
 
 const FRAME_MS = { slow: 1500, normal: 700, fast: 200 };
 const SETTLED_MS = 500; // at rest for so long, the visitor has stopped at an iteration
+const GLIDE_MS = 250; // from one iteration to the next, in charts that draw what lies between
+const SLOW_FRAME_MS = 100; // a browser that takes so long for a frame does not glide
+const SLACK = 4; // pixels by which a formula may stand out, with nothing to be seen there
+const NEAR = "200px"; // of the window's edge, a chart counts as in view
 // Where there is less room than this, the player is one row.
 const SLIM_WIDTH = 640;
 const SLIM_HEIGHT = 480;
@@ -22,13 +29,22 @@ const remembered = new Map();
 export default function ({ data, parentElement, setTriggerValue }) {
   const find = (selector) => parentElement.querySelector(selector);
   const root = find(".player");
+  const numbers = find(".numbers");
   const slider = find("[name=frame]");
   const speed = find("[name=speed]");
   const play = find("[name=play]");
   const more = find("[name=more]");
   const halves = find("[name=halves]");
   const label = find(".label");
-  const state = (parentElement.player ??= { path: location.pathname });
+  const state = (parentElement.player ??= {
+    path: location.pathname,
+    alts: new WeakMap(), // chart -> what it says without the player, and with it
+  });
+
+  // Settings that cannot be run leave it in its place, and it waits for others.
+  const idle = data.rows.length === 0;
+  for (const control of root.querySelectorAll("button, input, select")) control.disabled = idle;
+  root.classList.toggle("idle", idle);
 
   const last = data.rows.length - 1;
   const linked = () => Number(new URLSearchParams(location.search).get(data.param)) || 0;
@@ -48,20 +64,65 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const step = () => (halves.checked ? 0.5 : 1);
   const whole = (value) => (halves.checked ? Math.round(value * 2) / 2 : Math.floor(value));
   const iter = () => Math.floor(position);
-  const assign = () =>
-    halves.checked ? Math.max(0, Math.ceil(position) - 1) : position;
+  // Before the first E-step nothing is assigned: -1.
+  const assign = () => (halves.checked ? Math.ceil(position) - 1 : position || -1);
 
-  const drive = () => {
-    const values = { [data.inputs.iteration]: iter(), [data.inputs.assignment]: assign() };
-    for (const [name, value] of Object.entries(values)) {
-      const selector = `.${data.inputs.bindings} input[name="${name}"]`;
-      for (const input of document.querySelectorAll(selector)) {
-        if (Number(input.value) !== value) {
-          input.value = value;
-          input.dispatchEvent(new Event("input", { bubbles: true }));
-        }
+  const bound = (name) => `.${data.inputs.bindings} input[name="${name}"]`;
+  const charts = () =>
+    [...document.querySelectorAll(bound(data.inputs.iteration))].map((field) =>
+      field.closest("[data-testid=stVegaLiteChart]"),
+    );
+  const input = (chart, name) => chart.querySelector(bound(name));
+  const set = (chart, name, value) => {
+    const field = input(chart, name);
+    if (!field) return;
+    const known = Math.max(value, Number(field.min));
+    if (Number(field.value) === known) return;
+    field.value = known;
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+  };
+  const drive = (chart) => {
+    const gliding = state.glide && glides(chart);
+    set(chart, data.inputs.iteration, gliding ? state.glide.at : iter());
+    set(chart, data.inputs.assignment, gliding ? state.glide.assign : assign());
+  };
+  const driveSeen = () => {
+    for (const chart of charts()) if (state.seen.get(chart)) drive(chart);
+  };
+
+  // A step moves what can lie between two iterations, a frame in two.
+  const glides = (chart) => Number(input(chart, data.inputs.iteration)?.step) % 1 > 0;
+  const land = () => {
+    cancelAnimationFrame(state.glide?.frame);
+    state.glide = null;
+  };
+  const glide = (from, colours) => {
+    land();
+    const [to, late] = [iter(), state.timer && speed.value === "fast" && state.slow];
+    if (Math.abs(to - from) !== 1 || late || !charts().some((c) => state.seen.get(c) && glides(c)))
+      return;
+    if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    // Colours follow the parameters that they come from.
+    const flight = { at: from, assign: to > from ? colours : assign(), odd: false };
+    let [begun, before] = [null, null];
+    const frame = (now) => {
+      begun ??= now;
+      const share = Math.min((now - begun) / GLIDE_MS, 1);
+      state.slow = before !== null && now - before > SLOW_FRAME_MS;
+      before = now;
+      if (share === 1 || state.slow) {
+        land();
+        driveSeen();
+        return;
       }
-    }
+      flight.frame = requestAnimationFrame(frame);
+      flight.odd = !flight.odd;
+      if (!flight.odd) return;
+      flight.at = from + (to - from) * share * share * (3 - 2 * share);
+      driveSeen();
+    };
+    state.glide = flight;
+    flight.frame = requestAnimationFrame(frame);
   };
 
   const words = () => {
@@ -72,14 +133,34 @@ export default function ({ data, parentElement, setTriggerValue }) {
     return halves.checked && t > 0 ? `${place}, M-step done` : place;
   };
 
-  // The status line hears where the player stands.
+  // Names and numbers, the objective last: between the steps, that of the step that was taken.
+  const readout = () => {
+    const t = iter();
+    const items = data.columns.map((name, i) => [name, data.rows[t][i]]);
+    const between = halves.checked && position % 1 === 0 && t > 0 && data.between?.[t];
+    if (between) items[items.length - 1] = [`${data.columns.at(-1)} after the M-step`, between];
+    return items;
+  };
+
+  // The status line hears where the player stands, and so do the names of the charts.
   const tell = () => {
     const ended = position === last;
-    const objective = `${data.columns.at(-1)} ${data.rows[iter()].at(-1)}`;
+    const objective = readout().at(-1).join(" ");
     const playing = Boolean(state.timer);
     const detail = { page: data.page, words: words(), objective, ended, playing };
     document.body.playerStands = detail;
     document.dispatchEvent(new CustomEvent("player-stands", { detail }));
+    if (!playing) charts().forEach(describe);
+  };
+  const describe = (chart) => {
+    const label = chart.getAttribute("aria-label") ?? "";
+    const known = state.alts.get(chart);
+    // The server writes another when the data change.
+    const alt = known?.said === label ? known.alt : label;
+    const standing = readout().map((item) => item.join(" "));
+    const said = `${alt.replace(/\.?$/, ".")} ${words()}. ${standing.join(", ")}.`;
+    state.alts.set(chart, { alt, said });
+    if (said !== label) chart.setAttribute("aria-label", said);
   };
 
   // At rest, the address names the position, so that a copied link reopens here. The server hears
@@ -108,7 +189,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     // Not disabled: that would take the focus away, and with it the keyboard.
     find(`[name=${name}]`).setAttribute("aria-disabled", off);
   };
-  const show = (next, { moved = true } = {}) => {
+  const show = (next, { moved = true, slide = false } = {}) => {
+    const [from, colours] = [iter(), assign()];
     position = Math.max(0, Math.min(whole(next), last));
     if (moved) chosen = last > 0 && position === last ? Infinity : position;
     const first = !seen;
@@ -118,12 +200,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
     slider.value = position;
     slider.setAttribute("aria-valuetext", words());
     label.textContent = words();
-    data.rows[iter()].forEach((text, i) => {
-      find(".numbers").children[i].lastChild.textContent = text;
+    readout().forEach(([name, text], i) => {
+      numbers.children[i].firstChild.textContent = name;
+      numbers.children[i].lastChild.textContent = text;
     });
     for (const name of ["first", "back"]) inert(name, position === 0);
     for (const name of ["last", "forward"]) inert(name, position === last);
-    drive();
+    land();
+    if (slide) glide(from, colours);
+    driveSeen();
     tell();
     if (moved) settleSoon();
   };
@@ -139,8 +224,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
     play.textContent = "Pause";
     state.timer = setInterval(() => {
       if (position + step() >= last) stop();
-      show(position + step());
+      show(position + step(), { slide: true });
     }, FRAME_MS[speed.value]);
+    tell();
   };
 
   const toggle = () => {
@@ -154,24 +240,22 @@ export default function ({ data, parentElement, setTriggerValue }) {
     }
   };
 
-  const jump = (next) => {
+  const jump = (next, how) => {
     stop();
-    show(next);
+    show(next, how);
   };
+  const walk = (by) => jump(position + by * step(), { slide: true });
 
-  find(".numbers").replaceChildren(
-    ...data.columns.map((name) => {
-      const item = document.createElement("span");
-      const term = document.createElement("span");
-      const value = document.createElement("b");
-      term.textContent = name;
-      item.append(term, value);
+  numbers.replaceChildren(
+    ...data.columns.map(() => {
+      const item = document.createElement("div");
+      item.append(document.createElement("dt"), " ", document.createElement("dd"));
       return item;
     }),
   );
-  slider.max = last;
+  slider.max = Math.max(last, 0);
   slider.step = step();
-  for (const name of ["frame", "play"]) inert(name, last === 0);
+  for (const name of ["frame", "play"]) inert(name, last <= 0);
   slider.oninput = () => jump(Number(slider.value));
   play.onclick = toggle;
   speed.onchange = () => {
@@ -188,8 +272,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     more.setAttribute("aria-expanded", root.classList.toggle("open"));
   };
   find("[name=first]").onclick = () => jump(0);
-  find("[name=back]").onclick = () => jump(position - step());
-  find("[name=forward]").onclick = () => jump(position + step());
+  find("[name=back]").onclick = () => walk(-1);
+  find("[name=forward]").onclick = () => walk(1);
   find("[name=last]").onclick = () => jump(last);
   root.onkeydown = (event) => {
     if (event.target === speed || event.ctrlKey || event.metaKey || event.altKey) return;
@@ -197,8 +281,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     if (event.key === " " && event.target === halves) return;
     const moves = {
       " ": toggle,
-      ArrowRight: () => jump(position + step()),
-      ArrowLeft: () => jump(position - step()),
+      ArrowRight: () => walk(1),
+      ArrowLeft: () => walk(-1),
       Home: () => jump(0),
       End: () => jump(last),
     };
@@ -212,48 +296,110 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const little = root.clientWidth < SLIM_WIDTH || innerHeight < SLIM_HEIGHT;
     root.classList.toggle("slim", little);
   };
-  state.resize?.disconnect();
-  state.resize = new ResizeObserver(fit);
-  state.resize.observe(root);
-  window.removeEventListener("resize", state.fit);
-  window.addEventListener("resize", fit);
-  state.fit = fit;
+  state.resizing?.disconnect();
+  state.resizing = new ResizeObserver(fit);
+  state.resizing.observe(root);
   fit();
 
+  // The first thing that the keyboard reaches.
+  if (!state.skip) {
+    state.skip = document.createElement("a");
+    state.skip.href = "#player";
+    state.skip.className = "skip-to-player";
+    state.skip.textContent = "Skip to the player";
+    state.skip.onclick = (event) => {
+      event.preventDefault();
+      find("[name=play]").focus();
+    };
+    document.body.prepend(state.skip);
+  }
+  state.skip.hidden = idle;
+
   if (state.timer) stop();
+  land();
   const pending = state.settling;
   clearTimeout(pending);
   state.settling = null;
-  if (rewound) address(); // where the old position may have been written anew in the meantime
-  show(chosen, { moved: false });
-  // A new server process has not heard of it.
-  if (before.seen && seen && !data.seen) setTriggerValue("ended", true);
-  // The run may have another length, or the server may not know what stayed here.
-  if (!rewound && (pending || linked() !== position)) settleSoon();
+  state.observer?.disconnect();
+  state.sight?.disconnect();
+  state.names?.disconnect();
+  state.seen = new WeakMap(); // chart -> whether it is in view
+  if (idle) {
+    label.textContent = "Nothing to play";
+  } else {
+    if (rewound) address(); // where the old position may have been written anew in the meantime
+    show(chosen, { moved: false });
+    // A new server process has not heard of it.
+    if (before.seen && seen && !data.seen) setTriggerValue("ended", true);
+    // The run may have another length, or the server may not know what stayed here.
+    if (!rewound && (pending || linked() !== position)) settleSoon();
+    watch();
+  }
 
   // Charts are drawn, and drawn anew after a rerun, later than the player: hand them the position.
-  state.observer?.disconnect();
-  // A rerun may also write an older position to the address.
-  state.observer = new MutationObserver(() => {
-    drive();
-    if (position > 0 && !state.timer && !state.settling) address();
-  });
-  state.observer.observe(document.body, { childList: true, subtree: true });
+  function watch() {
+    state.sight = new IntersectionObserver(
+      (entries) => {
+        for (const { target, isIntersecting } of entries) state.seen.set(target, isIntersecting);
+        driveSeen();
+      },
+      { scrollMargin: NEAR },
+    );
+    state.names = new MutationObserver((changes) => {
+      if (!state.timer) changes.forEach(({ target }) => describe(target));
+    });
+    const look = () => {
+      for (const chart of charts().filter((each) => !state.seen.has(each))) {
+        state.seen.set(chart, false);
+        state.sight.observe(chart);
+        state.names.observe(chart, { attributeFilter: ["aria-label"] });
+        if (!state.timer) describe(chart);
+      }
+      driveSeen();
+      // Streamlit's sections are no headings.
+      for (const title of document.querySelectorAll("summary [data-testid=stMarkdownContainer]")) {
+        title.role = "heading";
+        title.ariaLevel = 2;
+      }
+      // What scrolls has to be reached.
+      for (const box of document.querySelectorAll(".katex-display, [data-testid=stCode] pre")) {
+        if (box.scrollWidth > box.clientWidth + SLACK) box.tabIndex = 0;
+        else box.removeAttribute("tabindex");
+      }
+    };
+    const drawn = ({ target }) => target.closest("svg");
+    state.observer = new MutationObserver((changes) => {
+      if (changes.every(drawn)) return; // which is what the charts draw
+      look();
+      // A rerun may also write an older position to the address.
+      if (position > 0 && !state.timer && !state.settling) address();
+    });
+    state.observer.observe(document.body, { childList: true, subtree: true });
+    look();
+  }
 
+  const listen = (target, name, listener) => {
+    target.removeEventListener(name, state[name]);
+    target.addEventListener(name, (state[name] = listener));
+  };
   // Whoever copies a link wants it as it is now.
-  document.removeEventListener("player-name-your-place", state.hurry);
-  state.hurry = () => {
+  listen(document, "player-name-your-place", () => {
     clearTimeout(state.settling);
     if (state.settling) settle();
-  };
-  document.addEventListener("player-name-your-place", state.hurry);
+  });
+  listen(window, "beforeprint", () => {
+    land();
+    charts().forEach(drive);
+  });
+  listen(window, "resize", fit);
 
   return () => {
-    document.removeEventListener("player-name-your-place", state.hurry);
+    document.removeEventListener("player-name-your-place", state["player-name-your-place"]);
+    for (const name of ["beforeprint", "resize"]) window.removeEventListener(name, state[name]);
     clearInterval(state.timer);
     clearTimeout(state.settling);
-    state.observer?.disconnect();
-    state.resize?.disconnect();
-    window.removeEventListener("resize", state.fit);
+    land();
+    for (const watcher of ["observer", "sight", "names", "resizing"]) state[watcher]?.disconnect();
+    state.skip.remove();
   };
 }

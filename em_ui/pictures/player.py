@@ -77,6 +77,7 @@ def player(
     param: str,
     position: float,
     report: bool,
+    between: Sequence[str | None] | None = None,
 ) -> None:
     """Draw the player.
 
@@ -94,6 +95,10 @@ def player(
         The position that it holds, in iterations; 0 if it holds none.
     report : bool
         Whether to start a rerun when the visitor stops at another iteration.
+    between : sequence of (str or None), optional
+        The objective of each iteration after its M-step and before the next E-step, formatted,
+        where that is not the one of ``rows``. Half-steps show it after the M-step. The initial
+        guess has none.
     """
     last = len(rows) - 1
     # A link may name the end, or an iteration behind it.
@@ -105,6 +110,7 @@ def player(
             "page": page,
             "columns": list(columns),
             "rows": [list(row) for row in rows],
+            "between": None if between is None else list(between),
             "param": param,
             "report": report,
             "inputs": {"iteration": ITERATION, "assignment": ASSIGNMENT, "bindings": BINDINGS},
@@ -120,6 +126,14 @@ def player(
         st.query_params[param] = f"{float(result.stopped):g}"
     elif result.stopped is not None:
         st.query_params.pop(param, None)
+
+
+def idle(page: str, param: str) -> None:
+    """Draw the player where it stands, disabled: the settings cannot be run.
+
+    ``page`` and ``param`` are as for :func:`player`. It keeps its position for settings that can.
+    """
+    player(page, (), (), param=param, position=0, report=False)
 
 
 def status(page: str, kind: str, end: str) -> None:

@@ -1,5 +1,7 @@
 // The status line: where the player stands, and at the end why the run stopped. The player says so
 // in the browser, with an event on the document; the server has no part in it.
+//
+// It is seen at every step, and heard where the player rests.
 
 const SIGNS = { success: "check_circle", info: "hourglass_bottom", error: "error" };
 
@@ -7,11 +9,14 @@ export default function ({ data, parentElement }) {
   const line = parentElement.querySelector(".status");
   const sign = line.querySelector(".sign");
   const words = line.querySelector(".words");
+  const heard = parentElement.querySelector(".heard");
   const state = (parentElement.status ??= {});
 
-  const say = (text) => {
-    if (state.said === text) return; // or it would be read out again
-    state.said = text;
+  const show = (player) => {
+    if (player?.page !== data.page) return;
+    line.className = `status ${player.ended ? data.kind : ""}`;
+    sign.textContent = player.ended ? SIGNS[data.kind] : "";
+    const text = player.ended ? data.end : `**${player.words}.** ${player.objective}.`;
     words.replaceChildren(
       ...text.split("**").map((part, i) => {
         const piece = document.createElement(i % 2 ? "b" : "span");
@@ -19,13 +24,11 @@ export default function ({ data, parentElement }) {
         return piece;
       }),
     );
-  };
-  const show = (player) => {
-    if (player?.page !== data.page) return;
-    line.setAttribute("aria-live", player.playing ? "off" : "polite");
-    line.className = `status ${player.ended ? data.kind : ""}`;
-    sign.textContent = player.ended ? SIGNS[data.kind] : "";
-    say(player.ended ? data.end : `**${player.words}.** ${player.objective}.`);
+    const paused = state.playing && !player.playing && !player.ended;
+    state.playing = player.playing;
+    const said = player.playing ? "" : `${paused ? "Paused. " : ""}${words.textContent}`;
+    // What is written again would be read out again.
+    if (heard.textContent.replace("Paused. ", "") !== said) heard.textContent = said;
   };
 
   if (state.listener) document.removeEventListener("player-stands", state.listener);

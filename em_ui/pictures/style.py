@@ -1,5 +1,6 @@
 """The style sheet of the app's pages: for what Streamlit's theme has no words."""
 
+import html
 import re
 from pathlib import Path
 
@@ -20,3 +21,11 @@ _SHEET = f"<style>{_sheet()}</style>"
 def apply() -> None:
     """Give the page its style. Once in every rerun, before anything is drawn."""
     st.html(_SHEET)
+
+
+def heard(title: str, level: int = 3) -> None:
+    """Draw a heading that is heard, and takes no room.
+
+    For a chart, whose own title is part of a picture, and for what needs no title to be seen.
+    """
+    st.html(f'<h{level} class="heard">{html.escape(title)}</h{level}>')

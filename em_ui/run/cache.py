@@ -1,6 +1,5 @@
 """What pages compute is kept for all sessions."""
 
-import functools
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
@@ -17,9 +16,9 @@ def cached(function: Callable[_P, _R]) -> Callable[_P, _R]:
     """Cache what a page computes, for all sessions, and say so while it is computed.
 
     The result is shared between sessions as it is: nobody may change it. A run among the arguments
-    counts as the settings that made it. Settings that em_core refuses end the page with the reason.
+    counts as the settings that made it.
     """
-    return _kept(function, "Running EM …")
+    return _kept(function, "Running …")
 
 
 def cached_quietly(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -28,18 +27,8 @@ def cached_quietly(function: Callable[_P, _R]) -> Callable[_P, _R]:
 
 
 def _kept(function: Callable[_P, _R], spinner: str | bool) -> Callable[_P, _R]:
-    kept = st.cache_resource(
+    return st.cache_resource(
         max_entries=_KEPT,
         show_spinner=spinner,
         hash_funcs={"em_ui.run.run.Run": lambda run: run.key},
     )(function)
-
-    @functools.wraps(function)
-    def or_say_why(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        try:
-            return kept(*args, **kwargs)
-        except ValueError as error:
-            st.error(f"EM cannot run with these settings: {error}.", icon=":material/error:")
-            st.stop()
-
-    return or_say_why

@@ -1,25 +1,30 @@
 """Many runs of one problem from different guesses."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from em_core import Status, Trace, match_components
+from em_core import Status, Trace
 from em_core.diagnostics import same_solutions
 from em_ui.pictures import frames
 from em_ui.run import budget
 from em_ui.run.cache import cached
+from em_ui.run.limit import follow, left_to_gain
 from em_ui.run.problem import GUESS, Problem, stream
 from em_ui.run.run import Run
 
 CURVE_STEPS = 60
+BEST, OTHER, OPEN = "best", "other", "not known"
 
 # A run that gains less than this per observation has ended, for the comparison of many.
 _STILL = 1e-11
+# Objectives per observation that differ by less are equal, as far as that can tell.
+_EQUAL = 1e-9
+_FIRST, _MOST = 50, 5_000  # iterations that each run is followed: in the first round, and in all
 
 
 @dataclass(frozen=True)
@@ -29,16 +34,39 @@ class ManyStarts:
     Attributes
     ----------
     table : pandas.DataFrame
-        One row a start. Its solution is where it would end if it went on.
+        One row a start. Its solution is where it would end if it went on, with the objective there:
+        1 is the best. Missing where that cannot be told.
+    columns : tuple of Column
+        What the parameters' columns are; in the table each has one of the start, and one of the
+        end.
     curves : pyarrow.Table
-        start, solution, iteration, objective: thinned to at most :data:`CURVE_STEPS` a start.
+        start, solution, iteration, objective, gap (what is missing to the best objective that is
+        known): thinned to at most :data:`CURVE_STEPS` a start.
     moving : int
         How many were still moving when this was given up.
+    differing : tuple of int
+        The solutions whose runs arrived, and at different parameters: they are equally good.
     """
 
     table: pd.DataFrame
+    columns: tuple[frames.Column, ...]
     curves: pa.Table
     moving: int
+    differing: tuple[int, ...]
+
+    @property
+    def counts(self) -> dict[int, int]:
+        """Solution to the number of starts that lead there, the best first."""
+        found = self.table["solution"].dropna().tolist()
+        return {int(number): found.count(number) for number in sorted(set(found))}
+
+
+class _End(NamedTuple):
+    """Where a run would end: the trace gone on with, its objective there, and how well known."""
+
+    trace: Trace[Any]
+    objective: float
+    error: float
 
 
 @cached
@@ -52,60 +80,130 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
 
     Where they take long, there are fewer: others wait while these run.
     """
-    by, truth, objective = problem.words.by, problem.sample.truth, problem.objective
+    objective = problem.objective
     traces: list[Trace[Any]] = []
     spent = 0
     for number in range(1, n + 1):
         trace = problem.fit(problem.guess(stream(problem.guess_seed, GUESS, number)))
-        final = frames.drawable(trace).final.params
-        if truth is not None and final.n_components:
-            trace = trace.relabel(match_components(getattr(final, by), getattr(truth, by)))
         traces.append(trace)
         spent += problem.cost * (trace.n_iter + 1)
         if spent * (number + 1) / number > budget.STARTS:
             break
-    ends = _ends(problem, traces)
-    solutions = [number + 1 for number in same_solutions(ends)]
+    ends = _ends(problem, traces, budget.STARTS - spent + budget.ENDS)
+    solutions, limits, differing = _solutions(ends)
+    title = objective.title.lower()
+    columns = problem.columns(traces[0].final.params)
     rows, curves = [], []
+    best = max(step.objective for trace in traces for step in frames.drawable(trace).steps)
+    best = max([best, *limits[:1]])
     for number, (trace, solution) in enumerate(zip(traces, solutions, strict=True), 1):
         shown = frames.drawable(trace)
-        schema = frames.schema(shown.final.params, problem.words.names)
         rows.append(
             {
                 "start": number,
                 "solution": solution,
+                f"limit {title}": None
+                if solution is None
+                else objective.sign * limits[solution - 1],
+                title: objective.sign * shown.final.objective,
+                "iterations": trace.n_iter,
+                "status": trace.status.value.replace("_", " "),
                 **{
                     f"{when} {column.name}": column.of(step.params)
                     for when, step in (("start", trace.steps[0]), ("end", shown.final))
-                    for column in schema
+                    for column in columns
                 },
-                objective.title.lower(): objective.sign * shown.final.objective,
-                "iterations": trace.n_iter,
-                "status": trace.status.value.replace("_", " "),
             }
         )
         kept = np.unique(np.linspace(0, shown.n_iter, CURVE_STEPS).round().astype(int))
+        values = shown.objectives[kept]
         curves.append(
             frames.extend(
                 frames.arrow(
-                    {"iteration": kept, "objective": objective.sign * shown.objectives[kept]}
+                    {
+                        "iteration": kept,
+                        "objective": objective.sign * values + 0.0,
+                        "gap": best - values,
+                    }
                 ),
                 start=number,
-                solution="best" if solution == 1 else "other",
+                solution=OPEN if solution is None else BEST if solution == 1 else OTHER,
             )
         )
+    table = pd.DataFrame(rows)
     return ManyStarts(
-        table=pd.DataFrame(rows),
+        table=table.astype({"solution": "Int64", f"limit {title}": float}),
+        columns=columns,
         curves=pa.concat_tables(curves).combine_chunks(),
-        moving=sum(end.status is Status.MAX_ITER for end in ends),
+        moving=sum(end.trace.status is Status.MAX_ITER for end in ends),
+        differing=differing,
     )
 
 
-def _ends(problem: Problem, traces: Sequence[Trace[Any]]) -> list[Trace[Any]]:
-    """Return each run as it goes on until it hardly moves, or as far as time allows.
+def _ends(problem: Problem, traces: Sequence[Trace[Any]], work: float) -> list[_End]:
+    """Return where each run would end, going on until it hardly moves, or as far as time allows.
 
     Runs that stopped early lie apart on the way to one place, and would count as different.
     """
-    max_iter = int(min(budget.ENDS / problem.cost / len(traces), 1_000))
-    finals = [frames.drawable(trace).final.params for trace in traces]
-    return [problem.fit(final, tol=_STILL, max_iter=max_iter) for final in finals]
+    followed = [
+        trace if trace.status is Status.NON_FINITE else replace(trace, status=Status.MAX_ITER)
+        for trace in traces
+    ]
+    iterations, some = int(work / problem.cost), _FIRST
+    while True:
+        going = [i for i, trace in enumerate(followed) if trace.status is Status.MAX_ITER]
+        some = min(some, iterations // max(len(going), 1), _MOST)
+        if not going or some < 1:
+            break
+        for i in going:
+            before = followed[i].n_iter
+            followed[i] = follow(problem, followed[i], most=before + some, tol=_STILL * (some > 1))
+            iterations -= followed[i].n_iter - before
+        if some == _MOST:
+            break
+        some *= 2
+    ends = []
+    for trace in followed:
+        objective = trace.final.objective
+        if trace.status is Status.NON_FINITE or not np.isfinite(objective):
+            ends.append(_End(trace, -np.inf, np.inf))
+            continue
+        left = left_to_gain(trace.objectives)
+        if trace.status is not Status.MAX_ITER and not np.isfinite(left):
+            left = 0.0  # too short to tell, and it has arrived
+        error = left + _EQUAL * problem.n
+        ends.append(_End(trace, objective + (left if np.isfinite(left) else 0.0), error))
+    return ends
+
+
+def _solutions(ends: Sequence[_End]) -> tuple[list[int | None], list[float], tuple[int, ...]]:
+    """Return each run's solution, each solution's objective, and which have runs that differ.
+
+    Runs whose limits have equal objectives, as far as can be told, are equally good, and count as
+    one solution. One that is still on its way counts with the solution that it approaches.
+    """
+    known = [i for i, end in enumerate(ends) if np.isfinite(end.error)]
+    # The surest first: others are compared with them.
+    levels: list[_End] = []
+    level_of: dict[int, int] = {}
+    for i in sorted(known, key=lambda i: ends[i].error):
+        apart = [abs(ends[i].objective - level.objective) for level in levels]
+        nearest = int(np.argmin(apart)) if apart else 0
+        if apart and apart[nearest] <= ends[i].error + levels[nearest].error:
+            level_of[i] = nearest
+        else:
+            level_of[i] = len(levels)
+            levels.append(ends[i])
+    order = sorted(range(len(levels)), key=lambda j: -levels[j].objective)
+    number_of = {j: number for number, j in enumerate(order, 1)}
+    solutions = [number_of[level_of[i]] if i in level_of else None for i in range(len(ends))]
+    differing = []
+    for number in number_of.values():
+        arrived = [
+            ends[i].trace
+            for i in known
+            if solutions[i] == number and ends[i].trace.status is not Status.MAX_ITER
+        ]
+        if len(set(same_solutions(arrived))) > 1:
+            differing.append(number)
+    return solutions, [levels[j].objective for j in order], tuple(sorted(differing))

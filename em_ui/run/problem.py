@@ -11,7 +11,7 @@ from em_core import Mixture, Model, Params, Sample, Trace, fit
 from em_core.data.blocks import Blocks, prepare
 from em_core.models.hard import HardEM
 from em_core.numerics import Array
-from em_ui.pictures.frames import Column
+from em_ui.pictures.frames import Column, schema
 from em_ui.run import budget
 
 Settings = dict[str, Any]
@@ -79,6 +79,11 @@ class Quantity(NamedTuple):
     title: str
     symbol: str
     format: str
+
+    def distance(self, value: float) -> str:
+        """Return a distance between two values, with one decimal more than these have."""
+        decimals = int(self.format.rpartition(".")[2].rstrip("f")) + 1
+        return f"{value:,.{decimals}f}".rstrip("0").rstrip(".")
 
 
 @dataclass(frozen=True)
@@ -193,6 +198,11 @@ class Problem:
         return isinstance(self.model, Mixture)
 
     @property
+    def winner_takes_all(self) -> bool:
+        """Whether each observation goes wholly to one component, by choice or by the model."""
+        return self.is_mixture and not hasattr(self.model, "log_joint")
+
+    @property
     def labelled_model(self) -> Mixture[Any, Any]:
         """The model, where each observation has a component that made it.
 
@@ -219,6 +229,11 @@ class Problem:
     def quantities(self) -> dict[str, Quantity]:
         """The parameters that are estimated."""
         return {f: q for f, q in self.words.quantities.items() if f not in self.fixed}
+
+    def columns(self, params: Params) -> tuple[Column, ...]:
+        """Return what each estimated number of some parameters is, in the order of tables."""
+        every = schema(params, self.words.names)
+        return tuple(column for column in every if column.field not in self.fixed)
 
     @functools.cached_property
     def data(self) -> Blocks:

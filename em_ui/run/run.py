@@ -1,5 +1,6 @@
 """One run of EM as a page shows it, and the same problem under other settings."""
 
+import contextlib
 import functools
 import threading
 from collections.abc import Callable
@@ -7,14 +8,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 
-from em_core import Params, Status, Trace, fit_labelled, match_components
+from em_core import Params, Status, Step, Trace, fit_labelled, match_components
+from em_core.diagnostics import map_eigenvalues
 from em_core.engine import expectations
+from em_core.numerics import Array
 from em_ui.pictures import frames
 from em_ui.run import budget
 from em_ui.run.cache import cached
+from em_ui.run.limit import follow, left_to_gain
 from em_ui.run.problem import Problem, Settings
+
+# What is left to gain is known from the last gains to about this factor.
+_CAUTION = 10.0
+# Where the largest eigenvalue of EM's map is below this, no direction is level; where one is 1 but
+# for rounding and the error of its slopes, its direction is.
+_NEARLY_LEVEL, _LEVEL = 0.99, 1e-5
+# Sums of squared distances that differ by less than this, relatively, are equal.
+_EQUALLY_NEAR = 1e-9
 
 
 @dataclass(frozen=True)
@@ -26,15 +37,14 @@ class Run:
     problem : Problem
         What was run.
     trace : Trace
-        From the initial guess, its components in the order of the truth, if that is known.
+        From the initial guess, as EM ran it: its components have the order of the guess.
     from_truth : Trace or None
         The same from the true parameters: how good an answer there is to be found. It starts near
         its end, so it is cut short where iterations take long. None without a truth, or if the
         model has not as many components as that.
     labelled : Params or None
-        The estimate with the labels known, if they are.
-    order : ndarray of int, shape (K,)
-        The place that each component of ``trace`` had in the initial guess.
+        The estimate with the labels known, if they are. What the problem holds fixed is as in the
+        sample's truth.
     frames : Frames
         The tables of ``trace``.
     settings : dict
@@ -42,7 +52,7 @@ class Run:
     make : callable
         Maps settings to the lesson's problem.
     found : dict
-        The limit, once somebody has asked for it.
+        The limit, as far as somebody has asked for it, and the eigenvalues there.
     asking : lock
         Held while it is computed.
     """
@@ -51,11 +61,10 @@ class Run:
     trace: Trace[Any]
     from_truth: Trace[Any] | None
     labelled: Params | None
-    order: np.ndarray
     frames: frames.Frames
     settings: Settings
     make: Callable[[Settings], Problem]
-    found: dict[str, Trace[Any]] = field(default_factory=dict)
+    found: dict[str, Any] = field(default_factory=dict)
     asking: threading.Lock = field(default_factory=threading.Lock)
 
     @functools.cached_property
@@ -86,15 +95,31 @@ class Run:
         """Names of the model's components."""
         return list(self.problem.words.names[: self.params.n_components])
 
+    @functools.cached_property
+    def matching(self) -> np.ndarray | None:
+        """The index of the true component that each estimated one stands for; see :func:`match`."""
+        return match(self.params, self.problem.sample.truth, self.problem.words.by)
+
     @property
     def limit(self) -> Trace[Any]:
         """The run continued from its last parameters, as near to the limit as time allows."""
+        return self.followed(lambda limit: False)
+
+    def followed(self, until: Callable[[Trace[Any]], bool]) -> Trace[Any]:
+        """Return the run continued from its last parameters, far enough or as time allows.
+
+        ``until`` says of the continued run whether it is far enough.
+        """
         # Not a cached_property: up to Python 3.11 that has one lock for all runs.
         with self.asking:
-            if "limit" not in self.found:
-                max_iter = int(np.clip(budget.LIMIT / self.problem.work, 10, 3_000))
-                self.found["limit"] = self.problem.fit(self.params, tol=0, max_iter=max_iter)
-            return self.found["limit"]
+            known = self.found.get("limit")
+            if known is None:
+                end = Step(0, self.params, self.steps[-1].objective)
+                known = Trace((end,), Status.MAX_ITER)
+            most = int(np.clip(budget.LIMIT / self.problem.work, 10, 3_000))
+            limit = follow(self.problem, known, most=most, until=until)
+            self.found["limit"] = limit
+            return limit
 
     def statistics(self, iteration: int) -> Any:
         """Return what an iteration's E-step gives to the M-step, summed over all observations."""
@@ -111,37 +136,6 @@ class Run:
         """Return for how many of ``n`` students a run like this one may be computed at once."""
         return min(n, max(int(budget.CLASS / self.problem.cost / (self.trace.n_iter + 1)), 1))
 
-    @functools.cached_property
-    def references(self) -> pa.Table | None:
-        """Truth, estimate with the labels known, EM's, and the gaps; None if K is not the truth's.
-
-        One row a parameter that is estimated. Without truth and sample's fault, if the truth is not
-        known.
-        """
-        problem, truth = self.problem, self.problem.sample.truth
-        if truth is None or self.labelled is None:
-            return None
-        if self.params.n_components != truth.n_components:
-            return None
-        schema = [
-            c for c in frames.schema(truth, problem.words.names) if c.field in problem.quantities
-        ]
-        true, known, found = (
-            np.array([column.of(params) for column in schema])
-            for params in (truth, self.labelled, self.params)
-        )
-        columns = {
-            "parameter": [column.name for column in schema],
-            "truth": true,
-            "labels known": known,
-            problem.words.algorithm: found,
-            "the sample’s fault": known - true,
-            "the missing labels’ fault": found - known,
-        }
-        if not problem.truth_known:
-            del columns["truth"], columns["the sample’s fault"]
-        return frames.arrow(columns)
-
     @property
     def gap(self) -> float | None:
         """Largest distance of an estimate from its truth, in what tells the components apart.
@@ -156,16 +150,73 @@ class Run:
             for params in (self.params, self.problem.sample.truth)
         )
         distances = np.linalg.norm(ours[:, None] - theirs[None], axis=2)
-        if len(ours) == len(theirs):
-            return float(distances.diagonal().max())
+        if self.matching is not None:
+            return float(distances[np.arange(len(ours)), self.matching].max())
         return float(distances.min(axis=1).max())
 
     @property
-    def still_to_gain(self) -> float:
-        """How much the objective would still gain if the run went on."""
+    def eigenvalues(self) -> Array | None:
+        """The eigenvalues of EM's map at the limit, the largest first.
+
+        None where observations go wholly to one component, where the limit has not been reached in
+        the time there is, and where it lies at the border.
+        """
+        if self.problem.winner_takes_all:
+            return None
+        limit = self.limit
+        if not limit.converged:
+            return None
+        return self._eigenvalues("at the limit", limit.final.params)
+
+    @property
+    def flat(self) -> int:
+        """In how many directions the objective is level where the run ends; 0 if not known.
+
+        The run is followed to its limit only if its end looks so.
+        """
+        if self.problem.winner_takes_all or self.trace.status is Status.NON_FINITE:
+            return 0
+        here = self._eigenvalues("at the end", self.params)
+        if here is None or here[0] < _NEARLY_LEVEL:
+            return 0
+        there = self.eigenvalues
+        return 0 if there is None else int((np.abs(there - 1) < _LEVEL).sum())
+
+    def _eigenvalues(self, where: str, params: Params) -> Array | None:
+        problem = self.problem
+        with self.asking:
+            if where not in self.found:
+                self.found[where] = None
+                work = 2 * problem.cost * len(params.vector())
+                # The map has no slopes where a step leads out of what parameters may be.
+                with budget.turn(work), contextlib.suppress(ValueError):
+                    found = map_eigenvalues(problem.model, problem.data, params)
+                    self.found[where] = np.real(found)
+            known: Array | None = self.found[where]
+            return known
+
+    def could_gain(self, enough: float) -> bool | None:
+        """Return whether the objective would gain this much if the run went on.
+
+        The run is followed until that can be told. None if it cannot be told in the time there is.
+        """
         if self.trace.converged and self.problem.tol == 0:
-            return 0.0  # nothing changes any more
-        return self.limit.final.objective - self.trace.final.objective
+            return enough <= 0  # nothing changes any more
+        here = self.steps[-1].objective
+
+        def gains(limit: Trace[Any]) -> tuple[float, float]:
+            gained = limit.final.objective - here
+            # Not from the gains so far: by a saddle they shrink first, and grow again behind it.
+            return gained, 0.0 if limit.converged else left_to_gain(limit.objectives)
+
+        def decided(limit: Trace[Any]) -> bool:
+            gained, left = gains(limit)
+            return gained >= enough or gained + _CAUTION * left < enough
+
+        limit = self.followed(decided)
+        if not decided(limit):
+            return None
+        return gains(limit)[0] >= enough
 
     @property
     def missed(self) -> float:
@@ -176,20 +227,17 @@ class Run:
 
 
 def run_em(make: Callable[[Settings], Problem], settings: Settings) -> Run:
-    """Run EM from the guess and from the truth, match the components, and build the tables."""
+    """Run EM from the guess and from the truth, and build the tables."""
     problem = make(settings)
     trace = problem.fit(problem.start)
-    sample, truth, by = problem.sample, problem.truth, problem.words.by
-    labelled, from_truth, order = None, None, np.arange(problem.start.n_components)
+    sample, truth = problem.sample, problem.truth
+    labelled, from_truth = None, None
     if truth is not None and problem.start.n_components == truth.n_components:
         enough = min(problem.max_iter, max(int(budget.TRUTH / problem.work), 10))
         from_truth = problem.fit(truth, max_iter=enough)
     if truth is not None and problem.is_mixture and sample.labels is not None:
-        labelled = fit_labelled(problem.labelled_model, sample.data, sample.labels, truth)
-    final = frames.drawable(trace).final.params
-    if sample.truth is not None and final.n_components:
-        order = match_components(getattr(final, by), getattr(sample.truth, by))
-        trace = trace.relabel(order)
+        known = truth if sample.truth is None else sample.truth
+        labelled = fit_labelled(problem.labelled_model, sample.data, sample.labels, known)
     tables = frames.build(
         trace,
         sample.truth,
@@ -197,8 +245,35 @@ def run_em(make: Callable[[Settings], Problem], settings: Settings) -> Run:
         problem.words.names,
         objective=problem.objective.title.lower(),
         sign=problem.objective.sign,
+        fixed=problem.fixed,
     )
-    return Run(problem, trace, from_truth, labelled, order, tables, settings, make)
+    return Run(problem, trace, from_truth, labelled, tables, settings, make)
+
+
+def match(params: Params, truth: Params | None, by: str) -> np.ndarray | None:
+    """Return the index of the true component that each estimated one stands for.
+
+    Parameters
+    ----------
+    params, truth : Params
+        The estimate and the truth, if there is one.
+    by : str
+        The parameter in which they are compared.
+
+    Returns
+    -------
+    ndarray of int, shape (K,), or None
+        None if there is no truth, or if the truth has not as many components: then nothing matches
+        one to one.
+    """
+    k = params.n_components
+    if truth is None or not k or truth.n_components != k:
+        return None
+    ours, theirs = (getattr(each, by).reshape(k, -1) for each in (params, truth))
+    order, as_it_is = match_components(ours, theirs), np.arange(k)
+    least, own = (((ours[each] - theirs) ** 2).sum() for each in (order, as_it_is))
+    # Where components are equal, every order is as near, and only rounding would choose.
+    return as_it_is if own <= least * (1 + _EQUALLY_NEAR) else np.argsort(order)
 
 
 def _name(make: Callable[[Settings], Problem]) -> str:

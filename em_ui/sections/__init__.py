@@ -1,20 +1,32 @@
 """The parts of a lesson's page, from the question to what is often believed."""
 
-from em_ui.sections.by_hand import bracketed, chosen, formula, moment, significant, standing
+from em_ui.sections.by_hand import (
+    as_printed,
+    bracketed,
+    chosen,
+    formula,
+    fractions,
+    moment,
+    ratios,
+    scientific,
+    standing,
+)
 from em_ui.sections.explore import Drawing, compares, in_row
 from em_ui.sections.findings import not_the_best, other_number
-from em_ui.sections.lesson import controls_of, more, play, results, sections_of
+from em_ui.sections.lesson import controls_of, more, play, results, run_of, sections_of
 from em_ui.sections.picture import histogram, outcomes, plane, stills
 from em_ui.sections.situation import answer, question
 
 __all__ = [
     "Drawing",
     "answer",
+    "as_printed",
     "bracketed",
     "chosen",
     "compares",
     "controls_of",
     "formula",
+    "fractions",
     "histogram",
     "in_row",
     "moment",
@@ -25,9 +37,11 @@ __all__ = [
     "plane",
     "play",
     "question",
+    "ratios",
     "results",
+    "run_of",
+    "scientific",
     "sections_of",
-    "significant",
     "standing",
     "stills",
 ]

@@ -1,14 +1,20 @@
 """One step by hand: the formulas with one observation's numbers, at the player's iteration."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import numpy as np
 import streamlit as st
 
 from em_core import Params
+from em_core.numerics import Array
 from em_ui.controls.page import Controls
 from em_ui.pictures import frames
 from em_ui.run.run import Run
+
+_Made = TypeVar("_Made")
+_SIGNIFICANT = 4
+_DECIMALS = 17  # more than a number between 0 and 1 has in floating point
 
 
 def moment(iteration: int) -> str:
@@ -62,16 +68,41 @@ def _bayes(run: Run, params: Params, i: int) -> None:
     given = ", ".join(f"{x:.4g}" for x in np.atleast_1d(row[0]))
     st.markdown(
         f"**E-step.** {problem.words.observation.capitalize()} {i + 1} is {given}. Its probability "
-        f"under each {problem.words.component}, times the mixing weight, over the sum of these:"
+        f"under each {problem.words.component}, times the mixing weight, and its part in their sum:"
     )
-    rule = r"\;\rightarrow\;" if problem.hard else "="
-    formula(
-        [
-            rf"r_{{{name}}} &= \frac{{{significant(p)}}}{{{significant(joint.sum())}}} {rule} "
-            f"{share:.3f}"
-            for name, p, share in zip(run.names, joint, responsibilities, strict=True)
-        ]
-    )
+    parts, shares = fractions(joint)
+    formula([f"{name} &= {part}" for name, part in zip(_named("p", run), parts, strict=True)])
+    formula(ratios(run, shares, responsibilities))
+
+
+def fractions(joint: Array) -> tuple[list[str], list[str]]:
+    """Return probabilities and the part of each in their sum, in digits whose arithmetic is true.
+
+    The probabilities have as few significant digits, four at least, as give the parts to three
+    decimals.
+    """
+    parts = [f"{share:.3f}" for share in joint / joint.sum()]
+    written: list[str] = []
+    for digits in range(_SIGNIFICANT, _DECIMALS + 1):
+        written = [f"{p:.{digits}g}" for p in joint]
+        printed = np.array(written, dtype=float)
+        if [f"{share:.3f}" for share in printed / printed.sum()] == parts:
+            break
+    return [scientific(text) for text in written], parts
+
+
+def ratios(run: Run, shares: Sequence[str], responsibilities: Array) -> list[str]:
+    """Return each responsibility as the part of one probability in the sum of all."""
+    names, total = _named("p", run), "+".join(_named("p", run))
+    hard = run.problem.hard
+    return [
+        rf"{r} &= \frac{{{p}}}{{{total}}} = {share}" + rf" \rightarrow {own:.0f}" * hard
+        for r, p, share, own in zip(_named("r", run), names, shares, responsibilities, strict=True)
+    ]
+
+
+def _named(symbol: str, run: Run) -> list[str]:
+    return [f"{symbol}_{{{name}}}" for name in run.names]
 
 
 def formula(lines: Sequence[str]) -> None:
@@ -80,12 +111,48 @@ def formula(lines: Sequence[str]) -> None:
     st.latex(r"\begin{aligned}" + r"\\".join(strut + line for line in lines) + r"\end{aligned}")
 
 
-def significant(value: float) -> str:
-    """Return a number in LaTeX with four significant digits, tiny or huge ones as powers of ten."""
-    digits, _, exponent = f"{value:.4g}".partition("e")
+def scientific(text: str) -> str:
+    """Return a printed number in LaTeX, its exponent as a power of ten."""
+    digits, _, exponent = text.partition("e")
     return rf"{digits}\cdot 10^{{{int(exponent)}}}" if exponent else digits
 
 
-def bracketed(value: float, decimals: int = 4) -> str:
-    """Return a number with some decimals, in brackets if it is negative."""
-    return f"({value:.{decimals}f})" if value < 0 else f"{value:.{decimals}f}"
+def as_printed(
+    operation: Callable[..., _Made],
+    *values: float,
+    least: int = 3,
+    shown: Callable[[_Made], str] = "{:.3f}".format,
+) -> tuple[list[str], str]:
+    """Return numbers and what an operation makes of them, in digits whose arithmetic is true.
+
+    Parameters
+    ----------
+    operation : callable
+        What is done with the numbers.
+    values : float or int
+        The numbers. They get as few decimals as make the operation, on what is printed, give the
+        result that is printed. Whole numbers stay whole.
+    least : int, default 3
+        Decimals that they have at least.
+    shown : callable
+        Prints the result.
+
+    Returns
+    -------
+    (list of str, str)
+        The numbers, and the result.
+    """
+    result = shown(operation(*values))
+    written: list[str] = []
+    for decimals in range(least, _DECIMALS + 1):
+        written = [
+            f"{v}" if isinstance(v, int | np.integer) else f"{v:.{decimals}f}" for v in values
+        ]
+        if shown(operation(*map(float, written))) == result:
+            break
+    return written, result
+
+
+def bracketed(text: str) -> str:
+    """Return a printed number, in brackets if it is negative."""
+    return f"({text})" if text.startswith("-") else text

@@ -1,5 +1,7 @@
 """Convergence, honestly: why the run stopped, how fast it converges, and what is left to go."""
 
+from typing import Any
+
 import numpy as np
 import streamlit as st
 
@@ -9,9 +11,14 @@ from em_ui.controls.page import Controls
 from em_ui.pictures import charts, frames
 from em_ui.run.problem import count
 from em_ui.run.run import Run
+from em_ui.sections.findings import level
 
 # Distances to the limit below this, relative to the parameters, are rounding.
 _ROUNDING = 1e-12
+# In last steps: what is left is far, and what is not worth a number.
+_FAR, _A_TENTH = 5.0, 0.1
+# A measured rate agrees with an eigenvalue if what is missing to 1 differs by less than this part.
+_AGREE = 0.05
 
 
 def stopping_rule(run: Run) -> str:
@@ -32,8 +39,7 @@ def draw(c: Controls, run: Run, *, caveat: str = "") -> None:
     if trace.n_iter and np.isfinite(trace.final.objective):
         gain = trace.objectives[-1] - trace.objectives[-2]
         st.markdown(f"**The last gain** was {gain:.3g}, or {gain / n:.3g} per {per}.")
-    mixture = run.problem.is_mixture
-    if run.problem.hard or (mixture and not hasattr(run.problem.model, "log_joint")):
+    if run.problem.winner_takes_all:
         st.markdown(
             "**Speed.** With hard assignment there are finitely many ways to assign the data, "
             "so the run ends exactly, after finitely many iterations."
@@ -43,24 +49,11 @@ def draw(c: Controls, run: Run, *, caveat: str = "") -> None:
     if Status.NON_FINITE in (trace.status, limit.status):
         st.markdown("**Speed.** This run does not converge, so there is no limit to measure from.")
         return
-    rate = linear_rate(limit)
     vectors = np.array([step.params.vector() for step in run.steps])
     end = limit.final.params.vector()
     distances = np.linalg.norm(vectors - end, axis=1)
     reached = limit.converged
-    if rate >= 1:
-        st.markdown(
-            "**Speed.** As far as the run was followed, its steps do not get shorter yet, so there "
-            "is no rate to be measured."
-        )
-    elif np.isfinite(rate):
-        near = "Near the limit" if reached else "As far as the run was followed,"
-        st.markdown(
-            f"**Speed.** {near} each step is {_just_below_one(rate)} times as long as the one "
-            "before. This *linear rate* is the largest fraction of the information on the "
-            f"parameters that the missing {'labels' if mixture else 'data'} take away, here about "
-            f"{_just_below_one(rate, percent=True)}{caveat}."
-        )
+    st.markdown(f"**Speed.** {_speed(run, caveat)}")
     if not reached:
         st.markdown(
             f"**The limit was not reached.** The run was followed for "
@@ -68,11 +61,19 @@ def draw(c: Controls, run: Run, *, caveat: str = "") -> None:
             "measured from where it was by then; the limit is farther away."
         )
     last_step = np.linalg.norm(vectors[-1] - vectors[-2]) if len(vectors) > 1 else 0.0
-    if last_step > 0 and distances[-1] > _ROUNDING * np.linalg.norm(end):
+    if distances[-1] <= _ROUNDING * np.linalg.norm(end):
+        st.markdown("**Still to go.** Nothing: the run has arrived.")
+    elif last_step > 0:
+        times = distances[-1] / last_step
         st.markdown(
             f"**Still to go.** The parameters are {distances[-1]:.3g} away from where the run "
-            f"{'would end' if reached else 'was by then'}, {distances[-1] / last_step:.1f} times "
-            "the last step. A small gain does not mean that the limit is near."
+            f"{'would end' if reached else 'was by then'}: "
+            + (
+                f"{times:.1f} times the last step."
+                if times >= _A_TENTH
+                else "less than a tenth of the last step."
+            )
+            + " A small gain does not mean that the limit is near." * bool(times > _FAR)
         )
     far = distances > _ROUNDING * np.linalg.norm(end)
     table = frames.arrow({"iteration": np.flatnonzero(far), "distance": distances[far]})
@@ -89,6 +90,58 @@ def draw(c: Controls, run: Run, *, caveat: str = "") -> None:
             f"{'The limit' if reached else 'In the place of the limit'}: the same run, "
             f"continued to {count(run.frames.last + limit.n_iter, 'iteration')}."
         )
+
+
+def _speed(run: Run, caveat: str) -> str:
+    """Return how fast the run converges: what was measured, and what that is a measure of."""
+    limit, title = run.limit, run.problem.objective.title.lower()
+    if run.flat:
+        return (
+            f"There is no rate to speak of: {level(run)} The data cannot tell the parameters there "
+            f"apart, so that runs end at different ones, with the same {title}."
+        )
+    rate = linear_rate(limit)
+    if np.isnan(rate):  # it had arrived before
+        rate = linear_rate(run.trace)
+    saddle = run.eigenvalues is not None and run.eigenvalues[0] >= 1
+    if np.isnan(rate):
+        measured = "The run took too few steps for a rate to be measured."
+        return f"{measured} {_grows(run)}" if saddle else measured
+    if rate >= 1:
+        return (
+            "As far as the run was followed, its steps do not get shorter yet, so there is no rate "
+            "to be measured."
+        )
+    near = "Near the limit" if limit.converged else "As far as the run was followed,"
+    measured = (
+        f"{near} each step is {_just_below_one(rate)} times as long as the one before: the *linear "
+        "rate* on the path of this run."
+    )
+    if run.eigenvalues is None:
+        return measured
+    largest = float(run.eigenvalues[0])
+    if saddle:
+        return f"{measured} {_grows(run)}"
+    fraction = (
+        "the largest fraction of the information on the parameters that the missing "
+        f"{'labels' if run.problem.is_mixture else 'data'} take away, here about "
+        f"{_just_below_one(largest, percent=True)}{caveat}."
+    )
+    if abs(rate - largest) <= _AGREE * (1 - largest):
+        return f"{measured} It is {fraction}"
+    return (
+        f"{measured} The slowest direction is not on this path: there the rate is "
+        f"{_just_below_one(largest)}, which is {fraction}"
+    )
+
+
+def _grows(run: Run) -> str:
+    """Return that steps grow in a direction that is not on the path."""
+    found: Any = run.eigenvalues
+    return (
+        "The point is a saddle: in a direction that is not on this path, each step would be "
+        f"{found[0]:.3f} times as long as the one before."
+    )
 
 
 def _just_below_one(rate: float, *, percent: bool = False) -> str:

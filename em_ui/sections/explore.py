@@ -1,5 +1,6 @@
 """The instrument: player, picture, convergence charts, and in words where the player stands."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -8,12 +9,17 @@ import pyarrow as pa
 import streamlit as st
 
 from em_core import Status
+from em_core.diagnostics import lower_bound
 from em_ui.controls.page import Controls
-from em_ui.pictures import charts, player
+from em_ui.pictures import charts, frames, player
+from em_ui.run import budget
+from em_ui.run.cache import cached_quietly
 from em_ui.run.problem import Quantity, count
 from em_ui.run.run import Run
+from em_ui.sections.findings import stands_for
 
 _BESIDE = 2  # charts beside the picture; more of them stand below it
+_ROUNDING = 1e-12  # of the objective: gaps below it are none
 _SHARES = (3, 2)  # of the width: the picture, and what is beside it
 
 
@@ -57,7 +63,8 @@ def _ending(c: Controls, run: Run) -> tuple[str, str]:
     if compares(c, run) and run.gap is not None:
         quantity = words.quantities[words.by].title.lower()
         origin = "truth" if run.problem.truth_known else "estimate with the labels known"
-        place += f" Largest distance of a {quantity} from the {origin}: {run.gap:.4g}."
+        place += f" Largest distance of a {quantity} from the {origin}: "
+        place += f"{words.quantities[words.by].distance(run.gap)}. {stands_for(run)}".rstrip()
     iterations = count(trace.n_iter, "iteration")
     if trace.converged:
         return "success", f"**Converged** after {iterations}. {place}"
@@ -106,6 +113,7 @@ def explore(
         param=c.key("iter"),
         position=c.position,
         report=c.follows,
+        between=between(run),
     )
     drawings = _convergence(c, run, single)
     left, right = st.columns(_SHARES)
@@ -115,6 +123,9 @@ def explore(
         st.caption(caption)
     key = c.key("convergence")
     with right:
+        # Before it was played, the gap to its end would tell where that is.
+        if played(c, run) and _gaps(run) is not None:
+            c.show("gap")
         for i, drawing in enumerate(drawings[:_BESIDE]):
             _draw(drawing, f"{key}_{i}")
         if single and compares(c, run):
@@ -128,9 +139,15 @@ def _convergence(c: Controls, run: Run, single: Mapping[str, Quantity]) -> list[
     component, tables = run.problem.words.component, references(c, run)
     each = f" of each {component}" if run.params.n_components else ""
     if np.isfinite(run.steps[-1].objective):
-        template, data = charts.objective(objective.title), {"steps": run.frames.objective}
-        alt = f"{objective.title} at each iteration played so far"
-        drawings.append(Drawing(objective.title, template, data, alt))
+        gaps = _gaps(run) if played(c, run) and c.value("gap") else None
+        if gaps is None:
+            template, data = charts.objective(objective.title), {"steps": run.frames.objective}
+            title, alt = objective.title, f"{objective.title} at each iteration played so far"
+        else:
+            template, data = charts.gap("Gap"), {"steps": gaps}
+            title = f"{objective.title}: gap to where this run ended"
+            alt = f"{title}, on a log scale, at each iteration before the last"
+        drawings.append(Drawing(title, template, data, alt))
     known = {name: name in tables for name in ("truth", "labelled")}
     compared = f", beside {_legend(run, tables, short=True)}" if tables else ""
     for field, (title, symbol, _) in single.items():
@@ -146,6 +163,40 @@ def _convergence(c: Controls, run: Run, single: Mapping[str, Quantity]) -> list[
         alt = f"Distance that each {component} moved in each iteration played so far"
         drawings.append(Drawing(f"How far each {component} moved", template, data, alt))
     return drawings
+
+
+def _gaps(run: Run) -> pa.Table | None:
+    """Return how far the objective is from its last value, where that can be told from rounding.
+
+    None if that is nowhere.
+    """
+    objectives = np.array([step.objective for step in run.steps])
+    gaps = np.abs(objectives - objectives[-1])
+    far = gaps > _ROUNDING * np.abs(objectives[-1])
+    if not far.any():
+        return None
+    return frames.arrow({"iteration": np.flatnonzero(far), "gap": gaps[far]})
+
+
+@cached_quietly
+def between(run: Run) -> list[str] | None:
+    """Return the objective after each M-step, before the next E-step, where assignment is hard.
+
+    The M-step's parameters are taken with the assignment before it: neither step can make it worse.
+    The first is that of the initial guess, which no M-step made. None where assignment is soft,
+    since the objective knows no assignment there, and where it would take long.
+    """
+    problem = run.problem
+    if not problem.hard and (not problem.is_mixture or hasattr(problem.model, "log_joint")):
+        return None
+    if problem.cost * len(run.steps) * 2 > budget.LIMIT:
+        return None
+    texts = [problem.objective.text(run.steps[0].objective)]
+    for before, after in itertools.pairwise(run.steps):
+        with budget.turn(problem.cost * 2):
+            bound = lower_bound(problem.model, problem.data, at=before.params)
+        texts.append(problem.objective.text(bound(after.params)))
+    return texts
 
 
 def _legend(run: Run, references: Mapping[str, pa.Table], *, short: bool = False) -> str:

@@ -1,17 +1,25 @@
-"""What may have gone wrong in any mixture's run."""
+"""What may have gone wrong in any mixture's run, and what is to be known of its answer."""
 
 from collections.abc import Iterator
 
-from em_core import Status
+import numpy as np
+
+from em_core import Params, Status
+from em_ui.pictures.format import MAX_ITERATIONS
 from em_ui.run.problem import count
-from em_ui.run.run import Run
+from em_ui.run.references import assumed
+from em_ui.run.run import Run, match
 
 # What a good start would gain: objective per observation, and part of an inertia.
 _POOR, _POOR_INERTIA = 1e-3, 1e-3
+# Shares that differ by less are equal, on the page.
+_SHARES = 5e-3
 
 
 def not_the_best(run: Run, *, hint: str = "") -> Iterator[str]:
     """Yield what a run from the truth does better, and whether start or stop is to blame.
+
+    The run is followed no further than is needed to tell these apart.
 
     ``hint`` is what else to try against a poor optimum, in words.
     """
@@ -27,21 +35,27 @@ def not_the_best(run: Run, *, hint: str = "") -> Iterator[str]:
     if not missed > enough:
         return
     origin, algorithm = problem.words.start_from, problem.words.algorithm
+    better = f"started from {origin}, {reached}."
     if run.trace.status is Status.MAX_ITER:
-        yield (
-            f"{algorithm} is not there yet: started from {origin}, {reached}. Raise the iteration "
-            "limit; if that does not help, try another start."
-        )
-    elif run.trace.converged and missed - run.still_to_gain > enough:
-        yield (
-            f"This is a poor optimum: started from {origin}, {reached}. "
-            f"Try other starts and keep the best{hint}."
+        yield f"{algorithm} is not there yet: {better} " + (
+            "Raise the iteration limit; if that does not help, try another start."
+            if problem.max_iter < MAX_ITERATIONS
+            else f"The iteration limit is the largest there is, so try another start{hint}."
         )
     elif run.trace.converged:
-        yield (
-            f"{algorithm} stopped too early: the tolerance let it stop while it was still "
-            "climbing. Choose a smaller one."
-        )
+        catches_up = run.could_gain(missed - enough)
+        if catches_up is None:
+            yield (
+                f"{algorithm} may have stopped too early, or at a poor optimum: {better} "
+                f"Choose a smaller tolerance, and try other starts{hint}."
+            )
+        elif catches_up:
+            yield (
+                f"{algorithm} stopped too early: the tolerance let it stop while it was still "
+                "climbing. Choose a smaller one."
+            )
+        else:
+            yield (f"This is a poor optimum: {better} Try other starts and keep the best{hint}.")
 
 
 def other_number(run: Run) -> Iterator[str]:
@@ -53,3 +67,70 @@ def other_number(run: Run) -> Iterator[str]:
             f"The truth has {count(truth.n_components, words.group)}, and {words.algorithm} was "
             f"told to look for {find}."
         )
+
+
+def assumed_weights(run: Run) -> Iterator[str]:
+    """Yield that fixed mixing weights are not those of the data, if so. It tells the true ones."""
+    problem, sample = run.problem, run.problem.sample
+    if not assumed(run) or "weights" not in problem.fixed or sample.labels is None:
+        return
+    fixed = problem.start.arrays()["weights"]
+    found = np.bincount(sample.labels, minlength=len(fixed)) / problem.n
+    if len(found) != len(fixed) or np.abs(found - fixed).max() < _SHARES:
+        return
+    equal = "equal " if np.ptp(fixed) == 0 else ""
+    yield (
+        f"The shares are assumed {equal}({_listed(fixed)}), and in these data they are "
+        f"{_listed(found)}. That pulls the estimates away from the truth, and more data do not "
+        f"help. Let {problem.words.algorithm} estimate the {_title(run, 'weights')}s too."
+    )
+
+
+def cannot_tell_apart(run: Run) -> Iterator[str]:
+    """Yield that the data leave some directions of the parameters open, if so."""
+    if run.flat:
+        yield (
+            f"The data cannot tell these parameters apart from others: {level(run)} Where a run "
+            "ends there is decided by its start."
+        )
+
+
+def level(run: Run) -> str:
+    """Return in words in how many directions the objective is level where the run ends."""
+    directions = "one direction" if run.flat == 1 else f"{run.flat} directions"
+    title = run.problem.objective.title.lower()
+    return f"in {directions} the {title} is level, and all information is missing."
+
+
+def stands_for(run: Run, params: Params | None = None) -> str:
+    """Return which estimate stands for which component of the truth, where names differ.
+
+    Parameters
+    ----------
+    run : Run
+        Its components keep the names of the initial guess.
+    params : Params, optional
+        Other parameters than those of the run's end.
+    """
+    words = run.problem.words
+    matching = match(params or run.params, run.problem.sample.truth, words.by)
+    if matching is None:
+        return ""
+    pairs = [(words.names[i], words.names[j]) for i, j in enumerate(matching.tolist()) if i != j]
+    if not pairs:
+        return ""
+    (ours, theirs), *others = pairs
+    true = "true " if run.problem.truth_known else ""
+    rest = [f"{a} for {b}" for a, b in others]
+    last = f", and {rest[-1]}" if rest else ""
+    between = "".join(f", {each}" for each in rest[:-1])
+    return f"{ours} stands for the {true}{words.group} {theirs}{between}{last}."
+
+
+def _listed(shares: np.ndarray) -> str:
+    texts = [f"{share:.2f}" for share in shares]
+    return " and ".join([", ".join(texts[:-1]), texts[-1]] if len(texts) > 1 else texts)
+
+
+def _title(run: Run, field: str) -> str:
+    return run.problem.words.quantities[field].title.lower()

@@ -18,7 +18,8 @@ from em_ui.run import budget
 from em_ui.run.cache import cached
 from em_ui.run.run import Run
 from em_ui.sections.by_hand import moment, standing
-from em_ui.sections.explore import Drawing, in_row
+from em_ui.sections.explore import Drawing, in_row, played
+from em_ui.sections.findings import level
 
 GRID = 61  # cells along each side of a hill, at the most
 _OVERLAP = 0.2  # of a cell: covers the seams that a canvas leaves between neighbours
@@ -69,19 +70,24 @@ def draw(
     at = standing(c, run)[0] if len(problem.quantities) > 1 else run.frames.last
     i, j = pair
     drawings = []
+    if run.flat:
+        spots = None  # along a ridge there is no top, and no saddle
     title = problem.objective.title
     symbols = [f"{problem.words.quantities[by].symbol} {names[k]}" for k in pair]
     if i == j:
         st.info("Choose two different components for the hill.")
     else:
         ends = [float(getattr(run.params, by)[k]) for k in pair]
+        # The way that EM took is on the hill, from the initial guess on.
+        way = np.array([getattr(step.params, by)[list(pair)] for step in run.steps])
+        wide = min(low, float(way.min())), max(high, float(way.max()))
         drawings.append(
             Drawing(
                 f"{title} over {symbols[0]} and {symbols[1]}"
                 + (f", the rest as at {moment(at)}" if len(problem.quantities) > 1 else ""),
                 charts.hill(*symbols, f"{title} lost per {problem.words.observation}", path=True),
                 {
-                    "hill": _heights(run, at, i, j, low, high),
+                    "hill": _heights(run, at, i, j, *wide),
                     "path": path(run, by, pair),
                     "marks": marks(spots or {"EM ends": ends}, since=run.frames.last),
                 },
@@ -92,6 +98,10 @@ def draw(
     if run.trace.status is not Status.NON_FINITE or len(run.steps) > 1:
         drawings.append(_slice(run, i, low, high))
     in_row(drawings, key=c.key("hill"))
+    if run.flat and played(c, run):
+        st.markdown(
+            f"The ridge on which the run ends is level: {level(run)} No point on it is a top."
+        )
     explain()
 
 

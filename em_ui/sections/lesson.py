@@ -1,15 +1,18 @@
 """The sections of a lesson's page: those that every lesson has, and its own."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import streamlit as st
 
 from em_ui.controls.page import Controls, Situation
 from em_ui.controls.specs import VIEW, Control, Section
-from em_ui.run.problem import Words
-from em_ui.run.run import Run
+from em_ui.pictures import player
+from em_ui.run.problem import Problem, Settings, Words
+from em_ui.run.run import Run, fitted
 from em_ui.sections import (
     by_hand,
     convergence,
@@ -20,6 +23,7 @@ from em_ui.sections import (
     teacher,
 )
 from em_ui.sections.explore import Drawing, explore, in_row, played
+from em_ui.sections.findings import assumed_weights, cannot_tell_apart
 from em_ui.sections.picture import pick
 from em_ui.sections.situation import advice, answer, misconceptions, question
 from em_ui.sections.tables import iteration_table, references
@@ -82,6 +86,7 @@ def controls_of(
     sections: Mapping[str, Section],
     *,
     truth: Sequence[str],
+    asked: Sequence[str] = (),
     **view: Control,
 ) -> Controls:
     """Return the controls of a lesson's page.
@@ -91,13 +96,46 @@ def controls_of(
     words, specs, situations, sections
         What the lesson declares.
     truth : sequence of str
-        The controls that a link for students seals.
+        The controls that a link for students seals, besides data seed and student number.
+    asked : sequence of str
+        Those of them for which a student is asked; by default a guess may lie wherever it is near
+        the data.
     view
         Further controls that change only what is shown.
     """
     observation = replace(VIEW["observation"], label=words.observation.capitalize())
     shown = {**VIEW, "observation": observation, **view, **sections}
-    return Controls(words.prefix, specs, situations, truth, shown)
+    return Controls(words.prefix, specs, situations, truth, shown, asked)
+
+
+def run_of(c: Controls, words: Words, make: Callable[[Settings], Problem]) -> Run:
+    """Return the run that the controls ask for.
+
+    Settings that cannot be run end the page with the reason. The question and the player stay in
+    their places, so that one finds them there when the settings are mended.
+
+    Parameters
+    ----------
+    c : Controls
+        The page's controls, all of which were shown.
+    words : Words
+        What the lesson calls things.
+    make : callable
+        Maps settings to the lesson's problem.
+    """
+    try:
+        return fitted(make, c.settings())
+    except ValueError as error:
+        _say_why(words, error)
+        with contextlib.suppress(ValueError):  # a question that is computed needs a run
+            question(c)
+        player.idle(c.prefix, c.key("iter"))
+        st.stop()
+
+
+def _say_why(words: Words, error: ValueError) -> None:
+    text = f"{words.algorithm} cannot run with these settings: {error}."
+    st.error(text, icon=":material/error:")
 
 
 def play(
@@ -118,12 +156,23 @@ def play(
         What went wrong in this run, and what to try. In a situation this would give its answer
         away, and stands with that.
     """
-    question(c)
+    findings = chain(findings, _of_any(c, run))
+    question(c, run)
     explore(c, run, picture, caption=caption, on_pick=lambda: pick(c, run))
-    if c.current is not None:
-        answer(c, findings)
-    elif played(c, run):
-        advice(findings)
+    if c.current is None or c.changed or c.sealed:
+        answer(c, run=run)
+        if played(c, run):
+            advice(findings)
+    else:
+        answer(c, findings, run)
+
+
+def _of_any(c: Controls, run: Run) -> Iterator[str]:
+    """Yield what there is to say of any lesson's run, once it has been played."""
+    if played(c, run):
+        yield from cannot_tell_apart(run)
+        if not c.sealed:
+            yield from assumed_weights(run)
 
 
 def results(
@@ -162,5 +211,8 @@ def more(c: Controls, run: Run, beliefs: Sequence[tuple[str, str]]) -> None:
         box = c.section(name)
         if box is not None:
             with box:
-                section.draw(c, run)
+                try:
+                    section.draw(c, run)
+                except ValueError as error:
+                    _say_why(run.problem.words, error)
     misconceptions(beliefs)

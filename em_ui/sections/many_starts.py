@@ -1,13 +1,15 @@
 """Many starts side by side: which optimum each reaches, and how often it is the best."""
 
+from typing import Any
+
 import streamlit as st
 
 from em_ui.controls.page import Controls
 from em_ui.pictures import charts
-from em_ui.run.many_starts import many_starts
+from em_ui.run.many_starts import ManyStarts, many_starts
 from em_ui.run.problem import count
 from em_ui.run.run import Run
-from em_ui.sections.tables import csv_download
+from em_ui.sections.tables import csv_download, numbers
 
 
 def draw(c: Controls, run: Run) -> None:
@@ -15,34 +17,20 @@ def draw(c: Controls, run: Run) -> None:
     objective = run.problem.objective
     starts = many_starts(run, c.show("starts"))
     table = starts.table
-    solutions = table["solution"].nunique()
-    best = int((table["solution"] == 1).sum())
-    if solutions == 1:
-        st.markdown(f"All {count(len(table), 'start')} lead to the same solution.")
-    elif 2 * starts.moving > len(table):
-        st.markdown(
-            f"These runs climb so slowly that they cannot be told apart: **{starts.moving}** of "
-            f"{count(len(table), 'start')} were still moving long after they had been stopped. "
-            "Runs with nearly the same objective are probably on their way to the same solution."
-        )
-    else:
-        st.markdown(
-            f"{count(len(table), 'start')} lead to {count(solutions, 'solution')}. **{best}** of "
-            "them lead to the best, solution 1. Solutions that differ only in the order of the "
-            "components are the same. A different answer from another start is not a fault: each "
-            "run climbs the hill on which it starts."
-        )
+    for text in _said(run, starts):
+        st.markdown(text)
+    if starts.moving:
+        goes = "counts" if starts.moving == 1 else "count"
+        approach = "it approaches" if starts.moving == 1 else "they approach"
         st.caption(
-            "Runs are compared where they would end if they went on."
-            + (
-                f" {starts.moving} of them were still moving when this was given up, so some of "
-                "these solutions may be one."
-                if starts.moving
-                else ""
-            )
+            f"{_some(starts.moving, len(table))} still moving when this was given up, and {goes} "
+            f"with the solution whose {objective.title.lower()} {approach}, if that can be told."
         )
     if int(c.value("starts")) > len(table):
-        st.caption(f"These runs take long, so only {len(table)} starts are run.")
+        st.caption(
+            f"These runs take long, so only {count(len(table), 'start')} "
+            f"{'is' if len(table) == 1 else 'are'} run."
+        )
 
     def open_start() -> None:
         rows = st.session_state[c.key("start_rows")].selection.rows
@@ -51,27 +39,102 @@ def draw(c: Controls, run: Run) -> None:
                 c.set("guess", run.problem.drawn)
             c.set("start", int(table["start"].iloc[rows[0]]))
 
+    best = table["solution"].eq(1).fillna(False)
+    several = len(starts.counts) > 1
+    shown = table.assign(best=best.map({True: "best", False: ""})) if several else table
+    first = ["start", "solution", *(["best"] if several else [])]
     st.dataframe(
-        table.assign(best=table["solution"].eq(1).map({True: "best", False: ""})),
+        shown,
         hide_index=True,
         key=c.key("start_rows"),
         height=300,
-        column_order=[table.columns[0], "solution", "best", *table.columns[2:]],
-        column_config={
-            name: st.column_config.NumberColumn(format="%.4f")
-            for name in table.columns
-            if table[name].dtype == float
-        },
+        placeholder="–",
+        column_order=[*first, *(name for name in table.columns if name not in first)],
+        column_config=_labels(run, starts),
         on_select=open_start,
         selection_mode="single-row",
-        alt="Each start: where it began and ended, its objective, iterations and status",
+        alt="Each start: its solution and the objective there, where it began and ended, its own "
+        "objective, iterations and status",
     )
-    st.caption("Click the box before a row to open that start in the player.")
+    st.caption(
+        "Click the box before a row to open that start in the player. With the keyboard, arrow "
+        "keys go to a row, and Shift with Space opens it."
+    )
     csv_download("Download the starts (CSV)", table, f"{c.prefix}-starts.csv", c.key("starts_csv"))
-    charts.show(
-        charts.curves(objective.title),
-        {"curves": starts.curves},
-        key=c.key("curves"),
-        alt=f"{objective.title} of {count(len(table), 'start')} against iteration; {best} end at "
-        "the best solution",
-    )
+    kinds = tuple(dict.fromkeys(sorted(starts.curves["solution"].to_pylist())))
+    end = f"; {best.sum()} end at the best solution" if several else ""
+    for gap in (False, True):
+        title = f"{objective.title}: what is missing to the best" if gap else objective.title
+        charts.show(
+            charts.curves(title, kinds, gap=gap),
+            {"curves": starts.curves},
+            key=c.key("gaps" if gap else "curves"),
+            title=title,
+            alt=f"{title}, of {count(len(table), 'start')} against iteration"
+            + (", on a log scale" if gap else end),
+        )
+
+
+def _said(run: Run, starts: ManyStarts) -> list[str]:
+    """Return what the starts have in common, in sentences that hold for these."""
+    objective, n, counts = run.problem.objective, len(starts.table), starts.counts
+    title, all_of_them = objective.title.lower(), f"All {n:,} starts" if n > 1 else "The one start"
+    known = sum(counts.values())
+    texts = []
+    if known < n:
+        ended = starts.table["status"].eq("non finite").sum()
+        if ended:
+            texts.append(f"{_some(ended, n)} without a finite {title} at the end.")
+        if known + ended < n:
+            texts.append(
+                f"Where {_some(n - known - ended, n, 'is', 'are')} going cannot be told yet."
+            )
+        if not known:
+            return texts
+        all_of_them = f"All other {known:,} starts" if known > 1 else "The other start"
+    limits = starts.table.dropna(subset=["solution"]).groupby("solution")[f"limit {title}"].first()
+    one = known == 1
+    where = f"{title} {limits[1]:,.5f}"
+    if len(counts) == 1 and starts.differing:
+        texts.append(
+            f"{all_of_them} are equally good: {where}, although their parameters differ. The data "
+            "cannot tell these apart."
+        )
+    elif len(counts) == 1:
+        texts.append(
+            f"{all_of_them} {'leads to one' if one else 'lead to the same'} solution: {where}."
+        )
+    else:
+        texts.append(
+            f"{count(known, 'start')} lead to {count(len(counts), 'solution')}. **{counts[1]}** of "
+            f"them {'leads' if counts[1] == 1 else 'lead'} to the best, solution 1: {where}. "
+            "Solutions that differ only in the order of the components are the same. A different "
+            "answer from another start is not a fault: each run climbs the hill on which it starts."
+        )
+        if starts.differing:
+            which = ", ".join(map(str, starts.differing))
+            texts.append(
+                f"Runs of solution {which} are equally good, although their parameters differ: the "
+                "data cannot tell these apart."
+            )
+    return texts
+
+
+def _some(some: int, n: int, one: str = "was", more: str = "were") -> str:
+    """Return how many of the starts, with a verb."""
+    return f"{some:,} of {count(n, 'start')} {one if some == 1 else more}"
+
+
+def _labels(run: Run, starts: ManyStarts) -> dict[str, Any]:
+    """Return what the table's columns are called on the page, and the formats of their numbers."""
+    words, title = run.problem.words, run.problem.objective.title
+    labels: dict[str, Any] = {
+        name: name.capitalize() for name in ("start", "solution", "best", "iterations", "status")
+    }
+    labels[f"limit {title.lower()}"] = numbers(f"Its {title.lower()}", ".4f")
+    labels[title.lower()] = numbers(f"{title} at the stop", ".4f")
+    for column in starts.columns:
+        for when in ("start", "end"):
+            shown = f"{words.symbol(column)}, {when}"
+            labels[f"{when} {column.name}"] = numbers(shown, words.quantities[column.field].format)
+    return labels

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import pyarrow as pa
+import streamlit as st
 
 from em_ui.controls.page import Controls
 from em_ui.pictures import charts, frames
@@ -13,6 +14,7 @@ from em_ui.run.run import Run
 from em_ui.sections.explore import Drawing, references
 
 _BINS = 60
+_SEEN = 0.0005  # shares below it are left out of the line above the picture
 _REFERENCES = ("truth", "labelled")
 
 Tables = dict[str, pa.Table]
@@ -26,6 +28,40 @@ def pick(c: Controls, run: Run) -> None:
         number = np.abs(run.problem.sample.data - float(label)).argmin() + 1
     if number is not None:
         c.set("observation", int(number))
+        st.session_state[_picked(c)] = True
+
+
+def _picked(c: Controls) -> str:
+    return f"{c.prefix} observation was picked"
+
+
+def _chosen(c: Controls, run: Run) -> Tables:
+    """Return what marks the observation in the picture, once the visitor has chosen one."""
+    number = int(c.value("observation"))
+    chosen = number != c.view["observation"].default or _picked(c) in st.session_state
+    return {"chosen": _chosen_table(run, min(number, run.problem.n) - 1, chosen)}
+
+
+@cached_quietly
+def _chosen_table(run: Run, i: int, chosen: bool) -> pa.Table:
+    problem = run.problem
+    rows = problem.sample.data[i : i + 1]
+    x, y = np.broadcast_to(rows[0], 2)
+    label, texts = "", [""] * len(run.steps)
+    if chosen:
+        label = f"{problem.words.observation.capitalize()} {i + 1}"
+        if np.ndim(rows[0]) == 0:
+            label += f" ({x:.6g})"
+        for t, step in enumerate(run.steps):
+            shares = problem.responsibilities(rows, step.params)[0]
+            told = [
+                f"{name} {share:.3f}"
+                for name, share in zip(run.names, shares, strict=True)
+                if share >= _SEEN
+            ]
+            texts[t] = f"{label}: {', '.join(told)}"
+    columns = {"iteration": np.arange(len(run.steps)), "text": texts}
+    return frames.extend(frames.arrow(columns), x=float(x), y=float(y), chosen=chosen, label=label)
 
 
 def outcomes(c: Controls, run: Run, n_outcomes: int, *, title: str, outcome: str) -> Drawing:
@@ -45,7 +81,7 @@ def outcomes(c: Controls, run: Run, n_outcomes: int, *, title: str, outcome: str
     return Drawing(
         title,
         charts.shares(outcome, things.capitalize(), component.capitalize(), **_known(c, run)),
-        _shown(c, run, _outcome_tables(run, n_outcomes)),
+        _shown(c, run, _outcome_tables(run, n_outcomes)) | _chosen(c, run),
         f"{count(run.problem.n, words.observation)} by {outcome.lower()}. Each bar is divided by "
         f"the responsibilities of {component}s {', '.join(run.names)}.",
     )
@@ -77,7 +113,7 @@ def histogram(c: Controls, run: Run, *, value: str) -> Drawing:
     return Drawing(
         "Histogram shared between the components, and their densities",
         charts.densities(value, words.component.capitalize(), **known),
-        _shown(c, run, _histogram_tables(run)),
+        _shown(c, run, _histogram_tables(run)) | _chosen(c, run),
         f"Histogram of {count(run.problem.n, words.observation)}, each bar divided by "
         f"responsibility, with the density of each of {count(len(run.names), words.component)} and "
         f"their sum{', and the true density' if known['truth'] else ''}",
@@ -102,7 +138,7 @@ def _histogram_tables(run: Run) -> Tables:
     grid = frames.curve_grid(edges, density.max())
     curves = {"steps": run.frames.steps, **run.frames.references}
     return {
-        "bars": _bars(run, middles, half_width, density, digits=1),
+        "bars": _bars(run, middles, half_width, density, digits=1, edges=edges),
         **{name: frames.extend(table, **grid) for name, table in curves.items()},
     }
 
@@ -117,8 +153,18 @@ def _still_tables(run: Run, moments: Sequence[int]) -> dict[int, Tables]:
 
 
 def _bars(
-    run: Run, middles: np.ndarray, half_width: float, heights: np.ndarray, *, digits: int
+    run: Run,
+    middles: np.ndarray,
+    half_width: float,
+    heights: np.ndarray,
+    *,
+    digits: int,
+    edges: np.ndarray | None = None,
 ) -> pa.Table:
+    values = bars = None
+    if edges is not None:
+        values = run.problem.sample.data
+        bars = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(middles) - 1)
     return frames.divided_bars(
         run.problem.labelled_model,
         run.trace,
@@ -127,6 +173,8 @@ def _bars(
         half_width=half_width,
         heights=heights,
         digits=digits,
+        values=values,
+        bars=bars,
     )
 
 
@@ -136,7 +184,7 @@ def plane(c: Controls, run: Run, *, title: str) -> Drawing:
     Many points are drawn as a fixed random sample of them.
     """
     words, truth = run.problem.words, _known(c, run)["truth"]
-    tables = _shown(c, run, _plane_tables(run))
+    tables = _shown(c, run, _plane_tables(run)) | _chosen(c, run)
     return Drawing(
         title,
         charts.scatter(**_known(c, run)),
@@ -152,12 +200,15 @@ def _plane_tables(run: Run) -> Tables:
     problem, data = run.problem, run.problem.sample.data
     drawn = frames.sample_rows(len(data), stream(run.settings["data_seed"], DRAWING))
     x, y = data[drawn].T
-    assigned = frames.assigned(problem.labelled_model, data[drawn], run.trace, problem.words.names)
-    seen = np.concatenate([data, *(getattr(step.params, problem.words.by) for step in run.steps)])
+    assigned = frames.assigned(problem.labelled_model, data, run.trace, problem.words.names)
+    centres = [getattr(step.params, problem.words.by) for step in run.steps]
+    seen = np.concatenate([data, *centres])
     (x_low, y_low), (x_high, y_high) = seen.min(axis=0)[:, None], seen.max(axis=0)[:, None]
     frame = {"x_low": x_low, "x_high": x_high, "y_low": y_low, "y_high": y_high}
-    points = {"x": x, "y": y, "observation": drawn + 1, "assigned": assigned}
+    points = {"x": x, "y": y, "observation": drawn + 1, "assigned": [assigned[i] for i in drawn]}
     tables = {"points": frames.arrow(points), "frame": frames.arrow(frame)}
+    tables["changes"] = frames.changes(assigned, problem.words.observation)
+    tables["borders"] = frames.borders(centres, seen.min(axis=0), seen.max(axis=0))
     return {**tables, "steps": run.frames.steps, **run.frames.references}
 
 

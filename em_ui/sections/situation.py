@@ -4,13 +4,39 @@ from collections.abc import Iterable, Sequence
 
 import streamlit as st
 
-from em_ui.controls.page import Controls
+from em_ui.controls.page import Controls, Situation, Told
+from em_ui.run.run import Run
 
 
-def question(c: Controls, *, before: str = "Before you press play") -> None:
-    """Show the situation's question, to be answered before the visitor does something."""
-    if c.current:
-        st.info(c.current.question, title=before, icon=":material/help:")
+def told(c: Controls, situation: Situation, words: Told, run: Run | None) -> str:
+    """Return a situation's words; what is computed, from the run of its own settings.
+
+    Raises
+    ------
+    ValueError
+        If the words are to be computed, and there is no run.
+    """
+    if isinstance(words, str):
+        return words
+    if run is None:
+        raise ValueError("these words are computed from a run; hand over the page's run")
+    return words(run.other(**c.own(situation)))
+
+
+def question(c: Controls, run: Run | None = None, *, before: str = "Before you press play") -> None:
+    """Show the situation's question, to be answered before the visitor does something.
+
+    Where the truth is hidden, the question does not state it. Of a situation that has been changed
+    it says so.
+    """
+    if c.current is None:
+        return
+    words: Told = c.current.question
+    if c.sealed and c.current.sealed_question is not None:
+        words = c.current.sealed_question
+    title = f"From the situation “{c.title}”, which you have changed" if c.changed else before
+    if words:
+        st.info(told(c, c.current, words, run), title=title, icon=":material/help:")
 
 
 def advice(findings: Iterable[str]) -> None:
@@ -22,13 +48,26 @@ def advice(findings: Iterable[str]) -> None:
 def answer(
     c: Controls,
     findings: Iterable[str] = (),
+    run: Run | None = None,
     *,
     after: str = "After you have played",
 ) -> None:
-    """Keep the answer to the situation's question, and what went wrong, behind a click."""
-    if c.current:
-        with st.expander(f"{after}: what happened, and why"):
-            st.markdown(c.current.answer)
+    """Keep the answer to the situation's question, and what went wrong, behind a click.
+
+    Where the truth is hidden there is none. One that is computed is computed after the click.
+    """
+    if c.current is None or c.sealed:
+        return
+    label = f"{after}: what happened, and why"
+    if c.changed:
+        label = f"The answer for “{c.title}”, as it was"
+    lazy = not isinstance(c.current.answer, str)
+    # Another box for each choice, so that the next answer is not open before its question is read.
+    key = c.key(f"answer {c.chosen} {c.title}")
+    box = st.expander(label, key=key, on_change="rerun" if lazy else "ignore")
+    if box.open or not lazy:
+        with box:
+            st.markdown(told(c, c.current, c.current.answer, run))
             advice(findings)
 
 

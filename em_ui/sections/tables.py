@@ -1,65 +1,137 @@
 """The iteration table, truth beside estimates, and downloads."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pandas as pd
 import pyarrow as pa
 import streamlit as st
 
 from em_ui.controls.page import Controls
+from em_ui.run.problem import count
+from em_ui.run.references import (
+    DECIMALS,
+    HARD_LABELS,
+    REST,
+    SAMPLE,
+    START,
+    STOP,
+    Split,
+    assumed,
+    split,
+)
 from em_ui.run.run import Run
+from em_ui.sections.findings import stands_for
 
 
 def iteration_table(c: Controls, run: Run) -> None:
     """Show the iteration table, with a download of all its digits."""
-    table, words = run.frames.table, run.problem.words
-    formats = {
-        column.name: f"%{words.quantities[column.field].format}" for column in run.frames.columns
+    problem, words = run.problem, run.problem.words
+    labels = {"iteration": ("Iteration", "d"), "gain": ("Gain", ".4f")} | {
+        column.name: (words.symbol(column), words.quantities[column.field].format)
+        for column in run.frames.columns
     }
+    objective = (problem.objective.title, ".4f")
     st.header("Iteration table")
     st.dataframe(
-        table,
+        run.frames.table,
         hide_index=True,
         key=c.key("table"),
         height=320,
         placeholder="–",
         column_config={
-            name: st.column_config.NumberColumn(
-                format="%d" if name == "iteration" else formats.get(name, "%.4f")
-            )
-            for name in table.column_names
+            name: numbers(*labels.get(name, objective)) for name in run.frames.table.column_names
         },
         alt="Parameters and objective at every iteration, the initial guess first",
     )
+    table = run.frames.table
     csv_download("Download the table (CSV)", table, f"{c.prefix}-iterations.csv", c.key("csv"))
 
 
+def numbers(label: str, places: str) -> Any:
+    """Return how a column of numbers is shown: what it is called, and the format, as in .3f."""
+    return st.column_config.NumberColumn(label, format=f"%{places.lstrip(',')}")
+
+
 def references(run: Run) -> None:
-    """Show truth, estimate with the labels known, and EM's estimate, and whose fault the gaps are.
+    """Show the way from the truth to the estimate: what each cause adds.
 
     Without as many components as the truth has, there is nothing to put side by side.
     """
-    table = run.references
-    if table is None:
+    parts = split(run)
+    if parts is None:
         return
-    st.header("Whose fault is the rest?")
+    truth = "truth" if run.problem.truth_known else "labels known"
     algorithm = run.problem.words.algorithm
-    loses = f"What {algorithm} loses on top of that is the price of the missing labels."
-    st.markdown(
-        "With the labels known, the estimate still misses the truth: that is the luck of the "
-        f"sample, and more data make it smaller. {loses}"
-        if run.problem.truth_known
-        else "Nobody knows the truth behind these data. The estimate with the labels known misses "
-        f"it by the luck of the sample. {loses}"
-    )
+    st.header(f"From the {truth if truth == 'truth' else 'labels'} to the estimate")
+    st.markdown(" ".join(filter(None, [stands_for(run), *_causes(run, parts)])))
+    places = f".{DECIMALS}f"
     st.dataframe(
-        table,
+        parts.table,
         hide_index=True,
         column_config={
-            name: st.column_config.NumberColumn(format="%.4f") for name in table.column_names[1:]
+            "parameter": st.column_config.TextColumn("Parameter"),
+            **{
+                name: numbers(name if name == algorithm else name.capitalize(), places)
+                for name in parts.table.column_names[1:]
+            },
         },
-        alt="Each parameter: the truth, with labels known, by EM, and the gaps"
-        if run.problem.truth_known
-        else "Each parameter: with labels known, by EM, and the gap",
+        alt=f"Each parameter: {truth}, what is added by {', '.join(parts.parts)}, and by "
+        f"{algorithm}",
     )
+
+
+def _causes(run: Run, parts: Split) -> Iterator[str]:
+    """Yield what the parts of the way are, in sentences that hold for this run."""
+    problem, algorithm = run.problem, run.problem.words.algorithm
+    if SAMPLE in parts.parts:
+        yield (
+            "With the labels known, the estimate still misses the truth: that is *the sample*, and "
+            "more data make it smaller."
+        )
+    else:
+        yield (
+            "Nobody knows the truth behind these data. The estimate with the labels known misses "
+            "it by the luck of the sample."
+        )
+    if REST in parts.parts:
+        yield "This run has no limit, so *the rest* cannot be divided."
+        return
+    best = "at the best optimum that is known" if START in parts.parts else "where it ends"
+    if HARD_LABELS in parts.parts:
+        who = algorithm if not problem.hard else "Hard assignment"
+        yield (
+            f"{who} gives each {problem.words.observation} to one {problem.words.component} alone. "
+            f"What that and *the missing labels* add, {best}, is a bias: more data do not make it "
+            "vanish."
+        )
+    else:
+        yield f"*The missing labels* add what {algorithm} loses on top of that {best}."
+    if name := assumed(run):
+        yield (
+            f"*The {name}* are not those of the data, and that is what they add."
+            if name in parts.parts
+            else f"The {name} are not those of the data, which is part of that."
+        )
+    if parts.level:
+        yield (
+            "*The start* decides which of several equally good answers is found: the data cannot "
+            "tell them apart."
+        )
+    elif START in parts.parts:
+        yield "*The start* led this run to another optimum."
+    if STOP in parts.parts:
+        yield "*Stopped early*: the run would go on by so much."
+    if not parts.reached:
+        yield (
+            "The limit was not reached in the time there is: "
+            + (
+                f"the run was followed for {count(parts.further, 'more iteration')}, and "
+                if parts.further
+                else ""
+            )
+            + "these parts are as far as that."
+        )
 
 
 def csv_download(label: str, table: pa.Table | pd.DataFrame, file_name: str, key: str) -> None:

@@ -22,12 +22,12 @@ from {module} import {names}
 
 {data}
 start = {start}
-trace = fit({model}, data, start, tol={tol!r}, max_iter={max_iter}){in_order}
+trace = fit({model}, data, start, tol={tol!r}, max_iter={max_iter})
 
 print({header!r})
 previous = float("nan")
 for step in trace.steps:
-    parameters = step.params.vector().tolist()
+    parameters = {parameters}
     gain, previous = step.objective - previous, step.objective
     row = [step.iteration, *parameters, {sign}step.objective, gain]
     print(*("" if x != x else repr(x) for x in row), sep=",")  # not a number is left empty
@@ -37,9 +37,9 @@ for step in trace.steps:
 def script(run: Run) -> str:
     """Return a Python script that prints the iteration table, with only em_core installed."""
     problem, model = run.problem, run.problem.mixture
-    # From the start as it was, since another order of the components rounds otherwise.
-    start, order = problem.start, run.order.tolist()
+    start = problem.start
     names = {type(model).__name__, type(start).__name__, *problem.imports}
+    estimated = [name for name in start.arrays() if name not in problem.fixed]
     return _SCRIPT.format(
         title=problem.words.title,
         engine="HardEM, fit" if problem.hard else "fit",
@@ -50,7 +50,9 @@ def script(run: Run) -> str:
         model=repr(problem.model),
         tol=problem.tol,
         max_iter=problem.max_iter,
-        in_order=f".relabel({order})" if order != sorted(order) else "",
+        parameters=" + ".join(f"step.params.{name}.ravel().tolist()" for name in estimated)
+        if problem.fixed
+        else "step.params.vector().tolist()",
         # Nothing comes out as minus zero.
         sign="0.0 - " if problem.objective.sign < 0 else "",
         header=",".join(run.frames.table.column_names),

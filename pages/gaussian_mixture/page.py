@@ -4,12 +4,11 @@ import streamlit as st
 
 from em_ui import sections
 from em_ui.controls import Number
-from em_ui.run import fitted
 from pages.gaussian_mixture.problem import MAX_COMPONENTS, SPECS, TYPED, WORDS, problem
 from pages.gaussian_mixture.sections import SECTIONS, findings
 from pages.gaussian_mixture.situations import MISCONCEPTIONS, SITUATIONS
 
-STILLS = (0, 5, 20)  # the article's figure
+STILLS = (0, 5, 20)  # the article's figure, where the run is no longer than that
 
 c = sections.controls_of(
     WORDS,
@@ -17,6 +16,7 @@ c = sections.controls_of(
     SITUATIONS,
     SECTIONS,
     truth=[f"{f}{i}" for f in ("mean", "sd", "size") for i in range(1, MAX_COMPONENTS + 1)],
+    asked=[f"mean{i}" for i in range(1, MAX_COMPONENTS + 1)],
     across=Number("Component across", 1, 1, MAX_COMPONENTS, 1),
     up=Number("Component upwards", 2, 1, MAX_COMPONENTS, 1),
 )
@@ -39,7 +39,7 @@ st.markdown(
     "distributions. Which one is not recorded, and neither are their means, standard deviations "
     "and shares."
 )
-run = fitted(problem, c.settings())
+run = sections.run_of(c, WORDS, problem)
 caption = (
     "Bars: values, divided by responsibility; click one to take a value by hand. Coloured lines: "
     "components. Pink line: their sum."
@@ -48,11 +48,13 @@ if sections.compares(c, run):
     caption += " Dashed: the truth. Dotted: with the labels known."
 picture = sections.histogram(c, run, value="Value")
 sections.play(c, run, picture, caption=caption, findings=findings(run))
+last = run.frames.last
+stills = STILLS if last <= max(STILLS) else (0, last // 2, last)
 sections.results(
     c,
     run,
-    moments=lambda: sections.stills(c, run, STILLS, value="Value"),
-    heading="The guess, and two later moments",
+    moments=lambda: sections.stills(c, run, stills, value="Value"),
+    heading="The guess, and later moments",
 )
 
 st.header("The two steps")
@@ -61,9 +63,15 @@ with left:
     st.markdown(
         "**E-step.** How probable is each component, given the value $x_i$? These are its "
         "*responsibilities*, by Bayes’ rule:"
+        if not run.problem.hard
+        else "**E-step, hard.** Which component is the likeliest for the value $x_i$? It gets the "
+        "whole value: its *responsibility* is 1, and that of the others 0."
     )
     st.latex(
-        r"r_{ik} = \frac{\pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)}"
+        r"r_{ik} = \begin{cases}1 & \text{if } k = \arg\max_j \pi_j\,"
+        r"\mathcal N(x_i;\mu_j,\sigma_j^2)\\0 & \text{otherwise}\end{cases}"
+        if run.problem.hard
+        else r"r_{ik} = \frac{\pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)}"
         r"{\sum_j \pi_j\,\mathcal N(x_i;\mu_j,\sigma_j^2)}"
     )
     st.latex(
@@ -83,7 +91,11 @@ with right:
         ]
     )
 st.markdown(
-    "The log-likelihood, which neither step can lower, is "
+    "Neither step can lower the classification log-likelihood, in which each value counts with its "
+    r"likeliest component: $\sum_i \log \max_k \pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)$. The "
+    "log-likelihood itself may fall."
+    if run.problem.hard
+    else "The log-likelihood, which neither step can lower, is "
     r"$\ell = \sum_i \log \sum_k \pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)$."
 )
 sections.more(c, run, MISCONCEPTIONS)

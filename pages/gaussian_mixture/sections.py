@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 import streamlit as st
 
-from em_core import GaussianParams, KMeans, KMeansParams, Status, fit, match_components
-from em_core.models.gaussian import log_density
+from em_core import GaussianMixture, GaussianParams, KMeans, KMeansParams, Status, fit
 from em_ui import sections
 from em_ui.controls import Controls
 from em_ui.run import Run, budget, cached
@@ -25,10 +24,13 @@ def findings(run: Run) -> Iterator[str]:
             "fallen to 0, where its density is infinite. Set a smallest standard deviation above "
             "0, or try another guess."
         )
-    if floor > 0 and run.params.stds.min() <= floor:
+    held = int(run.params.stds.argmin())
+    if floor > 0 and run.params.stds[held] <= floor:
+        free = GaussianMixture().m_step(run.final_statistics, run.params)
         yield (
-            f"A component is as narrow as the smallest standard deviation, {floor:g}, allows: "
-            "without it, it would collapse onto a few values. Try another guess."
+            f"Component {run.names[held]} is held at the smallest standard deviation, {floor:g}. "
+            f"The {run.final_statistics[0][held]:,.1f} values that are attributed to it have one "
+            f"of {free.stds[held]:.3g}."
         )
     if run.settings["weights"] and run.problem.n * weights.min() < EMPTY:
         yield "A component has lost all its values. Start it closer to the data."
@@ -40,32 +42,33 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     """Write one value's numbers into the formulas, and the sums that they go into."""
     at, i = sections.chosen(c, run)
     model, data, params = run.problem.model, run.problem.sample.data, run.steps[at].params
-    x, r = data[i], run.problem.responsibilities(data[i : i + 1], params)[0]
-    density = np.exp(log_density(x, params.means, params.stds))
-    joint = params.weights * density
+    r = run.problem.responsibilities(data[i : i + 1], params)[0]
+    joint = np.exp(run.problem.mixture.log_joint(data[i : i + 1], params)[0])
+    parts, shares = sections.fractions(joint)
+
+    def joints(x: float, *numbers: float) -> list[str]:
+        printed = GaussianParams(*np.reshape(numbers, (3, -1)))
+        found = np.exp(GaussianMixture().log_joint(np.array([x]), printed)[0])
+        return sections.fractions(found)[0]
+
+    (x, *numbers), _ = sections.as_printed(
+        joints, float(data[i]), *params.vector().tolist(), least=2, shown=" ".join
+    )
+    means, stds, weights = np.reshape(numbers, (3, -1)).tolist()
     st.markdown(
-        f"**E-step.** Value {i + 1} is {x:.4f}. Each component’s density there, times its mixing "
-        "weight:"
+        f"**E-step.** Value {i + 1} is {x}. Each component’s mixing weight times its density there:"
     )
     lines = []
-    for k, name in enumerate(run.names):
-        mean, std = sections.bracketed(params.means[k], 2), f"{params.stds[k]:.2f}"
+    for name, mean, std, weight, part in zip(run.names, means, stds, weights, parts, strict=True):
+        mean = sections.bracketed(mean)
         lines += [
-            rf"\mathcal N_{name} &= \frac{{1}}{{{std}\sqrt{{2\pi}}}}"
-            rf"\,e^{{-\frac{{({x:.4f} - {mean})^2}}{{2\cdot {std}^2}}}}",
-            rf"&= {sections.significant(density[k])}",
-            rf"\pi_{name}\,\mathcal N_{name} &= {params.weights[k]:.3f}\cdot "
-            rf"{sections.significant(density[k])} = {sections.significant(joint[k])}",
+            rf"p_{name} &= \pi_{name}\,\mathcal N(x;\mu_{name},\sigma_{name}^2)",
+            rf"&= \frac{{{weight}}}{{{std}\sqrt{{2\pi}}}}"
+            rf"\,e^{{-\frac{{({x} - {mean})^2}}{{2\cdot {std}^2}}}}",
+            f"&= {part}",
         ]
     sections.formula(lines)
-    hard = r"\;\rightarrow\;" if run.problem.hard else "="
-    sections.formula(
-        [
-            rf"r_{run.names[k]} &= \frac{{{sections.significant(joint[k])}}}"
-            rf"{{{sections.significant(joint.sum())}}} {hard} {r[k]:.3f}"
-            for k in range(len(joint))
-        ]
-    )
+    sections.formula(sections.ratios(run, shares, r))
     statistics = run.statistics(at)
     update = model.m_step(statistics, params)
     counts, first, second = statistics  # about the means before the step
@@ -74,16 +77,26 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     st.markdown(f"**M-step.** Added up over all {len(data):,} values:")
     lines = []
     for k, name in enumerate(run.names):
-        lines += [
-            rf"\mu_{name} &= \frac{{{sums[k]:.2f}}}{{{counts[k]:.2f}}} = {update.means[k]:.2f}",
-            rf"\sigma_{name} &= \sqrt{{\frac{{{squares[k]:.2f}}}{{{counts[k]:.2f}}}}} = "
-            rf"{update.stds[k]:.2f}",
-        ]
+        if not counts[k]:
+            lines.append(rf"\mu_{name},\ \sigma_{name} &\text{{ stay: no values}}")
+            continue
+        # Where each value goes wholly to one component, these are whole numbers.
+        n_k = round(counts[k]) if run.problem.hard else counts[k]
+        (top, below), mean = sections.as_printed(
+            lambda a, b: a / b, sums[k], n_k, least=2, shown="{:.2f}".format
+        )
+        lines.append(rf"\mu_{name} &= \frac{{{top}}}{{{below}}} = {mean}")
+        (top, below), std = sections.as_printed(
+            lambda a, b: (a / b) ** 0.5, squares[k], n_k, least=2, shown="{:.2f}".format
+        )
+        raised = squares[k] / counts[k] < run.settings["floor"] ** 2
+        lines.append(
+            rf"\sigma_{name} &= \sqrt{{\frac{{{top}}}{{{below}}}}} = {std}"
+            + rf" \rightarrow {update.stds[k]:g}" * raised
+        )
         if run.settings["weights"]:
-            lines.append(
-                rf"\pi_{name} &= \frac{{{counts[k]:.2f}}}{{{len(data)}}} = "
-                rf"{update.weights[k]:.3f}"
-            )
+            (top, below), share = sections.as_printed(lambda a, b: a / b, n_k, len(data), least=2)
+            lines.append(rf"\pi_{name} &= \frac{{{top}}}{{{below}}} = {share}")
     sections.formula(lines)
     if run.settings["floor"] and (update.stds <= run.settings["floor"]).any():
         st.caption(
@@ -94,7 +107,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
 @cached
 def k_means(run: Run) -> list[dict[str, Any]]:
     """Return K-Means on the same values from the same means, as a row beside EM's."""
-    problem, truth = run.problem, run.problem.sample.truth
+    problem = run.problem
     start: Any = problem.start
     points = problem.sample.data[:, None]
     with budget.turn(problem.cost * problem.max_iter):
@@ -106,8 +119,6 @@ def k_means(run: Run) -> list[dict[str, Any]]:
             max_iter=problem.max_iter,
         )
     found = trace.final.params
-    if truth is not None:
-        found = found.relabel(match_components(found.centroids[:, 0], truth.means))
     winners = KMeans().e_step(points, found).responsibilities.argmax(axis=1)
     means = GaussianParams(found.centroids[:, 0], start.stds, start.weights)
     return [hard_against_soft.row(run, "K-Means", means, trace.n_iter, winners)]

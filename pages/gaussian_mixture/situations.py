@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from em_ui.controls import Situation, Value, query
+from em_ui.run import Run, count
 from pages.gaussian_mixture.problem import LARGEST, MAX_COMPONENTS, POINTS, SPECS, TYPED, WORDS
 
 
@@ -15,6 +18,35 @@ def groups(*components: tuple[float, float, int]) -> dict[str, Value]:
 
 
 HEIGHTS = groups((163.0, 7.0, 1_000), (177.0, 7.0, 1_000))
+
+
+def article(run: Run) -> str:
+    """Say which component moves first, and how far 20 iterations come."""
+    (start, first), shares = (step.params for step in run.steps[:2]), run.statistics(0)[0]
+    k = int(np.abs(first.means - start.means).argmax())
+    gain = np.diff(run.trace.objectives)[-1]
+    return (
+        f"Component {run.names[k]} makes the largest first move, from {start.means[k]:.0f} to "
+        f"{first.means[k]:.1f}: at the guess {shares[k]:,.0f} of the {run.problem.n:,} values go "
+        "to it, and the M-step follows them. Then the two components that overlap have to settle "
+        "how to share the values between them, and that is slow: "
+        f"{count(run.trace.n_iter, 'iteration')} come close, but the last still gains {gain:.2g}."
+    )
+
+
+def heights(run: Run) -> str:
+    """Say where EM ends on heights, and how much further it would go."""
+    patient = run.other(tol="1e-10")
+    a, b = (np.sort(each.params.means) for each in (run, patient))
+    return (
+        f"Yes, roughly: it ends at {a[0]:.1f} and {a[1]:.1f} cm after "
+        f"{count(run.trace.n_iter, 'iteration')}. But the overlap hides most of the labels: with a "
+        f"tolerance of 1e-10 EM is at {b[0]:.2f} and {b[1]:.2f} after "
+        f"{count(patient.trace.n_iter, 'iteration')}, "
+        + ("and has converged." if patient.trace.converged else "and still moving.")
+    )
+
+
 OVERLAP = groups((0.0, 3.0, 1_000), (6.0, 3.0, 1_000))
 WIDE = groups((0.0, 10.0, 2_000), (25.0, 2.0, 200))
 FEW: dict[str, Value] = {"size1": 10, "size2": 10, "size3": 10, "guess_seed": 19, "max_iter": 100}
@@ -23,36 +55,39 @@ SITUATIONS = {
         {},
         "Three groups of 1,000 values and a random start of whole numbers. Which component will "
         "move first? Are 20 iterations enough?",
-        "Component 2 makes the first large move, since the values from 10 upwards are "
-        "nearest to it. Then the two components that overlap have to settle how to share the "
-        "values between them, and that is slow: 20 iterations come close, but the "
-        "log-likelihood is still rising.",
+        article,
+        sealed_question="A random start of whole numbers. Which component will move first? Are 20 "
+        "iterations enough?",
     ),
     "Equal weights, as in the article": Situation(
         {"weights": False},
         "The article’s M-step leaves the mixing weights equal. Does that matter here?",
         "Little, since the three groups are equally large. Give one of them 200 values, and it "
         "does.",
+        moves=("weights", "size1", "size2", "size3"),
     ),
     "Heights of men and women": Situation(
         {**HEIGHTS, "guess_seed": 1, "max_iter": 500},
         "1,000 women around 163 cm and 1,000 men around 177 cm. The histogram has no two peaks. "
         "Can EM still tell the groups apart?",
-        "Yes, roughly: two bell curves fit the flat top a little better than one. But the "
-        "overlap hides most of the labels: with a smaller tolerance EM goes on for thousands "
-        "of iterations, and the means still move.",
+        heights,
+        moves=("tol", "max_iter"),
+        sealed_question="Heights of women and men. The histogram has no two peaks. Can EM still "
+        "tell the groups apart?",
     ),
     "A poor local optimum": Situation(
         {"guess_seed": 1, "max_iter": 100},
         "The same values from another start. Will EM end at the same place?",
         "No. Two components share the group at 30, and one has to cover the other two. Every step "
         "climbs, but this hill is not the highest. Open *Many starts*.",
+        moves=("guess", "guess_seed", "start"),
     ),
     "Components that overlap": Situation(
         {**OVERLAP, "guess_seed": 1, "max_iter": 500, "tol": "1e-8"},
         "Two groups only two standard deviations apart. How many iterations will it take?",
         "More than a hundred. Most values could have come from either group, so the labels that "
         "are missing are most of the information.",
+        sealed_question="Two groups that overlap. How many iterations will it take?",
     ),
     "Stopping too early": Situation(
         {**OVERLAP, "guess_seed": 1, "start": 4, "max_iter": 500, "tol": "1e-3"},
@@ -60,12 +95,14 @@ SITUATIONS = {
         "iterations? Is it true?",
         "The gain was small because EM is slow here, not because it has arrived. The estimate is "
         "still far from where it would end: open *Convergence, honestly*.",
+        moves=("tol",),
     ),
     "A variance that collapses": Situation(
         {**FEW, "floor": 0.0},
         "Only ten values in each group, and no smallest standard deviation. What can go wrong?",
         "One component takes a single value for itself and narrows. Its density there grows "
         "without bound, and so does the likelihood: the highest top of all is useless.",
+        sealed_question="Few values, and no smallest standard deviation. What can go wrong?",
     ),
     "The floor that prevents it": Situation(
         FEW,
@@ -77,12 +114,14 @@ SITUATIONS = {
         {"find": 2, "max_iter": 100},
         "Three groups, but EM is told to look for two. Which groups will share one?",
         "The two that lie closest. One wide component covers both.",
+        moves=("find",),
     ),
     "Too many components": Situation(
         {"find": 5, "max_iter": 500, "guess_seed": 1, "start": 5},
         "Three groups and five components. Will the log-likelihood be higher than with three?",
         "Yes: at its best, a model with more components can only fit closer. That does not "
         "make them real. Criteria such as BIC ask whether the gain is worth the parameters.",
+        moves=("find",),
     ),
     "One wide group, one narrow": Situation(
         {**WIDE, "guess_seed": 1, "start": 11, "max_iter": 100},
@@ -90,18 +129,22 @@ SITUATIONS = {
         "between the centres. Where will the mixture put it?",
         "Close around the narrow group, since each component has a width and a share of its own. "
         "*Hard against soft* counts the mistakes of both.",
+        sealed_question="A wide group beside a narrow one. K-Means would put the border halfway "
+        "between the centres. Where will the mixture put it?",
     ),
 }
 
 MISCONCEPTIONS = (
     (
         "The likelihood may go down.",
-        "It never does. If it did, the E-step or the M-step would be wrong; this app would say so.",
+        "With soft assignment it never does. If it did, the E-step or the M-step would be wrong, "
+        "and this app would say so. With hard assignment it may: what never falls there is the "
+        "classification log-likelihood.",
     ),
     (
         "Components have an order.",
-        "Exchange two of them and nothing changes. Here they are matched to the truth, for "
-        "display.",
+        "Exchange two of them and nothing changes. The numbers come from the start; where the page "
+        "compares with the truth, it says which stands for which.",
     ),
     (
         "More components are better, since the likelihood is higher.",

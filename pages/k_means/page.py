@@ -3,12 +3,12 @@
 import streamlit as st
 
 from em_ui import sections
-from em_ui.run import fitted
 from pages.k_means.problem import SPECS, TYPED, WORDS, problem
 from pages.k_means.sections import SECTIONS, findings
 from pages.k_means.situations import MISCONCEPTIONS, SITUATIONS
 
-c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=("spread",))
+TRUTH = ("spread", "rest_size", "rest_spread")
+c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=TRUTH)
 with c.sidebar():
     c.group("Truth and data", "k", "size", "spread")
     if c.settings()["k"] > 1:
@@ -28,7 +28,7 @@ st.markdown(
     "around its centre. Neither the centres nor the memberships are known; each would be easy to "
     "find if one had the other."
 )
-run = fitted(problem, c.settings())
+run = sections.run_of(c, WORDS, problem)
 picture = sections.plane(c, run, title="Points in the colour and shape of their nearest centroid")
 drawn, n = len(picture.datasets["points"]), run.problem.n
 caption = "Large marks: centroids, with their paths. Click a point to take it by hand."

@@ -21,10 +21,10 @@ from em_ui.run import (
 
 MAX_CLUSTERS = 8
 NAMES = tuple("12345678")
-TYPED, POINTS = "Typed in", "Random data points"
+TYPED, POINTS, PLUS_PLUS = "Typed in", "Random data points", "k-means++"
 GUESSES = {
     POINTS: guess_from_points,
-    "k-means++": guess_plus_plus,
+    PLUS_PLUS: guess_plus_plus,
     "Random places": guess_uniform,
 }
 WORDS = Words(
@@ -65,11 +65,13 @@ SPECS = {
 def problem(settings: Settings) -> Problem:
     """Return the problem that the controls set."""
     s = SimpleNamespace(**settings)
-    rest, entropy = s.k - 1, data_entropy(settings)
+    rest, seeds = s.k - 1, [data_entropy({**settings, "student": 0}), data_entropy(settings)]
     sizes = [s.size] + [max(1, round(s.size * s.rest_size))] * rest
     spreads = [s.spread] + [s.spread * s.rest_spread] * rest
-    rng = np.random.default_rng(entropy)
+    rng = np.random.default_rng(seeds[0])
     centres = draw_centres(s.k, rng=rng)
+    if s.student:  # the class has the same centres, and each student other points around them
+        rng = np.random.default_rng(seeds[1])
     sample = KMeans().simulate(centres, sizes, rng=rng, spread=spreads)
     find = s.find or s.k
     method = GUESSES.get(s.guess, guess_from_points)
@@ -91,8 +93,9 @@ def problem(settings: Settings) -> Problem:
         guess,
         typed=typed,
         data_lines=[
-            f"rng = np.random.default_rng({entropy})",
+            f"rng = np.random.default_rng({seeds[0]})",
             f"centres = draw_centres({s.k}, rng=rng)",
+            *[f"rng = np.random.default_rng({seeds[1]})"] * (s.student > 0),
             f"data = KMeans().simulate(centres, {sizes}, rng=rng, spread={spreads}).data",
         ],
         data_columns=["x", "y"],

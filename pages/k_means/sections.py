@@ -11,13 +11,14 @@ from em_ui import sections
 from em_ui.controls import Controls
 from em_ui.run import Run
 from pages import lesson
-from pages.k_means.problem import NAMES
+from pages.k_means.problem import NAMES, PLUS_PLUS
 
 SOFTNESS = (2.0, 1.0, 0.5, 0.25, 0.1)  # standard deviations, relative to the clusters' own
 
 
 def findings(run: Run) -> Iterator[str]:
     """Yield what may have gone wrong in this run."""
+    plus_plus = run.settings["guess"] == PLUS_PLUS
     counts = run.final_statistics.counts
     empty = [name for name, points in zip(run.names, counts, strict=True) if points == 0]
     if empty:
@@ -25,49 +26,65 @@ def findings(run: Run) -> Iterator[str]:
             f"Centroid {empty[0]} has no points, so it stays where it is. "
             if len(empty) == 1
             else f"Centroids {', '.join(empty)} have no points, so they stay where they are. "
-        ) + "Try another start, or k-means++."
-    yield from sections.not_the_best(run, hint=", or k-means++, which spreads the start out")
+        ) + f"Try another start{'' if plus_plus else ', or k-means++'}."
+    hint = "" if plus_plus else ", or k-means++, which spreads the start out"
+    yield from sections.not_the_best(run, hint=hint)
     yield from sections.other_number(run)
 
 
 def draw_by_hand(c: Controls, run: Run) -> None:
     """Write one point's numbers into the formulas, and the sums that they go into."""
     at, i = sections.chosen(c, run)
-    model, data = run.problem.model, run.problem.sample.data
-    (x, y), centroids = data[i], run.steps[at].params.centroids
-    distances = ((data[i] - centroids) ** 2).sum(axis=1)
+    data, centroids = run.problem.sample.data, run.steps[at].params.centroids
     nearest = int(run.problem.responsibilities(data[i : i + 1], run.steps[at].params).argmax())
-    st.markdown(f"**E-step.** Point {i + 1} lies at ({x:.4f}, {y:.4f}).")
+
+    def squares(x: float, y: float, *centres: float) -> list[float]:
+        return [(x - cx) ** 2 + (y - cy) ** 2 for cx, cy in np.reshape(centres, (-1, 2))]
+
+    numbers, made = sections.as_printed(
+        squares,
+        *data[i].tolist(),
+        *centroids.ravel().tolist(),
+        least=2,
+        shown=lambda found: " ".join(f"{square:.2f}" for square in found),
+    )
+    x, y, *centres = numbers
+    st.markdown(f"**E-step.** Point {i + 1} lies at ({x}, {y}).")
     sections.formula(
         [
             line
-            for k, (cx, cy) in enumerate(centroids)
+            for k, (name, distance) in enumerate(zip(run.names, made.split(), strict=True))
             for line in (
-                rf"\lVert x - c_{NAMES[k]} \rVert^2 &= ({x:.4f} - {sections.bracketed(cx)})^2",
-                rf"&\quad + ({y:.4f} - {sections.bracketed(cy)})^2",
-                rf"&= {distances[k]:.4f}" + (r"\quad\text{(nearest)}" if k == nearest else ""),
+                rf"\lVert x - c_{name} \rVert^2 &= ({x} - {sections.bracketed(centres[2 * k])})^2",
+                rf"&\quad + ({y} - {sections.bracketed(centres[2 * k + 1])})^2",
+                f"&= {distance}" + r"\quad\text{(nearest)}" * (k == nearest),
             )
         ]
     )
     st.markdown(f"So it goes wholly to centroid {NAMES[nearest]}.")
-    statistics = run.statistics(at)
-    new = model.m_step(statistics, run.steps[at].params).centroids
-    counts, deviations = statistics  # from the centroids before the step
+    counts, deviations = run.statistics(at)  # from the centroids before the step
     sums = deviations + counts[:, None] * centroids
     st.markdown(f"**M-step.** Added up over all {len(data):,} points:")
-    sections.formula(
-        [
-            line
-            for k in range(len(new))
-            for line in (
-                rf"c_{NAMES[k]} &= \frac{{({sums[k][0]:.4f},\ {sums[k][1]:.4f})}}"
-                rf"{{{counts[k]:.0f}}}"
-                if counts[k]
-                else rf"c_{NAMES[k]} &\text{{ has no points and stays at}}",
-                rf"&= ({new[k][0]:.4f},\ {new[k][1]:.4f})",
-            )
-        ]
-    )
+    lines = []
+    for name, (sum_x, sum_y), n, stays in zip(
+        run.names, sums.tolist(), counts, centroids.tolist(), strict=True
+    ):
+        if not n:
+            lines += [
+                rf"c_{name} &\text{{ has no points and stays at}}",
+                rf"&\quad ({stays[0]:.4f},\ {stays[1]:.4f})",
+            ]
+            continue
+        (across, up, _), mean = sections.as_printed(
+            lambda a, b, m: (a / m, b / m),
+            sum_x,
+            sum_y,
+            int(n),
+            least=2,
+            shown=lambda mean: rf"({mean[0]:.4f},\ {mean[1]:.4f})",
+        )
+        lines += [rf"c_{name} &= \frac{{({across},\ {up})}}{{{n:.0f}}}", f"&= {mean}"]
+    sections.formula(lines)
 
 
 def soft_limit(run: Run, at: int, i: int) -> pd.DataFrame:

@@ -16,30 +16,35 @@ SITUATIONS = {
         "The same points from another start. Will K-Means end at the same place?",
         "No. Two centroids share one cluster, and one has to cover two. No single step can mend "
         "this, since every step only lowers the inertia. Try other starts, or k-means++.",
+        moves=("guess", "guess_seed", "start"),
     ),
     "An empty cluster": Situation(
         {"guess": "Random places", "start": 2},
         "The start may lie far from all points. What does a centroid do to which no point comes?",
         "It has no mean to move to, so it stays, and the others share its points. The start "
         "matters more here than anything that comes after.",
+        moves=("start",),
     ),
     "Clusters that overlap": Situation(
         {"spread": 3.5, "size": 400},
         "Now the clusters overlap. Will the centroids still find the true centres?",
         "Not quite. A border cuts through the overlap, and each side keeps only its "
         "own half of it, so the centroids are pushed apart. More points would not help.",
+        moves=("size",),
     ),
     "Too few centroids": Situation(
         {"find": 2},
         "Three clusters, but only two centroids. What will they do?",
         "One of them covers two clusters and sits between them. K-Means always finds as many "
         "clusters as it is asked for, whether they are there or not.",
+        moves=("find",),
     ),
     "Too many centroids": Situation(
         {"find": 5},
         "Three clusters and five centroids. Will the inertia be lower or higher than with three?",
         "Lower: more centroids always fit closer, so a lower inertia does not mean that five is "
         "right. Some clusters are simply cut in two.",
+        moves=("find",),
     ),
     "Unequal sizes and spreads": Situation(
         {"size": 500, "spread": 2.5, "rest_size": 0.1, "rest_spread": 0.2},
@@ -58,7 +63,7 @@ MISCONCEPTIONS = (
     ),
     (
         "Clusters have an order.",
-        "The numbers come from the start. Here they are matched to the true centres, for display.",
+        "The numbers come from the start. Distances to the truth are taken to the matching centre.",
     ),
     (
         "More centroids are better, since the inertia is lower.",

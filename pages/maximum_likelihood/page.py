@@ -5,6 +5,7 @@ import streamlit as st
 from em_core.models import gaussian
 from em_ui import sections
 from em_ui.controls import Controls
+from em_ui.pictures import style
 from pages import lesson
 from pages.maximum_likelihood.problem import EM, PREFIX, SPECS, em_finds, one_group, two_groups
 from pages.maximum_likelihood.sections import (
@@ -32,6 +33,7 @@ st.markdown(
     "the plane, and try to make the log-likelihood as large as you can."
 )
 sections.question(c, before="Before you move the sliders")
+style.heard("Your guess", level=2)
 heights, bars = one_group(*population)
 left, right = st.columns(2)
 with left:

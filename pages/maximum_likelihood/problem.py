@@ -165,6 +165,7 @@ def divided(groups: TwoGroups) -> dict[str, pa.Table]:
                 "label": middles * len(GROUPS),
                 "height": heights.ravel(),
                 "component": np.repeat(GROUPS, bins),
+                "order": np.repeat(range(len(GROUPS)), bins),
                 "share": pack(np.ones((1, len(GROUPS) * bins))),
             }
         ),

@@ -3,13 +3,12 @@
 import streamlit as st
 
 from em_ui import sections
-from em_ui.run import fitted
 from pages.two_coins.problem import SIMULATED, SPECS, TYPED, WORDS, problem
-from pages.two_coins.sections import SECTIONS, draw_attribution, findings
+from pages.two_coins.sections import SECTIONS, findings
 from pages.two_coins.situations import MISCONCEPTIONS, SITUATIONS
 
 TRUTH = ("true_a", "true_b", "share_a")
-c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=TRUTH)
+c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=TRUTH, asked=TRUTH[:2])
 with c.sidebar():
     c.group("Truth and data", "data")
     if c.settings()["data"] == SIMULATED:
@@ -19,13 +18,15 @@ with c.sidebar():
     c.show_all(*(("start_a", "start_b") if typed else ("guess_seed", "start")))
     c.group("Algorithm", "hard", "weights", "tol", "max_iter")
 
+tosses = c.settings()["tosses"]
+
 st.title("Two coins")
 st.markdown(
     "**Whose heads are these?** A pocket holds two coins, A and B, with unknown probabilities of "
-    "heads. Each trial draws one of them, tosses it a few times and notes the number of heads. "
-    "Nobody notes which coin it was."
+    f"heads. Each trial draws one of them, tosses it {'once' if tosses == 1 else f'{tosses} times'}"
+    " and notes the number of heads. Nobody notes which coin it was."
 )
-run = fitted(problem, c.settings())
+run = sections.run_of(c, WORDS, problem)
 caption = (
     "Bars: trials, divided by responsibility; click one to take its first trial by hand. Solid "
     "line: trials expected under the current coins."
@@ -37,33 +38,37 @@ if sections.compares(c, run):
         else " Dashed and dotted: with the coins known."
     )
 title = "Trials by number of heads, shared between the coins"
-picture = sections.outcomes(c, run, run.settings["tosses"] + 1, title=title, outcome="Heads")
-sections.play(c, run, picture, caption=caption, findings=findings(run))
+picture = sections.outcomes(c, run, tosses + 1, title=title, outcome="Heads")
+told = findings(run, compares=sections.compares(c, run))
+sections.play(c, run, picture, caption=caption, findings=told)
 sections.results(c, run)
 
 st.header("The two steps")
 st.markdown(
     "**E-step.** How probable is each coin, given the $h_i$ heads of trial $i$ in $m$ tosses? "
-    "Bayes’ rule gives the *responsibilities*, the trial’s weights; the sum is over both coins:"
+    "Bayes’ rule gives the *responsibilities*; the sum is over both coins, and "
+    "$\\pi_k$ is a coin’s *mixing weight*, how probable it is before one looks:"
 )
 st.latex(
-    r"w_{ik} = \frac{\pi_k\,\theta_k^{h_i}(1-\theta_k)^{m-h_i}}"
+    r"r_{ik} = \frac{\pi_k\,\theta_k^{h_i}(1-\theta_k)^{m-h_i}}"
     r"{\sum_j \pi_j\,\theta_j^{h_i}(1-\theta_j)^{m-h_i}}"
 )
 st.markdown(
-    "**M-step.** Share out the heads and tails by the weights, add them up, and take heads over "
+    "**M-step.** Share out the heads and tails by responsibility, add them up, and take heads over "
     "tosses:"
 )
-sections.formula(
-    [
-        r"\theta_k &= \frac{\sum_i w_{ik}\,h_i}{\sum_i w_{ik}\,m}",
-        r"\pi_k &= \frac{1}{n}\sum_i w_{ik} \quad\text{if estimated}",
-    ]
-)
+sections.formula([r"\theta_k &= \frac{\sum_i r_{ik}\,h_i}{\sum_i r_{ik}\,m}"])
+if run.settings["weights"]:
+    st.markdown("The mixing weights are estimated too, as each coin’s part of the $n$ trials:")
+    sections.formula([r"\pi_k &= \frac{1}{n}\sum_i r_{ik}"])
+else:
+    st.markdown(r"The mixing weights are not estimated here: they stay $\pi_A = \pi_B = \tfrac12$.")
 st.markdown(
-    "K-Means gives each point wholly to one cluster; here a trial is shared. *Hard assignment* in "
-    "the sidebar makes the larger weight 1 and the other 0, on the same data."
+    "*Hard assignment* is on: after Bayes’ rule the larger responsibility becomes 1 and the other "
+    "0, so each trial goes wholly to one coin, as in K-Means."
+    if run.problem.hard
+    else "K-Means gives each point wholly to one cluster; here a trial is shared. *Hard "
+    "assignment* in the sidebar makes the larger responsibility 1 and the other 0."
 )
-draw_attribution(c, run)
 
 sections.more(c, run, MISCONCEPTIONS)

@@ -1,81 +1,104 @@
 """What only the page of the two coins has: findings, the map of starts, trials one by one."""
 
 from collections.abc import Iterator
+from decimal import Decimal
 
 import numpy as np
 import pyarrow as pa
 import streamlit as st
 
 from em_core import BinomialParams, Status
-from em_core.models.binomial_mixture import fit_grid
+from em_core.engine import objective_of
+from em_core.models.binomial_mixture import dispersion, fit_grid
 from em_ui import sections
-from em_ui.controls import Controls
+from em_ui.controls import Controls, Section
 from em_ui.pictures import charts, frames
-from em_ui.run import Run, budget, cached, cached_quietly
+from em_ui.run import Run, budget, cached, cached_quietly, count
 from em_ui.sections import hard_against_soft, hill, many_starts
+from em_ui.sections.explore import played
+from em_ui.sections.findings import stands_for
 
 LISTED_TRIALS = 1_000
 SAME = 1e-6  # heads probabilities closer than this are one
-APART = 0.01  # a small distance between two coins
-SADDLE_STEPS = 500  # in which coins that are so far apart show where they tend to
+SHOWN = 5e-4  # and so are, on the page, those closer than this
+LEVEL = 1e-9  # what rounding may do to a quotient that is 1
+ROUNDING = 1e-11  # and, relatively, to a sum over all trials
 MARKED = (  # on the hill, whatever the run
-    "it is marked where EM ends, as a top or a saddle; if it is one of two tops, so are its mirror "
-    "image and the saddle between them"
+    "it is marked where EM ends, and whether that is a top of this hill or a saddle; where it has "
+    "a mirror image as high, and a saddle between them, so are these"
 )
+BESIDE = 0.01  # how far around a point of the hill it is looked whether that is a top
 MAP_STARTS = 101  # along each side of the map
 MAP_ENDS = ("A above B", "A below B", "both equal", "impossible")
 
 
-def near(tol: float) -> float:
-    """Return how near coins that tend to each other are, at the most, when the tolerance stops."""
+def spread(run: Run) -> float:
+    """Return how much more the numbers of heads vary than those of one coin."""
+    return dispersion(run.problem.mixture, run.problem.sample.data)
+
+
+def near(run: Run) -> float:
+    """Return how near the heads probabilities are, at the most, of coins that ended equal."""
     # At their common top the gain of a step goes with the square of the distance that is left.
-    return max(SAME, float(np.sqrt(tol)))
+    # From a saddle they leave each other, and on a ridge they stay where they are.
+    tends = not spread(run) >= 1 - LEVEL
+    return max(SAME, float(np.sqrt(run.problem.tol))) if tends else SAME
 
 
-@cached_quietly
 def where_equal(run: Run) -> str:
-    """Return "saddle" or "top" if both coins ended at the same probability, and "" if not.
-
-    From a saddle, coins that are a little apart leave each other; to a top they come back.
-    """
-    problem, (a, b) = run.problem, run.params.heads_prob
-    if abs(a - b) >= near(problem.tol):
+    """Return "saddle" or "top" if both coins ended at the same probability, otherwise ""."""
+    if run.problem.hard or np.ptp(run.params.heads_prob) >= near(run):
         return ""
-    middle = (a + b) / 2
-    apart = np.clip([middle + APART, middle - APART], 0, 1)
-    start = BinomialParams(apart, run.params.weights)
-    trace = problem.fit(start, tol=SAME**2, max_iter=SADDLE_STEPS)
-    if np.ptp(trace.final.params.heads_prob) < np.ptp(apart):
-        return "top"
-    return "saddle" if abs(a - b) < SAME else ""
+    if abs(spread(run) - 1) <= LEVEL:
+        return ""
+    return "saddle" if spread(run) > 1 else "top"
 
 
-def findings(run: Run) -> Iterator[str]:
-    """Yield what may have gone wrong in this run."""
-    finite = run.trace.status is not Status.NON_FINITE
-    empty = run.final_statistics.trials.min() == 0
-    equal = where_equal(run) if finite and not empty else ""
-    if equal == "saddle":
+def findings(run: Run, *, compares: bool = True) -> Iterator[str]:
+    """Yield what is to be known of this run, and what to try.
+
+    ``compares`` says whether that may tell which coin of the truth is which.
+    """
+    if run.trace.status is Status.NON_FINITE:
+        return
+    trials, theta = run.final_statistics.trials, run.params.heads_prob
+    if trials.min() == 0:
+        k = int(trials.argmin())
         yield (
-            "Both coins ended at the same probability. This is a saddle: while the coins are "
-            "equal, every trial is shared equally, and nothing can pull them apart. Start them "
-            "apart, even by 0.01."
+            f"Coin {run.names[k]} has no trials left, so it stays at {theta[k]:.3f}."
+            + " A start nearer to the data may give it some." * (run.problem.n > 1)
         )
-    elif equal == "top":
+    elif where_equal(run) == "saddle":
         yield (
-            "Both coins ended at the same probability, and from a start apart they come back to "
-            "it: one coin explains these trials as well as two."
+            f"Both coins ended at the same probability, {theta[0]:.3f}. This is a saddle: equal "
+            "coins share every trial alike, so nothing pulls them apart. A small difference would "
+            f"grow, at first to {spread(run):.2f} times its size in each iteration. Start them "
+            "apart."
         )
-    if empty:
-        yield "One coin has no trials left, so it stays where it is. Start it closer to the data."
-    if not equal:
-        yield from sections.not_the_best(run)
-        if run.order[0] == 1 and finite:
-            yield (
-                "EM has given the coins each other’s names. The likelihood does not know the "
-                "names, so both ways are right; here they are matched to the truth, and what "
-                "started as A is drawn as B."
+        return
+    elif where_equal(run) == "top":
+        yield (
+            f"Both coins ended at the same probability, {theta.mean():.3f}, and starts a little "
+            "apart come back to it: "
+            + (
+                "all tosses show the same side."
+                if np.isnan(spread(run))
+                else "the numbers of heads vary no more than those of a single coin (their "
+                f"variance is {spread(run):.2f} times as large)."
             )
+        )
+    yield from sections.not_the_best(run)
+    apart = trials.min() > 0 and np.ptp(theta) >= near(run) and not run.flat
+    if compares and apart and stands_for(run):
+        yield (
+            f"{stands_for(run)} The likelihood does not know the names, so both ways are right. "
+            "Distances are measured to the coin that each stands for."
+        )
+
+
+def waits(c: Controls, run: Run) -> bool:
+    """Return whether the player has not left the initial guess: nobody has seen an E-step yet."""
+    return not (c.position or played(c, run))
 
 
 @cached_quietly
@@ -84,121 +107,225 @@ def attributed(run: Run, iteration: int) -> pa.Table:
     heads = run.problem.sample.data[:LISTED_TRIALS]
     tails = run.settings["tosses"] - heads
     columns = {"trial": np.arange(1, len(heads) + 1), "heads": heads, "tails": tails}
-    weights = run.problem.responsibilities(heads, run.steps[iteration].params).T
-    for coin, weight in zip(run.names, weights, strict=True):
-        columns[f"weight {coin}"] = weight
-        columns[f"heads to {coin}"] = weight * heads
-        columns[f"tails to {coin}"] = weight * tails
+    shares = run.problem.responsibilities(heads, run.steps[iteration].params).T
+    for coin, share in zip(run.names, shares, strict=True):
+        columns[f"responsibility {coin}"] = share
+        columns[f"heads to {coin}"] = share * heads
+        columns[f"tails to {coin}"] = share * tails
     return frames.arrow(columns)
 
 
 def draw_attribution(c: Controls, run: Run) -> None:
-    """Draw each trial's weights and attributed heads and tails, and the sums they go into."""
+    """Draw each trial's responsibilities and attributed heads and tails, and their sums."""
     at, _ = sections.standing(c, run)
     if not np.isfinite(run.steps[at].objective):
         st.markdown(
             "A trial here is impossible under both coins, so it cannot be shared between them."
         )
         return
+    if waits(c, run):
+        st.markdown(
+            "The E-step shares each trial between the coins. What will it say at the initial "
+            "guess? Take a step in the player, and see it here."
+        )
+        return
     st.markdown(
-        f"Here is the E-step at **{sections.moment(at)}**, trial by trial. With *One step by hand* "
-        "open, the table follows the player."
+        f"The E-step at **{sections.moment(at)}**, where the player stands: the responsibilities "
+        "$r$ of the coins for each trial, and the heads and tails that they are given of it."
     )
     table = attributed(run, at)
     st.dataframe(
         table,
         hide_index=True,
-        key=c.key("attribution"),
+        key=c.key("attributed"),
         height=260,
         column_config={
-            name: st.column_config.NumberColumn(format="%d" if j < 3 else "%.3f")
+            name: st.column_config.NumberColumn(
+                name.replace("responsibility", "r"), format="%d" if j < 3 else "%.3f"
+            )
             for j, name in enumerate(table.column_names)
         },
-        alt=f"Weights and attributed heads and tails of each trial at {sections.moment(at)}",
+        alt="Responsibilities and attributed heads and tails of each trial at "
+        f"{sections.moment(at)}",
     )
     if run.problem.n > LISTED_TRIALS:
         st.caption(
             f"The first {LISTED_TRIALS:,} of {run.problem.n:,} trials. The sums are over all."
         )
     st.markdown("Each coin’s heads, summed over all trials, divided by its heads and tails:")
-    sections.formula(sums(run, at, weights=False))
+    sections.formula(sums(run, at))
 
 
-def sums(run: Run, at: int, *, weights: bool) -> list[str]:
+def sums(run: Run, at: int) -> list[str]:
     """Return the M-step of an iteration as formulas with its sums."""
-    statistics = run.statistics(at)
+    statistics, n = run.statistics(at), run.problem.n
     update = run.problem.model.m_step(statistics, run.steps[at].params)
-    heads, tails, trials = statistics
-    lines = [
-        rf"\theta_{coin} &= \frac{{{heads[k]:.2f}}}{{{heads[k]:.2f} + {tails[k]:.2f}}} = "
-        f"{update.heads_prob[k]:.3f}"
-        for k, coin in enumerate(run.names)
-    ]
-    if weights:
-        lines += [
-            rf"\pi_{coin} &= \frac{{{trials[k]:.2f}}}{{{run.problem.n}}} = {update.weights[k]:.3f}"
-            for k, coin in enumerate(run.names)
-        ]
+    # Where each trial goes wholly to one coin, these are whole numbers.
+    heads, tails, trials = np.rint(statistics).astype(int) if run.problem.hard else statistics
+    lines = []
+    for k, coin in enumerate(run.names):
+        if trials[k] == 0:
+            lines.append(rf"\theta_{coin} &= {update.heads_prob[k]:.3f}\text{{, without trials}}")
+            continue
+        (h, t), made = sections.as_printed(lambda h, t: h / (h + t), heads[k], tails[k], least=2)
+        lines.append(rf"\theta_{coin} &= \frac{{{h}}}{{{h} + {t}}} = {made}")
+    if run.settings["weights"]:
+        for k, coin in enumerate(run.names):
+            (share, _), made = sections.as_printed(lambda x, n: x / n, trials[k], n, least=2)
+            lines.append(rf"\pi_{coin} &= \frac{{{share}}}{{{n}}} = {made}")
     return lines
 
 
 def draw_by_hand(c: Controls, run: Run) -> None:
     """Write one trial's numbers into the formulas, and the sums that they go into."""
     at, i = sections.chosen(c, run)
-    theta, pi = run.steps[at].params.heads_prob, run.steps[at].params.weights
+    params = run.steps[at].params
     h = int(run.problem.sample.data[i])
     t = run.settings["tosses"] - h
+    shown = f"Trial {i + 1} shows {count(h, 'head')} and {count(t, 'tail')}."
     if not np.isfinite(run.steps[at].objective):
         st.markdown(
-            f"Trial {i + 1} shows {h} heads and {t} tails. A trial that is impossible under both "
-            "coins cannot be shared between them, and there is one here: the run cannot go on."
+            f"{shown} A trial that is impossible under both coins cannot be shared between them, "
+            "and there is one here: the run cannot go on."
         )
         return
-    shares = run.problem.responsibilities(np.array([h]), run.steps[at].params)[0]
-    mix = ["" if pi[0] == pi[1] else rf"{share:.3f}\cdot " for share in pi]
-    terms = [rf"{mix[k]}{theta[k]:.3f}^{{{h}}}\cdot {1 - theta[k]:.3f}^{{{t}}}" for k in (0, 1)]
-    st.markdown(f"**E-step.** Trial {i + 1} shows {h} heads and {t} tails.")
-    rule = r"\Rightarrow\text{hard: }" if run.problem.hard else "="
+    equal = bool(params.weights[0] == params.weights[1])
+    st.markdown(
+        f"**E-step.** {shown} How probable is that under each coin?"
+        + " Both are equally likely beforehand, so the mixing weights cancel." * equal
+    )
+    fractions, shares = bayes(run, at, h)
+    for coin, numbers in zip(run.names, fractions, strict=True):
+        mix = "" if equal else rf"\pi_{coin}\,"
+        rule = rf"p_{coin} &= {mix}\theta_{coin}^{{{h}}}\,(1-\theta_{coin})^{{{t}}}"
+        sections.formula([rule, f"&= {numbers}"])
+    st.markdown("The responsibilities are each coin’s part of the sum:")
     for k, coin in enumerate(run.names):
-        w = shares[k]
-        sections.formula(
-            [
-                rf"w_{coin} &= \frac{{{terms[k]}}}{{{terms[0]} + {terms[1]}}}",
-                rf"&{rule} {w:.3f}",
-                rf"&{w:.3f}\times {h} = {w * h:.3f}\text{{ heads and}}",
-                rf"&{w:.3f}\times {t} = {w * t:.3f}\text{{ tails go to {coin}}}",
-            ]
-        )
-    st.markdown(f"**M-step.** Added up over all {run.problem.n:,} trials:")
-    sections.formula(sums(run, at, weights=run.settings["weights"]))
+        fraction = rf"r_{coin} &= \frac{{p_{coin}}}{{p_A + p_B}}"
+        if waits(c, run):
+            sections.formula([rf"{fraction} = \;?"])
+        else:
+            sections.formula([f"{fraction} = {shares[k]}", *split(run, at, h, k)])
+    if waits(c, run):
+        st.markdown("Work them out, then take a step in the player, and see them here.")
+        return
+    st.markdown(f"**M-step.** Added up over all {count(run.problem.n, 'trial')}:")
+    sections.formula(sums(run, at))
+
+
+def bayes(run: Run, at: int, heads: int) -> tuple[list[str], list[str]]:
+    """Return each coin’s probability of some heads as a product of numbers, and its share."""
+    params, tails = run.steps[at].params, run.settings["tosses"] - heads
+    equal = bool(params.weights[0] == params.weights[1])
+
+    def shares(*numbers: float) -> list[float]:
+        pi = [0.5, 0.5] if equal else numbers[2:]
+        posterior = run.problem.mixture.e_step(
+            np.array([heads]), BinomialParams(numbers[:2], pi)
+        ).responsibilities
+        return [float(share) for share in posterior[0]]
+
+    numbers, made = sections.as_printed(
+        shares,
+        *params.heads_prob.tolist(),
+        *([] if equal else params.weights.tolist()),
+        shown=lambda found: " ".join(f"{share:.3f}" for share in found),
+    )
+    mix = ["", ""] if equal else [rf"{pi}\cdot " for pi in numbers[2:]]
+    terms = [
+        rf"{mix[k]}{theta}^{{{heads}}}\cdot {1 - Decimal(theta)}^{{{tails}}}"
+        for k, theta in enumerate(numbers[:2])
+    ]
+    return terms, made.split()
+
+
+def split(run: Run, at: int, heads: int, k: int) -> list[str]:
+    """Return what a coin is given of a trial with some heads, as lines of a formula."""
+    tails, coin = run.settings["tosses"] - heads, run.names[k]
+    r = run.problem.responsibilities(np.array([heads]), run.steps[at].params)[0][k]
+    lines = []
+    if run.problem.hard:
+        lines.append(rf"&\rightarrow {r:.0f}\text{{ (hard assignment)}}")
+    for number, side in ((heads, "heads"), (tails, "tails")):
+        if run.problem.hard:
+            share, made = f"{r:.0f}", f"{r * number:.0f}"
+        else:
+            (share, _), made = sections.as_printed(lambda r, n: r * n, r, number)
+        lines.append(rf"&{share}\times {number} = {made}\text{{ {side} to {coin}}}")
+    return lines
 
 
 def draw_hard_against_soft(c: Controls, run: Run) -> None:
     """Draw hard assignment beside soft."""
     st.markdown("The same trials from the same start, with soft and with hard assignment:")
     hard_against_soft.draw(c, run)
+    if not np.isfinite(run.steps[0].objective):
+        return
+    soft, hard = hard_against_soft.rows(run)
+    apart = max(abs(soft[name] - hard[name]) for name in soft if name.startswith("θ"))
     st.markdown(
-        "Hard assignment decides each trial, and is done after a few steps. Soft assignment "
-        "keeps the doubt, and needs more. The answers differ however many trials there are: "
-        "with hard assignment, all trials in the overlap go to one side."
+        "Hard assignment gives all trials with the same number of heads to one coin. Soft "
+        "assignment shares them, and so keeps the doubt. Here hard assignment ran for "
+        f"{count(hard['iterations'], 'iteration')}, and soft for "
+        f"{count(soft['iterations'], 'iteration')}. "
+        + (
+            "They end at the same coins."
+            if apart < SHOWN
+            else f"Their answers are up to {apart:.3f} apart. More trials do not make them agree "
+            "where both coins can show the same number of heads."
+        )
     )
 
 
-def draw_hill(c: Controls, run: Run) -> None:
-    """Draw the hill over both heads probabilities, with its tops and the saddle between them."""
-    a, b = run.params.heads_prob
-    middle = float(run.problem.sample.data.mean() / run.settings["tosses"])
-    spots = {"top": (a, b), "mirror image": (b, a), "saddle": (middle, middle)}
+def height(run: Run, a: float, b: float) -> float:
+    """Return the objective over both heads probabilities, at the run’s last mixing weights."""
+    params = BinomialParams(np.clip([a, b], 0, 1), run.params.weights)
+    return objective_of(run.problem.model, run.problem.data, params)
+
+
+def is_top(run: Run, a: float, b: float) -> bool:
+    """Return whether the hill falls around a point, on all sides."""
+    here = height(run, a, b)
+    angles = np.arange(8) * np.pi / 4
+    x = np.clip(a + BESIDE * np.cos(angles), 0, 1)
+    y = np.clip(b + BESIDE * np.sin(angles), 0, 1)
+    moved = np.hypot(x - a, y - b) > BESIDE / 2  # the others are held back by a border
+    beside = [height(run, *place) for place in zip(x[moved], y[moved], strict=True)]
+    return max(beside) < here - ROUNDING * abs(here)
+
+
+@cached_quietly
+def spots(run: Run) -> dict[str, tuple[float, float]]:
+    """Return what there is to mark on the hill at the end of the run."""
+    a, b = run.params.heads_prob.tolist()
     if run.trace.status is Status.NON_FINITE:
-        spots = {"start": (a, b)}
-    elif where_equal(run):
-        spots = {where_equal(run): (a, b)}
-    hill.draw(c, run, domain=(0.0, 1.0), spots=spots, marked=MARKED)
+        return {"start": (a, b)}
+    if kind := where_equal(run):
+        return {kind: (a, b)}
+    with budget.turn(run.problem.work * 12):
+        if not is_top(run, a, b):
+            return {"EM ends": (a, b)}
+        top = height(run, a, b)
+        found = {"top": (a, b)}
+        if abs(a - b) > BESIDE and abs(height(run, b, a) - top) <= ROUNDING * abs(top):
+            found["mirror image"] = (b, a)
+            if not run.problem.hard and spread(run) > 1 + LEVEL:
+                middle = float(run.problem.sample.data.mean() / run.settings["tosses"])
+                found["saddle"] = (middle, middle)
+    return found
+
+
+def draw_hill(c: Controls, run: Run) -> None:
+    """Draw the hill over both heads probabilities, with what there is to mark on it."""
+    hill.draw(c, run, domain=(0.0, 1.0), spots=spots(run), marked=MARKED)
 
 
 @cached
-def ends_of_starts(run: Run) -> pa.Table:
-    """Return where EM ends from each start on a grid, and after how many iterations."""
+def ends_of_starts(run: Run) -> tuple[pa.Table, int]:
+    """Return where EM ends from each start on a grid, and after how many iterations.
+
+    With it, from how many starts it had not ended when it was stopped.
+    """
     problem, grid = run.problem, np.linspace(0, 1, MAP_STARTS)
     i, j = (index.ravel() for index in np.indices((MAP_STARTS, MAP_STARTS)))
     # Where each step takes long, starts that are on their way are shown as they are by then.
@@ -214,30 +341,39 @@ def ends_of_starts(run: Run) -> pa.Table:
             max_iter=max_iter,
         )
     a, b = squares.heads_prob.T
-    possible, equal = np.isfinite(squares.log_likelihood), abs(a - b) < near(problem.tol)
+    possible, equal = np.isfinite(squares.log_likelihood), abs(a - b) < near(run)
     end = np.select([~possible, equal, a > b, a < b], [MAP_ENDS[i] for i in (3, 2, 0, 1)], "")
     edges = hill.edges(0, 1, MAP_STARTS)
-    return frames.extend(hill.cells(edges, edges), end=end, iterations=squares.n_iter)
+    table = frames.extend(hill.cells(edges, edges), end=end, iterations=squares.n_iter)
+    return table, int((possible & ~squares.converged).sum())
 
 
 def draw_starts(c: Controls, run: Run) -> None:
     """Draw many starts, and the map of all."""
     many_starts.draw(c, run)
-    if not run.problem.hard:
-        st.markdown(
-            f"**A map of starts.** All {MAP_STARTS**2:,} pairs of starts on a grid: where EM "
-            "ends, and how long it takes (a stronger colour is longer)."
-        )
-        charts.show(
-            charts.start_map("Start for A", "Start for B", MAP_ENDS),
-            {"map": ends_of_starts(run)},
-            key=c.key("map"),
-            alt="The square of starts: above the diagonal EM ends with A below B, under it "
-            "with A above B, and on it at the saddle",
-        )
+    if run.problem.hard:
+        return
+    st.markdown(
+        f"**A map of starts.** All {MAP_STARTS**2:,} pairs of starts on a grid: where EM "
+        "ends, and how long it takes (a stronger colour is longer)."
+    )
+    table, moving = ends_of_starts(run)
+    ends = table["end"].to_pylist()
+    counted = [f"{ends.count(end):,} {end}" for end in MAP_ENDS if end in ends]
+    charts.show(
+        charts.start_map("Start for A", "Start for B", MAP_ENDS),
+        {"map": table},
+        key=c.key("map"),
+        alt=f"The square of starts, by where EM ends from each: {', '.join(counted)}",
+    )
+    if moving:
+        st.caption(f"From {count(moving, 'start')} EM was still moving when it was stopped.")
 
 
 SECTIONS = sections.sections_of(
+    attribution=Section(
+        "The E-step, trial by trial", ":material/table_rows:", draw_attribution, follows=True
+    ),
     by_hand=draw_by_hand,
     hard_against_soft=draw_hard_against_soft,
     hill=draw_hill,

@@ -3,12 +3,12 @@
 import streamlit as st
 
 from em_ui import sections
-from em_ui.run import fitted
 from toy_lesson.problem import SPECS, WORDS, problem
 from toy_lesson.sections import SECTIONS, findings
 from toy_lesson.situations import MISCONCEPTIONS, SITUATIONS
 
-c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=("rate_a", "rate_b"))
+RATES = ("rate_a", "rate_b")
+c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=RATES, asked=RATES)
 with c.sidebar():
     c.group("Truth and data", "rate_a", "rate_b", "days", "data_seed", "student")
     c.group("Initial guess", "guess_seed", "start")
@@ -16,7 +16,7 @@ with c.sidebar():
 
 st.title("Calls at two shops")
 st.markdown("**Which shop was called?** Each day the calls at one of two shops were counted.")
-run = fitted(problem, c.settings())
+run = sections.run_of(c, WORDS, problem)
 most = int(run.problem.sample.data.max())
 picture = sections.outcomes(c, run, most + 1, title="Days by number of calls", outcome="Calls")
 caption = "Bars: days, divided by responsibility."

@@ -9,8 +9,6 @@ from em_ui.sections import not_the_best, sections_of
 def findings(run: Run) -> Iterator[str]:
     """Yield what may have gone wrong in this run."""
     yield from not_the_best(run)
-    if run.order[0] == 1:
-        yield "EM has given the shops each other’s names."
 
 
 SECTIONS = sections_of(hill={}, hard_against_soft={})

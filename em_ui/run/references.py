@@ -1,0 +1,156 @@
+"""From the truth to the estimate: what the sample, the labels, the start and the stop do to it."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from em_core import Params, Status, Trace
+from em_core.diagnostics import same_solutions
+from em_ui.pictures import frames
+from em_ui.run import budget
+from em_ui.run.cache import cached
+from em_ui.run.limit import follow, left_to_gain
+from em_ui.run.run import Run, match
+
+SAMPLE, LABELS, HARD_LABELS = "the sample", "missing labels", "hard assignment, missing labels"
+START, STOP, REST = "the start", "stopped early", "the rest"
+
+# Differences that no digit of the table shows.
+DECIMALS = 4
+_SHOWN = 0.5 * 10.0**-DECIMALS
+_SAME = 1e-9  # objectives per observation that differ by less are equal
+
+
+@dataclass(frozen=True)
+class Split:
+    """The way from the truth to the estimate, in parts.
+
+    Attributes
+    ----------
+    table : pyarrow.Table
+        One row a parameter that is estimated, in the order of the truth: truth, parts, estimate.
+        The parts add up to estimate minus truth. Without the truth and the sample's part, if the
+        truth is not known: then they add up to estimate minus labels known.
+    columns : tuple of Column
+        What the rows are, by the names of the truth.
+    parts : tuple of str
+        The names of the parts.
+    further : int
+        Iterations for which the run was followed after its stop.
+    reached : bool
+        Whether the limits were reached in that time.
+    level : bool
+        Whether the run and the run from the truth end equally well at different parameters.
+    """
+
+    table: pa.Table
+    columns: tuple[frames.Column, ...]
+    parts: tuple[str, ...]
+    further: int
+    reached: bool
+    level: bool
+
+
+def assumed(run: Run) -> str:
+    """Return what the page calls what is held fixed at other values than the truth, or ""."""
+    problem, truth = run.problem, run.problem.sample.truth
+    if not problem.truth_known or truth is None or problem.truth is None:
+        return ""
+    titles = [
+        f"{problem.words.quantities[field].title.lower()}s"
+        for field in problem.fixed
+        if not np.allclose(getattr(problem.truth, field), getattr(truth, field))
+    ]
+    return f"assumed {' and '.join(titles)}" if titles else ""
+
+
+@cached
+def split(run: Run) -> Split | None:
+    """Return the parts of the way from the truth to the estimate.
+
+    None without truth and labels, or if the model has not as many components as the truth: then
+    there is nothing to compare one to one.
+    """
+    problem, truth = run.problem, run.problem.sample.truth
+    if truth is None or run.labelled is None or run.matching is None:
+        return None
+    columns = problem.columns(truth)
+
+    def numbers(params: Params) -> np.ndarray:
+        matching = match(params, truth, problem.words.by)
+        if matching is not None:
+            params = params.relabel(np.argsort(matching))
+        return np.array([column.of(params) for column in columns])
+
+    true, known = (np.array([column.of(p) for column in columns]) for p in (truth, run.labelled))
+    found = numbers(run.params)
+    parts = {SAMPLE: known - true}
+    reached, level, further = True, False, 0
+    limit = run.limit if run.trace.status is not Status.NON_FINITE else run.trace
+    if limit.status is Status.NON_FINITE:
+        parts[REST] = found - known
+    else:
+        further, best = limit.n_iter, _from_truth(run, problem.truth) or limit
+        level, same = _compared(problem.n, limit, best)
+        reached = Status.MAX_ITER not in (limit.status, best.status)
+        end = numbers(limit.final.params)
+        stopped = found - end
+        if np.abs(stopped).max() < _SHOWN:
+            end, stopped = found, np.zeros_like(found)
+        top = end if same else numbers(best.final.params)
+        labels = HARD_LABELS if problem.winner_takes_all else LABELS
+        name = assumed(run)
+        right = _with_true_shares(run) if name else None
+        if right is None:
+            parts[labels] = top - known
+        else:
+            with_right = numbers(right.final.params)
+            parts |= {labels: with_right - known, name: top - with_right}
+        if not same:
+            parts[START] = end - top
+        if stopped.any():
+            parts[STOP] = stopped
+    shown: dict[str, Any] = {"parameter": [problem.words.symbol(column) for column in columns]}
+    if problem.truth_known:
+        shown["truth"] = true
+    else:
+        shown["labels known"] = known
+        del parts[SAMPLE]
+    table = frames.arrow(shown | parts | {problem.words.algorithm: found})
+    return Split(table, columns, tuple(parts), further, reached, level)
+
+
+def _from_truth(run: Run, truth: Params | None) -> Trace[Any] | None:
+    """Return the run from the truth as near to its limit as time allows, if it has one."""
+    if truth is None:
+        return None
+    problem = run.problem
+    most = int(np.clip(budget.TRUTH / problem.work, 10, 3_000))
+    trace = follow(problem, problem.fit(truth, tol=0, max_iter=0), most=most)
+    return None if trace.status is Status.NON_FINITE else trace
+
+
+def _with_true_shares(run: Run) -> Trace[Any] | None:
+    truth: Any = run.problem.truth
+    true = {field: getattr(run.problem.sample.truth, field) for field in run.problem.fixed}
+    return _from_truth(run, replace(truth, **true))
+
+
+def _compared(n: int, limit: Trace[Any], best: Trace[Any]) -> tuple[bool, bool]:
+    """Return whether two runs end equally well at different places, and whether at the same one.
+
+    A run that ends higher than the one from the truth is itself the best that is known, as if it
+    ended at the same place.
+    """
+    left = [0.0 if t.converged else left_to_gain(t.objectives) for t in (limit, best)]
+    ahead = limit.final.objective - best.final.objective
+    first, second = same_solutions([limit, best])
+    if first == second or not np.isfinite(ahead):
+        return False, True
+    equal = abs(ahead) <= _SAME * n + sum(left)
+    arrived = limit.converged and best.converged
+    if equal:
+        return arrived, not arrived
+    return False, ahead > 0
