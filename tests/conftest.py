@@ -19,7 +19,9 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest, app_test
 
-from em_ui.controls import Controls, Section
+from em_ui.controls import Controls, Section, Situation
+from em_ui.controls.page import Told
+from em_ui.run.run import fitted
 from pages import LESSONS, Lesson
 
 # Its asserts are inherited by test classes, and should explain themselves as theirs do.
@@ -51,6 +53,7 @@ settings.register_profile("reproducible", derandomize=True, deadline=None, datab
 settings.load_profile("reproducible")
 
 ROOT = Path(__file__).parents[1]
+ANSWERS = ("After you have ", "The answer for ")  # how the boxes with answers begin
 WIDGETS = ("slider", "number_input", "selectbox", "toggle")
 BY_NAME = {lesson.name: lesson for lesson in LESSONS}
 
@@ -324,13 +327,30 @@ class Page(Part):
 
     @property
     def answer(self) -> str | None:
-        """The answer behind the click, if there is one."""
-        boxes = [e for e in self.at.expander if e.label.startswith("After you have ")]
+        """The answer behind the click, if there is one. This clicks."""
+        boxes = [e for e in self.at.expander if e.label.startswith(ANSWERS)]
         assert len(boxes) <= 1
-        return Part(boxes[0]).text if boxes else None
+        if not boxes:
+            return None
+        # AppTest cannot open an expander. Its id ends with its key.
+        self.at.session_state[boxes[0].proto.id.split("-", 2)[2]] = True
+        self.run()
+        (box,) = (e for e in self.at.expander if e.label.startswith(ANSWERS))
+        return Part(box).text
+
+    def told(self, situation: Situation, words: Told) -> str:
+        """Return a situation's words; what is computed, from the run of its own settings."""
+        if isinstance(words, str):
+            return words
+        lesson = self.lesson.module("problem")
+        defaults = {name: spec.default for name, spec in lesson.SPECS.items()}
+        return words(fitted(lesson.problem, defaults | dict(situation.values)))
 
     @property
     def advice(self) -> list[str]:
+        """What went wrong. In a situation it stands with the answer; who was at the end clicks."""
+        if self.at_the_end:
+            self.answer  # noqa: B018
         return [w.value for w in self.at.warning if w.icon == ":material/lightbulb:"]
 
     @property
