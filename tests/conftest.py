@@ -21,7 +21,7 @@ from streamlit.testing.v1 import AppTest, app_test
 
 from em_ui.controls import Controls, Section, Situation
 from em_ui.controls.page import Told
-from em_ui.run.run import fitted
+from em_ui.run.run import Run, fitted
 from pages import LESSONS, Lesson
 
 # Its asserts are inherited by test classes, and should explain themselves as theirs do.
@@ -71,6 +71,18 @@ def prefix_of(lesson: Lesson) -> str:
 # Lessons that run EM.
 RUNNING = [lesson.name for lesson in LESSONS if sections_of(lesson)]
 PREFIXES = {lesson.name: prefix_of(lesson) for lesson in LESSONS}
+
+
+def run_at(name: str, **values: Any) -> Run:
+    """Return the run of a lesson at these settings, and defaults for the rest."""
+    lesson = BY_NAME[name].module("problem")
+    defaults = {control: spec.default for control, spec in lesson.SPECS.items()}
+    return fitted(lesson.problem, defaults | values)
+
+
+def said(name: str, situation: Situation, words: Told) -> str:
+    """Return a situation's words, those that are computed from the run of its own settings."""
+    return words if isinstance(words, str) else words(run_at(name, **situation.values))
 
 
 @cache
@@ -337,14 +349,6 @@ class Page(Part):
         self.run()
         (box,) = (e for e in self.at.expander if e.label.startswith(ANSWERS))
         return Part(box).text
-
-    def told(self, situation: Situation, words: Told) -> str:
-        """Return a situation's words; what is computed, from the run of its own settings."""
-        if isinstance(words, str):
-            return words
-        lesson = self.lesson.module("problem")
-        defaults = {name: spec.default for name, spec in lesson.SPECS.items()}
-        return words(fitted(lesson.problem, defaults | dict(situation.values)))
 
     @property
     def advice(self) -> list[str]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import simulated
-from conftest import BY_NAME, PREFIXES, RUNNING, sections_of
+from conftest import BY_NAME, PREFIXES, RUNNING, said, sections_of
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -490,7 +490,7 @@ class TestSituation:
             (asked,) = (i for i in page.at.info if "which you have changed" in i.proto.title)
             assert asked.value == situation.question
             assert "“Swapped names”" in asked.proto.title
-            assert page.answer == page.told(situation, situation.answer)
+            assert page.answer == said(page.name, situation, situation.answer)
             (label,) = (e.label for e in page.at.expander if "answer" in e.label)
             assert label == "The answer for “Swapped names”, as it was"
 
@@ -543,7 +543,7 @@ class TestSituation:
         assert page.value("situation") == title
         closed = next(e for e in page.at.expander if "what happened, and why" in e.label)
         assert not list(closed.children)
-        answer = page.told(situation, situation.answer)
+        answer = said(page.name, situation, situation.answer)
         assert not any(answer in element.value for element in page.at.markdown)
         assert page.answer == answer
 

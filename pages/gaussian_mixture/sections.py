@@ -89,7 +89,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
         (top, below), std = sections.as_printed(
             lambda a, b: (a / b) ** 0.5, squares[k], n_k, least=2, shown="{:.2f}".format
         )
-        raised = squares[k] / counts[k] < run.settings["floor"] ** 2
+        raised = bool(squares[k] / counts[k] < run.settings["floor"] ** 2)
         lines.append(
             rf"\sigma_{name} &= \sqrt{{\frac{{{top}}}{{{below}}}}} = {std}"
             + rf" \rightarrow {update.stds[k]:g}" * raised
