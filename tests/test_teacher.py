@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import simulated
-from conftest import BY_NAME, PREFIXES, RUNNING
+from conftest import BY_NAME, PREFIXES, RUNNING, said
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -109,8 +109,7 @@ def run_of(name):
         sample, model, start = problem.sample, problem.model, problem.start
         tol, limit = problem.tol, problem.max_iter
     trace = fit(model, sample.data, start, tol=tol, max_iter=limit)
-    place, true = (next(iter(p.arrays().values())) for p in (trace.final.params, sample.truth))
-    return trace.relabel(match_components(place, true)), sample, model
+    return trace, sample, model
 
 
 SYMBOLS = {
@@ -222,8 +221,11 @@ class TestSheet:
         page.open("teacher")
         situation = next(iter(declared[name].situations.values()))
         text = page.section("teacher").text
-        question = situation.sealed_question or situation.question
-        assert f"1. {question} (5 min)\n\n    *{situation.answer}*" in text
+        asked = (
+            situation.question if situation.sealed_question is None else (situation.sealed_question)
+        )
+        question, answer = (said(name, situation, words) for words in (asked, situation.answer))
+        assert f"1. {question} (5 min)\n\n    *{answer}*" in text
         page.set(data_seed=13)
         assert question not in page.section("teacher").text
         assert "1. At the initial guess" in page.section("teacher").text
@@ -335,7 +337,7 @@ class TestStudentLink:
         asked = [n for n in controls.truth if n in controls.asked] or controls.truth
         for situation in controls.situations.values():
             sealed = situation.sealed_question
-            text = situation.question if sealed is None else sealed
+            text = said(name, situation, situation.question if sealed is None else sealed)
             stated = {float(x.replace(",", "")) for x in re.findall(r"\d[\d,]*(?:\.\d+)?", text)}
             own = controls.own(situation)
             assert not stated & {float(own[n]) for n in asked}, text
@@ -423,7 +425,7 @@ class TestStudentLink:
         page = with_teacher(name)
         assert {"truth", "labelled"} <= {data for chart in page.charts for data in chart.data}
         assert "from the truth:" in page.status
-        assert page.frame("the truth, with labels known") is not None
+        assert page.frame("Each parameter: truth") is not None
 
     def test_published_trials_have_no_truth_to_guess_and_no_other_data(self, visit):
         page = visit("two_coins", tc_data="Five published trials", tc_teacher="true")
@@ -555,7 +557,8 @@ class TestQuiz:
     def test_says_how_far_em_is(self, quizzes, name):
         trace, _, _ = run_of(name)
         truth = self.truth(name)
-        gaps = distances(next(iter(trace.final.params.arrays().values())), truth)
+        found = next(iter(trace.final.params.arrays().values()))
+        gaps = distances(found[match_components(found, truth)], truth)
         algorithm = words_of(name).algorithm
         said = answer_quiz(quizzes[name], truth)
         assert f"{algorithm} missed by {gaps.mean():.3g}, and at most by {gaps.max():.3g}." in said
