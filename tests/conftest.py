@@ -1,6 +1,7 @@
 """What several test files share: a page of the app, run through its entry point."""
 
 import json
+import os
 import re
 import threading
 import urllib.parse
@@ -21,8 +22,12 @@ from streamlit.testing.v1 import AppTest, app_test
 
 from em_ui.controls import Controls, Section, Situation
 from em_ui.controls.page import Told
+from em_ui.controls.seal import ENVIRONMENT
 from em_ui.run.run import Run, fitted
 from pages import LESSONS, Lesson
+
+# Not the key of whoever runs the tests, nor a file in their home.
+os.environ[ENVIRONMENT] = "a key that only the tests have"
 
 # Its asserts are inherited by test classes, and should explain themselves as theirs do.
 pytest.register_assert_rewrite("contract")

@@ -711,6 +711,39 @@ class TestClass:
         pd.testing.assert_frame_equal(downloaded, table[:2], check_exact=True)
 
     @pytest.mark.parametrize("name", RUNNING)
+    def test_is_shown_in_the_pages_symbols_and_downloaded_in_names(self, visit, downloads, name):
+        page = visit(name, **set_up(name), **{f"{PREFIXES[name]}_teacher": "true"})
+        (element,) = (e for e in page.at.dataframe if "each of 5 students" in e.proto.alt)
+        shown = json.loads(element.proto.columns)
+        assert set(shown) - {"_index"} == set(element.value.columns)
+        symbols = {
+            "k_means": [f"c {k} {axis}" for k in "123" for axis in "xy"],
+            "two_coins": ["θ A", "θ B", "π A", "π B"],
+            "gaussian_mixture": [f"{s} {k}" for s in "μσπ" for k in "123"],
+        }.get(name, ["λ A", "λ B", "π A", "π B"])
+        title = "Inertia" if name == "k_means" else "Log-likelihood"
+        labels = [shown[column]["label"] for column in element.value.columns]
+        assert labels == ["Student", *symbols, title, "Iterations"]
+        content, _ = downloads[f"{page.prefix}-class.csv"]
+        header = content().decode().splitlines()[0].split(",")
+        assert header == list(element.value.columns)
+        fields = run_of(name)[0].final.params.arrays()
+        assert {column.split()[0] for column in header[1:-2]} == set(fields)
+
+    def test_fixed_weights_are_no_column(self, visit):
+        page = visit("two_coins", tc_teacher="true")
+        table = page.section("teacher").frame("each of 5 students")
+        assert list(table) == [
+            "student",
+            "heads_prob A",
+            "heads_prob B",
+            "log-likelihood",
+            "iterations",
+        ]
+        page.set(weights=True)
+        assert "weights A" in page.section("teacher").frame("each of 5 students")
+
+    @pytest.mark.parametrize("name", RUNNING)
     def test_copied_link_lists_the_same_students(self, visit, name):
         prefix = PREFIXES[name]
         page = visit(name, **{f"{prefix}_teacher": "true"})
