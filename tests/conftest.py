@@ -1,6 +1,7 @@
 """What several test files share: a page of the app, run through its entry point."""
 
 import json
+import os
 import re
 import threading
 import urllib.parse
@@ -19,8 +20,14 @@ from streamlit.proto.WidgetStates_pb2 import WidgetState
 from streamlit.runtime.pages_manager import PagesManager
 from streamlit.testing.v1 import AppTest, app_test
 
-from em_ui.controls import Controls, Section
+from em_ui.controls import Controls, Section, Situation
+from em_ui.controls.page import Told
+from em_ui.controls.seal import ENVIRONMENT
+from em_ui.run.run import Run, fitted
 from pages import LESSONS, Lesson
+
+# Not the key of whoever runs the tests, nor a file in their home.
+os.environ[ENVIRONMENT] = "a key that only the tests have"
 
 # Its asserts are inherited by test classes, and should explain themselves as theirs do.
 pytest.register_assert_rewrite("contract")
@@ -51,6 +58,7 @@ settings.register_profile("reproducible", derandomize=True, deadline=None, datab
 settings.load_profile("reproducible")
 
 ROOT = Path(__file__).parents[1]
+ANSWERS = ("After you have ", "The answer for ")  # how the boxes with answers begin
 WIDGETS = ("slider", "number_input", "selectbox", "toggle")
 BY_NAME = {lesson.name: lesson for lesson in LESSONS}
 
@@ -68,6 +76,18 @@ def prefix_of(lesson: Lesson) -> str:
 # Lessons that run EM.
 RUNNING = [lesson.name for lesson in LESSONS if sections_of(lesson)]
 PREFIXES = {lesson.name: prefix_of(lesson) for lesson in LESSONS}
+
+
+def run_at(name: str, **values: Any) -> Run:
+    """Return the run of a lesson at these settings, and defaults for the rest."""
+    lesson = BY_NAME[name].module("problem")
+    defaults = {control: spec.default for control, spec in lesson.SPECS.items()}
+    return fitted(lesson.problem, defaults | values)
+
+
+def said(name: str, situation: Situation, words: Told) -> str:
+    """Return a situation's words, those that are computed from the run of its own settings."""
+    return words if isinstance(words, str) else words(run_at(name, **situation.values))
 
 
 @cache
@@ -324,13 +344,22 @@ class Page(Part):
 
     @property
     def answer(self) -> str | None:
-        """The answer behind the click, if there is one."""
-        boxes = [e for e in self.at.expander if e.label.startswith("After you have ")]
+        """The answer behind the click, if there is one. This clicks."""
+        boxes = [e for e in self.at.expander if e.label.startswith(ANSWERS)]
         assert len(boxes) <= 1
-        return Part(boxes[0]).text if boxes else None
+        if not boxes:
+            return None
+        # AppTest cannot open an expander. Its id ends with its key.
+        self.at.session_state[boxes[0].proto.id.split("-", 2)[2]] = True
+        self.run()
+        (box,) = (e for e in self.at.expander if e.label.startswith(ANSWERS))
+        return Part(box).text
 
     @property
     def advice(self) -> list[str]:
+        """What went wrong. In a situation it stands with the answer; who was at the end clicks."""
+        if self.at_the_end:
+            self.answer  # noqa: B018
         return [w.value for w in self.at.warning if w.icon == ":material/lightbulb:"]
 
     @property

@@ -1548,6 +1548,7 @@ class TestLinks:
         situation = {key for key in keys if "_situation-" in key}
         assert len(situation) == 1
         prefix = next(iter(situation)).split("_")[0]
+        assert query.pop(f"{prefix}_based") == ["Wang’s article"]
         # The sections and what is in them, and where the player stands.
         (lesson,) = (each for each in SERVED if PREFIXES[each.name] == prefix)
         sections = sections_of(lesson)
@@ -1595,13 +1596,13 @@ class TestLinks:
     def test_back_brings_the_settings_of_the_page_before_back(self, tab):
         tab.open("two-coins")
         tab.type_into("tc_tosses", "20")
-        tab.page.wait_for_url("**/two-coins?tc_tosses=20")
+        tab.page.wait_for_url("**/two-coins?tc_tosses=20&tc_based=*")
         expect(tab.page.locator(".readout")).to_be_visible()
         tab.go_to("K-Means", "k-means")
         tab.page.go_back()
         tab.await_page("two-coins")
         expect(tab.control("tc_tosses")).to_have_value("20")
-        tab.page.wait_for_url("**/two-coins?tc_tosses=20")
+        tab.page.wait_for_url("**/two-coins?tc_tosses=20&tc_based=*")
 
     def test_slow_browser_does_not_undo_changes(self, tab):
         # It sends the second change, and with it the situation that it still shows, before it has

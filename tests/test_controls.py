@@ -1,9 +1,12 @@
 """The controls' own rules, without a page: nearest values, texts in links, and quoting."""
 
 import math
+import os
+import subprocess
+import sys
 
 import pytest
-from conftest import BY_NAME, PREFIXES, RUNNING, sections_of
+from conftest import BY_NAME, PREFIXES, ROOT, RUNNING, sections_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -284,6 +287,60 @@ class TestKey:
         assert seal.ENVIRONMENT in caplog.text
 
     @pytest.mark.parametrize("passphrase", ["x", "correct horse battery staple", "ü" * 200])
-    def test_may_be_any_text(self, monkeypatch, passphrase):
+    def test_may_be_any_text_and_a_short_one_is_warned_of(self, monkeypatch, caplog, passphrase):
         monkeypatch.setenv(seal.ENVIRONMENT, passphrase)
         assert seal.unseal("tc", seal.seal("tc", {"a": 1})) == {"a": 1}
+        assert ("has 1 characters" in caplog.text) == (passphrase == "x")
+
+    @pytest.mark.parametrize("shared", [{"EM_QUIZ_KEY": "one key for all of them"}, {}], ids=str)
+    def test_processes_open_each_others_links(self, tmp_path, shared):
+        servers = [another_process(STATE_DIRECTORY=str(tmp_path), **shared) for _ in range(2)]
+        with servers[0] as first, servers[1] as second:
+            # Both seal at once, where nothing is kept yet.
+            for process in servers:
+                tell(process, 'print(seal.seal("tc", {"values": {"true_a": 0.5}}))')
+            tokens = [heard(process) for process in servers]
+            for token, other in zip(tokens, (second, first), strict=True):
+                tell(other, f'print(seal.unseal("tc", "{token}"))')
+                assert heard(other) == "{'values': {'true_a': 0.5}}"
+        assert [file.name for file in tmp_path.iterdir()] == ([] if shared else ["quiz.key"])
+
+    @pytest.mark.parametrize(
+        "one", [{"EM_QUIZ_KEY": "the key of another server"}, {"STATE_DIRECTORY": "one"}], ids=str
+    )
+    def test_processes_with_other_keys_do_not(self, tmp_path, one):
+        one = {name: value.replace("one", str(tmp_path / "one")) for name, value in one.items()}
+        own = {"STATE_DIRECTORY": str(tmp_path / "other")}
+        with another_process(**own | one) as first, another_process(**own) as second:
+            tell(first, 'print(seal.seal("tc", {"values": {"true_a": 0.5}}))')
+            tell(second, f'print(seal.unseal("tc", "{heard(first)}"))')
+            assert heard(second) == "None"
+
+    def test_where_no_file_can_be_made_the_log_of_the_server_says_so(self):
+        # There even an administrator cannot make one.
+        with another_process(STATE_DIRECTORY="/proc/em") as process:
+            tell(process, 'print(seal.seal("tc", {"values": {}}))')
+            tell(process, f'print(seal.unseal("tc", "{heard(process)}"))')
+            assert heard(process) == "{'values': {}}"
+            _, log = process.communicate()
+        assert "/proc/em/quiz.key" in log
+        assert seal.ENVIRONMENT in log
+
+
+def another_process(**environment):
+    """Return a process that has loaded the app's code, and does what it is asked."""
+    asked = "import sys\nfrom em_ui.controls import seal\nfor line in sys.stdin: exec(line)"
+    own = {name: value for name, value in os.environ.items() if name != seal.ENVIRONMENT}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    command = [sys.executable, "-u", "-c", asked]
+    return subprocess.Popen(command, env=own | environment, cwd=ROOT, text=True, **pipes)
+
+
+def tell(process, line):
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+
+
+def heard(process):
+    """Return the next line that a process prints."""
+    return process.stdout.readline().strip()

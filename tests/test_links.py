@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import simulated
-from conftest import BY_NAME, PREFIXES, RUNNING, sections_of
+from conftest import BY_NAME, PREFIXES, RUNNING, said, sections_of
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -490,8 +490,9 @@ class TestSituation:
             (asked,) = (i for i in page.at.info if "which you have changed" in i.proto.title)
             assert asked.value == situation.question
             assert "“Swapped names”" in asked.proto.title
-            (box,) = (e for e in page.at.expander if e.label.startswith("The answer for"))
-            assert box.markdown[0].value == situation.answer
+            assert page.answer == said(page.name, situation, situation.answer)
+            (label,) = (e.label for e in page.at.expander if "answer" in e.label)
+            assert label == "The answer for “Swapped names”, as it was"
 
         check(page)
         check(visit("two_coins", **page.link))
@@ -526,9 +527,25 @@ class TestSituation:
         iterations = page.table["iteration"].iloc[-1]
         assert page.question == f"After {iterations} iterations."
         assert set(asked) == {6.0}
-        assert page.answer == ""  # closed: it is not computed
+        n_asked = len(asked)
+        page.run()
+        assert len(asked) == n_asked + 1  # the question: what is closed is not computed
+        assert page.answer == f"After {iterations} iterations."
         page.set(rate_b=9.0)
         assert set(asked) == {6.0}
+        assert page.answer == f"After {iterations} iterations."
+        assert page.table["iteration"].iloc[-1] != iterations
+
+    @pytest.mark.parametrize("name", PREFIXES)
+    def test_answer_leaves_the_server_when_it_is_opened(self, visit, declared, name):
+        page = visit(name)
+        title, situation = next(iter(declared[name].situations.items()))
+        assert page.value("situation") == title
+        closed = next(e for e in page.at.expander if "what happened, and why" in e.label)
+        assert not list(closed.children)
+        answer = said(page.name, situation, situation.answer)
+        assert not any(answer in element.value for element in page.at.markdown)
+        assert page.answer == answer
 
 
 class TestBetweenPages:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import simulated
-from conftest import BY_NAME, PREFIXES, RUNNING
+from conftest import BY_NAME, PREFIXES, RUNNING, said
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -109,8 +109,7 @@ def run_of(name):
         sample, model, start = problem.sample, problem.model, problem.start
         tol, limit = problem.tol, problem.max_iter
     trace = fit(model, sample.data, start, tol=tol, max_iter=limit)
-    place, true = (next(iter(p.arrays().values())) for p in (trace.final.params, sample.truth))
-    return trace.relabel(match_components(place, true)), sample, model
+    return trace, sample, model
 
 
 SYMBOLS = {
@@ -222,8 +221,11 @@ class TestSheet:
         page.open("teacher")
         situation = next(iter(declared[name].situations.values()))
         text = page.section("teacher").text
-        question = situation.sealed_question or situation.question
-        assert f"1. {question} (5 min)\n\n    *{situation.answer}*" in text
+        asked = (
+            situation.question if situation.sealed_question is None else (situation.sealed_question)
+        )
+        question, answer = (said(name, situation, words) for words in (asked, situation.answer))
+        assert f"1. {question} (5 min)\n\n    *{answer}*" in text
         page.set(data_seed=13)
         assert question not in page.section("teacher").text
         assert "1. At the initial guess" in page.section("teacher").text
@@ -335,7 +337,7 @@ class TestStudentLink:
         asked = [n for n in controls.truth if n in controls.asked] or controls.truth
         for situation in controls.situations.values():
             sealed = situation.sealed_question
-            text = situation.question if sealed is None else sealed
+            text = said(name, situation, situation.question if sealed is None else sealed)
             stated = {float(x.replace(",", "")) for x in re.findall(r"\d[\d,]*(?:\.\d+)?", text)}
             own = controls.own(situation)
             assert not stated & {float(own[n]) for n in asked}, text
@@ -423,7 +425,7 @@ class TestStudentLink:
         page = with_teacher(name)
         assert {"truth", "labelled"} <= {data for chart in page.charts for data in chart.data}
         assert "from the truth:" in page.status
-        assert page.frame("the truth, with labels known") is not None
+        assert page.frame("Each parameter: truth") is not None
 
     def test_published_trials_have_no_truth_to_guess_and_no_other_data(self, visit):
         page = visit("two_coins", tc_data="Five published trials", tc_teacher="true")
@@ -555,7 +557,8 @@ class TestQuiz:
     def test_says_how_far_em_is(self, quizzes, name):
         trace, _, _ = run_of(name)
         truth = self.truth(name)
-        gaps = distances(next(iter(trace.final.params.arrays().values())), truth)
+        found = next(iter(trace.final.params.arrays().values()))
+        gaps = distances(found[match_components(found, truth)], truth)
         algorithm = words_of(name).algorithm
         said = answer_quiz(quizzes[name], truth)
         assert f"{algorithm} missed by {gaps.mean():.3g}, and at most by {gaps.max():.3g}." in said
@@ -706,6 +709,39 @@ class TestClass:
         downloaded = pd.read_csv(io.BytesIO(content()))
         assert mime == "text/csv"
         pd.testing.assert_frame_equal(downloaded, table[:2], check_exact=True)
+
+    @pytest.mark.parametrize("name", RUNNING)
+    def test_is_shown_in_the_pages_symbols_and_downloaded_in_names(self, visit, downloads, name):
+        page = visit(name, **set_up(name), **{f"{PREFIXES[name]}_teacher": "true"})
+        (element,) = (e for e in page.at.dataframe if "each of 5 students" in e.proto.alt)
+        shown = json.loads(element.proto.columns)
+        assert set(shown) - {"_index"} == set(element.value.columns)
+        symbols = {
+            "k_means": [f"c {k} {axis}" for k in "123" for axis in "xy"],
+            "two_coins": ["θ A", "θ B", "π A", "π B"],
+            "gaussian_mixture": [f"{s} {k}" for s in "μσπ" for k in "123"],
+        }.get(name, ["λ A", "λ B", "π A", "π B"])
+        title = "Inertia" if name == "k_means" else "Log-likelihood"
+        labels = [shown[column]["label"] for column in element.value.columns]
+        assert labels == ["Student", *symbols, title, "Iterations"]
+        content, _ = downloads[f"{page.prefix}-class.csv"]
+        header = content().decode().splitlines()[0].split(",")
+        assert header == list(element.value.columns)
+        fields = run_of(name)[0].final.params.arrays()
+        assert {column.split()[0] for column in header[1:-2]} == set(fields)
+
+    def test_fixed_weights_are_no_column(self, visit):
+        page = visit("two_coins", tc_teacher="true")
+        table = page.section("teacher").frame("each of 5 students")
+        assert list(table) == [
+            "student",
+            "heads_prob A",
+            "heads_prob B",
+            "log-likelihood",
+            "iterations",
+        ]
+        page.set(weights=True)
+        assert "weights A" in page.section("teacher").frame("each of 5 students")
 
     @pytest.mark.parametrize("name", RUNNING)
     def test_copied_link_lists_the_same_students(self, visit, name):

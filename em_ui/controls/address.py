@@ -146,12 +146,18 @@ class Address:
                 value = spec.default if text is None else spec.nearest(text)
                 st.session_state[self.key(name)] = value
 
-    def write(self, values: Mapping[str, Value]) -> None:
+    def write(self, values: Mapping[str, Value], *, only: bool = True) -> None:
         """Set controls in a callback, and the whole address in one step of the browser's history.
 
-        What belongs to the page and is neither among ``values`` nor hidden leaves the address.
+        Parameters
+        ----------
+        values : mapping of str to value
+            By the names of the controls.
+        only : bool
+            Whether what belongs to the page and is neither among ``values`` nor hidden leaves the
+            address.
         """
-        mine = {self.key(name) for name in (*self.specs, BASED)}
+        mine = {self.key(name) for name in ((*self.specs, BASED) if only else values)}
         address: dict[str, Any] = {k: v for k, v in _all_parameters().items() if k not in mine}
         for name, value in values.items():
             spec, key = self.specs[name], self.key(name)

@@ -7,7 +7,6 @@ from functools import cached_property
 from typing import Any
 
 import streamlit as st
-from streamlit.errors import StreamlitAPIException
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from em_ui.controls.address import BASED, QUIZ, Address, Hidden, copy_link, query
@@ -191,17 +190,9 @@ class Controls:
         """The player's position when the server last heard of it, in iterations."""
         return float(self._all["iter"].nearest(st.query_params.get(self.key("iter"), 0.0)))
 
-    def set(self, name: str, value: Value) -> None:
-        """Set a control, in a callback."""
-        spec, key = self._all[name], self.key(name)
-        value = st.session_state[key] = spec.nearest(value)
-        # For a control that is on the page Streamlit does this itself, and refuses it here. It
-        # leaves out those that the next run draws for the first time.
-        with contextlib.suppress(StreamlitAPIException):
-            if value != spec.default:
-                st.query_params[key] = spec.text(value)
-            elif key in st.query_params:
-                del st.query_params[key]
+    def set(self, **values: Value) -> None:
+        """Set controls in a callback, in one step of the browser's history."""
+        self._address.write(values, only=False)
 
     def situation(self) -> None:
         """Draw the choice of situation, which makes the one that is set the current one.

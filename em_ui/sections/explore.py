@@ -168,9 +168,11 @@ def _convergence(c: Controls, run: Run, single: Mapping[str, Quantity]) -> list[
 def _gaps(run: Run) -> pa.Table | None:
     """Return how far the objective is from its last value, where that can be told from rounding.
 
-    None if that is nowhere.
+    None if that is nowhere, or if the last value is infinite.
     """
     objectives = np.array([step.objective for step in run.steps])
+    if not np.isfinite(objectives[-1]):
+        return None
     gaps = np.abs(objectives - objectives[-1])
     far = gaps > _ROUNDING * np.abs(objectives[-1])
     if not far.any():

@@ -35,9 +35,9 @@ def draw(c: Controls, run: Run) -> None:
     def open_start() -> None:
         rows = st.session_state[c.key("start_rows")].selection.rows
         if rows:
-            if run.problem.drawn is not None:
-                c.set("guess", run.problem.drawn)
-            c.set("start", int(table["start"].iloc[rows[0]]))
+            drawn = run.problem.drawn
+            guess = {} if drawn is None else {"guess": drawn}
+            c.set(**guess, start=int(table["start"].iloc[rows[0]]))
 
     best = table["solution"].eq(1).fillna(False)
     several = len(starts.counts) > 1

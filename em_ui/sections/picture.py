@@ -27,7 +27,7 @@ def pick(c: Controls, run: Run) -> None:
     if label is not None:
         number = np.abs(run.problem.sample.data - float(label)).argmin() + 1
     if number is not None:
-        c.set("observation", int(number))
+        c.set(observation=int(number))
         st.session_state[_picked(c)] = True
 
 

@@ -54,18 +54,17 @@ def answer(
 ) -> None:
     """Keep the answer to the situation's question, and what went wrong, behind a click.
 
-    Where the truth is hidden there is none. One that is computed is computed after the click.
+    Where the truth is hidden there is none. It is computed, and leaves the server, after the click.
     """
     if c.current is None or c.sealed:
         return
     label = f"{after}: what happened, and why"
     if c.changed:
         label = f"The answer for “{c.title}”, as it was"
-    lazy = not isinstance(c.current.answer, str)
     # Another box for each choice, so that the next answer is not open before its question is read.
     key = c.key(f"answer {c.chosen} {c.title}")
-    box = st.expander(label, key=key, on_change="rerun" if lazy else "ignore")
-    if box.open or not lazy:
+    box = st.expander(label, key=key, on_change="rerun")
+    if box.open:
         with box:
             st.markdown(told(c, c.current, c.current.answer, run))
             advice(findings)

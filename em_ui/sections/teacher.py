@@ -3,7 +3,7 @@
 import html
 import re
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,7 +18,7 @@ from em_ui.run.problem import Quantity, count
 from em_ui.run.run import Run, run_em
 from em_ui.sections.convergence import stopping_rule
 from em_ui.sections.situation import told
-from em_ui.sections.tables import csv_download
+from em_ui.sections.tables import csv_download, numbers
 
 _TASK = (
     "Open the page, answer what you can before you press play, and then play to the end. What the "
@@ -126,8 +126,7 @@ def _parameters(run: Run, params: Params, *, marked: bool = True) -> str:
     words, quantities = run.problem.words, run.problem.quantities
     values = [
         (words.symbol(column), column.of(params), quantities[column.field])
-        for column in frames.schema(params, words.names)
-        if column.field in quantities
+        for column in run.problem.columns(params)
     ]
     return _values(values, marked=marked)
 
@@ -239,13 +238,29 @@ def answers_of_class(run: Run, first: int, n: int) -> pd.DataFrame:
                 "student": number,
                 **{
                     column.name: column.of(theirs.params)
-                    for column in frames.schema(theirs.params, theirs.problem.words.names)
+                    for column in theirs.problem.columns(theirs.params)
                 },
                 objective.title.lower(): objective.sign * theirs.steps[-1].objective,
                 "iterations": theirs.trace.n_iter,
             }
         )
     return pd.DataFrame(rows)
+
+
+def _class_labels(run: Run) -> dict[str, Any]:
+    """Return what the columns of the class are called on the page, and their formats."""
+    problem = run.problem
+    return {
+        "student": numbers("Student", "d"),
+        **{
+            column.name: numbers(
+                problem.words.symbol(column), problem.quantities[column.field].format
+            )
+            for column in problem.columns(run.params)
+        },
+        problem.objective.title.lower(): numbers(problem.objective.title, ".4f"),
+        "iterations": numbers("Iterations", "d"),
+    }
 
 
 def draw(c: Controls, run: Run) -> None:
@@ -303,6 +318,7 @@ def draw(c: Controls, run: Run) -> None:
         table,
         hide_index=True,
         key=c.key("class"),
+        column_config=_class_labels(run),
         alt=f"{run.problem.words.algorithm}’s answer for each of {count(len(table), 'student')}",
     )
     csv_download("Download (CSV)", table, f"{c.prefix}-class.csv", c.key("class_csv"))

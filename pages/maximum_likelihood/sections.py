@@ -169,8 +169,7 @@ def _move_guess(c: Controls) -> None:
     """Move the guess to where the plane was clicked, as near as the sliders can stand."""
     mean, std = (charts.picked(c.key("plane"), axis) for axis in "xy")
     if mean is not None and std is not None:
-        c.set("guess_mean", mean)
-        c.set("guess_std", std)
+        c.set(guess_mean=mean, guess_std=std)
 
 
 def draw_formula(n: int, truth: Estimate, top: Estimate | None) -> None:

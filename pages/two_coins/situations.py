@@ -158,6 +158,8 @@ SITUATIONS = {
         "Few trials, and a start at 0.8 and 0.7. The first trial shows 8 heads. Before you look at "
         "*One step by hand*: how much of it goes to A?",
         first_trial,
+        sealed_question="Few trials. The first shows 8 heads. Before you look at *One step by "
+        "hand*: how much of it goes to A?",
     ),
 }
 
