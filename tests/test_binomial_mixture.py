@@ -21,8 +21,10 @@ from em_core import (
     fit,
     fit_labelled,
 )
+from em_core.diagnostics import map_eigenvalues
 from em_core.models.binomial_mixture import (
     BinomialStatistics,
+    dispersion,
     fit_grid,
     guess_uniform,
     published_trials,
@@ -548,3 +550,31 @@ class TestGrid:
         grid, fits = map(min, zip(*rounds, strict=True))
         assert len(starts) == 10_201
         assert grid / fits <= 1, f"the grid costs {grid / fits:.2f} times 200 fits"
+
+
+class TestDispersion:
+    def test_is_the_eigenvalue_of_em_where_all_coins_are_equal(self):
+        for seed, m in ((1, 10), (2, 3), (3, 25)):
+            data = np.random.default_rng(seed).integers(0, m + 1, size=40)
+            at = BinomialParams(np.full(2, data.mean() / m), [0.3, 0.7])
+            largest = map_eigenvalues(BinomialMixture(m), data, at)[0]
+            assert dispersion(BinomialMixture(m), data) == pytest.approx(largest, rel=1e-6)
+
+    def test_is_one_for_single_tosses(self):
+        data = np.random.default_rng(1).integers(0, 2, size=101)
+        assert dispersion(BinomialMixture(1), data) == pytest.approx(1, rel=1e-12)
+
+    def test_below_one_a_difference_shrinks(self):
+        data, model = np.array([4, 5, 6]), BinomialMixture(10)
+        assert dispersion(model, data) == pytest.approx((2 / 3) / 2.5)
+        end = fit(model, data, BinomialParams([0.51, 0.49], [0.5, 0.5]), tol=0).final.params
+        assert np.ptp(end.heads_prob) < 1e-9
+
+    @pytest.mark.parametrize("data", [[0, 0], [10, 10]])
+    def test_is_no_number_where_all_tosses_show_the_same_side(self, data):
+        assert np.isnan(dispersion(BinomialMixture(10), data))
+
+    @pytest.mark.parametrize("data", [[0, 11], [0.5, 1.0], []])
+    def test_refuses_what_are_no_head_counts(self, data):
+        with pytest.raises(ValueError, match="data"):
+            dispersion(BinomialMixture(10), data)

@@ -38,10 +38,8 @@ class Split:
         What the rows are, by the names of the truth.
     parts : tuple of str
         The names of the parts.
-    further : int
-        Iterations for which the run was followed after its stop.
     reached : bool
-        Whether the limits are known by then, to all digits that the page shows.
+        Whether the limits are known, to all digits that the page shows.
     level : bool
         Whether the run and the run from the truth end equally well at different parameters.
     """
@@ -49,7 +47,6 @@ class Split:
     table: pa.Table
     columns: tuple[frames.Column, ...]
     parts: tuple[str, ...]
-    further: int
     reached: bool
     level: bool
 
@@ -88,13 +85,13 @@ def split(run: Run) -> Split | None:
     true, known = (np.array([column.of(p) for column in columns]) for p in (truth, run.labelled))
     found = numbers(run.params)
     parts = {SAMPLE: known - true}
-    reached, level, further = True, False, 0
+    reached, level = True, False
     stopped = run.trace.status is Status.NON_FINITE
     limit = run.trace if stopped else run.followed(_known, most=run.glance)
     if limit.status is Status.NON_FINITE:
         parts[REST] = found - known
     else:
-        further, best = limit.n_iter, _from_truth(run, problem.truth) or limit
+        best = _from_truth(run, problem.truth) or limit
         level, same = _compared(problem.n, limit, best)
         reached = _known(limit) and _known(best)
         end = numbers(limit.final.params)
@@ -121,7 +118,7 @@ def split(run: Run) -> Split | None:
         shown["labels known"] = known
         del parts[SAMPLE]
     table = frames.arrow(shown | parts | {problem.words.algorithm: found})
-    return Split(table, columns, tuple(parts), further, reached, level)
+    return Split(table, columns, tuple(parts), reached, level)
 
 
 def _known(trace: Trace[Any]) -> bool:

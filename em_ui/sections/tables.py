@@ -124,9 +124,8 @@ def _causes(run: Run, parts: Split) -> Iterator[str]:
         yield "*Stopped early*: the run would go on by so much."
     if not parts.reached:
         yield (
-            "Here that takes very many iterations. The run was followed for "
-            f"{count(parts.further, 'more iteration')}, that from the truth as long, and these "
-            "parts are as far as that."
+            f"Limits were not reached: runs were followed for {count(run.glance, 'more iteration')}"
+            " at the most, and these parts are as far as that."
         )
 
 

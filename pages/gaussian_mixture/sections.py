@@ -92,7 +92,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
         raised = squares[k] / counts[k] < run.settings["floor"] ** 2
         lines.append(
             rf"\sigma_{name} &= \sqrt{{\frac{{{top}}}{{{below}}}}} = {std}"
-            + rf" \rightarrow {update.stds[k]:g}" * raised
+            + rf" \rightarrow {update.stds[k]:g}" * bool(raised)
         )
         if run.settings["weights"]:
             (top, below), share = sections.as_printed(lambda a, b: a / b, n_k, len(data), least=2)
