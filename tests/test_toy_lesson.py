@@ -230,14 +230,17 @@ class TestSharedSections:
         assert f"Day 7 is {sample.data[i]}. Its probability under each shop" in hand.text
         params = steps[2].params
         joint = params.weights * stats.poisson.pmf(sample.data[i], params.rates)
-        numbers = [re.findall(r"[\d.]+", line) for line in hand.formulas[:2]]
-        for k, (p, total, share) in enumerate(numbers):
-            assert float(p) == pytest.approx(joint[k], rel=1e-3)
-            assert float(total) == pytest.approx(joint.sum(), rel=1e-3)
-            assert share == f"{joint[k] / joint.sum():.3f}"
-            assert hand.formulas[k].startswith(f"r_{{{'AB'[k]}}} &= ")
+        for k, shop in enumerate("AB"):
+            name, _, p = hand.formulas[k].partition(" &= ")
+            digits, _, power = p.partition(r"\cdot 10^{")
+            assert name == f"p_{{{shop}}}"
+            written = float(f"{digits}e{power.rstrip('}') or 0}")
+            assert written == pytest.approx(joint[k], rel=1e-3)
+            share = f"{joint[k] / joint.sum():.3f}"
+            ratio = rf"\frac{{p_{{{shop}}}}}{{p_{{A}}+p_{{B}}}}"
+            assert hand.formulas[2 + k] == rf"r_{{{shop}}} &= {ratio} = {share}"
         after = steps[3].params
-        assert hand.formulas[2:] == [
+        assert hand.formulas[4:] == [
             rf"\text{{{symbol} {shop}}} &= {value:.4f}"
             for symbol, values in (("λ", after.rates), ("π", after.weights))
             for shop, value in zip("AB", values, strict=True)
@@ -315,8 +318,10 @@ class TestSharedSections:
         sample, model, _ = run
         known = fit_labelled(model, sample.data, sample.labels, sample.truth)
         assert f"λ A {known.rates[0]:.2f}" in page.section("teacher").text
-        references = page.frame("the truth, with labels known").set_index("parameter")
-        assert references.loc["rates B", "labels known"] == pytest.approx(known.rates[1])
+        references = page.frame("what is added by").set_index("parameter")
+        assert list(references.index) == ["λ A", "λ B", "π A", "π B"]
+        reached = references["truth"] + references["the sample"]
+        np.testing.assert_allclose(reached, known.vector(), rtol=1e-12)
         assert len(page.section("teacher").frame("each of 5 students")) == 5
 
     def test_script_prints_the_table(self, page):
