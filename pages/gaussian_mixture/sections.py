@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from em_core import GaussianMixture, GaussianParams, KMeans, KMeansParams, Status, fit
+from em_core.models import gaussian
 from em_ui import sections
 from em_ui.controls import Controls
 from em_ui.run import Run, budget, cached
@@ -47,8 +48,11 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     parts, shares = sections.fractions(joint)
 
     def joints(x: float, *numbers: float) -> list[str]:
-        printed = GaussianParams(*np.reshape(numbers, (3, -1)))
-        found = np.exp(GaussianMixture().log_joint(np.array([x]), printed)[0])
+        # Not by parameters of the model: printed weights may not sum to one.
+        means, stds, weights = np.reshape(numbers, (3, -1))
+        if not stds.all():
+            return []  # more decimals are needed
+        found = weights * np.exp(gaussian.log_density(x, means, stds))
         return sections.fractions(found)[0]
 
     (x, *numbers), _ = sections.as_printed(
