@@ -1021,7 +1021,7 @@ def curves(title: str, kinds: tuple[str, ...], *, gap: bool = False) -> Template
     if gap:  # less is nothing that could be read from the chart
         chart = chart.transform_filter(f"datum.gap >= {_LEAST_GAP}")
     legend: Any = _legend() if len(kinds) > 1 else None
-    dashes = [[1, 0], _DASHED, _DOTTED][: len(kinds)]
+    dashes = [_SOLID, _DASHED, _DOTTED][: len(kinds)]
     lines = chart.mark_line(strokeWidth=1.5, opacity=0.7).encode(
         x=_integers("iteration", "Iteration"),
         y=alt.Y(f"{field}:Q", title=title, axis=axis).scale(**scale),

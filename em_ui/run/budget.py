@@ -12,6 +12,9 @@ from contextlib import contextmanager
 # a class of students, a hill or a slice through it, and a map of starts.
 LIMIT, TRUTH, STARTS, ENDS, CLASS, HILL, MAP = 3e7, 1e8, 3e8, 1e8, 3e8, 4e7, 1.2e8
 
+# What a run is followed beyond its end with all sections closed, unless it took longer itself.
+GLANCE = 1.5e6
+
 # Rows times components that take as long as what an iteration does besides.
 LEAST_WORK = 15_000
 

@@ -24,6 +24,11 @@ BEST, OTHER, OPEN = "best", "other", "not known"
 _STILL = 1e-11
 # Objectives per observation that differ by less are equal, as far as that can tell.
 _EQUAL = 1e-9
+# A run that is still on its way may gain this much more than its last gains say.
+_CAUTION = 10.0
+# What it may still gain per observation, at the most, if its limit is to be a solution of its own,
+# and if it is to count with one that others have reached.
+_SURE, _NEAR = 1e-6, 1e-3
 _FIRST, _MOST = 50, 5_000  # iterations that each run is followed: in the first round, and in all
 
 
@@ -35,7 +40,7 @@ class ManyStarts:
     ----------
     table : pandas.DataFrame
         One row a start. Its solution is where it would end if it went on, with the objective there:
-        1 is the best. Missing where that cannot be told.
+        1 is the best, unless some are ``ahead``. Missing where that cannot be told.
     columns : tuple of Column
         What the parameters' columns are; in the table each has one of the start, and one of the
         end.
@@ -46,6 +51,11 @@ class ManyStarts:
         How many were still moving when this was given up.
     differing : tuple of int
         The solutions whose runs arrived, and at different parameters: they are equally good.
+    errors : tuple of float
+        By how much each solution's objective may be wrong.
+    ahead : tuple of int
+        Starts of which it is not known where they are going, and which are above solution 1
+        already: so that is not the best.
     """
 
     table: pd.DataFrame
@@ -53,6 +63,8 @@ class ManyStarts:
     curves: pa.Table
     moving: int
     differing: tuple[int, ...]
+    errors: tuple[float, ...]
+    ahead: tuple[int, ...]
 
     @property
     def counts(self) -> dict[int, int]:
@@ -62,11 +74,19 @@ class ManyStarts:
 
 
 class _End(NamedTuple):
-    """Where a run would end: the trace gone on with, its objective there, and how well known."""
+    """Where a run would end: the trace gone on with, its objective there, and how well known.
+
+    The objective may be ``error`` higher or lower, but no lower than that of the trace.
+    """
 
     trace: Trace[Any]
     objective: float
     error: float
+
+    def may_be(self, objective: float, slack: float) -> bool:
+        """Return whether this run may end at an objective."""
+        low = max(self.trace.final.objective, self.objective - self.error)
+        return low - slack <= objective <= self.objective + self.error + slack
 
 
 @cached
@@ -90,7 +110,15 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
         if spent * (number + 1) / number > budget.STARTS:
             break
     ends = _ends(problem, traces, budget.STARTS - spent + budget.ENDS)
-    solutions, limits, differing = _solutions(ends)
+    solutions, levels, differing = _solutions(ends, problem.n)
+    limits = [level.objective for level in levels]
+    highest = limits[0] + levels[0].error + _EQUAL * problem.n if levels else np.inf
+    ahead = tuple(
+        number
+        for number, (end, solution) in enumerate(zip(ends, solutions, strict=True), 1)
+        if solution is None and end.trace.final.objective > highest
+    )
+    first = OTHER if ahead else BEST
     title = objective.title.lower()
     columns = problem.columns(traces[0].final.params)
     rows, curves = [], []
@@ -127,7 +155,7 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
                     }
                 ),
                 start=number,
-                solution=OPEN if solution is None else BEST if solution == 1 else OTHER,
+                solution=OPEN if solution is None else first if solution == 1 else OTHER,
             )
         )
     table = pd.DataFrame(rows)
@@ -137,6 +165,8 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
         curves=pa.concat_tables(curves).combine_chunks(),
         moving=sum(end.trace.status is Status.MAX_ITER for end in ends),
         differing=differing,
+        errors=tuple(level.error for level in levels),
+        ahead=ahead,
     )
 
 
@@ -171,39 +201,53 @@ def _ends(problem: Problem, traces: Sequence[Trace[Any]], work: float) -> list[_
         left = left_to_gain(trace.objectives)
         if trace.status is not Status.MAX_ITER and not np.isfinite(left):
             left = 0.0  # too short to tell, and it has arrived
-        error = left + _EQUAL * problem.n
-        ends.append(_End(trace, objective + (left if np.isfinite(left) else 0.0), error))
+        reach = objective + left if np.isfinite(left) else objective
+        ends.append(_End(trace, reach, _CAUTION * left))
     return ends
 
 
-def _solutions(ends: Sequence[_End]) -> tuple[list[int | None], list[float], tuple[int, ...]]:
-    """Return each run's solution, each solution's objective, and which have runs that differ.
+def _solutions(
+    ends: Sequence[_End], n: int
+) -> tuple[list[int | None], list[_End], tuple[int, ...]]:
+    """Return each run's solution, the best-known run of each, and which have runs that differ.
 
     Runs whose limits have equal objectives, as far as can be told, are equally good, and count as
-    one solution. One that is still on its way counts with the solution that it approaches.
+    one solution. One that is still on its way counts with the solution that it approaches, if there
+    is one only that it may reach; if it may reach several, or one that nobody has reached, where it
+    is going is not known.
     """
-    known = [i for i, end in enumerate(ends) if np.isfinite(end.error)]
-    # The surest first: others are compared with them.
     levels: list[_End] = []
     level_of: dict[int, int] = {}
-    for i in sorted(known, key=lambda i: ends[i].error):
-        apart = [abs(ends[i].objective - level.objective) for level in levels]
-        nearest = int(np.argmin(apart)) if apart else 0
-        if apart and apart[nearest] <= ends[i].error + levels[nearest].error:
-            level_of[i] = nearest
-        else:
+    # The surest first: others are compared with them.
+    for i in sorted(range(len(ends)), key=lambda i: ends[i].error):
+        end = ends[i]
+        if not end.error <= _NEAR * n:
+            continue
+        reached = [
+            j
+            for j, level in enumerate(levels)
+            if end.may_be(level.objective, level.error + _EQUAL * n)
+        ]
+        if len(reached) == 1:
+            level_of[i] = reached[0]
+        elif not reached and end.error <= _SURE * n:
             level_of[i] = len(levels)
-            levels.append(ends[i])
+            levels.append(end)
+        elif (
+            reached and end.trace.status is not Status.MAX_ITER
+        ):  # between two that differ by hardly more than can be told
+            apart = [abs(end.objective - levels[j].objective) for j in reached]
+            level_of[i] = reached[int(np.argmin(apart))]
     order = sorted(range(len(levels)), key=lambda j: -levels[j].objective)
     number_of = {j: number for number, j in enumerate(order, 1)}
     solutions = [number_of[level_of[i]] if i in level_of else None for i in range(len(ends))]
     differing = []
     for number in number_of.values():
         arrived = [
-            ends[i].trace
-            for i in known
-            if solutions[i] == number and ends[i].trace.status is not Status.MAX_ITER
+            end.trace
+            for end, solution in zip(ends, solutions, strict=True)
+            if solution == number and end.trace.status is not Status.MAX_ITER
         ]
         if len(set(same_solutions(arrived))) > 1:
             differing.append(number)
-    return solutions, [levels[j].objective for j in order], tuple(sorted(differing))
+    return solutions, [levels[j] for j in order], tuple(sorted(differing))

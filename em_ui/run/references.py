@@ -9,9 +9,8 @@ import pyarrow as pa
 from em_core import Params, Status, Trace
 from em_core.diagnostics import same_solutions
 from em_ui.pictures import frames
-from em_ui.run import budget
 from em_ui.run.cache import cached
-from em_ui.run.limit import follow, left_to_gain
+from em_ui.run.limit import follow, left_to_gain, left_to_move
 from em_ui.run.run import Run, match
 
 SAMPLE, LABELS, HARD_LABELS = "the sample", "missing labels", "hard assignment, missing labels"
@@ -20,6 +19,8 @@ START, STOP, REST = "the start", "stopped early", "the rest"
 # Differences that no digit of the table shows.
 DECIMALS = 4
 _SHOWN = 0.5 * 10.0**-DECIMALS
+# What is left to move may be that much more than the last steps say.
+_CAUTION = 3.0
 _SAME = 1e-9  # objectives per observation that differ by less are equal
 
 
@@ -37,10 +38,8 @@ class Split:
         What the rows are, by the names of the truth.
     parts : tuple of str
         The names of the parts.
-    further : int
-        Iterations for which the run was followed after its stop.
     reached : bool
-        Whether the limits were reached in that time.
+        Whether the limits are known, to all digits that the page shows.
     level : bool
         Whether the run and the run from the truth end equally well at different parameters.
     """
@@ -48,7 +47,6 @@ class Split:
     table: pa.Table
     columns: tuple[frames.Column, ...]
     parts: tuple[str, ...]
-    further: int
     reached: bool
     level: bool
 
@@ -87,14 +85,15 @@ def split(run: Run) -> Split | None:
     true, known = (np.array([column.of(p) for column in columns]) for p in (truth, run.labelled))
     found = numbers(run.params)
     parts = {SAMPLE: known - true}
-    reached, level, further = True, False, 0
-    limit = run.limit if run.trace.status is not Status.NON_FINITE else run.trace
+    reached, level = True, False
+    stopped = run.trace.status is Status.NON_FINITE
+    limit = run.trace if stopped else run.followed(_known, most=run.glance)
     if limit.status is Status.NON_FINITE:
         parts[REST] = found - known
     else:
-        further, best = limit.n_iter, _from_truth(run, problem.truth) or limit
+        best = _from_truth(run, problem.truth) or limit
         level, same = _compared(problem.n, limit, best)
-        reached = Status.MAX_ITER not in (limit.status, best.status)
+        reached = _known(limit) and _known(best)
         end = numbers(limit.final.params)
         stopped = found - end
         if np.abs(stopped).max() < _SHOWN:
@@ -119,16 +118,25 @@ def split(run: Run) -> Split | None:
         shown["labels known"] = known
         del parts[SAMPLE]
     table = frames.arrow(shown | parts | {problem.words.algorithm: found})
-    return Split(table, columns, tuple(parts), further, reached, level)
+    return Split(table, columns, tuple(parts), reached, level)
+
+
+def _known(trace: Trace[Any]) -> bool:
+    """Return whether a run has been followed until no digit of the table changes any more."""
+    return _CAUTION * left_to_move(trace) < _SHOWN
 
 
 def _from_truth(run: Run, truth: Params | None) -> Trace[Any] | None:
-    """Return the run from the truth as near to its limit as time allows, if it has one."""
+    """Return the run from some truth as near to its limit as a glance allows, if it has one."""
     if truth is None:
         return None
     problem = run.problem
-    most = int(np.clip(budget.TRUTH / problem.work, 10, 3_000))
-    trace = follow(problem, problem.fit(truth, tol=0, max_iter=0), most=most)
+    known = run.from_truth
+    if known is None or known.steps[0].params != truth:
+        known = problem.fit(truth, tol=0, max_iter=0)
+    elif known.converged and problem.tol > 0:
+        known = replace(known, status=Status.MAX_ITER)  # it would go on
+    trace = follow(problem, known, most=known.n_iter + run.glance, until=_known)
     return None if trace.status is Status.NON_FINITE else trace
 
 
@@ -150,7 +158,7 @@ def _compared(n: int, limit: Trace[Any], best: Trace[Any]) -> tuple[bool, bool]:
     if first == second or not np.isfinite(ahead):
         return False, True
     equal = abs(ahead) <= _SAME * n + sum(left)
-    arrived = limit.converged and best.converged
+    arrived = _known(limit) and _known(best)
     if equal:
         return arrived, not arrived
     return False, ahead > 0

@@ -105,10 +105,21 @@ class Run:
         """The run continued from its last parameters, as near to the limit as time allows."""
         return self.followed(lambda limit: False)
 
-    def followed(self, until: Callable[[Trace[Any]], bool]) -> Trace[Any]:
+    @property
+    def glance(self) -> int:
+        """How many iterations more the page itself may take, while no section asks for the limit.
+
+        As many as the run took, or a few where these are cheap.
+        """
+        return max(self.trace.n_iter, int(budget.GLANCE / self.problem.cost), 10)
+
+    def followed(
+        self, until: Callable[[Trace[Any]], bool], *, most: int | None = None
+    ) -> Trace[Any]:
         """Return the run continued from its last parameters, far enough or as time allows.
 
-        ``until`` says of the continued run whether it is far enough.
+        ``until`` says of the continued run whether it is far enough, and ``most`` after how many
+        iterations it is given up.
         """
         # Not a cached_property: up to Python 3.11 that has one lock for all runs.
         with self.asking:
@@ -116,8 +127,10 @@ class Run:
             if known is None:
                 end = Step(0, self.params, self.steps[-1].objective)
                 known = Trace((end,), Status.MAX_ITER)
-            most = int(np.clip(budget.LIMIT / self.problem.work, 10, 3_000))
-            limit = follow(self.problem, known, most=most, until=until)
+            time = int(np.clip(budget.LIMIT / self.problem.work, 10, 3_000))
+            limit = follow(
+                self.problem, known, most=time if most is None else min(most, time), until=until
+            )
             self.found["limit"] = limit
             return limit
 
@@ -172,14 +185,18 @@ class Run:
     def flat(self) -> int:
         """In how many directions the objective is level where the run ends; 0 if not known.
 
-        The run is followed to its limit only if its end looks so.
+        The run is followed to its limit only if its end looks so, and no longer than a glance: on a
+        ridge it arrives soon, and where it does not, it is slow and no ridge.
         """
         if self.problem.winner_takes_all or self.trace.status is Status.NON_FINITE:
             return 0
         here = self._eigenvalues("at the end", self.params)
         if here is None or here[0] < _NEARLY_LEVEL:
             return 0
-        there = self.eigenvalues
+        limit = self.followed(lambda limit: False, most=self.glance)
+        if not limit.converged:
+            return 0
+        there = self._eigenvalues("at the limit", limit.final.params)
         return 0 if there is None else int((np.abs(there - 1) < _LEVEL).sum())
 
     def _eigenvalues(self, where: str, params: Params) -> Array | None:
@@ -236,9 +253,9 @@ def run_em(make: Callable[[Settings], Problem], settings: Settings) -> Run:
         enough = min(problem.max_iter, max(int(budget.TRUTH / problem.work), 10))
         from_truth = problem.fit(truth, max_iter=enough)
     if truth is not None and problem.is_mixture and sample.labels is not None:
-        # Fixed parameters keep what the labels say; the rest starts where the model may.
-        true = {f: getattr(sample.truth, f) for f in problem.fixed if sample.truth is not None}
-        known = replace(truth, **true)
+        # The model may not start from the truth itself, but from its own idea of it.
+        actual = sample.truth or truth
+        known = replace(truth, **{field: getattr(actual, field) for field in problem.fixed})
         labelled = fit_labelled(problem.labelled_model, sample.data, sample.labels, known)
     tables = frames.build(
         trace,

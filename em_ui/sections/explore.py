@@ -174,7 +174,7 @@ def _gaps(run: Run) -> pa.Table | None:
     if not np.isfinite(objectives[-1]):
         return None
     gaps = np.abs(objectives - objectives[-1])
-    far = gaps > _ROUNDING * np.abs(objectives[-1])
+    far = np.isfinite(gaps) & (gaps > _ROUNDING * np.abs(objectives[-1]))
     if not far.any():
         return None
     return frames.arrow({"iteration": np.flatnonzero(far), "gap": gaps[far]})

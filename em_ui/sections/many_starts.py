@@ -1,7 +1,9 @@
 """Many starts side by side: which optimum each reaches, and how often it is the best."""
 
+from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import streamlit as st
 
 from em_ui.controls.page import Controls
@@ -10,6 +12,9 @@ from em_ui.run.many_starts import ManyStarts, many_starts
 from em_ui.run.problem import count
 from em_ui.run.run import Run
 from em_ui.sections.tables import csv_download, numbers
+
+_DIGIT = 1e-5  # the last digit of an objective in the text
+_SHOWN = 0.5e-4  # what no digit of the table shows
 
 
 def draw(c: Controls, run: Run) -> None:
@@ -26,6 +31,16 @@ def draw(c: Controls, run: Run) -> None:
             f"{_some(starts.moving, len(table))} still moving when this was given up, and {goes} "
             f"with the solution whose {objective.title.lower()} {approach}, if that can be told."
         )
+    guessed = [
+        f"solution {number} by up to {error:.1g}"
+        for number, error in enumerate(starts.errors, 1)
+        if error > _SHOWN
+    ]
+    if guessed:
+        st.caption(
+            f"Where no run has arrived yet, the {objective.title.lower()} of the solution is "
+            f"extrapolated, and may be wrong: {', '.join(guessed)}."
+        )
     if int(c.value("starts")) > len(table):
         st.caption(
             f"These runs take long, so only {count(len(table), 'start')} "
@@ -40,7 +55,7 @@ def draw(c: Controls, run: Run) -> None:
             c.set(**guess, start=int(table["start"].iloc[rows[0]]))
 
     best = table["solution"].eq(1).fillna(False)
-    several = len(starts.counts) > 1
+    several = len(starts.counts) > 1 and not starts.ahead
     shown = table.assign(best=best.map({True: "best", False: ""})) if several else table
     first = ["start", "solution", *(["best"] if several else [])]
     st.dataframe(
@@ -94,7 +109,7 @@ def _said(run: Run, starts: ManyStarts) -> list[str]:
         all_of_them = f"All other {known:,} starts" if known > 1 else "The other start"
     limits = starts.table.dropna(subset=["solution"]).groupby("solution")[f"limit {title}"].first()
     one = known == 1
-    where = f"{title} {limits[1]:,.5f}"
+    where = f"{title} {_known_to(starts.errors[0])(limits[1])}"
     if len(counts) == 1 and starts.differing:
         texts.append(
             f"{all_of_them} are equally good: {where}, although their parameters differ. The data "
@@ -105,9 +120,12 @@ def _said(run: Run, starts: ManyStarts) -> list[str]:
             f"{all_of_them} {'leads to one' if one else 'lead to the same'} solution: {where}."
         )
     else:
+        best = "the best" if known == n else "the best that is known"
         texts.append(
             f"{count(known, 'start')} lead to {count(len(counts), 'solution')}. **{counts[1]}** of "
-            f"them {'leads' if counts[1] == 1 else 'lead'} to the best, solution 1: {where}. "
+            f"them {'leads' if counts[1] == 1 else 'lead'} to "
+            + ("" if starts.ahead else f"{best}, ")
+            + f"solution 1: {where}. "
             "Solutions that differ only in the order of the components are the same. A different "
             "answer from another start is not a fault: each run climbs the hill on which it starts."
         )
@@ -117,7 +135,20 @@ def _said(run: Run, starts: ManyStarts) -> list[str]:
                 f"Runs of solution {which} are equally good, although their parameters differ: the "
                 "data cannot tell these apart."
             )
+    if starts.ahead:
+        texts.append(
+            f"{_some(len(starts.ahead), n, 'is', 'are')} better already, and going on: the best is "
+            "not known."
+        )
     return texts
+
+
+def _known_to(error: float) -> Callable[[float], str]:
+    """Return how an objective is written that is known but for an error."""
+    if error < _DIGIT / 2:
+        return "{:,.5f}".format
+    decimals = max(0, int(np.floor(-np.log10(2 * error))))
+    return f"about {{:,.{decimals}f}}".format
 
 
 def _some(some: int, n: int, one: str = "was", more: str = "were") -> str:

@@ -124,13 +124,8 @@ def _causes(run: Run, parts: Split) -> Iterator[str]:
         yield "*Stopped early*: the run would go on by so much."
     if not parts.reached:
         yield (
-            "The limit was not reached in the time there is: "
-            + (
-                f"the run was followed for {count(parts.further, 'more iteration')}, and "
-                if parts.further
-                else ""
-            )
-            + "these parts are as far as that."
+            f"Limits were not reached: runs were followed for {count(run.glance, 'more iteration')}"
+            " at the most, and these parts are as far as that."
         )
 
 
