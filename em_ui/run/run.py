@@ -4,7 +4,7 @@ import contextlib
 import functools
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -236,7 +236,9 @@ def run_em(make: Callable[[Settings], Problem], settings: Settings) -> Run:
         enough = min(problem.max_iter, max(int(budget.TRUTH / problem.work), 10))
         from_truth = problem.fit(truth, max_iter=enough)
     if truth is not None and problem.is_mixture and sample.labels is not None:
-        known = truth if sample.truth is None else sample.truth
+        # Fixed parameters keep what the labels say; the rest starts where the model may.
+        true = {f: getattr(sample.truth, f) for f in problem.fixed if sample.truth is not None}
+        known = replace(truth, **true)
         labelled = fit_labelled(problem.labelled_model, sample.data, sample.labels, known)
     tables = frames.build(
         trace,

@@ -7,6 +7,7 @@ import numpy as np
 import streamlit as st
 
 from em_core import GaussianMixture, GaussianParams, KMeans, KMeansParams, Status, fit
+from em_core.models.gaussian import log_density
 from em_ui import sections
 from em_ui.controls import Controls
 from em_ui.run import Run, budget, cached
@@ -43,12 +44,12 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     at, i = sections.chosen(c, run)
     model, data, params = run.problem.model, run.problem.sample.data, run.steps[at].params
     r = run.problem.responsibilities(data[i : i + 1], params)[0]
-    joint = np.exp(run.problem.mixture.log_joint(data[i : i + 1], params)[0])
+    joint = params.weights * np.exp(log_density(data[i], params.means, params.stds))
     parts, shares = sections.fractions(joint)
 
     def joints(x: float, *numbers: float) -> list[str]:
-        printed = GaussianParams(*np.reshape(numbers, (3, -1)))
-        found = np.exp(GaussianMixture().log_joint(np.array([x]), printed)[0])
+        means, stds, weights = np.reshape(numbers, (3, -1))
+        found = weights * np.exp(log_density(x, means, stds))
         return sections.fractions(found)[0]
 
     (x, *numbers), _ = sections.as_printed(
@@ -89,7 +90,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
         (top, below), std = sections.as_printed(
             lambda a, b: (a / b) ** 0.5, squares[k], n_k, least=2, shown="{:.2f}".format
         )
-        raised = squares[k] / counts[k] < run.settings["floor"] ** 2
+        raised = bool(squares[k] / counts[k] < run.settings["floor"] ** 2)
         lines.append(
             rf"\sigma_{name} &= \sqrt{{\frac{{{top}}}{{{below}}}}} = {std}"
             + rf" \rightarrow {update.stds[k]:g}" * raised

@@ -20,6 +20,7 @@ from em_ui.sections.findings import stands_for
 
 LISTED_TRIALS = 1_000
 SAME = 1e-6  # heads probabilities closer than this are one
+MANY = 100_000  # from so many tosses on, sums have no decimals that are not needed
 SHOWN = 5e-4  # and so are, on the page, those closer than this
 LEVEL = 1e-9  # what rounding may do to a quotient that is 1
 ROUNDING = 1e-11  # and, relatively, to a sum over all trials
@@ -167,7 +168,10 @@ def sums(run: Run, at: int) -> list[str]:
         if trials[k] == 0:
             lines.append(rf"\theta_{coin} &= {update.heads_prob[k]:.3f}\text{{, without trials}}")
             continue
-        (h, t), made = sections.as_printed(lambda h, t: h / (h + t), heads[k], tails[k], least=2)
+        least = 2 if heads[k] + tails[k] < MANY else 0
+        (h, t), made = sections.as_printed(
+            lambda h, t: h / (h + t), heads[k], tails[k], least=least
+        )
         lines.append(rf"\theta_{coin} &= \frac{{{h}}}{{{h} + {t}}} = {made}")
     if run.settings["weights"]:
         for k, coin in enumerate(run.names):
@@ -194,18 +198,20 @@ def draw_by_hand(c: Controls, run: Run) -> None:
         f"**E-step.** {shown} How probable is that under each coin?"
         + " Both are equally likely beforehand, so the mixing weights cancel." * equal
     )
-    fractions, shares = bayes(run, at, h)
-    for coin, numbers in zip(run.names, fractions, strict=True):
+    shares, attributed = split(run, at, h)
+    for coin, numbers in zip(run.names, products(run, at, h, shares), strict=True):
         mix = "" if equal else rf"\pi_{coin}\,"
         rule = rf"p_{coin} &= {mix}\theta_{coin}^{{{h}}}\,(1-\theta_{coin})^{{{t}}}"
         sections.formula([rule, f"&= {numbers}"])
-    st.markdown("The responsibilities are each coin’s part of the sum:")
-    for k, coin in enumerate(run.names):
+    st.markdown(
+        "The responsibilities are each coin’s part of the sum, and so much of the trial goes to it:"
+    )
+    for coin, share, lines in zip(run.names, shares, attributed, strict=True):
         fraction = rf"r_{coin} &= \frac{{p_{coin}}}{{p_A + p_B}}"
         if waits(c, run):
             sections.formula([rf"{fraction} = \;?"])
         else:
-            sections.formula([f"{fraction} = {shares[k]}", *split(run, at, h, k)])
+            sections.formula([f"{fraction} = {share}", *lines])
     if waits(c, run):
         st.markdown("Work them out, then take a step in the player, and see them here.")
         return
@@ -213,46 +219,60 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     sections.formula(sums(run, at))
 
 
-def bayes(run: Run, at: int, heads: int) -> tuple[list[str], list[str]]:
-    """Return each coin’s probability of some heads as a product of numbers, and its share."""
+def posterior(run: Run, heads: int, *numbers: float) -> list[float]:
+    """Return each coin’s share in a trial, for two heads probabilities and two mixing weights."""
+    params = BinomialParams(numbers[:2], numbers[2:])
+    found = run.problem.mixture.e_step(np.array([heads]), params).responsibilities[0]
+    return [float(share) for share in found]
+
+
+def split(run: Run, at: int, heads: int) -> tuple[list[str], list[list[str]]]:
+    """Return each coin’s responsibility for some heads, and lines of what it is given of them."""
     params, tails = run.steps[at].params, run.settings["tosses"] - heads
-    equal = bool(params.weights[0] == params.weights[1])
+    soft = posterior(run, heads, *params.heads_prob, *params.weights)
+    if run.problem.hard:
+        shares = [f"{r:.3f}" for r in soft]
+        r_a, r_b = run.problem.responsibilities(np.array([heads]), params)[0].astype(int)
+        factors = [str(r_a), str(r_b)]
+        made = [str(r * n) for r in (r_a, r_b) for n in (heads, tails)]
+        rules = [[rf"&\rightarrow {r}\text{{ (hard assignment)}}"] for r in factors]
+    else:
+        shares, together = sections.as_printed(
+            lambda a, b: (a * heads, a * tails, b * heads, b * tails),
+            *soft,
+            shown=lambda found: " ".join(f"{x:.3f}" for x in found),
+        )
+        factors, made, rules = shares, together.split(), [[], []]
+    lines = [
+        [
+            *rules[k],
+            rf"&{factors[k]}\times {heads} = {made[2 * k]}\text{{ heads}}",
+            rf"&{factors[k]}\times {tails} = {made[2 * k + 1]}\text{{ tails}}",
+        ]
+        for k in (0, 1)
+    ]
+    return shares, lines
 
-    def shares(*numbers: float) -> list[float]:
-        pi = [0.5, 0.5] if equal else numbers[2:]
-        posterior = run.problem.mixture.e_step(
-            np.array([heads]), BinomialParams(numbers[:2], pi)
-        ).responsibilities
-        return [float(share) for share in posterior[0]]
 
-    numbers, made = sections.as_printed(
-        shares,
+def products(run: Run, at: int, heads: int, shares: list[str]) -> list[str]:
+    """Return each coin’s probability of some heads as a product of numbers.
+
+    They have the digits from which these shares follow.
+    """
+    params, tails = run.steps[at].params, run.settings["tosses"] - heads
+    fixed = [0.5, 0.5] if params.weights[0] == params.weights[1] else []
+    decimals = len(shares[0].partition(".")[2])
+    numbers, _ = sections.as_printed(
+        lambda *found: posterior(run, heads, *found, *fixed),
         *params.heads_prob.tolist(),
-        *([] if equal else params.weights.tolist()),
-        shown=lambda found: " ".join(f"{share:.3f}" for share in found),
+        *([] if fixed else params.weights.tolist()),
+        shown=lambda found: " ".join(f"{share:.{decimals}f}" for share in found),
     )
-    mix = ["", ""] if equal else [rf"{pi}\cdot " for pi in numbers[2:]]
-    terms = [
+    mix = ["", ""] if fixed else [rf"{pi}\cdot " for pi in numbers[2:]]
+    return [
         rf"{mix[k]}{theta}^{{{heads}}}\cdot {1 - Decimal(theta)}^{{{tails}}}"
         for k, theta in enumerate(numbers[:2])
     ]
-    return terms, made.split()
-
-
-def split(run: Run, at: int, heads: int, k: int) -> list[str]:
-    """Return what a coin is given of a trial with some heads, as lines of a formula."""
-    tails, coin = run.settings["tosses"] - heads, run.names[k]
-    r = run.problem.responsibilities(np.array([heads]), run.steps[at].params)[0][k]
-    lines = []
-    if run.problem.hard:
-        lines.append(rf"&\rightarrow {r:.0f}\text{{ (hard assignment)}}")
-    for number, side in ((heads, "heads"), (tails, "tails")):
-        if run.problem.hard:
-            share, made = f"{r:.0f}", f"{r * number:.0f}"
-        else:
-            (share, _), made = sections.as_printed(lambda r, n: r * n, r, number)
-        lines.append(rf"&{share}\times {number} = {made}\text{{ {side} to {coin}}}")
-    return lines
 
 
 def draw_hard_against_soft(c: Controls, run: Run) -> None:
