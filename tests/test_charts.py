@@ -167,6 +167,26 @@ class TestTemplates:
         assert "iter " not in str(corners["transform"])
         assert not any("iter" in s.get("filter", "") for s in corners["transform"])
 
+    @pytest.mark.parametrize("name", [n for n in BOUND if n not in ("hill with a path", "bound")])
+    def test_scales_depend_on_no_iteration(self, name):
+        # Or each frame draws every mark anew, and the axes.
+        template = BOUND[name]
+        used = {"x", "y"} | {
+            channel
+            for unit, _ in layers(template)
+            for channel in ("color", "shape")
+            if "field" in unit["encoding"].get(channel, {})
+            and template.get("resolve", {}).get("scale", {}).get(channel) != "independent"
+        }
+        for channel in used:
+            domains = [
+                unit["encoding"][channel]["scale"]["domain"]["signal"]
+                for unit, _ in layers(template)
+                if "signal" in str(unit["encoding"].get(channel, {}).get("scale"))
+            ]
+            assert len(domains) == 1
+            assert not re.search(r"\b(iter|assign)\b", domains[0])
+
     def test_long_title_breaks_where_there_is_little_room(self, monkeypatch):
         drawn = []
         monkeypatch.setattr(
@@ -208,7 +228,7 @@ class TestTemplates:
         # One for each row of a long run would bring the browser to a halt.
         for unit, data in layers({**BOUND, **FREE}[name]):
             if unit["mark"].get("opacity") == 0:
-                aggregated = any("aggregate" in step for step in unit["transform"])
+                aggregated = any("aggregate" in step for step in unit.get("transform", []))
                 assert aggregated or data == "frame"  # of one row
 
     @pytest.mark.parametrize("template", [*BOUND.values(), *FREE.values()], ids=[*BOUND, *FREE])
@@ -267,21 +287,25 @@ class TestOnPages:
             for data, frame in chart.data.items():
                 if "iteration" in frame and data not in ("truth", "labelled"):
                     assert set(frame["iteration"]) == set(range(last + 1))
-                if "first" in frame:
+                if "component" in frame and "first" in frame:
+                    stays = frame.sort_values(["observation", "first"])
+                    begins = stays.groupby("observation")["first"].shift(-1)
+                    ends = begins.fillna(MAX_ITERATIONS + 1) - 1
+                    np.testing.assert_array_equal(stays["last"], ends)
+                    assert (stays["first"].min(), stays["first"].max() <= last) == (0, True)
+                elif "first" in frame:
                     # Intervals without a gap and without an overlap.
                     shown = frame[["first", "last"]].drop_duplicates().to_numpy()
                     assert [i for a, b in shown for i in range(a, b + 1)] == [*range(last + 1)]
                 if "share" in frame:
                     assert set(frame["share"].str.len()) == {SHARE_DIGITS * (last + 1)}
-                if "assigned" in frame:
-                    assert set(frame["assigned"].str.len()) == {last + 1}
 
     @pytest.mark.parametrize("settings", [{}, {"k": 8, "spread": 3.0, "guess_seed": 4}], ids=str)
     def test_points_belong_to_the_nearest_centroid(self, visit, settings):
         page = visit("k_means")
         page.set(**settings)
         drawn = page.charts[0].data["points"]
-        points = drawn[["x", "y"]].to_numpy()
+        points = drawn.drop_duplicates("observation")[["x", "y"]].to_numpy()
         k = settings.get("k", 3)
         rng = stream(6, DATA)
         data = simulated.clusters([200] * k, spread=settings.get("spread", 1.0), rng=rng).data
@@ -290,7 +314,9 @@ class TestOnPages:
             centroids = row.filter(like="centroids").to_numpy().reshape(k, 2)
             distances = np.linalg.norm(points[:, None] - centroids, axis=2)
             nearest = [str(i + 1) for i in distances.argmin(axis=1)]
-            assert [text[int(row["iteration"])] for text in drawn["assigned"]] == nearest
+            now = drawn[drawn["first"].le(row["iteration"]) & drawn["last"].ge(row["iteration"])]
+            assert list(now["observation"]) == list(range(1, len(points) + 1))
+            assert list(now["component"]) == nearest
 
     @pytest.mark.parametrize("settings", [{}, {"weights": True, "tosses": 25}], ids=str)
     def test_trials_are_shared_by_bayes_rule(self, visit, settings):
@@ -301,8 +327,9 @@ class TestOnPages:
         bars = page.charts[0].data["bars"].set_index("component")
         expected = page.charts[0].data["expected"].set_index("iteration")["count"]
         assert bars.loc["A", "height"].sum() == 500
-        for row in page.table.itertuples(index=False):
-            iteration, theta_a, theta_b, weight_a, weight_b, *_ = row
+        for iteration, theta_a, theta_b, *more in page.table.itertuples(index=False):
+            # Weights that are not estimated stand in no table.
+            weight_a, weight_b = more[:2] if "weights" in settings else (0.5, 0.5)
             joint = np.array(
                 [
                     weight_a * stats.binom.pmf(outcomes, tosses, theta_a),
@@ -325,6 +352,8 @@ class TestOnPages:
             means, stds, weights = (
                 row.filter(like=name).to_numpy() for name in ("means", "stds", "weights")
             )
+            if not len(weights):  # not estimated, so in no table
+                weights = np.full(k, 1 / k)
             joint = weights[:, None] * stats.norm.pdf(values, means[:, None], stds[:, None])
             # Each bar by the mean of its values.
             shares = np.array(

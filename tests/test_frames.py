@@ -25,7 +25,7 @@ from em_core import (
     fit,
 )
 from em_ui.pictures import frames
-from em_ui.pictures.format import SHARE_DIGITS, pack
+from em_ui.pictures.format import MAX_ITERATIONS, SHARE_DIGITS, pack
 
 HEADS = np.array([5, 9, 8, 4, 7])
 COINS = BinomialMixture(10)
@@ -431,9 +431,19 @@ class TestPictures:
         assert list(bars["order"]) == [0, 0, 0, 1, 1, 1]
 
     def test_changes_count_who_went_over(self):
-        changes = frames.changes(["112", "122", "111"], "point").to_pydict()
-        assert changes["text"] == ["", "1 point changed sides", "1 point changed sides"]
-        assert frames.changes(["11", "11"], "point")["text"][1].as_py() == "0 points changed sides"
+        history = np.array([[0, 0, 0], [0, 1, 0], [1, 1, 1]])
+        changes = frames.changes(history, "point").to_pydict()
+        assert changes["text"] == ["", "1 point changed sides", "2 points changed sides"]
+        assert frames.changes(history[[0, 0]], "point")["text"][1].as_py().startswith("0 points")
+
+    def test_stays_follow_each_other_without_a_gap(self):
+        history = np.array([[0, 1], [0, 0], [1, 0], [0, 0]])
+        rows, columns = frames.stays(history, ("a", "b"))
+        assert list(rows) == [0, 0, 0, 1, 1]
+        assert list(columns["component"]) == ["a", "b", "a", "b", "a"]
+        assert list(columns["first"]) == [0, 2, 3, 0, 1]
+        # A run that is shortened leaves the player where no iteration was.
+        assert list(columns["last"]) == [1, 2, MAX_ITERATIONS, 0, MAX_ITERATIONS]
 
     def test_borders_are_as_near_to_two_centres_and_to_none_nearer(self):
         rng = np.random.default_rng(4)
@@ -469,13 +479,12 @@ class TestPictures:
             np.testing.assert_allclose(rows["count"], 5 * mixture)
             assert rows["count"].sum() == pytest.approx(5)
 
-    def test_assigned_names_the_nearest_centroid_at_each_iteration(self, points):
-        letters = frames.assigned(KMeans(), POINTS, points, ("a", "b"))
-        for point, text in zip(POINTS, letters, strict=True):
-            assert len(text) == points.n_iter + 1
-            for step in points.steps:
-                nearest = np.linalg.norm(step.params.centroids - point, axis=1).argmin()
-                assert text[step.iteration] == "ab"[nearest]
+    def test_assigned_is_the_nearest_centroid_at_each_iteration(self, points):
+        history = frames.assigned(KMeans(), POINTS, points)
+        assert history.shape == (points.n_iter + 1, len(POINTS))
+        for step, numbers in zip(points.steps, history, strict=True):
+            distances = np.linalg.norm(POINTS[:, None] - step.params.centroids, axis=2)
+            np.testing.assert_array_equal(numbers, distances.argmin(axis=1))
 
     def test_still_is_one_iteration_as_iteration_zero(self, coins):
         built = frames.build(coins, START, KNOWN, "AB", objective="log-likelihood")

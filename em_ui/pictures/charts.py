@@ -13,7 +13,7 @@ Each function returns a template; :func:`show` draws it, with its title.
 
 import json
 import textwrap
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -28,7 +28,6 @@ from em_ui.pictures.format import (
     ITERATION,
     MAX_ITERATIONS,
     SLIDE,
-    name_shown,
     share_shown,
 )
 
@@ -65,8 +64,8 @@ _NEUTRAL = _by_theme("#8A96A3", "#77838F")  # of what has no component yet
 # The names of the components, in one line above the picture.
 _KEY: dict[str, Any] = {"orient": "top", "titleOrient": "left", "offset": 6}
 
-# A curve is also computed at so many points around each mean, to so many standard deviations.
-_NEAR, _REACH = 24, 4
+# A curve is computed at so many steps around each mean, to so many standard deviations.
+_BENDS, _REACH = 24, 4
 
 _NAMES_HIGH = 11  # names have room one above the other in a small chart
 _NAMES_WIDE = 3  # and so many beside each other, right of it
@@ -176,6 +175,36 @@ def _sized(chart: AnyChart, height: int) -> Template:
     return chart.properties(height=height, padding=padding, config=config).to_dict()
 
 
+def _steady(template: Template, **domains: str) -> Template:
+    """Let scales depend on no iteration: each domain is an expression over whole data sets.
+
+    Otherwise Vega works out the domain anew in every frame, and with it axes, legends and each mark
+    that is placed or coloured by the scale. What one layer says so outweighs what the others draw.
+    """
+    for channel, domain in domains.items():
+        for layer in template["layer"]:
+            scaled = layer.get("encoding", {}).get(channel, {})
+            if "field" in scaled:
+                scaled["scale"] = {**scaled.get("scale", {}), "domain": {"signal": domain}}
+                break
+    return template
+
+
+def _extent(*columns: tuple[str, str]) -> str:
+    """Return the expression for the extent of columns: data set and field of each."""
+    every = [f"extent(pluck(data('{data}'), '{field}'))" for data, field in columns]
+    low, high = (f"[{', '.join(f'{one}[{i}]' for one in every)}]" for i in (0, 1))
+    return f"[extent({low})[0] || 0, extent({high})[1] || 0]"
+
+
+def _up_to(*columns: tuple[str, str]) -> str:
+    """Return the expression for what reaches from 0 to the highest of columns."""
+    return f"[0, {_extent(*columns)}[1]]"
+
+
+_EVERY_COMPONENT = "pluck(data('steps'), 'component')"
+
+
 def _integers(field: str, title: str) -> alt.X:
     return alt.X(field, type="quantitative", title=title).axis(tickMinStep=1, format="d")
 
@@ -222,28 +251,27 @@ def _corners(chart: alt.Chart, x: str, y: str) -> Layer:
 
 
 def _to_scale() -> Layer:
-    """Return a layer that is not seen, but gives both axes one scale, around what is in ``frame``.
-
-    Data: ``frame`` (x_low, x_high, y_low, y_high), one row. A unit is as long in one direction as
-    in the other, so that what looks nearest is, whatever the width of the window.
-    """
+    """Return a layer that is not seen, and whose axes :func:`_same_scale` gives one scale."""
     return (
         alt.Chart(alt.NamedData("frame"))
-        .transform_calculate(
-            unit="1.1 * max((datum.x_high - datum.x_low) / width,"
-            " (datum.y_high - datum.y_low) / height)"
-        )
-        .transform_calculate(
-            x="[datum.x_low + datum.x_high - datum.unit * width,"
-            " datum.x_low + datum.x_high + datum.unit * width]",
-            y="[datum.y_low + datum.y_high - datum.unit * height,"
-            " datum.y_low + datum.y_high + datum.unit * height]",
-        )
-        .transform_flatten(["x", "y"])
-        .transform_calculate(x="datum.x / 2", y="datum.y / 2")
         .mark_point(opacity=0, tooltip=None, aria=False)
-        .encode(x=alt.X("x", type="quantitative"), y=alt.Y("y", type="quantitative"))
+        .encode(x="x_low:Q", y="y_low:Q")
     )
+
+
+def _same_scale(axis: str, length: str) -> str:
+    """Return the expression for the domain of an axis of so many pixels, around ``frame``.
+
+    A unit is as long in one direction as in the other, so that what looks nearest is, whatever the
+    width of the window. Data: ``frame`` (x_low, x_high, y_low, y_high), one row.
+    """
+    frame = "data('frame')[0]"
+    unit = (
+        f"1.1 * max(({frame}.x_high - {frame}.x_low) / width,"
+        f" ({frame}.y_high - {frame}.y_low) / height)"
+    )
+    middle = f"({frame}.{axis}_low + {frame}.{axis}_high) / 2"
+    return f"[{middle} - {unit} * {length} / 2, {middle} + {unit} * {length} / 2]"
 
 
 _SIDE = "min(width, height)"
@@ -313,7 +341,12 @@ def objective(title: str) -> Template:
     coming = _coming(base, "iteration", "objective")
     way = _way(coming.mark_rule(color=_INK, strokeWidth=2, aria=False), "iteration", "objective")
     now = coming.mark_point(color=_MARK, filled=True, size=110, opacity=1, aria=False)
-    return _compile(alt.layer(_hidden("steps", "iteration", "objective"), line, way, now), _HEIGHT)
+    layers = alt.layer(_hidden("steps", "iteration", "objective"), line, way, now)
+    return _steady(
+        _compile(layers, _HEIGHT),
+        x=_extent(("steps", "iteration")),
+        y=_extent(("steps", "objective")),
+    )
 
 
 @cache
@@ -374,7 +407,8 @@ def parameter(
         ),
     }
     steps = alt.Chart(alt.NamedData("steps"))
-    return _paths(steps, field, title, value, _drawn(references, truth, labelled))
+    drawn = _drawn(references, truth, labelled)
+    return _paths(steps, field, title, value, drawn, known=_wanted(truth, labelled))
 
 
 def _ascending(field: str) -> list[Any]:
@@ -471,6 +505,7 @@ def _paths(
     value: alt.Y,
     references: list[alt.Chart],
     *,
+    known: Sequence[str] = (),
     first: int = 0,
 ) -> Template:
     """Draw one line a component, as far as it has been played, with its name at its end."""
@@ -530,14 +565,20 @@ def _paths(
     chart = alt.layer(corners, *references, line, way, now, names).resolve_scale(
         shape="independent"
     )
-    return _compile(chart, _HEIGHT)
+    return _steady(
+        _compile(chart, _HEIGHT),
+        x=_extent(("steps", "iteration")),
+        y=_extent(*((data, field) for data in ("steps", *known))),
+        color=_EVERY_COMPONENT,
+    )
 
 
 @cache
 def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     """Points in the colour and shape of their cluster, with the centroids and their paths.
 
-    Data: ``points`` (x, y, observation, assigned: one character an iteration), ``steps``
+    Data: ``points`` (x, y, observation, component, first, last: the iterations in which it is in
+    this cluster, a row for each stay), ``steps``
     (iteration, component, x, y), ``frame`` (x_low, x_high, y_low, y_high: what is to be seen),
     ``borders`` (iteration, x, y, x2, y2), ``changes`` (iteration, text), ``chosen`` (see
     :func:`_chosen`) and, with ``truth`` and ``labelled``, these (component, x, y). A click picks an
@@ -546,32 +587,26 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     whole: dict[str, Any] = {"zero": False, "nice": False}
     x, y = alt.X("x:Q", title="x").scale(**whole), alt.Y("y:Q", title="y").scale(**whole)
     shape = alt.Shape("component:N", title="Cluster").scale(range=_SHAPES).legend(**_KEY)
-    points = (
-        alt.Chart(alt.NamedData("points"))
-        .transform_calculate(component=name_shown("assigned"))
-        .transform_calculate(
-            cluster=f"{_UNASSIGNED} ? 'none yet' : datum.component",
-            # It went over in the E-step that is shown.
-            moved=f"{ASSIGNMENT} > 0 && datum.component !="
-            f" substring(datum.assigned, {ASSIGNMENT} - 1, {ASSIGNMENT})",
-        )
-        .mark_point(filled=True, size=28, opacity=0.55, aria=False)
-        .encode(
-            x=x,
-            y=y,
-            color=_once_assigned(_color("Cluster")),
-            shape=alt.condition(_UNASSIGNED, alt.value("circle"), shape),
-            stroke=alt.condition("datum.moved", alt.value(alt.ExprRef(**_TEXT)), alt.value(None)),
-            strokeWidth=alt.condition("datum.moved", alt.value(2), alt.value(0)),
-            opacity=alt.condition("datum.moved", alt.value(1), alt.value(0.55)),
-            tooltip=[
-                alt.Tooltip("observation:Q", title="Point"),
-                alt.Tooltip("cluster:N", title="Cluster"),
-                alt.Tooltip("x:Q", format=".4~f"),
-                alt.Tooltip("y:Q", format=".4~f"),
-            ],
-        )
-    )
+    tooltip = [
+        alt.Tooltip("observation:Q", title="Point"),
+        alt.Tooltip("component:N", title="Cluster"),
+        alt.Tooltip("x:Q", format=".4~f"),
+        alt.Tooltip("y:Q", format=".4~f"),
+    ]
+
+    def those(which: str, **look: Any) -> alt.Chart:
+        # Filtered, so that in a step only points that change sides are drawn anew.
+        points = alt.Chart(alt.NamedData("points")).transform_filter(which)
+        return points.mark_point(filled=True, size=28, aria=False, **look).encode(x=x, y=y)
+
+    clusters: dict[str, Any] = {"color": _color("Cluster"), "shape": shape, "tooltip": tooltip}
+    points = those(f"datum.first <= {ASSIGNMENT} && {ASSIGNMENT} <= datum.last", opacity=0.55)
+    points = points.encode(**clusters)
+    unassigned = those(f"datum.first == 0 && {_UNASSIGNED}", opacity=0.55, color=_NEUTRAL)
+    unassigned = unassigned.encode(tooltip=[t for t in tooltip if t.shorthand != "component:N"])
+    # They went over in the E-step that is shown.
+    moved = those(f"datum.first == {ASSIGNMENT} && {ASSIGNMENT} > 0", opacity=1, stroke=_TEXT)
+    moved = moved.encode(**clusters, strokeWidth=alt.value(2))
     points = _pickable(points, "observation")
     steps = alt.Chart(alt.NamedData("steps")).encode(x=x, y=y)
     path = (
@@ -633,9 +668,25 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     }
     known = _drawn(references, truth, labelled)
     chart = alt.layer(
-        _to_scale(), borders, points, *known, path, way, now, changes, *_chosen(16, ring=True)
+        _to_scale(),
+        borders,
+        unassigned,
+        points,
+        moved,
+        *known,
+        path,
+        way,
+        now,
+        changes,
+        *_chosen(16, ring=True),
     )
-    return _compile(_on_canvas(chart), _PICTURE_HEIGHT)
+    return _steady(
+        _compile(_on_canvas(chart), _PICTURE_HEIGHT),
+        x=_same_scale("x", "width"),
+        y=_same_scale("y", "height"),
+        color=_EVERY_COMPONENT,
+        shape=_EVERY_COMPONENT,
+    )
 
 
 def _bars(
@@ -694,15 +745,15 @@ def shares(
             alt.Tooltip("count:Q", title="Expected count", format=".2f"),
         ],
     }
-    line = _lines("expected", *_wanted(truth, labelled))
+    known = _wanted(truth, labelled)
+    line = _lines("expected", *known)
     expected = line(
         _now(alt.Chart(alt.NamedData("expected"))),
         "expected",
         point={"color": _MARK, "filled": True, "size": 30, "aria": False},
     ).encode(**encoding)
     references = {
-        data: line(alt.Chart(alt.NamedData(data)), data).encode(**encoding)
-        for data in _wanted(truth, labelled)
+        data: line(alt.Chart(alt.NamedData(data)), data).encode(**encoding) for data in known
     }
     chart = alt.layer(
         _hidden("expected", "outcome", "count"),
@@ -711,7 +762,12 @@ def shares(
         expected,
         *_chosen(2, ring=False),
     )
-    return _compile(chart, _PICTURE_HEIGHT)
+    return _steady(
+        _compile(chart, _PICTURE_HEIGHT),
+        x=_extent(("bars", "low"), ("bars", "high")),
+        y=_up_to(("bars", "height"), *((data, "count") for data in ("expected", *known))),
+        color="pluck(data('bars'), 'component')",
+    )
 
 
 @cache
@@ -726,28 +782,28 @@ def densities(
     """Draw a histogram divided between the components, their densities, the sum and the truth.
 
     Data: ``bars`` as for :func:`shares`; ``steps`` (iteration, component, means, stds, weights) and
-    ``truth`` and ``labelled`` (component, means, stds, weights), all with the grid (low, high,
-    step) on which the curves are computed in the browser, and ``top``, the height of the picture.
+    ``truth`` and ``labelled`` (component, means, stds, weights), all with what the picture shows:
+    from ``low`` to ``high``, and up to ``top``. The curves are computed in the browser.
     Without ``truth`` and ``labelled`` these are not needed. With ``bound`` also ``chosen`` (see
     :func:`_chosen`); without it the picture rests at iteration 0.
     """
-    line = _lines("sum", *_wanted(truth, labelled))
+    known = _wanted(truth, labelled)
+    line = _lines("sum", *known)
 
     def rows(data: str) -> alt.Chart:
         chart = alt.Chart(alt.NamedData(data))
         moving = data == "steps"
         return _coming(chart, "means", "stds", "weights", by="component") if moving else chart
 
-    def curve(chart: alt.Chart, first: str, density: str) -> alt.Chart:
-        """Compute a density on the grid, from its point ``first``, and around the mean."""
-        near = f"datum.means + {_REACH} * datum.stds * ((datum.i - datum.n) / {_NEAR} * 2 - 1)"
+    def curve(chart: alt.Chart, density: str) -> alt.Chart:
+        """Compute a density where its component bends, and at both ends of the picture."""
+        z = f"(datum.i - {_BENDS // 2}) * {2 * _REACH / _BENDS}"
         return (
-            chart.transform_calculate(n="round((datum.high - datum.low) / datum.step) + 1")
-            .transform_calculate(points=f"sequence({first}, datum.n + {_NEAR} + 1)")
-            .transform_flatten(["points"], as_=["i"])
+            chart.transform_calculate(i=f"sequence(-1, {_BENDS} + 2)")
+            .transform_flatten(["i"])
             .transform_calculate(
-                x="datum.i < datum.n ? datum.low + datum.i * datum.step"
-                f" : clamp({near}, datum.low, datum.high)"
+                x=f"datum.i < 0 ? datum.low : datum.i > {_BENDS} ? datum.high"
+                f" : clamp(datum.means + {z} * datum.stds, datum.low, datum.high)"
             )
             .transform_calculate(drawn=f"min({density}, datum.top)")
         )
@@ -758,24 +814,19 @@ def densities(
 
     def total(data: str) -> alt.Chart:
         every = alt.JoinAggregateFieldDef(op="values", field="means", **{"as": "all"})
-        terms = (
-            f"(length(datum.all) > {k} ? {normal(f'datum.all[{k}]')} : 0)"
-            for k in range(len(_SHAPES))
-        )
-        chart = rows(data).transform_joinaggregate([every])
-        first = "datum.all[0].component == datum.component ? 0 : datum.n"
-        return curve(chart, first, " + ".join(terms))
+        terms = "0"
+        for k in reversed(range(len(_SHAPES))):
+            terms = f"(length(datum.all) > {k} ? {normal(f'datum.all[{k}]')} + {terms} : 0)"
+        return curve(rows(data).transform_joinaggregate([every]), terms)
 
-    x, y = alt.X("x:Q"), alt.Y("drawn:Q")
+    x, y, smooth = alt.X("x:Q"), alt.Y("drawn:Q"), {"interpolate": "monotone"}
     component = (
-        curve(rows("steps"), "0", normal("datum"))
-        .mark_line(strokeWidth=2, aria=False)
+        curve(rows("steps"), normal("datum"))
+        .mark_line(strokeWidth=2, aria=False, **smooth)
         .encode(x=x, y=y, color=_color(component_title))
     )
-    mixture = line(total("steps"), "sum").encode(x=x, y=y)
-    references = {
-        data: line(total(data), data).encode(x=x, y=y) for data in _wanted(truth, labelled)
-    }
+    mixture = line(total("steps"), "sum", **smooth).encode(x=x, y=y)
+    references = {data: line(total(data), data, **smooth).encode(x=x, y=y) for data in known}
     # What does not fit into the picture says how high it is.
     beyond = (
         rows("steps")
@@ -791,20 +842,21 @@ def densities(
     )
     corner = _hidden("steps", "high", "top")
     bars = _bars(x_title, "Density", component_title, alt.Axis(format="~r"), height=".3~g")
-    return _compile(
-        _on_canvas(
-            alt.layer(
-                corner,
-                bars,
-                component,
-                *_drawn(references, truth, labelled),
-                mixture,
-                beyond,
-                *(_chosen(2, ring=False) if bound else []),
-            )
-        ),
-        _PICTURE_HEIGHT if bound else _STILL_HEIGHT,
-        bound=bound,
+    chart = alt.layer(
+        corner,
+        bars,
+        component,
+        *references.values(),
+        mixture,
+        beyond,
+        *(_chosen(2, ring=False) if bound else []),
+    )
+    height = _PICTURE_HEIGHT if bound else _STILL_HEIGHT
+    return _steady(
+        _compile(_on_canvas(chart), height, bound=bound),
+        x=_extent(("steps", "low"), ("steps", "high")),
+        y=_up_to(("steps", "top")),
+        color=_EVERY_COMPONENT,
     )
 
 

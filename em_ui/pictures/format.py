@@ -5,8 +5,6 @@ out the part of the iteration that is shown. :mod:`.frames` packs, :mod:`.charts
 :mod:`.player` finds the inputs: nobody else knows how.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,20 +37,6 @@ def pack(shares: np.ndarray) -> list[str]:
     return [column.tobytes().decode() for column in (digits + ord("0")).astype(np.uint8)]
 
 
-def pack_names(names: Sequence[str], history: Sequence[np.ndarray]) -> list[str]:
-    """Return, for each row, the one-character name it has at each iteration, as one string.
-
-    Parameters
-    ----------
-    names : sequence of str
-        One character each.
-    history : sequence of ndarray of int, shape (rows,)
-        For each iteration, the index of each row's name.
-    """
-    letters = np.array(names)
-    return ["".join(column) for column in letters[np.array(history)].T]
-
-
 def packed_at(packed: pa.ChunkedArray, iteration: int) -> pa.ChunkedArray:
     """Return packed shares of one iteration alone."""
     start = SHARE_DIGITS * iteration
@@ -67,12 +51,3 @@ def share_shown(column: str) -> str:
     start = f"{SHARE_DIGITS} * {ASSIGNMENT}"
     digits = f"substring(datum.{column}, {start}, {start} + {SHARE_DIGITS})"
     return f"toNumber({digits}) / {10**SHARE_DIGITS - 1}"
-
-
-def name_shown(column: str) -> str:
-    """Return the Vega expression for the name that is shown, of those in ``column``.
-
-    Before the first E-step it means nothing.
-    """
-    start = f"max({ASSIGNMENT}, 0)"
-    return f"substring(datum.{column}, {start}, {start} + 1)"

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from em_core import Mixture, Params, Trace
-from em_ui.pictures.format import pack, pack_names, packed_at
+from em_ui.pictures.format import MAX_ITERATIONS, pack, packed_at
 
 DRAWN_POINTS, CURVE_POINTS = 2_000, 200
 _DIVIDED = 3e7  # values times components times iterations that bars are divided by, at the most
@@ -320,10 +320,9 @@ def expected_counts(
 
 
 def curve_grid(edges: np.ndarray, highest: float) -> dict[str, float]:
-    """Return where the curves over a histogram are computed, and the height of the picture."""
+    """Return between what ends the curves over a histogram are drawn, and how high they may be."""
     low, high = float(edges[0]), float(edges[-1])
-    step = (high - low) / CURVE_POINTS
-    return {"low": low, "high": high, "step": step, "top": 1.2 * float(highest)}
+    return {"low": low, "high": high, "top": 1.2 * float(highest)}
 
 
 def still(table: pa.Table, iteration: int) -> pa.Table:
@@ -336,31 +335,57 @@ def still(table: pa.Table, iteration: int) -> pa.Table:
     return table.set_column(table.column_names.index(name), name, values)
 
 
-def assigned(
-    model: Mixture[Any, Any], points: np.ndarray, trace: Trace[Any], names: Sequence[str]
-) -> list[str]:
-    """Return, for each point, the one-letter names of its components, one letter an iteration."""
-    history = [
-        model.e_step(points, step.params).responsibilities.argmax(axis=1)
-        for step in drawable(trace).steps
-    ]
-    return pack_names(names, history)
+def assigned(model: Mixture[Any, Any], points: np.ndarray, trace: Trace[Any]) -> np.ndarray:
+    """Return the number of each point's component at each iteration, shape (iterations, n)."""
+    return np.array(
+        [
+            model.e_step(points, step.params).responsibilities.argmax(axis=1)
+            for step in drawable(trace).steps
+        ]
+    )
 
 
-def changes(assigned: Sequence[str], observation: str) -> pa.Table:
+def stays(assigned: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, dict[str, Any]]:
+    """Return how long each point stays in a component: a row for each stay.
+
+    Parameters
+    ----------
+    assigned : ndarray of int, shape (iterations, n)
+        As :func:`assigned` returns it.
+    names : sequence of str
+        Names of the components.
+
+    Returns
+    -------
+    rows : ndarray of int, shape (stays,)
+        The point of each stay.
+    columns : dict
+        The component's name, and the first and the last iteration of the stay. The last stay of a
+        point ends with no iteration that can be drawn.
+    """
+    comes = np.ones(assigned.T.shape, dtype=bool)
+    comes[:, 1:] = (assigned[1:] != assigned[:-1]).T
+    rows, first = np.nonzero(comes)
+    last = np.append(first[1:] - 1, MAX_ITERATIONS)
+    last[np.append(rows[1:] != rows[:-1], True)] = MAX_ITERATIONS
+    component = np.array(names)[assigned[first, rows]]
+    ends = {"first": first.astype(np.int16), "last": last.astype(np.int16)}
+    return rows, {"component": component, **ends}
+
+
+def changes(assigned: np.ndarray, observation: str) -> pa.Table:
     """Return how many observations went over to another component in each E-step, in words.
 
     Parameters
     ----------
-    assigned : sequence of str
-        As :func:`assigned` returns them.
+    assigned : ndarray of int, shape (iterations, n)
+        As :func:`assigned` returns it.
     observation : str
         What one is called.
     """
-    letters = np.array([list(text) for text in assigned])
-    counts = (letters[:, 1:] != letters[:, :-1]).sum(axis=0)
+    counts = (assigned[1:] != assigned[:-1]).sum(axis=1)
     words = [f"{n:,} {observation}{'' if n == 1 else 's'} changed sides" for n in counts]
-    return arrow({"iteration": np.arange(letters.shape[1]), "text": ["", *words]})
+    return arrow({"iteration": np.arange(len(assigned)), "text": ["", *words]})
 
 
 def borders(history: Sequence[np.ndarray], low: np.ndarray, high: np.ndarray) -> pa.Table:

@@ -199,13 +199,14 @@ def plane(c: Controls, run: Run, *, title: str) -> Drawing:
 def _plane_tables(run: Run) -> Tables:
     problem, data = run.problem, run.problem.sample.data
     drawn = frames.sample_rows(len(data), stream(run.settings["data_seed"], DRAWING))
-    x, y = data[drawn].T
-    assigned = frames.assigned(problem.labelled_model, data, run.trace, problem.words.names)
+    assigned = frames.assigned(problem.labelled_model, data, run.trace)
+    rows, stays = frames.stays(assigned[:, drawn], problem.words.names)
+    x, y = data[drawn[rows]].T
     centres = [getattr(step.params, problem.words.by) for step in run.steps]
     seen = np.concatenate([data, *centres])
     (x_low, y_low), (x_high, y_high) = seen.min(axis=0)[:, None], seen.max(axis=0)[:, None]
     frame = {"x_low": x_low, "x_high": x_high, "y_low": y_low, "y_high": y_high}
-    points = {"x": x, "y": y, "observation": drawn + 1, "assigned": [assigned[i] for i in drawn]}
+    points = {"x": x, "y": y, "observation": drawn[rows] + 1, **stays}
     tables = {"points": frames.arrow(points), "frame": frames.arrow(frame)}
     tables["changes"] = frames.changes(assigned, problem.words.observation)
     tables["borders"] = frames.borders(centres, seen.min(axis=0), seen.max(axis=0))
