@@ -713,9 +713,11 @@ class TestLook:
         assert tab.slider.bounding_box()["height"] >= 24
         assert tab.player.bounding_box()["height"] <= 56  # one row
 
-    @pytest.mark.parametrize("size", [PHONE, {"width": 650, "height": 400}], ids=str)
+    @pytest.mark.parametrize(
+        "size", [PHONE, {"width": 320, "height": 640}, {"width": 650, "height": 400}], ids=str
+    )
     def test_player_is_one_row_that_opens(self, tab, size):
-        """On a phone, and at 200% zoom on a laptop."""
+        """On a phone, a small one, and at 200% zoom on a laptop."""
         tab.resize(size)
         tab.open(PUBLISHED)
         for hidden in ("first", "halves", "speed", "more"):
@@ -735,7 +737,8 @@ class TestLook:
         assert header + box["height"] <= size["height"] / 4
         # It stays in sight, but for where it would take much of what is seen.
         tab.page.get_by_role("heading", name="Often believed").scroll_into_view_if_needed()
-        if size == PHONE:
+        assert box["height"] <= 56
+        if size["height"] > 480:
             tab.expect_on_screen(tab.player)
         else:
             expect(tab.player).not_to_be_in_viewport()
@@ -979,6 +982,31 @@ class TestPlayer:
                 for each in inputs.all():  # all three are in view
                     expect(each).to_have_value(str(value))
         tab.page.wait_for_url("**tc_iter=2")
+
+    def test_half_steps_of_k_means_never_raise_the_inertia(self, tab):
+        tab.open("k-means")
+        tab.page.locator("input[name=halves]").check()
+        last = int(tab.slider.get_attribute("max"))
+        seen = []
+        for half in range(1, 2 * last + 1):
+            tab.button("forward").click()
+            place = f"Iteration {half // 2}" if half > 1 else "Initial guess"
+            step, name = "E-step done", "Inertia"
+            if half % 2 == 0:
+                step, name = "M-step done", "Inertia after the M-step"
+            label = tab.page.locator(".readout .label")
+            expect(label).to_have_text(re.compile(f"^{place}( of {last})?, {step}$"))
+            expect(tab.page.locator(".numbers dt")).to_have_text(name)
+            seen.append(tab.readout[0])
+            if half < 2 * last:
+                line = f"{place}, {step}. {name} {seen[-1]}."
+                expect(tab.status_line).to_have_text(line)
+        # Of the colours shown, and of the next assignment.
+        assert seen[1].startswith("1,442.0")
+        assert seen[2].startswith("1,254.15")
+        inertias = [float(text.replace(",", "")) for text in seen]
+        assert inertias == sorted(inertias, reverse=True)
+        assert len(set(inertias)) > last
 
     def test_at_rest_the_address_names_the_iteration_and_the_server_is_left_alone(self, tab):
         tab.open(PUBLISHED)
