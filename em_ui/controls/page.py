@@ -154,7 +154,7 @@ class Controls:
 
     def group(self, heading: str, *names: str) -> None:
         """Draw a heading of the sidebar, and several controls below it."""
-        st.subheader(heading)
+        st.header(heading)
         self.show_all(*names)
 
     def show_beside(self, *names: str) -> None:

@@ -303,6 +303,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   // The first thing that the keyboard reaches.
   if (!state.skip) {
+    parentElement.host.id = "player";
     state.skip = document.createElement("a");
     state.skip.href = "#player";
     state.skip.className = "skip-to-player";
