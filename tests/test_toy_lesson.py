@@ -317,8 +317,10 @@ class TestSharedSections:
         sample, model, _ = run
         known = fit_labelled(model, sample.data, sample.labels, sample.truth)
         assert f"λ A {known.rates[0]:.2f}" in page.section("teacher").text
-        way = page.frame("Each parameter: truth").set_index("parameter").loc["λ B"]
-        assert way["truth"] + way["the sample"] == pytest.approx(known.rates[1])
+        references = page.frame("what is added by").set_index("parameter")
+        assert list(references.index) == ["λ A", "λ B", "π A", "π B"]
+        reached = references["truth"] + references["the sample"]
+        np.testing.assert_allclose(reached, known.vector(), rtol=1e-12)
         assert len(page.section("teacher").frame("each of 5 students")) == 5
 
     def test_script_prints_the_table(self, page):

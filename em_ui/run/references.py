@@ -86,8 +86,8 @@ def split(run: Run) -> Split | None:
     found = numbers(run.params)
     parts = {SAMPLE: known - true}
     reached, level = True, False
-    stopped = run.trace.status is Status.NON_FINITE
-    limit = run.trace if stopped else run.followed(_known, most=run.glance)
+    collapsed = run.trace.status is Status.NON_FINITE
+    limit = run.trace if collapsed else run.followed(_known, most=run.glance)
     if limit.status is Status.NON_FINITE:
         parts[REST] = found - known
     else:
