@@ -33,8 +33,8 @@ def chosen(c: Controls, run: Run) -> tuple[int, int]:
     at, _ = standing(c, run)
     st.markdown(
         f"At **{moment(at)}**, where the player stands. "
-        "Choose the observation here, or click it in the picture. Numbers are shown rounded; the "
-        "results come from all digits."
+        "Choose the observation here, or click it in the picture. Numbers are rounded so that the "
+        "arithmetic holds as it is printed."
     )
     c.show("observation")
     if int(c.value("observation")) > run.problem.n:

@@ -52,7 +52,7 @@ def not_the_best(run: Run, *, hint: str = "") -> Iterator[str]:
         elif catches_up:
             yield (
                 f"{algorithm} stopped too early: the tolerance let it stop while it was still "
-                "climbing. Choose a smaller one."
+                f"{objective.climbing}. Choose a smaller one."
             )
         else:
             yield (f"This is a poor optimum: {better} Try other starts and keep the best{hint}.")
@@ -124,6 +124,8 @@ def stands_for(run: Run, params: Params | None = None) -> str:
     rest = [f"{a} for {b}" for a, b in others]
     last = f", and {rest[-1]}" if rest else ""
     between = "".join(f", {each}" for each in rest[:-1])
+    if ours.isdigit():  # which does not begin a sentence
+        ours = f"{words.component.capitalize()} {ours}"
     return f"{ours} stands for the {true}{words.group} {theirs}{between}{last}."
 
 

@@ -127,7 +127,12 @@ def _said(run: Run, starts: ManyStarts) -> list[str]:
             + ("" if starts.ahead else f"{best}, ")
             + f"solution 1: {where}. "
             "Solutions that differ only in the order of the components are the same. A different "
-            "answer from another start is not a fault: each run climbs the hill on which it starts."
+            "answer from another start is not a fault: "
+            + (
+                "each run climbs the hill on which it starts."
+                if objective.sign > 0
+                else "each run descends into the valley in which it starts."
+            )
         )
         if starts.differing:
             which = ", ".join(map(str, starts.differing))

@@ -354,8 +354,10 @@ def quiz(c: Controls, run: Run) -> None:
         return
     st.header("Guess the parameters")
     st.markdown(
-        "The truth behind these data is hidden. Use what you see, and what EM finds, to guess it."
-        + " The components may be named in any order." * (truth.n_components > 1)
+        "The truth behind these data is hidden. Use what you see, and what "
+        f"{run.problem.words.algorithm} finds, to guess it."
+        + " The components may be named in any order."
+        * (truth.n_components > 1)
     )
     words = run.problem.words
     scale = words.miss or 0.1 * float(run.problem.sample.data.std())
