@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from em_core.numerics import Array
+Array = npt.NDArray[np.float64]
 
 # Weights typed in with six digits (0.333333) are still meant to sum to one.
 _WEIGHT_SUM_ACCURACY = 1e-5

@@ -118,13 +118,15 @@ def map_eigenvalues(
     model, data
         As for :func:`em_core.fit`.
     at : Params
-        A fixed point, such as the end of a run with ``tol=0``.
+        A fixed point, such as the end of a run with ``tol=0``. Off it by some fraction of the
+        distances that matter (a standard deviation, the distance of a probability from 0 and 1),
+        eigenvalues are off by about as much. For :func:`flat_directions` the fraction is to be well
+        below 1e-5: a run that stopped at the default tolerance is not near enough where EM is slow.
 
     Returns
     -------
     ndarray, shape (P,)
-        One for each estimated entry of ``at.vector()``, by size, known to about 1e-6 (less where
-        parameters are far larger than the distances that matter). They are real at a fixed point
+        One for each estimated entry of ``at.vector()``, by size. They are real at a fixed point
         inside the parameters' range; complex only if imaginary parts are more than rounding.
 
     Raises
@@ -134,8 +136,15 @@ def map_eigenvalues(
 
     Notes
     -----
-    Costs twice as many iterations as there are entries, by difference quotients: central ones, and
-    one-sided ones where a parameter is at its bound.
+    By difference quotients, which cost two iterations for each entry, and four for one at its
+    bound, such as a probability of 0, where they are one-sided. They are known to about 1e-6. Where
+    parameters are larger by a factor c than the distances that matter, as at a large offset of the
+    data, their rounding leaves about (1e-16 c) to the power 2/3 of accuracy: 1e-5 at c = 3e8, from
+    where flat directions cannot be counted.
+
+    A component at a bound that cannot have made any observation, as a coin that never shows heads,
+    stays there though EM would take it far away from anywhere near: its eigenvalue is then no
+    number of meaning, and large.
     """
     return _eigenvalues(model, prepare(model, data, at), at)
 

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from scipy.optimize import linear_sum_assignment
 from scipy.special import xlog1py, xlogy
 
-Array = npt.NDArray[np.float64]
+from em_core.checks import Array as Array  # which is offered here too
+from em_core.checks import as_floats
 
 # "Nothing changes", in floating point: a few units in the last place.
 ROUNDING = 4 * np.finfo(float).eps
@@ -188,9 +189,6 @@ def match_components(estimates: npt.ArrayLike, truths: npt.ArrayLike) -> npt.NDA
         If a value is masked or not finite, or the shapes differ in more than the number of
         components.
     """
-    # Here, since the checks are built on this module.
-    from em_core.checks import as_floats
-
     points = [as_floats("estimates", estimates), as_floats("truths", truths)]
     if 0 in (points[0].ndim, points[1].ndim) or points[0].shape[1:] != points[1].shape[1:]:
         raise ValueError(

@@ -483,6 +483,33 @@ class TestGrid:
         starts = np.random.default_rng(5).uniform(0.05, 0.95, size=(20, 2))
         assert_goes_as_fit(BinomialMixture(200), data, starts, [0.5, 0.5])
 
+    @pytest.mark.parametrize("tosses", [1, 10, 200, 1_000, 1_001, 10**5, 10**6])
+    def test_log_likelihood_is_that_of_fit_to_the_last_digits(self, tosses):
+        rng = np.random.default_rng(tosses)
+        data = rng.binomial(tosses, 0.3, 40)
+        starts = rng.uniform(0.2, 0.4, size=(15, 2))
+        model = BinomialMixture(tosses)
+        grid = fit_grid(model, data, starts, [0.5, 0.5], max_iter=0)
+        for start, found in zip(starts, grid.log_likelihood, strict=True):
+            exact = model.e_step(data, BinomialParams(start, [0.5, 0.5])).objective
+            # At few tosses, of the terms: 1e-15 of their logarithms, a toss each.
+            assert found == pytest.approx(exact, rel=1e-13, abs=1e-15 * 40 * min(tosses, 1_000))
+
+    @pytest.mark.parametrize("tosses", [1_001, 10**5, 10**6])
+    def test_so_many_tosses_that_terms_cancel(self, tosses):
+        rng = np.random.default_rng(tosses)
+        data = rng.binomial(tosses, rng.choice([0.3, 0.31], 30))
+        starts = rng.uniform(0.29, 0.32, size=(10, 2))
+        for estimate_weights in (False, True):
+            model = BinomialMixture(tosses, estimate_weights=estimate_weights)
+            assert_goes_as_fit(model, data, starts, [0.5, 0.5], tol=1e-9)
+        impossible = fit_grid(model, data, [[0.0, 1.0]], [0.5, 0.5])
+        assert np.isneginf(impossible.log_likelihood[0])
+        assert not impossible.converged[0]
+        none = fit_grid(model, np.zeros(3), [[0.0, 0.3]], [0.5, 0.5])
+        assert none.converged[0]
+        assert none.log_likelihood[0] == pytest.approx(0, abs=1e-9)
+
     def test_starts_and_data_are_not_changed(self):
         starts, data = np.array([[0.6, 0.5]]), HEADS.copy()
         starts.setflags(write=False)

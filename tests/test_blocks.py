@@ -3,6 +3,8 @@
 import tracemalloc
 from itertools import islice
 
+import dask.array
+import dask.bag
 import numpy as np
 import pandas as pd
 import pytest
@@ -24,7 +26,7 @@ from em_core import (
     iterate,
 )
 from em_core.data import blocks
-from em_core.data.blocks import BLOCK_ROWS, prepare
+from em_core.data.blocks import BLOCK_ROWS, different_rows, prepare
 from em_core.models import gaussian_mixture
 
 ROWS = 5 * BLOCK_ROWS + 7
@@ -190,7 +192,9 @@ class TestSequences:
         rng = np.random.default_rng(1)
         inits = [gaussian_mixture.guess_from_points(NUMBERS, 3, rng=rng) for _ in range(3)]
         ours = fit_restarts(GaussianMixture(), files, inits, max_iter=5)
-        assert len(files.loaded) <= 7 + 5 * 3 * 6 + 1  # a guess is checked without them
+        assert (
+            len(files.loaded) <= 7 + 5 * 3 * 6 + 1
+        )  # a guess is checked without them; one for the notes
         whole = fit_restarts(GaussianMixture(), NUMBERS[: 5 * BLOCK_ROWS], inits, max_iter=5)
         assert [t.steps for t in ours] == [t.steps for t in whole]
         assert best(ours).final.objective == best(whole).final.objective
@@ -199,6 +203,54 @@ class TestSequences:
         bad = GaussianParams([0.0], [-1.0], [1.0])
         with pytest.raises(ValueError, match=r"^stds must be"):
             fit_restarts(GaussianMixture(), NUMBERS, [GAUSSIANS, bad], max_iter=1)
+
+
+class TestNDifferent:
+    @pytest.mark.parametrize("limit", [1, 2, 3, 7, 40, 100_000])
+    @pytest.mark.parametrize("shape", [(), (1,), (2,), (2, 2)])
+    def test_is_that_of_a_set(self, limit, shape):
+        rng = np.random.default_rng(limit)
+        for n, values in ((1, 5), (30, 1), (30, 2), (20_000, 3)):
+            rows = rng.integers(values, size=(n, *shape)).astype(float)
+            rows[rows == 0] *= -1  # minus zero is zero
+            found = different_rows(rows, limit)
+            expected = len({tuple(row.ravel().tolist()) for row in rows})
+            assert len(found) == min(expected, limit)
+            assert len(np.unique(found, axis=0)) == len(found)
+
+    def test_the_last_row_counts(self):
+        data = np.zeros(3 * BLOCK_ROWS)
+        data[-1] = 1
+        three = GaussianParams([0, 1, 2], [1] * 3, [0.3, 0.3, 0.4])
+        for parts in (data, np.split(data, 3)):
+            assert prepare(GaussianMixture(), parts, three).n_different(3) == 2
+        assert prepare(GaussianMixture(), data[:-1], three).n_different(3) == 1
+
+    def test_of_tallied_data(self):
+        model, parts = BinomialMixture(10), [np.array([3]), np.array([4, 3])]
+        assert prepare(model, [3, 3, 3], COINS).n_different(2) == 1
+        assert prepare(model, [3, 4, 3], COINS, counts=[1, 0, 2]).n_different(2) == 1
+        assert prepare(model, parts, COINS).n_different(5) == 2
+
+    def test_loads_no_more_than_it_needs_and_once(self):
+        files = Files(np.split(NUMBERS[: 5 * BLOCK_ROWS], 5))
+        data = prepare(GaussianMixture(), files, GAUSSIANS)
+        files.loaded.clear()
+        assert (data.n_different(4), data.n_different(4)) == (4, 4)
+        assert files.loaded == [0]
+
+    def test_notes_are_those_of_one_array(self):
+        data = np.repeat([1.0, 2.0], 50)
+        start = GaussianParams([1, 2, 1e9], [1, 1, 1], [0.3, 0.3, 0.4])
+        whole = fit(GaussianMixture(0.1), data, start)
+        assert len(whole.notes) == 2
+        assert fit(GaussianMixture(0.1), np.split(data, 4), start).notes == whole.notes
+        chunks = dask.array.from_array(data, chunks=25)
+        assert fit(GaussianMixture(0.1), chunks, start).notes == whole.notes
+        bag = dask.bag.from_sequence(np.split(data, 4), npartitions=2)
+        assert fit(GaussianMixture(0.1), bag, start).notes == whole.notes
+        more = dask.array.from_array(np.append(data, 3.0), chunks=25)
+        assert len(fit(GaussianMixture(0.1), more, start).notes) == 1
 
 
 class TestTally:

@@ -3,6 +3,7 @@
 import asyncio
 import http.client
 import os
+import re
 import shutil
 import subprocess
 import threading
@@ -11,11 +12,16 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, contextmanager
+from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
+from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
+from websockets.exceptions import InvalidStatus
 
 from benchmarks.client import Session
 from benchmarks.load import Plan, run
@@ -141,44 +147,74 @@ def test_static_files_are_compressed_and_kept(farm):
     assert len(packed) < 0.5 * len(plain)
 
 
-def status(address, path, method="GET", **headers):
-    request = urllib.request.Request(
-        f"http://{address}{path}", headers=headers, method=method, data=b"x" * 1000
-    )
-    if method == "GET":
-        request.data = None
+def status(address, path):
     try:
-        with OPENER.open(request, timeout=20) as response:
+        with OPENER.open(f"http://{address}{path}", timeout=20) as response:
             return response.status
     except urllib.error.HTTPError as error:
         return error.code
 
 
-def test_nobody_can_leave_a_file_with_or_without_nginx(farm):
-    async def session():
-        async with Session(farm.servers[0].address) as student:
-            await student.open("two-coins")
-            return await asyncio.to_thread(
-                status, farm.servers[0].address, "/_stcore/upload_file/a/b", "PUT"
-            )
+async def places_for(student, names):
+    """Return the paths that Streamlit gives an open page for files, as it does for an uploader."""
+    message = BackMsg()
+    message.file_urls_request.file_names.extend(names)
+    await student._socket.send(message.SerializeToString())
+    async for data in student._socket:
+        answer = ForwardMsg.FromString(data)
+        if answer.WhichOneof("type") == "file_urls_response":
+            return [place.upload_url for place in answer.file_urls_response.file_urls]
+    raise ConnectionError("the server closed the connection")
 
-    assert run_apart(session()) == 403
-    for path in (
-        "/_stcore/upload_file/a/b",
-        "//_stcore/upload_file/a/b",
-        "/_stcore/%75pload_file/a",
-    ):
-        assert [status(farm.address, path, "PUT") for _ in range(30)] == [403] * 30
-    body = urllib.request.Request(
-        f"http://{farm.servers[0].address}/_stcore/upload_file/a/b", data=b"x", method="PUT"
-    )
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        OPENER.open(body, timeout=10)
-    assert refused.value.read() == b"This app takes no files."
+
+def put(address, path, token):
+    """Send a file of .95 MB as Streamlit's page does, and return the answer's status and text."""
+    mark = b"------x\r\n"
+    head = b'Content-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+    body = mark + head + b"x" * 950_000 + b"\r\n------x--\r\n"
+    headers = {
+        "Content-Type": "multipart/form-data; boundary=----x",
+        "Cookie": f"_streamlit_xsrf={token}",
+        "X-Xsrftoken": token,
+    }
+    host, _, port = address.partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=20)
+    connection.request("PUT", path, body, headers)
+    with connection.getresponse() as response:
+        answer = response.status, response.read().decode()
+    connection.close()
+    return answer
+
+
+def test_nobody_can_leave_a_file_with_or_without_nginx(farm):
+    """Nobody who has a page open, at the very places that Streamlit names for its files."""
+    server = farm.servers[0]
+    with OPENER.open(f"http://{server.address}/_stcore/health", timeout=10) as response:
+        token = SimpleCookie(response.headers["Set-Cookie"])["_streamlit_xsrf"].value
+
+    async def visit():
+        async with Session(server.address) as student:
+            await student.open("two-coins")
+            places = await places_for(student, [f"{i}.csv" for i in range(100)])
+            before = server.resident_megabytes()
+            answers = [
+                await asyncio.to_thread(put, server.address, place, token) for place in places
+            ]
+            return places, answers, server.resident_megabytes() - before
+
+    places, answers, grown = run_apart(visit())
+    assert len(set(places)) == 100
+    assert answers == [(403, "This app takes no files.")] * 100
+    assert grown < 20  # MB, of the 95 that were sent
+    encoded = places[0].replace("upload", "%75pload")
+    for path in (*places[:10], encoded, f"/{places[0]}"):
+        assert put(server.address, path, token)[0] == 403
+        assert put(farm.address, path, token)[0] == 403
 
 
 def test_metrics_are_not_for_visitors(farm):
-    assert status(farm.address, "/_stcore/metrics") == 403
+    for path in ("/_stcore/metrics", "//_stcore/metrics", "/_stcore/%6detrics"):
+        assert status(farm.address, path) == 403
     assert status(farm.servers[0].address, "/_stcore/metrics") == 200
 
 
@@ -211,7 +247,7 @@ def test_class_that_opens_the_app_at_once_is_served_and_an_abuser_is_not(farm):
     script = "/static/" + page.decode().partition('src="./static/')[2].partition('"')[0]
     host, _, port = farm.address.partition(":")
 
-    def load(student, files=135, others=8):
+    def load(student, files=158, others=10):
         connection = http.client.HTTPConnection(host, int(port), timeout=30)
         found = set()
         for path in [script] * files + ["/_stcore/health"] * others:
@@ -230,6 +266,28 @@ def test_class_that_opens_the_app_at_once_is_served_and_an_abuser_is_not(farm):
     assert load("neighbour") == {200}
 
 
+def test_one_student_has_so_many_websockets_and_no_more(farm):
+    allowed = int(re.search(r"limit_conn +em_student_sockets (\d+);", SITE.read_text())[1])
+
+    async def connect(sockets, cookie):
+        await sockets.enter_async_context(Session(farm.address, cookie=cookie))
+
+    async def visit():
+        async with AsyncExitStack() as sockets:
+            refused = []
+            for i in range(allowed + 5):
+                try:
+                    await connect(sockets, "em_student=greedy")
+                except InvalidStatus as error:
+                    refused.append((i, error.response.status_code))
+            await connect(sockets, "em_student=modest")
+            return refused
+
+    assert run_apart(visit()) == [(allowed + i, 429) for i in range(5)]
+
+
+NOT_FOUND = "Failed to load resource: the server responded with a status of 404 (Not Found)"
+PROBE = re.compile(r"http://127\.0\.0\.1:\d+/[\w-]+/_stcore/(health|host-config)")
 FRAME = "<!doctype html><iframe src='http://{}/{}' allow='clipboard-write' width=1200 height=900>"
 
 
@@ -253,62 +311,100 @@ def platform(farm, host):
         server.shutdown()
 
 
-def in_a_browser(visit):
-    """Call it with a tab that has the clipboard and the list of what its console complains of."""
+@pytest.fixture(scope="module")
+def in_a_browser():
+    """Return a function that calls ``visit(tab, said, asked)`` in a profile that the tests share.
+
+    The tab may use the clipboard. ``said`` is what its console complains of, with the address of
+    what it is about, and ``asked`` are the paths that it asked for.
+    """
     chromium = shutil.which("chromium")
     if not chromium:
         if os.environ.get("CI"):
             pytest.fail("CI needs chromium for these tests, and there is none")
         pytest.skip("there is no chromium on this machine")
 
-    def run_it():
-        with sync_playwright() as playwright:
-            flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-            browser = playwright.chromium.launch(executable_path=chromium, args=flags)
-            context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
-            tab, said = context.new_page(), []
-            tab.on("console", lambda m: m.type in ("error", "warning") and said.append(m.text))
-            tab.on("pageerror", lambda error: said.append(str(error)))
-            visit(tab, said)
-            browser.close()
+    def start():
+        playwright = sync_playwright().start()
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        profile = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+        profile.set_default_timeout(20_000)
+        return playwright, browser, profile
 
     # In a thread of its own: in this one the browser tests may have a browser already.
     with ThreadPoolExecutor(1) as pool:
-        pool.submit(run_it).result()
+        playwright, browser, profile = pool.submit(start).result()
+
+        def run_it(visit):
+            tab, said, asked = profile.new_page(), [], []
+
+            def note(message):
+                if message.type in ("error", "warning"):
+                    said.append((message.text, message.location["url"]))
+
+            tab.on("console", note)
+            tab.on("pageerror", lambda error: said.append((str(error), tab.url)))
+            tab.on("request", lambda request: asked.append(urlsplit(request.url).path))
+            tab.on("websocket", lambda socket: asked.append(urlsplit(socket.url).path))
+            visit(tab, said, asked)
+            tab.close()
+
+        yield lambda visit: pool.submit(run_it, visit).result()
+        pool.submit(browser.close).result()
+        pool.submit(playwright.stop).result()
 
 
 def complaints(said):
     """Leave out Streamlit's look for its server below a deep link, which answers 404."""
-    return [line for line in said if "404" not in line]
+    return [(text, url) for text, url in said if not (text == NOT_FOUND and PROBE.fullmatch(url))]
+
+
+def burst(zone):
+    """Return how many requests at once a zone allows in every location that has it."""
+    [allowed] = set(re.findall(rf"zone={zone} +burst=(\d+) nodelay;", SITE.read_text()))
+    return int(allowed)
 
 
 @pytest.mark.browser
-def test_pages_work_under_the_policy(farm):
-    def visit(tab, said):
+def test_pages_work_under_the_policy(farm, in_a_browser):
+    charts = "[data-testid=stVegaLiteChart] :is(svg, canvas).marks"
+
+    def visit(tab, said, asked):
+        # With the table and the code, no page asks for more files than this.
+        tab.goto(f"http://{farm.address}/two-coins")
+        expect(tab.locator(charts).nth(2)).to_be_visible(timeout=20_000)
+        tab.get_by_role("button", name="Copy link to these settings").click()
+        expect(tab.get_by_text("Copied.")).to_be_visible()
+        readout = tab.locator(".readout .label")
+        tab.locator("button[name=play]").click()
+        expect(readout).to_have_text(re.compile("^Iteration [2-9]"), timeout=20_000)
+        tab.locator("button[name=last]").click()
+        with tab.expect_download() as download:
+            tab.get_by_test_id("stDownloadButton").first.get_by_role("button").click()
+        assert download.value.path().stat().st_size > 0
+        files = sum(path.startswith("/static/") for path in asked)
+        others = [path for path in asked if path.startswith("/") and "/static/" not in path]
+        assert files > 100
+        assert others.count("/_stcore/stream") == 1
+        assert 5 * files <= burst("em_student_files")
+        assert 5 * len(others) <= burst("em_student")
         for lesson in LESSONS:
-            if not lesson.package.startswith("pages."):
+            if not lesson.package.startswith("pages.") or lesson.url_path == "two-coins":
                 continue
             tab.goto(f"http://{farm.address}/{lesson.url_path}")
-            charts = tab.locator("[data-testid=stVegaLiteChart] :is(svg, canvas).marks")
-            expect(charts.nth(1)).to_be_visible(timeout=20_000)
+            expect(tab.locator(charts).nth(1)).to_be_visible(timeout=20_000)
         tab.goto(f"http://{farm.address}/")
         expect(tab.locator(".mini .iteration")).to_have_text("1", timeout=20_000)
         expect(tab.get_by_role("img", name="The EM loop")).to_be_visible(timeout=20_000)
-        tab.goto(f"http://{farm.address}/two-coins")
-        tab.get_by_role("button", name="Copy link to these settings").click(timeout=20_000)
-        expect(tab.get_by_text("Copied.")).to_be_visible()
-        tab.locator("button[name=last]").click()
-        with tab.expect_download(timeout=20_000) as download:
-            tab.get_by_test_id("stDownloadButton").first.get_by_role("button").click()
-        assert download.value.path().stat().st_size > 0
         assert complaints(said) == []
 
     in_a_browser(visit)
 
 
 @pytest.mark.browser
-def test_frame_is_for_the_platform_alone(farm):
-    def visit(tab, said):
+def test_frame_is_for_the_platform_alone(farm, in_a_browser):
+    def visit(tab, said, asked):
         with platform(farm, "127.0.0.1") as address:
             tab.goto(address)
             inside = tab.frame_locator("iframe")

@@ -294,10 +294,87 @@ class TestMapEigenvalues:
         assert found[0] == pytest.approx(linear_rate(trace), abs=1e-4)
         assert flat_directions(GaussianMixture(), data, trace.final.params) == 0
 
+    @pytest.mark.parametrize(("offset", "accuracy"), [(1e4, 1e-7), (1e6, 1e-6), (1e8, 1e-5)])
+    def test_offset_of_the_data_costs_what_is_said(self, offset, accuracy):
+        data = simulate([0, 4], [1, 1], [200, 200], rng=np.random.default_rng(1)).data
+        found = []
+        for shift in (0.0, offset):
+            start = GaussianParams([shift, shift + 4], [1, 1], [0.5, 0.5])
+            trace = fit(GaussianMixture(), data + shift, start, tol=0, max_iter=5_000)
+            found.append(map_eigenvalues(GaussianMixture(), data + shift, trace.final.params))
+        np.testing.assert_allclose(found[1], found[0], atol=accuracy)
+
+    @pytest.mark.parametrize("off", [1e-6, 1e-4])
+    def test_off_the_fixed_point_they_are_off_by_as_much(self, off):
+        data = simulate([0, 4], [1, 1], [200, 200], rng=np.random.default_rng(1)).data
+        start = GaussianParams([0, 4], [1, 1], [0.5, 0.5])
+        at = fit(GaussianMixture(), data, start, tol=0, max_iter=5_000).final.params
+        beside = GaussianParams(at.means + off, at.stds * (1 + off), at.weights)
+        there, here = (map_eigenvalues(GaussianMixture(), data, p) for p in (beside, at))
+        assert 0.1 * off < np.abs(there - here).max() < 2 * off
+
     def test_of_k_means_are_zero(self):
         data = np.random.default_rng(1).normal(size=(600, 2))
         params = fit(KMeans(), data, KMeansParams(data[:4]), tol=0).final.params
         np.testing.assert_allclose(map_eigenvalues(KMeans(), data, params), np.zeros(8), atol=1e-5)
+
+
+class TestFlatDirections:
+    @pytest.mark.parametrize("estimate_weights", [False, True])
+    def test_dead_coin_could_be_anything(self, estimate_weights):
+        model = BinomialMixture(10, estimate_weights)
+        assert flat_directions(model, HEADS, BinomialParams([0.66, 0.3], [1, 0])) == 1
+        # Without it the other coin is told by the data.
+        assert flat_directions(model, HEADS, BinomialParams([0.66], [1.0])) == 0
+
+    def test_dead_gaussian_could_be_anything_in_two_parameters(self):
+        params = GaussianParams([HEADS.mean(), 1e4], [HEADS.std(), 1], [1, 0])
+        assert flat_directions(GaussianMixture(), HEADS, params) == 2
+
+    def test_coin_at_zero_that_cannot_have_made_any_trial_is_on_a_brink(self):
+        # EM leaves it there, and takes it far away from any number above.
+        trace = fit(COINS, HEADS, BinomialParams([0.6, 0.0], [0.5, 0.5]), tol=0)
+        assert map_eigenvalues(COINS, HEADS, trace.final.params)[0] > 1_000
+        assert flat_directions(COINS, HEADS, trace.final.params) == 0
+
+    @pytest.mark.parametrize("corner", [0.0, 1.0])
+    def test_corner_of_heads_only_is_an_ordinary_top(self, corner):
+        data = np.full(4, 10 * corner)
+        params = BinomialParams([corner, corner], [0.5, 0.5])
+        assert flat_directions(COINS, data, params) == 0
+
+    def test_coin_at_zero_beside_another(self):
+        data = [0, 0, 0, 7, 8]
+        trace = fit(COINS, data, BinomialParams([0.0, 0.7], [0.5, 0.5]), tol=0)
+        assert trace.final.params.heads_prob[0] == 0
+        assert flat_directions(COINS, data, trace.final.params) == 0
+
+    def test_assignments_by_winner_are_nowhere_flat(self):
+        trace = fit(HardEM(COINS), HEADS, START, tol=0)
+        found = map_eigenvalues(HardEM(COINS), HEADS, trace.final.params)
+        assert found.tolist() == [0, 0]
+        assert flat_directions(HardEM(COINS), HEADS, trace.final.params) == 0
+
+    @pytest.mark.parametrize(("estimate_weights", "flat"), [(True, 1), (False, 0)])
+    def test_two_tosses_do_not_tell_three_numbers(self, estimate_weights, flat):
+        # Shares of 0, 1 and 2 heads are two numbers; two coins and a weight are three.
+        model = BinomialMixture(2, estimate_weights=estimate_weights)
+        truth = BinomialParams([0.8, 0.2], [0.5, 0.5])
+        data = BinomialMixture(2).simulate(truth, 500, rng=np.random.default_rng(1)).data
+        trace = fit(model, data, truth, tol=0, max_iter=50_000)
+        assert trace.converged
+        assert flat_directions(model, data, trace.final.params) == flat
+
+    def test_two_of_three_gaussians_that_are_one(self):
+        rng = np.random.default_rng(1)
+        data = np.concatenate([rng.normal(0, 1, 200), rng.normal(8, 1, 200)])
+        start = GaussianParams([0, 8, 8], [1, 1, 1], [0.5, 0.2, 0.3])
+        trace = fit(GaussianMixture(), data, start, tol=0, max_iter=2_000)
+        assert trace.notes == ("Components 1 and 2 coincide: to the data they are one.",)
+        assert flat_directions(GaussianMixture(), data, trace.final.params) == 1
+        start = GaussianParams([0, 8], [1, 1], [0.5, 0.5])
+        trace = fit(GaussianMixture(), data, start, tol=0, max_iter=2_000)
+        assert flat_directions(GaussianMixture(), data, trace.final.params) == 0
 
 
 class TestEquallyGood:

@@ -1,12 +1,15 @@
 import re
 from dataclasses import FrozenInstanceError, dataclass
-from itertools import islice
+from itertools import islice, permutations
 from typing import ClassVar, NamedTuple
 
+import dask.array
+import dask.bag
 import numpy as np
 import pandas as pd
 import pytest
 from contract import for_many_seeds
+from toy_lesson.model import PoissonMixture, PoissonParams
 
 from em_core import (
     BinomialMixture,
@@ -17,6 +20,7 @@ from em_core import (
     KMeans,
     KMeansParams,
     Mixture,
+    Note,
     Params,
     Status,
     Step,
@@ -29,6 +33,7 @@ from em_core import (
     match_components,
 )
 from em_core.data.blocks import prepare
+from em_core.diagnostics import lower_bound, map_eigenvalues
 from em_core.models import binomial_mixture, gaussian, gaussian_mixture, kmeans
 
 HEADS = [5, 9, 8, 4, 7]
@@ -647,6 +652,167 @@ class TestParams:
         assert KMeansParams([[1, 2], [3, 4]]).relabel([1, 0]) == KMeansParams([[3, 4], [1, 2]])
 
 
+class TestNotes:
+    """What a run's end leaves open, and in each case the like where there is nothing to say."""
+
+    POINTS = ((1.0, 2.0), (1.0, 2.0), (3.0, 3.0))
+
+    def test_empty_clusters(self):
+        apart = fit(KMeans(), self.POINTS, KMeansParams([[0, 0], [5, 5]]))
+        assert apart.notes == ()
+        trace = fit(KMeans(), self.POINTS, KMeansParams([[0, 0], [50, 50]]))
+        assert trace.notes == (
+            "Cluster 1 is empty: no point is assigned to its centroid, which stays where it is.",
+        )
+        assert trace.message == "Converged after 2 iterations."
+
+    def test_more_centroids_than_different_points(self):
+        trace = fit(KMeans(), self.POINTS, KMeansParams([[0, 0], [5, 5], [9, 9], [8, 8]]))
+        assert trace.converged
+        assert trace.notes == (
+            "Clusters 2 and 3 are empty: no point is assigned to their centroids, which stay where "
+            "they are.",
+            "4 centroids are more than there are different points (2): at least one cluster is "
+            "empty.",
+        )
+
+    def test_centroids_that_coincide(self):
+        data = [[0.0], [1.0], [5.0]]
+        trace = fit(KMeans(), data, KMeansParams([[4.0], [0.0], [0.0]]))
+        assert "Centroids 1 and 2 coincide" not in " ".join(trace.notes)  # the first moved away
+        trace = fit(KMeans(), data, KMeansParams([[5.0], [0.5], [0.5]]))
+        assert trace.notes[1:] == ("Centroids 1 and 2 coincide: they stand for one cluster.",)
+
+    @pytest.mark.parametrize(  # to within rounding, and to the last digit
+        ("distance", "estimate_weights"), [(30, True), (1e3, True), (1e3, False)]
+    )
+    def test_idle_component(self, distance, estimate_weights):
+        model = GaussianMixture(0.1, estimate_weights)
+        data = [0.0, 1.0, 2.0, 3.0]
+        trace = fit(model, data, GaussianParams([1, distance], [1, 1], [0.5, 0.5]))
+        assert len(trace.notes) == 1
+        assert re.match(r"Component 1 .* responsible for no observation", trace.notes[0])
+        weightless = trace.final.params.weights[1] == 0
+        assert weightless == (estimate_weights and distance == 1e3)
+        assert weightless == ("has mixing weight 0" in trace.notes[0])
+        near = fit(model, data, GaussianParams([0, 3], [1, 1], [0.5, 0.5]))
+        assert near.notes == ()
+
+    @pytest.mark.parametrize("model", [COINS, HardEM(COINS)])
+    def test_coin_without_trials(self, model):
+        trace = fit(model, HEADS, BinomialParams([0.6, 0.0], [0.5, 0.5]))
+        assert trace.notes == (
+            "Component 1 is responsible for no observation: the data do not tell its parameters.",
+        )
+        assert fit(model, HEADS, START).notes == ()
+        zero = fit(model, [0, *HEADS], BinomialParams([0.6, 0.0], [0.5, 0.5]))
+        assert zero.notes == ()
+
+    def test_fixed_weight_of_zero(self):
+        trace = fit(COINS, HEADS, BinomialParams([0.6, 0.4, 0.7], [0.5, 0, 0.5]))
+        assert trace.notes == (
+            "Component 1 has mixing weight 0 and is responsible for no observation: the data do "
+            "not tell its other parameters.",
+        )
+
+    def test_components_that_coincide(self):
+        saddle = fit(COINS, HEADS, BinomialParams([0.5, 0.5], [0.3, 0.7]))
+        assert saddle.notes == ("Components 0 and 1 coincide: to the data they are one.",)
+        data = [0.0, 1.0, 5.0, 6.0]
+        start = GaussianParams([0, 5, 0, 5], [1, 1, 1, 1], [0.1, 0.2, 0.3, 0.4])
+        assert fit(GaussianMixture(0.1), data, start).notes == (
+            "Components 0 and 2 coincide: to the data they are one.",
+            "Components 1 and 3 coincide: to the data they are one.",
+        )
+        # In one parameter of two, that is not so.
+        start = GaussianParams([0, 0], [1, 3], [0.5, 0.5])
+        assert fit(GaussianMixture(), data, start, max_iter=0).notes == ()
+
+    @pytest.mark.parametrize(
+        ("model", "params"),
+        [
+            (BinomialMixture(10), BinomialParams([0.2, 0.5, 0.8], [0.3, 0.3, 0.4])),
+            (HardEM(BinomialMixture(10)), BinomialParams([0.2, 0.5, 0.8], [0.3, 0.3, 0.4])),
+            (GaussianMixture(0.5), GaussianParams([2, 5, 8], [1, 1, 1], [0.3, 0.3, 0.4])),
+        ],
+    )
+    def test_more_components_than_different_observations(self, model, params):
+        few = "3 components are more than there are different observations (2): so many cannot be "
+        found = fit(model, [2, 8, 8, 2, 8], params, max_iter=0).notes
+        assert found[-1] == few + "told apart."
+        assert found[-1] not in fit(model, [2, 8, 8, 2, 5], params, max_iter=0).notes
+        assert fit(model, [2, 8, 5], params, max_iter=0, counts=[3, 2, 0]).notes == found
+        assert fit(model, [2, 8, 5], params, max_iter=0, counts=[3, 2, 1]).notes == ()
+
+    @for_many_seeds(10)
+    def test_relabelling_renames(self, seed):
+        rng = np.random.default_rng(seed)
+        start = KMeansParams(np.array([[0, 0], [5, 5], [90, 90], [80, 80], [0, 0]])[:, :1])
+        trace = fit(KMeans(), [[0.0], [1.0], [5.0]], start)
+
+        def named(trace):
+            at = trace.final.params.centroids[:, 0]
+            return [sorted(at[list(note.components)]) for note in trace.noted]
+
+        relabelled = trace
+        for _ in range(rng.integers(1, 4)):
+            order = rng.permutation(5)
+            relabelled = relabelled.relabel(order)
+            assert named(relabelled) == named(trace)
+        assert len(relabelled.notes) == 2
+        assert trace.relabel(order).relabel(np.argsort(order)).notes == trace.notes
+
+    def test_relabelled_sentence(self):
+        start = GaussianParams([1, 1e3, 5], [1, 1, 1], [0.4, 0.3, 0.3])
+        data = [0.0, 1.0, 5.0, 6.0]
+        trace = fit(GaussianMixture(0.1), data, start)
+        assert trace.notes[0].startswith("Component 1 has mixing weight 0")
+        assert trace.relabel([1, 2, 0]).notes[0].startswith("Component 0 has mixing weight 0")
+        assert trace.relabel([1, 2, 0]).noted[0].components == (0,)
+        for order in permutations(range(3)):
+            named = trace.relabel(order)
+            again = fit(GaussianMixture(0.1), data, named.final.params, max_iter=0)
+            assert named.notes == again.notes
+
+    def test_of_a_collapse(self):
+        start = GaussianParams([0, 1, 2], [1, 1, 1], [0.3, 0.3, 0.4])
+        trace = fit(GaussianMixture(), [0.0, 0.0, 2.0], start)
+        assert trace.status is Status.NON_FINITE
+        assert "different observations (2)" in trace.notes[-1]
+
+    def test_repr_says_that_there_are_some(self):
+        trace = fit(KMeans(), [[1.0]], KMeansParams([[1.0], [5.0]]))
+        assert repr(trace) == "Trace(converged, 1 update, objective 0, 2 notes)"
+        one = fit(COINS, HEADS, BinomialParams([0.6, 0.0], [0.5, 0.5]), max_iter=0)
+        assert repr(one).endswith(", 1 note)")
+
+    def test_are_the_models_own(self):
+        class Talks(Scripted):
+            def notes(self, statistics, params, n_different):
+                yield Note(f"Of {statistics.count} {n_different} count at {params.vector()[0]:g}.")
+                yield Note("Place {} is the only one.", (0,))
+
+        trace = fit(Talks((0.0, 1.0, 1.0)), np.zeros(3), Place([0.0]), tol=1)
+        assert trace.notes == ("Of 3 1 count at 1.", "Place 0 is the only one.")
+        assert run((0.0, 1.0, 1.0), tol=1).notes == ()
+        assert Trace(trace.steps, trace.status).notes == ()
+        assert Trace(trace.steps, trace.status) == trace
+
+    def test_mixture_that_tells_no_counts(self):
+        class Bare(GaussianMixture):
+            component_counts = Mixture.component_counts
+
+        start = GaussianParams([1, 1e3], [1, 1], [0.5, 0.5])
+        trace = fit(Bare(0.1), [0.0, 1.0, 2.0], start)
+        assert trace.notes[0].startswith("Component 1 has mixing weight 0")
+        assert fit(Bare(0.1, False), [0.0, 1.0, 2.0], start).notes == ()
+
+    def test_listing(self):
+        note = Note("{} are {odd}.", (4, 0, 2))
+        assert str(note) == "4, 0 and 2 are {odd}."
+        assert str(note.relabel([4, 3, 2, 1, 0])) == "0, 2 and 4 are {odd}."
+
+
 class TestMasked:
     MASKED = np.ma.array([1, 2, 3, -999], mask=[0, 0, 0, 1])
 
@@ -667,15 +833,72 @@ class TestMasked:
             lambda x: gaussian.maximum_likelihood(x),
             lambda x: gaussian.log_density(x, 0, 1),
             lambda x: kmeans.guess_plus_plus(x[:, None], 2, rng=np.random.default_rng(1)),
+            lambda x: binomial_mixture.fit_grid(COINS, x, [[0.6, 0.5]], [0.5, 0.5]),
+            lambda x: binomial_mixture.fit_grid(COINS, HEADS, x[None], [0.25] * 4),
+            lambda x: lower_bound(COINS, x, START),
+            lambda x: map_eigenvalues(COINS, x, START),
+            lambda x: fit(COINS, list(x), START),
+            lambda x: fit(COINS, tuple(x), START),
+            lambda x: fit(KMeans(), [[each] for each in x], KMeansParams([[2.0]])),
+            lambda x: BinomialParams(list(x), [0.25] * 4),
         ],
     )
     def test_is_refused(self, use):
         with pytest.raises(ValueError, match=r"must have no masked values, got .* 1 of 4 values"):
             use(self.MASKED)
 
+    def test_says_what_was_given(self):
+        cases = {
+            "a list with 1 of 3 values masked; leave these out": [5, np.ma.masked, 7],
+            "a tuple with 2 of 3 values masked; leave these out": (np.ma.masked, np.ma.masked, 7),
+            "a masked array with 1 of 4 values masked; leave these out, by data.compressed() or, "
+            "for whole rows, data[~data.mask.any(axis=1)]": self.MASKED,
+        }
+        for got, data in cases.items():
+            message = f"data must have no masked values, got {got}"
+            with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+                fit(COINS, data, START)
+
+    def test_on_dask_is_refused_and_its_block_named(self):
+        whole = np.ma.concatenate([np.ma.array([1, 2, 3, 4]), self.MASKED])
+        there = dask.array.from_array(whole, chunks=4)
+        message = r"^in block 1 of the data: data must have no masked values, .* 1 of 4 values"
+        with pytest.raises(ValueError, match=message):
+            fit(COINS, there, START)
+        bag = dask.bag.from_sequence([[np.array([1, 2]), self.MASKED]], npartitions=1)
+        with pytest.raises(ValueError, match=r"^in block 0 of the data: .* no masked values"):
+            fit(COINS, bag.map(lambda arrays: arrays).flatten(), START)
+
     def test_without_a_masked_value_is_an_array(self):
         plain = fit(COINS, HEADS, START)
         assert fit(COINS, np.ma.array(HEADS), START) == plain
+
+
+@pytest.mark.parametrize("data", [[1.0, 2.0, 5.0, 6.0], [-1.0, 1.0], [0.0, 0.0, 5.0]])
+@pytest.mark.parametrize("means", [[1.0], [1.0, 6.0]])
+def test_underflow_is_no_collapse(data, means):
+    k = len(means)
+    start = [1e-200 * np.array(means), [1e-200] * k, [1 / k] * k]
+    trace = fit(GaussianMixture(), 1e-200 * np.array(data), GaussianParams(*start))
+    assert trace.status is Status.NON_FINITE
+    assert "below the range of floating-point numbers. Give the data in a smaller unit" in (
+        trace.message
+    )
+    assert "collapsed" not in trace.message
+
+
+def test_all_zero_may_be_a_matter_of_the_unit_or_not():
+    trace = fit(GaussianMixture(), np.zeros(5), GaussianParams([1.0], [1.0], [1.0]))
+    assert "All observations are 0, or so near to it" in trace.message
+    assert "if all are 0, set a floor" in trace.message
+
+
+def test_collapse_beside_small_numbers_is_one():
+    # What lies beside gives the unit.
+    start = GaussianParams([0.0, 5.0], [1.0, 1.0], [0.5, 0.5])
+    trace = fit(GaussianMixture(), [1e-200, 2e-200, 4.0, 6.0], start)
+    assert trace.status is Status.NON_FINITE
+    assert "collapsed onto a single value" in trace.message
 
 
 def test_overflow_is_no_collapse():
@@ -706,6 +929,46 @@ class TestRounding:
         start = BinomialParams(rng.uniform(0.25, 0.35, 2), [0.5, 0.5])
         trace = fit(HardEM(model) if hard else model, data, start, tol=0, max_iter=60)
         assert trace.status in (Status.CONVERGED, Status.MAX_ITER)
+
+    @pytest.mark.parametrize("spread", [1.0, 1e-3])
+    @for_many_seeds(20)
+    def test_is_never_a_fall_at_an_offset(self, spread, seed):
+        rng = np.random.default_rng(seed)
+        n, between = int(rng.choice([5, 60, 400])), rng.uniform(0, 5)
+        data = 1e8 + spread * (rng.normal(size=n) + between * rng.integers(2, size=n))
+        start = gaussian_mixture.guess_from_points(data, 2, rng=rng)
+        trace = fit(GaussianMixture(0.01 * spread), data, start, tol=0, max_iter=100)
+        assert trace.status in (Status.CONVERGED, Status.MAX_ITER)
+        points = data[: n // 2 * 2].reshape(-1, 2)
+        start = kmeans.guess_from_points(points, 2, rng=rng)
+        assert fit(KMeans(), points, start, tol=0).converged
+
+    @for_many_seeds(40)
+    def test_is_never_a_fall_of_large_counts(self, seed):
+        rng = np.random.default_rng(seed)
+        n = int(rng.choice([3, 30, 300]))
+        data = rng.poisson(1e6 + rng.choice([0, rng.uniform(0, 5e3)], size=n))
+        start = PoissonParams(rng.uniform(0.9e6, 1.1e6, 2), [0.5, 0.5])
+        trace = fit(PoissonMixture(), data, start, tol=0, max_iter=100)
+        assert trace.status in (Status.CONVERGED, Status.MAX_ITER)
+
+    @pytest.mark.parametrize("tosses", [10, 10**5, 10**6])
+    def test_a_millionth_of_the_objective_is_a_fall(self, tosses):
+        n, p = 1000, 0.3
+        data = np.random.default_rng(1).binomial(tosses, p, n)
+        top = BinomialParams([data.mean() / tosses], [1.0])
+        objective = BinomialMixture(tosses).e_step(data, top).objective
+        # At the top, theta + d lowers the log-likelihood by n m d^2 / (2 theta (1 - theta)).
+        d = np.sqrt(1e-6 * abs(objective) * 2 * p * (1 - p) / (n * tosses))
+
+        class Off(BinomialMixture):
+            def m_step(self, statistics, previous):
+                return BinomialParams(super().m_step(statistics, previous).heads_prob + d, [1.0])
+
+        trace = fit(Off(tosses), data, top, tol=0)
+        assert (trace.status, trace.n_iter) == (Status.DECREASED, 1)
+        fall = trace.objectives[0] - trace.objectives[1]
+        assert fall == pytest.approx(1e-6 * abs(objective), rel=0.05)
 
     def test_a_small_fall_is_one(self):
         class Off(BinomialMixture):

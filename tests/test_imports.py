@@ -21,14 +21,20 @@ SHARED = {
 }
 # What each module of the core may import of it. Those that are not named here are the models.
 BELOW = {
-    "numerics": set(),
-    "checks": {"em_core.numerics"},
+    "checks": set(),
+    "numerics": {"em_core.checks"},
     "model": {"em_core.checks", "em_core.numerics"},
     # The cluster is imported for Dask's data alone.
     "blocks": {"em_core.checks", "em_core.numerics", "em_core.data"},
-    "dask": {"em_core.numerics", "em_core.data.blocks"},
+    "dask": {"em_core.checks", "em_core.numerics", "em_core.data.blocks"},
     "engine": {"em_core.checks", "em_core.data.blocks", "em_core.model", "em_core.numerics"},
-    "diagnostics": {"em_core.data.blocks", "em_core.engine", "em_core.model", "em_core.numerics"},
+    "diagnostics": {
+        "em_core.checks",
+        "em_core.data.blocks",
+        "em_core.engine",
+        "em_core.model",
+        "em_core.numerics",
+    },
 }
 OF_MODELS = {"em_core.checks", "em_core.engine", "em_core.model", "em_core.numerics"}
 # What the package offers from the engine and the numerics, and not from a model.

@@ -158,6 +158,16 @@ def test_more_clusters_than_points():
     assert trace.final.params == KMeansParams([[0.0, 0.0], [1.0, 2.0], [5.0, 5.0]])
 
 
+@pytest.mark.parametrize("scale", [1e-160, 1e-162, 1e-200])
+def test_points_too_near_to_zero_for_their_squares(scale):
+    data = scale * np.random.default_rng(1).normal(size=(60, 2))
+    trace = fit(KMeans(), data, KMeansParams(data[:3]), tol=0)
+    assert trace.status in (Status.CONVERGED, Status.MAX_ITER)
+    assert trace.notes[-1].startswith("Squared distances are so small")
+    plain = fit(KMeans(), data / scale, KMeansParams(data[:3] / scale), tol=0)
+    assert plain.notes == ()
+
+
 def test_one_point_and_one_cluster():
     trace = fit(KMeans(), [[3.0, 4.0]], KMeansParams([[0.0, 0.0]]))
     assert trace.objectives.tolist() == [-25, 0, 0]

@@ -206,8 +206,10 @@ class TestSituations:
                 assert page.value(control) == wanted.get(control, default)
             assert page.question == said(name, situation, situation.question)
             if not isinstance(situation.answer, str):  # computed when the box is opened
-                chosen, state = f"{page.prefix}_choices", page.at.session_state
-                choices = state[chosen] if chosen in state else 0
+                chosen = f"{page.prefix}_choices"
+                choices = 0
+                if chosen in page.at.session_state:
+                    choices = page.at.session_state[chosen]
                 page.at.session_state[f"{page.prefix}_answer {choices} {title}"] = True
                 page.run()
             assert page.answer == said(name, situation, situation.answer)

@@ -206,7 +206,7 @@ def tolerance(per: str, default: str = "1e-6") -> Choice:
         "Tolerance",
         ("0", "1e-10", "1e-8", "1e-6", "1e-5", "1e-4", "1e-3", "1e-2"),
         default,
-        f"EM stops when an iteration gains no more than this per {per}. "
+        f"The run stops when an iteration gains no more than this per {per}. "
         "With 0 it goes on until nothing changes.",
     )
 

@@ -68,6 +68,11 @@ class Objective:
     sign: int = 1
     format: str = ",.4f"
 
+    @property
+    def climbing(self) -> str:
+        """What a run does, as the page sees it."""
+        return "climbing" if self.sign > 0 else "descending"
+
     def text(self, value: float) -> str:
         """Return a value of the objective as the page shows it."""
         return f"{self.sign * value + 0.0:{self.format}}"  # + 0.0 takes the sign off minus zero

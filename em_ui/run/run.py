@@ -253,9 +253,9 @@ def run_em(make: Callable[[Settings], Problem], settings: Settings) -> Run:
         enough = min(problem.max_iter, max(int(budget.TRUTH / problem.work), 10))
         from_truth = problem.fit(truth, max_iter=enough)
     if truth is not None and problem.is_mixture and sample.labels is not None:
-        # The model may not start from the truth itself, but from its own idea of it.
-        actual = sample.truth or truth
-        known = replace(truth, **{field: getattr(actual, field) for field in problem.fixed})
+        # Fixed parameters keep what the labels say; the rest starts where the model may.
+        true = {f: getattr(sample.truth, f) for f in problem.fixed if sample.truth is not None}
+        known = replace(truth, **true)
         labelled = fit_labelled(problem.labelled_model, sample.data, sample.labels, known)
     tables = frames.build(
         trace,

@@ -1,4 +1,4 @@
-"""Convergence, honestly: why the run stopped, how fast it converges, and what is left to go."""
+"""Has it really converged: why the run stopped, how fast it converges, and what is left to go."""
 
 from typing import Any
 

@@ -46,7 +46,7 @@ _KNOWN = {
     ),
     "many_starts": Section("Many starts", ":material/shuffle:", many_starts.draw, formerly="many"),
     "convergence": Section(
-        "Convergence, honestly", ":material/speed:", convergence.draw, formerly="speed"
+        "Has it really converged?", ":material/speed:", convergence.draw, formerly="speed"
     ),
     "code": Section("The code, and everything to take away", ":material/code:", take_away.draw),
     "teacher": Section("For the teacher", ":material/school:", teacher.draw, for_teacher=True),

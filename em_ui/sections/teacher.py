@@ -303,7 +303,7 @@ def draw(c: Controls, run: Run) -> None:
         table,
         hide_index=True,
         key=c.key("class"),
-        alt=f"EM’s answer for each of {count(len(table), 'student')}",
+        alt=f"{run.problem.words.algorithm}’s answer for each of {count(len(table), 'student')}",
     )
     csv_download("Download (CSV)", table, f"{c.prefix}-class.csv", c.key("class_csv"))
 

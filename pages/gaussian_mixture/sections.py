@@ -7,7 +7,7 @@ import numpy as np
 import streamlit as st
 
 from em_core import GaussianMixture, GaussianParams, KMeans, KMeansParams, Status, fit
-from em_core.models import gaussian
+from em_core.models.gaussian import log_density
 from em_ui import sections
 from em_ui.controls import Controls
 from em_ui.run import Run, budget, cached
@@ -44,15 +44,14 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     at, i = sections.chosen(c, run)
     model, data, params = run.problem.model, run.problem.sample.data, run.steps[at].params
     r = run.problem.responsibilities(data[i : i + 1], params)[0]
-    joint = np.exp(run.problem.mixture.log_joint(data[i : i + 1], params)[0])
+    joint = params.weights * np.exp(log_density(data[i], params.means, params.stds))
     parts, shares = sections.fractions(joint)
 
     def joints(x: float, *numbers: float) -> list[str]:
-        # Not by parameters of the model: printed weights may not sum to one.
         means, stds, weights = np.reshape(numbers, (3, -1))
         if not stds.all():
             return []  # more decimals are needed
-        found = weights * np.exp(gaussian.log_density(x, means, stds))
+        found = weights * np.exp(log_density(x, means, stds))
         return sections.fractions(found)[0]
 
     (x, *numbers), _ = sections.as_printed(
@@ -93,10 +92,10 @@ def draw_by_hand(c: Controls, run: Run) -> None:
         (top, below), std = sections.as_printed(
             lambda a, b: (a / b) ** 0.5, squares[k], n_k, least=2, shown="{:.2f}".format
         )
-        raised = squares[k] / counts[k] < run.settings["floor"] ** 2
+        raised = bool(squares[k] / counts[k] < run.settings["floor"] ** 2)
         lines.append(
             rf"\sigma_{name} &= \sqrt{{\frac{{{top}}}{{{below}}}}} = {std}"
-            + rf" \rightarrow {update.stds[k]:g}" * bool(raised)
+            + rf" \rightarrow {update.stds[k]:g}" * raised
         )
         if run.settings["weights"]:
             (top, below), share = sections.as_printed(lambda a, b: a / b, n_k, len(data), least=2)

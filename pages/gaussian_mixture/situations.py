@@ -94,7 +94,7 @@ SITUATIONS = {
         "The same groups with a loose tolerance. The page says converged, after how many "
         "iterations? Is it true?",
         "The gain was small because EM is slow here, not because it has arrived. The estimate is "
-        "still far from where it would end: open *Convergence, honestly*.",
+        "still far from where it would end: open *Has it really converged?*.",
         moves=("tol",),
     ),
     "A variance that collapses": Situation(

@@ -1,28 +1,43 @@
 """Situations of K-Means, and what is often believed."""
 
+import numpy as np
+
 from em_ui.controls import Situation
+from em_ui.run import Run
+
+
+def article(run: Run) -> str:
+    """Say which centroid goes furthest, and how much of its way it goes at once."""
+    path = np.array([step.params.centroids for step in run.steps])
+    moves = np.linalg.norm(np.diff(path, axis=0), axis=2)
+    k = int(moves.sum(axis=0).argmax())
+    return (
+        f"Centroid {run.names[k]} goes furthest, {moves[:, k].sum():.1f} in all, and "
+        f"{moves[0, k] / moves[:, k].sum():.0%} of that in the first step: each point joins the "
+        "nearest centroid, however far, and the M-step follows. Then only points near a border "
+        "change sides, and the largest move of a step shrinks until none moves."
+    )
+
 
 SITUATIONS = {
     "Wang’s article": Situation(
         {},
         "Three clusters of 200 points, two of them close together. Where will the centroids go "
         "first? Which one has the longest way?",
-        "Centroid 2 goes furthest, and nearly all of its way in the first step: each point "
-        "joins the nearest centroid, however far, and the M-step follows. Then only points "
-        "near a border change sides, and the moves shrink until none does.",
+        article,
     ),
     "A poor local optimum": Situation(
         {"start": 5},
         "The same points from another start. Will K-Means end at the same place?",
         "No. Two centroids share one cluster, and one has to cover two. No single step can mend "
-        "this, since every step only lowers the inertia. Try other starts, or k-means++.",
+        "this, since no step may raise the inertia. Try other starts, or k-means++.",
         moves=("guess", "guess_seed", "start"),
     ),
     "An empty cluster": Situation(
         {"guess": "Random places", "start": 2},
         "The start may lie far from all points. What does a centroid do to which no point comes?",
-        "It has no mean to move to, so it stays, and the others share its points. The start "
-        "matters more here than anything that comes after.",
+        "It has no mean to move to, so it stays, and the others share the points. Only another "
+        "start can help it.",
         moves=("start",),
     ),
     "Clusters that overlap": Situation(
@@ -42,8 +57,8 @@ SITUATIONS = {
     "Too many centroids": Situation(
         {"find": 5},
         "Three clusters and five centroids. Will the inertia be lower or higher than with three?",
-        "Lower: more centroids always fit closer, so a lower inertia does not mean that five is "
-        "right. Some clusters are simply cut in two.",
+        "Lower: at their best, more centroids fit closer, so a lower inertia does not mean that "
+        "five is right. Some clusters are simply cut in two.",
         moves=("find",),
     ),
     "Unequal sizes and spreads": Situation(
@@ -67,7 +82,7 @@ MISCONCEPTIONS = (
     ),
     (
         "More centroids are better, since the inertia is lower.",
-        "The inertia falls with every centroid, down to zero with one at each point. It cannot say "
-        "how many clusters there are.",
+        "At its best the inertia falls with every centroid, down to zero with one at each point. "
+        "It cannot say how many clusters there are.",
     ),
 )

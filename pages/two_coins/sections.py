@@ -20,6 +20,7 @@ from em_ui.sections.findings import stands_for
 
 LISTED_TRIALS = 1_000
 SAME = 1e-6  # heads probabilities closer than this are one
+MANY = 100_000  # from so many tosses on, sums have no decimals that are not needed
 SHOWN = 5e-4  # and so are, on the page, those closer than this
 LEVEL = 1e-9  # what rounding may do to a quotient that is 1
 ROUNDING = 1e-11  # and, relatively, to a sum over all trials
@@ -167,7 +168,10 @@ def sums(run: Run, at: int) -> list[str]:
         if trials[k] == 0:
             lines.append(rf"\theta_{coin} &= {update.heads_prob[k]:.3f}\text{{, without trials}}")
             continue
-        (h, t), made = sections.as_printed(lambda h, t: h / (h + t), heads[k], tails[k], least=2)
+        least = 2 if heads[k] + tails[k] < MANY else 0
+        (h, t), made = sections.as_printed(
+            lambda h, t: h / (h + t), heads[k], tails[k], least=least
+        )
         lines.append(rf"\theta_{coin} &= \frac{{{h}}}{{{h} + {t}}} = {made}")
     if run.settings["weights"]:
         for k, coin in enumerate(run.names):
@@ -199,7 +203,9 @@ def draw_by_hand(c: Controls, run: Run) -> None:
         mix = "" if equal else rf"\pi_{coin}\,"
         rule = rf"p_{coin} &= {mix}\theta_{coin}^{{{h}}}\,(1-\theta_{coin})^{{{t}}}"
         sections.formula([rule, f"&= {numbers}"])
-    st.markdown("The responsibilities are each coin’s part of the sum:")
+    st.markdown(
+        "The responsibilities are each coin’s part of the sum, and so much of the trial goes to it:"
+    )
     for coin, share, lines in zip(run.names, shares, attributed, strict=True):
         fraction = rf"r_{coin} &= \frac{{p_{coin}}}{{p_A + p_B}}"
         if waits(c, run):
@@ -240,10 +246,10 @@ def split(run: Run, at: int, heads: int) -> tuple[list[str], list[list[str]]]:
     lines = [
         [
             *rules[k],
-            rf"&{factors[k]}\times {heads} = {made[2 * k]}\text{{ heads to {coin}}}",
-            rf"&{factors[k]}\times {tails} = {made[2 * k + 1]}\text{{ tails to {coin}}}",
+            rf"&{factors[k]}\times {heads} = {made[2 * k]}\text{{ heads}}",
+            rf"&{factors[k]}\times {tails} = {made[2 * k + 1]}\text{{ tails}}",
         ]
-        for k, coin in enumerate(run.names)
+        for k in (0, 1)
     ]
     return shares, lines
 

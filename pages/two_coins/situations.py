@@ -95,7 +95,7 @@ def stopped_early(run: Run) -> str:
         f"tolerance of {PATIENT} it goes on to {patient.trace.n_iter} and ends at "
         f"{coins(patient)}: the largest distance from the truth falls from {run.gap:.4f} to "
         f"{patient.gap:.4f}. The last iteration gained only {gain / run.problem.n:.1g} per trial "
-        "because EM is slow here, not because it had arrived. See *Convergence, honestly*."
+        "because EM is slow here, not because it had arrived. See *Has it really converged?*."
     )
 
 
