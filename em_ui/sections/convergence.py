@@ -17,7 +17,8 @@ from em_ui.sections.findings import level
 _ROUNDING = 1e-12
 # In last steps: what is left is far, and what is not worth a number.
 _FAR, _A_TENTH = 5.0, 0.1
-# A measured rate agrees with an eigenvalue if what is missing to 1 differs by less than this part.
+# A measured rate agrees with an eigenvalue if both, and what they miss to 1, differ by less than
+# this part.
 _AGREE = 0.05
 
 
@@ -127,7 +128,7 @@ def _speed(run: Run, caveat: str) -> str:
         f"{'labels' if run.problem.is_mixture else 'data'} take away, here about "
         f"{_just_below_one(largest, percent=True)}{caveat}."
     )
-    if abs(rate - largest) <= _AGREE * (1 - largest):
+    if abs(rate - largest) <= _AGREE * min(largest, 1 - largest):
         return f"{measured} It is {fraction}"
     return (
         f"{measured} The slowest direction is not on this path: there the rate is "
@@ -146,6 +147,8 @@ def _grows(run: Run) -> str:
 
 def _just_below_one(rate: float, *, percent: bool = False) -> str:
     """Return a rate with three digits, or how far it is below one where these would say 1.000."""
+    if rate < 0.0005 and not percent:
+        return "less than 0.001"
     if rate <= 0.999:
         return f"{100 * rate:.1f}%" if percent else f"{rate:.3f}"
     below = 100 * (1 - rate) if percent else 1 - rate
