@@ -302,8 +302,11 @@ class TestKMeans:
         s = {name: page.value(name) for name in page.shown()}
         sizes = [200, *[round(200 * s["rest_size"])] * (k - 1)]
         spreads = s["spread"] * np.array([1, *[s["rest_spread"]] * (k - 1)])
-        entropy = [6, DATA, 12] if s["student"] else [6, DATA]
-        sample = simulated.clusters(sizes, spread=spreads, rng=np.random.default_rng(entropy))
+        rng = stream(6, DATA)
+        centres = kmeans.draw_centres(k, rng=rng)
+        if s["student"]:  # the same centres as the class, and points of the student's own
+            rng = stream(6, DATA, 12)
+        sample = KMeans().simulate(centres, sizes, rng=rng, spread=spreads)
         start = kmeans.guess_from_points(
             sample.data, k, rng=stream(s["guess_seed"], GUESS, s["start"])
         )
