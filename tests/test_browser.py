@@ -1777,6 +1777,22 @@ class TestLinks:
             expect(tab.situation).to_have_value(situation)
         expect(tab.control("tc_tosses")).to_have_value("10")
 
+    def test_controls_that_go_and_come_back_make_no_further_step(self, tab):
+        tab.open("gaussian-mixture?gm_mean3=5.5")
+        page, lengths = tab.page, []
+        for k, wanted in (("2", r"gm_k=2(?!.*gm_mean3)"), ("3", r"gm_mean3=5\.5(?!.*gm_k)")):
+            lengths.append(page.evaluate("() => history.length"))
+            tab.type_into("gm_k", k)
+            page.wait_for_url(re.compile(wanted))
+            expect(tab.control("gm_mean3")).to_have_count(int(k) - 2)
+            page.wait_for_function("length => history.length > length", arg=lengths[-1])
+        lengths.append(page.evaluate("() => history.length"))
+        assert np.diff(lengths).tolist() == [1, 1]
+        for k in ("2", "3"):
+            page.go_back()
+            expect(tab.control("gm_k")).to_have_value(k)
+        expect(tab.control("gm_mean3")).to_have_value("5.5")
+
     def test_next_answer_is_closed(self, tab):
         tab.open("two-coins")
         box = tab.page.get_by_test_id("stExpander").filter(has_text="what happened, and why")
@@ -1810,9 +1826,25 @@ class TestLinks:
         assert "tc_quiz=" in student.page.url
         expect(student.control("tc_true_a")).to_have_count(0)
 
-    @pytest.mark.parametrize("path", EXAMPLES)
-    def test_sheet_prints_on_one_page(self, tab, new_tab, path):
-        tab.open(f"{path}?{prefix(path)}_teacher=true")
+    @pytest.mark.parametrize(
+        ("path", "query"),
+        [
+            *((path, {}) for path in EXAMPLES),
+            # As much as a sheet may have to say.
+            (
+                "gaussian-mixture",
+                {"gm_k": 8, "gm_data_seed": 9, "gm_max_iter": 50, "gm_floor": 0.1}
+                | {f"gm_mean{k}": 11.5 * k for k in range(1, 9)}
+                | {f"gm_sd{k}": 1.5 + 0.5 * k for k in range(1, 9)}
+                | {f"gm_size{k}": 200 + k for k in range(1, 9)},
+            ),
+            ("k-means", {"km_k": 8, "km_data_seed": 9}),
+        ],
+        ids=str,
+    )
+    def test_sheet_prints_on_one_page(self, tab, new_tab, path, query):
+        query = {f"{prefix(path)}_teacher": "true", **query}
+        tab.open(f"{path}?{urllib.parse.urlencode(query)}")
         for label in ("Sheet to print, with answers", "Sheet to print, questions only"):
             with tab.page.expect_download() as download:
                 tab.page.get_by_role("button", name=label).click()
