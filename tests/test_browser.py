@@ -1261,9 +1261,7 @@ class TestAccessibility:
             (narrow, "dark", [(AXE, STREAMLITS_OWN), (FAINT, None)]),
         ]:
             tab.resize(size, scheme)
-            expect(tab.page.get_by_test_id("stApp")).to_have_css(
-                "background-color", GROUND[scheme]
-            )
+            expect(tab.page.get_by_test_id("stApp")).to_have_css("background-color", GROUND[scheme])
             tab.page.evaluate(SETTLED)
             for script, known in look:
                 assert tab.page.evaluate(script, known) == [], (size, scheme)
