@@ -843,7 +843,7 @@ class TestPlayer:
 
     @pytest.mark.parametrize("path", EXAMPLES)
     def test_drives_every_chart_without_the_server(self, tab, path):
-        # Seen from the end, there are charts that rest, too. What glides is compared where it lands.
+        # Seen from the end, there are charts that rest, too. Others would glide to where they land.
         tab.page.emulate_media(reduced_motion="reduce")
         tab.open(path)
         last = int(tab.slider.get_attribute("max"))
