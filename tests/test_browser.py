@@ -1134,7 +1134,7 @@ class TestPlayer:
         expect(standing).to_contain_text("At the initial guess")
         tab.button("last").click()
         expect(standing).to_contain_text("At iteration 2")
-        tab.page.get_by_role("button", name="Reset this page").click()
+        tab.page.get_by_role("button", name="Start from the defaults").click()
         tab.expect_frame(0, 11)
         expect(standing).to_have_count(0)
         tab.page.wait_for_url(f"{tab.url}/two-coins")
