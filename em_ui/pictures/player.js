@@ -77,7 +77,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const field = input(chart, name);
     if (!field) return;
     const before = field.value;
-    field.value = Math.max(value, Number(field.min)); // which it rounds to its steps
+    field.value = value; // which the input brings into its range, and to its step
     if (field.value === before) return;
     field.dispatchEvent(new Event("input", { bubbles: true }));
   };
