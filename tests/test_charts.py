@@ -232,6 +232,19 @@ class TestTemplates:
                 assert aggregated or data == "frame"  # of one row
 
     @pytest.mark.parametrize("template", [*BOUND.values(), *FREE.values()], ids=[*BOUND, *FREE])
+    def test_what_fixes_axes_is_not_read_as_data(self, template):
+        for unit, _ in layers(template):
+            if isinstance(unit["mark"], dict) and unit["mark"].get("opacity") == 0:
+                assert unit["mark"]["aria"] is False
+                assert unit["mark"]["tooltip"] is None
+
+    def test_a_point_that_changes_sides_alone_is_drawn_anew(self):
+        # What an encoding reads from the player is written to every mark, in every step.
+        for unit, data in layers(BOUND["scatter"]):
+            if data == "points":
+                assert not re.search(r"\b(iter|assign)\b", str(unit["encoding"]))
+
+    @pytest.mark.parametrize("template", [*BOUND.values(), *FREE.values()], ids=[*BOUND, *FREE])
     def test_holds_no_data(self, template):
         assert "datasets" not in template
         assert all(data for _, data in layers(template))

@@ -597,19 +597,20 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
         alt.Tooltip("y:Q", format=".4~f"),
     ]
 
-    def those(which: str, **look: Any) -> alt.Chart:
+    def those(which: str, size: int = 28, opacity: float = 0.55, **look: Any) -> Layer:
         # Filtered, so that in a step only points that change sides are drawn anew.
         points = alt.Chart(alt.NamedData("points")).transform_filter(which)
-        return points.mark_point(filled=True, size=28, aria=False, **look).encode(x=x, y=y)
+        look = {"filled": True, "size": size, "opacity": opacity, "aria": False, **look}
+        return points.mark_point(**look).encode(x=x, y=y)
 
     clusters: dict[str, Any] = {"color": _color("Cluster"), "shape": shape, "tooltip": tooltip}
-    points = those(f"datum.first <= {ASSIGNMENT} && {ASSIGNMENT} <= datum.last", opacity=0.55)
+    points = those(f"datum.first <= {ASSIGNMENT} && {ASSIGNMENT} <= datum.last")
     points = points.encode(**clusters)
-    unassigned = those(f"datum.first == 0 && {_UNASSIGNED}", opacity=0.55, color=_NEUTRAL)
+    unassigned = those(f"datum.first == 0 && {_UNASSIGNED}", color=_NEUTRAL)
     unassigned = unassigned.encode(tooltip=[t for t in tooltip if t.shorthand != "component:N"])
     # They went over in the E-step that is shown.
-    moved = those(f"datum.first == {ASSIGNMENT} && {ASSIGNMENT} > 0", opacity=1, stroke=_TEXT)
-    moved = moved.encode(**clusters, strokeWidth=alt.value(2))
+    went = f"datum.first == {ASSIGNMENT} && {ASSIGNMENT} > 0"
+    moved = those(went, size=64, opacity=1, stroke=_TEXT, strokeWidth=1.5).encode(**clusters)
     points = _pickable(points, "observation")
     steps = alt.Chart(alt.NamedData("steps")).encode(x=x, y=y)
     path = (
@@ -653,7 +654,7 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     def centres(data: str, shape: str, words: str) -> Layer:
         return (
             alt.Chart(alt.NamedData(data))
-            .mark_point(shape=shape, size=130, stroke=_INK, strokeWidth=3, opacity=1, aria=False)
+            .mark_point(shape=shape, size=130, stroke=_TRUTH, strokeWidth=3, opacity=1, aria=False)
             .encode(
                 x=x,
                 y=y,
@@ -822,7 +823,8 @@ def densities(
             terms = f"(length(datum.all) > {k} ? {normal(f'datum.all[{k}]')} + {terms} : 0)"
         return curve(rows(data).transform_joinaggregate([every]), terms)
 
-    x, y, smooth = alt.X("x:Q"), alt.Y("drawn:Q"), {"interpolate": "monotone"}
+    x, y = alt.X("x:Q"), alt.Y("drawn:Q")
+    smooth: dict[str, Any] = {"interpolate": "monotone"}
     component = (
         curve(rows("steps"), normal("datum"))
         .mark_line(strokeWidth=2, aria=False, **smooth)
@@ -1076,7 +1078,7 @@ def curves(title: str, kinds: tuple[str, ...], *, gap: bool = False) -> Template
     if gap:  # less is nothing that could be read from the chart
         chart = chart.transform_filter(f"datum.gap >= {_LEAST_GAP}")
     legend: Any = _legend() if len(kinds) > 1 else None
-    dashes = [_SOLID, _DASHED, _DOTTED][: len(kinds)]
+    dashes: list[list[float]] = [_SOLID, _DASHED, _DOTTED][: len(kinds)]
     lines = chart.mark_line(strokeWidth=1.5, opacity=0.7).encode(
         x=_integers("iteration", "Iteration"),
         y=alt.Y(f"{field}:Q", title=title, axis=axis).scale(**scale),

@@ -16,7 +16,8 @@
 const FRAME_MS = { slow: 1500, normal: 700, fast: 200 };
 const SETTLED_MS = 500; // at rest for so long, the visitor has stopped at an iteration
 const GLIDE_MS = 250; // from one iteration to the next, in charts that draw what lies between
-const SLOW_FRAME_MS = 100; // a browser that takes so long for a frame does not glide
+const GLIDE_COST_MS = 24; // that frames between two iterations may take, all together
+const GLIDE_FRAMES = [2, 6]; // at least and at most
 const SLACK = 4; // pixels by which a formula may stand out, with nothing to be seen there
 const NEAR = "200px"; // of the window's edge, a chart counts as in view
 // Where there is less room than this, the player is one row.
@@ -38,6 +39,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const label = find(".label");
   const state = (parentElement.player ??= {
     path: location.pathname,
+    cost: GLIDE_COST_MS / GLIDE_FRAMES[1], // of a frame between two iterations, as far as is known
     alts: new WeakMap(), // chart -> what it says without the player, and with it
   });
 
@@ -90,7 +92,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     for (const chart of charts()) if (state.seen.get(chart)) drive(chart);
   };
 
-  // A step moves what can lie between two iterations, a frame in two.
+  // A step moves what can lie between two iterations, in as many frames as the browser draws
+  // without getting behind.
   const glides = (chart) => Number(input(chart, data.inputs.iteration)?.step) % 1 > 0;
   const land = () => {
     cancelAnimationFrame(state.glide?.frame);
@@ -98,28 +101,29 @@ export default function ({ data, parentElement, setTriggerValue }) {
   };
   const glide = (from, colours) => {
     land();
-    const [to, late] = [iter(), state.timer && speed.value === "fast" && state.slow];
-    if (Math.abs(to - from) !== 1 || late || !charts().some((c) => state.seen.get(c) && glides(c)))
-      return;
+    const to = iter();
+    if (Math.abs(to - from) !== 1 || !charts().some((c) => state.seen.get(c) && glides(c))) return;
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
+    const [few, many] = GLIDE_FRAMES;
+    const frames = Math.min(Math.max(Math.floor(GLIDE_COST_MS / state.cost), few), many);
     // Colours follow the parameters that they come from.
-    const flight = { at: from, assign: to > from ? colours : assign(), odd: false };
-    let [begun, before] = [null, null];
+    const flight = { at: from, assign: to > from ? colours : assign(), drawn: 0 };
+    let begun = null;
     const frame = (now) => {
       begun ??= now;
-      const share = Math.min((now - begun) / GLIDE_MS, 1);
-      state.slow = before !== null && now - before > SLOW_FRAME_MS;
-      before = now;
-      if (share === 1 || state.slow) {
+      const share = (now - begun) / GLIDE_MS;
+      if (share >= 1) {
         land();
         driveSeen();
         return;
       }
       flight.frame = requestAnimationFrame(frame);
-      flight.odd = !flight.odd;
-      if (!flight.odd) return;
+      if (share * (frames + 1) < flight.drawn + 1) return;
+      flight.drawn += 1;
       flight.at = from + (to - from) * share * share * (3 - 2 * share);
+      const before = performance.now();
       driveSeen();
+      setTimeout(() => (state.cost = performance.now() - before));
     };
     state.glide = flight;
     flight.frame = requestAnimationFrame(frame);

@@ -41,8 +41,8 @@ st.markdown(
 )
 run = sections.run_of(c, WORDS, problem)
 caption = (
-    "Bars: values, divided by responsibility; click one to see its calculation. Coloured lines: "
-    "components. Pink line: their sum."
+    "Bars: values, divided by responsibility. Click a bar to see the calculation for one of its "
+    "values. Coloured lines: components. Pink line: their sum."
 )
 if sections.compares(c, run):
     caption += " Dashed: the truth. Dotted: with the labels known."

@@ -28,8 +28,8 @@ st.markdown(
 )
 run = sections.run_of(c, WORDS, problem)
 caption = (
-    "Bars: trials, divided by responsibility; click one to see its calculation. Solid "
-    "line: trials expected under the current coins."
+    "Bars: trials, divided by responsibility. Click a bar to see the calculation for its first "
+    "trial. Solid line: trials expected under the current coins."
 )
 if sections.compares(c, run):
     caption += (
