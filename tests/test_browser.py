@@ -871,10 +871,15 @@ class TestPlayer:
         tab.expect_frame(last - 1, last)
         tab.slider.fill("1")
         tab.expect_frame(1, last)
-        tab.expect_pictures(after_one)
         tab.button("first").click()
         tab.expect_frame(0, last)
         tab.expect_pictures(at_start)
+        # The same way as before: a canvas that is painted in parts has other pixels at their edges.
+        tab.button("forward").click()
+        tab.expect_frame(1, last)
+        tab.expect_pictures(after_one)
+        tab.button("first").click()
+        tab.expect_frame(0, last)
         expect(tab.button("back")).to_be_disabled()
         expect(tab.button("first")).to_be_disabled()
         assert len({tuple(row) for row in numbers}) == 3
@@ -1267,6 +1272,8 @@ class TestAccessibility:
             tab.resize(size, scheme)
             expect(tab.page.get_by_test_id("stApp")).to_have_css("background-color", GROUND[scheme])
             tab.page.evaluate(SETTLED)
+            # Diagrams are drawn anew in another theme.
+            tab.await_drawn(lambda: tab.page.evaluate(FAINT), [].__eq__)
             for script, known in look:
                 assert tab.page.evaluate(script, known) == [], (size, scheme)
 
@@ -1275,7 +1282,7 @@ class TestAccessibility:
         if not PINNED.exists():
             assert not os.environ.get("CI"), "CI runs npm ci in tests/ before"
             pytest.skip("axe-core is not installed from npm")
-        assert f"axe v{pinned['axe-core']} " in PINNED.read_text()[:100]
+        assert PINNED.read_text().startswith(f"/*! axe v{pinned['axe-core']}\n")
 
     @pytest.mark.parametrize("path", PAGES)
     def test_page_has_no_serious_violation_and_no_faint_text(self, tab, path):
