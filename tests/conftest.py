@@ -204,8 +204,19 @@ class Page(Part):
         self.press_end()
         self.at.run()
         assert not self.at.exception, self.at.exception[0].message
+        self.mind_the_address()
         if self.press_end():
             self.at.run()
+            self.mind_the_address()
+
+    def mind_the_address(self) -> None:
+        """Do what the button that copies a link does: parameters leave the address or come back."""
+        for data in self.components("copy_link"):
+            if data["address"]:
+                for key in data["address"]["gone"]:
+                    self.at.query_params.pop(key, None)
+                for key, text in data["address"]["back"].items():
+                    self.at.query_params.setdefault(key, text)
 
     def press_end(self) -> bool:
         """Let the server know that the player was at the end; return whether it was news."""
