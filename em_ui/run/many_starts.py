@@ -132,8 +132,8 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
                 "solution": solution,
                 f"limit {title}": None
                 if solution is None
-                else objective.sign * limits[solution - 1],
-                title: objective.sign * shown.final.objective,
+                else objective.sign * limits[solution - 1] + 0.0,
+                title: objective.sign * shown.final.objective + 0.0,
                 "iterations": trace.n_iter,
                 "status": trace.status.value.replace("_", " "),
                 **{
