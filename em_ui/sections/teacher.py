@@ -241,7 +241,7 @@ def answers_of_class(run: Run, first: int, n: int) -> pd.DataFrame:
                     column.name: column.of(theirs.params)
                     for column in frames.schema(theirs.params, theirs.problem.words.names)
                 },
-                objective.title.lower(): objective.sign * theirs.steps[-1].objective,
+                objective.title.lower(): objective.sign * theirs.steps[-1].objective + 0.0,
                 "iterations": theirs.trace.n_iter,
             }
         )
