@@ -1605,6 +1605,10 @@ EXTREMES = {
         {"tosses": "200", "trials": "20", "tol": "0"},
         {"data": "Five published trials", "guess": "Random", "student": "3"},
         {"start_a": "0.5", "start_b": "0.5", "hard": "true"},
+        {"true_a": "1", "true_b": "0"},
+        {"true_a": "1", "true_b": "0", "hard": "true", "start_a": "1", "start_b": "0"},
+        {"trials": "1", "tosses": "2", "weights": "true"},
+        {"tosses": "2", "weights": "true", "guess": "Random"},
     ],
     "gaussian_mixture": [
         {"k": "1", "size1": "1"},
@@ -1613,6 +1617,8 @@ EXTREMES = {
         {"size1": "1", "size2": "1", "size3": "1", "floor": "0"},
         {"size1": "10", "size2": "10", "size3": "10", "floor": "0", "guess_seed": "19"},
         {"size1": "10", "size2": "10", "size3": "10", "floor": "0", "hard": "true"},
+        {"floor": "10"},
+        {"hard": "true", "guess_seed": "34"},
         {"find": "1", "max_iter": "1"},
         {"find": "8", "size1": "20", "size2": "20", "size3": "20", "weights": "false"},
         {"guess": "Typed in", "start_mean1": "1000", "start_sd1": "0.01", "start_mean2": "-1000"},
@@ -1621,10 +1627,44 @@ EXTREMES = {
 }
 
 
+# What no text says: numbers that are none, zeros with a sign, and a computer's powers of ten. A
+# tolerance is called what its control calls it.
+UNWRITTEN = re.compile(r"\bnan\b|\binf\b|-0\.0+\b(?!\d)|(?<!no more than 1)(?<=\d)e[-+]?\d", re.I)
+
+
+def check_texts(page):
+    """Check that all that the page says is written as one writes it."""
+    (status,) = page.components("iteration_status")
+    rows = [text for row in page.player["rows"] for text in row]
+    texts = [page.text, *page.captions, *page.formulas, *page.advice, page.answer or "", *rows]
+    texts += [status["end"], page.question or "", *(chart.alt for chart in page.charts)]
+    texts += [chart.title for chart in page.charts]
+    found = [
+        text[max(i.start() - 40, 0) : i.end() + 40]
+        for text in texts
+        for i in UNWRITTEN.finditer(text)
+    ]
+    assert found == []
+    for table in page.at.dataframe:
+        cells = table.value.select_dtypes(exclude="number").to_numpy().ravel()
+        for cell in cells[~pd.isna(cells)]:  # what is missing is shown as a dash
+            assert not UNWRITTEN.search(str(cell)), table.proto.alt
+
+
+def check_downloads(downloads):
+    """Check that what is missing is left empty, and that no zero has a sign."""
+    for name, (content, mime) in downloads.items():
+        if mime != "text/csv":
+            continue
+        for line in content().decode().splitlines()[1:]:
+            for cell in line.split(","):
+                assert cell.lower() not in {"nan", "inf", "<na>", "none", "-0.0"}, (name, line)
+
+
 @pytest.mark.parametrize(
     ("name", "query"), [(name, query) for name in RUNNING for query in EXTREMES.get(name, [{}])]
 )
-def test_all_sections_stand_the_extremes(visit, name, query):
+def test_all_sections_stand_the_extremes(visit, downloads, name, query):
     prefix = PREFIXES[name]
     everything = {f"{prefix}_{section}": "true" for section in sections_of(BY_NAME[name])}
     page = visit(
@@ -1640,6 +1680,8 @@ def test_all_sections_stand_the_extremes(visit, name, query):
             numbers = frame.select_dtypes("number").drop(columns=undefined, errors="ignore")
             assert np.isfinite(numbers).all(axis=None), (chart.alt, data)
     assert page.section("code").block.code
+    check_texts(page)
+    check_downloads(downloads)
 
 
 class TestRidge:

@@ -132,8 +132,8 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
                 "solution": solution,
                 f"limit {title}": None
                 if solution is None
-                else objective.sign * limits[solution - 1],
-                title: objective.sign * shown.final.objective,
+                else objective.sign * limits[solution - 1] + 0.0,
+                title: objective.sign * shown.final.objective + 0.0,
                 "iterations": trace.n_iter,
                 "status": trace.status.value.replace("_", " "),
                 **{
@@ -201,7 +201,8 @@ def _ends(problem: Problem, traces: Sequence[Trace[Any]], work: float) -> list[_
         left = left_to_gain(trace.objectives)
         if trace.status is not Status.MAX_ITER and not np.isfinite(left):
             left = 0.0  # too short to tell, and it has arrived
-        reach = objective + left if np.isfinite(left) else objective
+        told = _EQUAL * problem.n < left < np.inf
+        reach = objective + left if told else objective
         ends.append(_End(trace, reach, _CAUTION * left))
     return ends
 

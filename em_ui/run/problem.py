@@ -74,7 +74,9 @@ class Objective:
         return "climbing" if self.sign > 0 else "descending"
 
     def text(self, value: float) -> str:
-        """Return a value of the objective as the page shows it."""
+        """Return a value of the objective as the page shows it, a dash where it is no number."""
+        if not np.isfinite(value):
+            return "–" if np.isnan(value) else "−∞" if self.sign * value < 0 else "∞"
         return f"{self.sign * value + 0.0:{self.format}}"  # + 0.0 takes the sign off minus zero
 
 

@@ -157,7 +157,7 @@ def _just_below_one(rate: float, *, percent: bool = False) -> str:
     if rate < 0.0005 and not percent:
         return "less than 0.001"
     if rate <= 0.999:
-        return f"{100 * rate:.1f}%" if percent else f"{rate:.3f}"
+        return f"{max(100 * rate, 0):.1f}%" if percent else f"{rate:.3f}"
     below = 100 * (1 - rate) if percent else 1 - rate
     digit = np.format_float_positional(below, precision=1, fractional=False)
     return f"100% − {digit}%" if percent else f"1 − {digit}"

@@ -240,7 +240,7 @@ def answers_of_class(run: Run, first: int, n: int) -> pd.DataFrame:
                     column.name: column.of(theirs.params)
                     for column in theirs.problem.columns(theirs.params)
                 },
-                objective.title.lower(): objective.sign * theirs.steps[-1].objective,
+                objective.title.lower(): objective.sign * theirs.steps[-1].objective + 0.0,
                 "iterations": theirs.trace.n_iter,
             }
         )
