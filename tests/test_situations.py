@@ -109,10 +109,10 @@ def coins(true_a=0.6, true_b=0.2, n=500, seed=1):
     return BinomialMixture(10).simulate(truth, n, rng=stream(seed, DATA))
 
 
-def answered(title):
-    """Return the settings' run of a situation of the coins, and its answer."""
-    module = BY_NAME["two_coins"].module("situations")
-    lesson = BY_NAME["two_coins"].module("problem")
+def answered(title, name="two_coins"):
+    """Return the settings' run of a lesson's situation, and its answer."""
+    module = BY_NAME[name].module("situations")
+    lesson = BY_NAME[name].module("problem")
     situation = module.SITUATIONS[title]
     defaults = {name: spec.default for name, spec in lesson.SPECS.items()}
     run = run_em(lesson.problem, {**defaults, **situation.values})
@@ -486,6 +486,9 @@ class TestGaussianMixture:
         moves = page.charts[0].data["steps"].groupby("iteration")["movement"].max().to_numpy()[1:]
         assert moves[0] > 10
         assert moves[5:].max() < moves[0] / 10
+        furthest = np.abs(np.diff(page.table.filter(like="means")[:2], axis=0)[0]).argmax() + 1
+        _, answer = answered("Wang’s article", "gaussian_mixture")
+        assert answer.startswith(f"That of component {furthest}, from")
         limit = fit(self.model, line().data, mixture(page), tol=1e-10, max_iter=2_000)
         assert limit.n_iter > 2 * 20  # and that is slow
         overlap = np.abs(limit.final.params.means - mixture(page).means)

@@ -21,14 +21,14 @@ HEIGHTS = groups((163.0, 7.0, 1_000), (177.0, 7.0, 1_000))
 
 
 def article(run: Run) -> str:
-    """Say which component moves first, and how far 20 iterations come."""
+    """Say which mean moves furthest at first, and how far 20 iterations come."""
     (start, first), shares = (step.params for step in run.steps[:2]), run.statistics(0)[0]
     k = int(np.abs(first.means - start.means).argmax())
     gain = np.diff(run.trace.objectives)[-1]
     return (
-        f"Component {run.names[k]} makes the largest first move, from {start.means[k]:.0f} to "
-        f"{first.means[k]:.1f}: at the guess {shares[k]:,.0f} of the {run.problem.n:,} values go "
-        "to it, and the M-step follows them. Then the two components that overlap have to settle "
+        f"That of component {run.names[k]}, from {start.means[k]:.0f} to {first.means[k]:.1f}: at "
+        f"the guess {shares[k]:,.0f} of the {run.problem.n:,} values go to that component, and the "
+        "M-step follows them. Then the two components that overlap have to settle "
         "how to share the values between them, and that is slow: "
         f"{count(run.trace.n_iter, 'iteration')} come close, but the last still gains {gain:.2g}."
     )
@@ -53,11 +53,11 @@ FEW: dict[str, Value] = {"size1": 10, "size2": 10, "size3": 10, "guess_seed": 19
 SITUATIONS = {
     "Wang’s article": Situation(
         {},
-        "Three groups of 1,000 values and a random start of whole numbers. Which component will "
-        "move first? Are 20 iterations enough?",
+        "Three groups of 1,000 values and a random start of whole numbers. Which mean will move "
+        "furthest in the first step? Are 20 iterations enough?",
         article,
-        sealed_question="A random start of whole numbers. Which component will move first? Are 20 "
-        "iterations enough?",
+        sealed_question="A random start of whole numbers. Which mean will move furthest in the "
+        "first step? Are 20 iterations enough?",
     ),
     "Equal weights, as in the article": Situation(
         {"weights": False},
@@ -101,7 +101,8 @@ SITUATIONS = {
         {**FEW, "floor": 0.0},
         "Only ten values in each group, and no smallest standard deviation. What can go wrong?",
         "One component takes a single value for itself and narrows. Its density there grows "
-        "without bound, and so does the likelihood: the highest top of all is useless.",
+        "without bound, and so does the likelihood: it has no highest top, and this way up is "
+        "useless.",
         sealed_question="Few values, and no smallest standard deviation. What can go wrong?",
     ),
     "The floor that prevents it": Situation(

@@ -30,9 +30,12 @@ st.markdown(
 )
 run = sections.run_of(c, WORDS, problem)
 picture = sections.plane(c, run, title="Points in the colour and shape of their nearest centroid")
-# A point has a row for each cluster that it was in.
+# A point has a row for each stay in a cluster.
 drawn, n = len(picture.datasets["points"]["observation"].unique()), run.problem.n
-caption = "Large marks: centroids, with their paths. Click a point to see its calculation."
+caption = (
+    "Large marks: centroids, with their paths. Outlined: points that have just changed sides. "
+    "Click a point to see its calculation."
+)
 if sections.compares(c, run):
     caption += " Grey crosses: true centres; upright, the means of the true clusters."
 if drawn < n:
