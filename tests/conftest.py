@@ -58,6 +58,7 @@ settings.register_profile("reproducible", derandomize=True, deadline=None, datab
 settings.load_profile("reproducible")
 
 ROOT = Path(__file__).parents[1]
+QUESTIONS = ("Before you ", "From the situation ")
 ANSWERS = ("After you have ", "The answer for ")  # how the boxes with answers begin
 WIDGETS = ("slider", "number_input", "selectbox", "toggle")
 BY_NAME = {lesson.name: lesson for lesson in LESSONS}
@@ -337,8 +338,8 @@ class Page(Part):
 
     @property
     def question(self) -> str | None:
-        """The question of the situation that is set, if any."""
-        found = [i.value for i in self.at.info if i.proto.title.startswith("Before you ")]
+        """The question of the situation that is set, or that the settings come from, if any."""
+        found = [i.value for i in self.at.info if i.proto.title.startswith(QUESTIONS)]
         assert len(found) <= 1
         return found[0] if found else None
 

@@ -216,14 +216,15 @@ class TestSituations:
         assert len({s.question for s in situations.values()}) == len(situations)
 
     @pytest.mark.parametrize("name", PREFIXES)
-    def test_any_change_makes_them_the_readers_own(self, visit, plain, name):
+    def test_any_other_change_is_based_on_them(self, visit, plain, declared, name):
         page = visit(name)
         first = page.value("situation")
         page.set(data_seed=123)
         assert page.value("situation") == f"Based on “{first}”"
-        # What is asked and answered holds for the situation only.
-        assert page.question is None
-        assert page.answer is None
+        # What is asked and answered stays, as the situation's own.
+        situation = declared[name].situations[first]
+        assert page.question == said(name, situation, situation.question)
+        assert page.answer.startswith(said(name, situation, situation.answer))
         page.set(data_seed=plain(name).value("data_seed"))
         assert page.value("situation") == page.widget("situation").options[0]
 
@@ -302,8 +303,11 @@ class TestKMeans:
         s = {name: page.value(name) for name in page.shown()}
         sizes = [200, *[round(200 * s["rest_size"])] * (k - 1)]
         spreads = s["spread"] * np.array([1, *[s["rest_spread"]] * (k - 1)])
-        entropy = [6, DATA, 12] if s["student"] else [6, DATA]
-        sample = simulated.clusters(sizes, spread=spreads, rng=np.random.default_rng(entropy))
+        rng = stream(6, DATA)
+        centres = kmeans.draw_centres(k, rng=rng)
+        if s["student"]:  # the same centres as the class, and points of the student's own
+            rng = stream(6, DATA, 12)
+        sample = KMeans().simulate(centres, sizes, rng=rng, spread=spreads)
         start = kmeans.guess_from_points(
             sample.data, k, rng=stream(s["guess_seed"], GUESS, s["start"])
         )
@@ -330,8 +334,12 @@ class TestKMeans:
     def test_guesses_have_a_stream_of_their_own(self, visit, plain, change):
         before, page = plain("k_means"), visit("k_means")
         page.set(**change)
-        data, moved = (p.charts[0].data["points"] for p in (before, page))
-        pd.testing.assert_frame_equal(moved[["x", "y"]], data[["x", "y"]])
+        # A row for each cluster that a point was in.
+        data, moved = (
+            p.charts[0].data["points"].groupby("observation")[["x", "y"]].first()
+            for p in (before, page)
+        )
+        pd.testing.assert_frame_equal(moved, data)
         assert not page.table.iloc[0].equals(before.table.iloc[0])
 
     def test_as_many_centroids_as_one_looks_for(self, visit):
@@ -356,8 +364,7 @@ class TestKMeans:
         page = visit("k_means", km_k="3", km_size="1000")
         drawn = page.charts[0].data["points"]
         data = simulated.clusters([1000] * 3, spread=1.0, rng=stream(6, DATA)).data
-        # A row for each stay in a cluster.
-        assert drawn["observation"].nunique() == 2_000 < len(drawn)
+        assert drawn["observation"].nunique() == 2_000
         everything = {tuple(point) for point in data}
         assert {tuple(point) for point in drawn[["x", "y"]].to_numpy()} <= everything
         caption = page.at.caption[0].value

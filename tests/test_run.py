@@ -12,11 +12,20 @@ from conftest import BY_NAME, RUNNING, ScriptPage, finishes
 from gene_counting import GeneCounting, GeneParams
 from streamlit.testing.v1 import AppTest
 
-from em_core import Sample, fit
-from em_ui.run import GUESS, Problem, budget, fitted, stream
+from em_core import (
+    BinomialMixture,
+    GaussianMixture,
+    GaussianParams,
+    Sample,
+    Status,
+    fit,
+    fit_labelled,
+)
+from em_ui.run import GUESS, Problem, Quantity, budget, fitted, stream
 from em_ui.run.many_starts import run_starts
-from em_ui.run.run import run_em
-from em_ui.sections import hard_against_soft
+from em_ui.run.references import split
+from em_ui.run.run import match, run_em
+from em_ui.sections import convergence, findings, hard_against_soft
 
 
 def defaults(name):
@@ -246,6 +255,256 @@ class TestLimit:
         assert again.limit.final.params == limits[0].final.params
         assert for_four == len(fits)
         assert all(limit is limits[0] for limit in limits)
+
+
+class TestCouldGain:
+    """Asked of a run that its tolerance stopped."""
+
+    def test_says_whether_the_limit_is_that_much_higher(self):
+        run = run_of(problem_of("two_coins", true_a=0.55, true_b=0.45, tol="1e-2"))
+        data, end = run.problem.sample.data, run.params
+        limit = fit(BinomialMixture(10), data, end, tol=0, max_iter=9_000).final.objective
+        left = limit - run.trace.final.objective
+        assert left > 0.1
+        for enough, right in ((0.5 * left, True), (0.99 * left, True), (1.01 * left, False)):
+            # Each of a run that nobody has followed yet.
+            fresh = run_of(run.problem)
+            assert fresh.could_gain(enough) is right
+
+    def test_a_run_that_does_not_move_gains_nothing(self):
+        run = run_of(problem_of("two_coins", tol="0"))
+        assert run.trace.converged
+        assert run.could_gain(1e-9) is False
+        assert run.could_gain(0.0) is True
+
+    def test_is_not_known_where_there_is_no_time_to_tell(self, monkeypatch):
+        run = run_of(problem_of("two_coins", true_a=0.55, true_b=0.45, tol="1e-2"))
+        left = run_of(run.problem).limit.final.objective - run.trace.final.objective
+        monkeypatch.setattr(budget, "LIMIT", 0)  # which still is a few iterations
+        assert run.could_gain(0.99 * left) is None
+        assert run.could_gain(0.1 * left) is True
+
+    def test_follows_a_run_no_further_than_it_must(self):
+        run = run_of(problem_of("gaussian_mixture", guess_seed=1, max_iter=100))
+        assert run.could_gain(200.0) is False
+        assert run.found["limit"].n_iter <= run.trace.n_iter
+        assert run.found["limit"].status is Status.MAX_ITER
+
+
+class TestCostOfThePage:
+    """What is computed of a run with all sections closed, after it has been played."""
+
+    @pytest.fixture
+    def spent(self, monkeypatch):
+        """Return a function that plays a run, and gives its E-steps: the fits', and all others."""
+        fit = Problem.fit
+        counted = []
+
+        def counting(*args, **kwargs):
+            trace = fit(*args, **kwargs)
+            counted.append(trace.n_iter + 1)
+            return trace
+
+        def play(name, **settings):
+            run = run_of(problem_of(name, **settings))
+            with monkeypatch.context() as patch:
+                patch.setattr(Problem, "fit", counting)
+                counted.clear()
+                told = [*findings.not_the_best(run), *findings.cannot_tell_apart(run)]
+                asked = sum(counted)
+                assert split.__wrapped__(run) is not None
+            own = run.trace.n_iter + 1 + run.from_truth.n_iter + 1
+            return told, own, asked, sum(counted)
+
+        return play
+
+    @pytest.mark.parametrize(
+        ("name", "times"), [("k_means", 1), ("two_coins", 3), ("gaussian_mixture", 4)]
+    )
+    def test_is_some_times_that_of_the_run(self, spent, name, times):
+        told, own, asked, all_of_it = spent(name)
+        assert told == []
+        assert asked == 0
+        assert all_of_it <= times * own
+
+    def test_a_poor_optimum_is_told_soon(self, spent):
+        told, own, asked, all_of_it = spent("gaussian_mixture", guess_seed=1, max_iter=100)
+        assert [text[:24] for text in told] == ["This is a poor optimum: "]
+        assert asked <= 2.5 * own
+        assert all_of_it <= 4 * own
+
+
+class TestSplit:
+    """The parts of the way from the truth to the estimate."""
+
+    @pytest.mark.parametrize(
+        ("name", "settings", "parts"),
+        [
+            ("k_means", {}, ["the sample", "hard assignment, missing labels"]),
+            (
+                "k_means",
+                {"start": 5},
+                ["the sample", "hard assignment, missing labels", "the start"],
+            ),
+            ("two_coins", {"tol": "0"}, ["the sample", "missing labels"]),
+            ("two_coins", {"hard": True}, ["the sample", "hard assignment, missing labels"]),
+            (
+                "two_coins",
+                {"share_a": 0.9, "trials": 10_000, "tol": "0"},
+                ["the sample", "missing labels", "assumed mixing weights"],
+            ),
+            (
+                "two_coins",
+                {"share_a": 0.9, "trials": 10_000, "weights": True, "tol": "0"},
+                ["the sample", "missing labels"],
+            ),
+            ("two_coins", {"tosses": 1}, ["the sample", "missing labels", "the start"]),
+            ("two_coins", {"max_iter": 2}, ["the sample", "missing labels", "stopped early"]),
+            (
+                "two_coins",
+                {"data": "Five published trials", "start_a": 0.6, "start_b": 0.5, "tol": "0"},
+                ["missing labels"],
+            ),
+            ("two_coins", {"start_a": 0.0, "start_b": 1.0}, ["the sample", "the rest"]),
+            ("gaussian_mixture", {}, ["the sample", "missing labels", "stopped early"]),
+            (
+                "gaussian_mixture",
+                {"guess_seed": 1, "max_iter": 100},
+                ["the sample", "missing labels", "the start", "stopped early"],
+            ),
+        ],
+        ids=str,
+    )
+    def test_adds_up_and_has_no_part_that_does_not_apply(self, name, settings, parts):
+        run = run_of(problem_of(name, **settings))
+        found = split.__wrapped__(run)
+        assert list(found.parts) == parts
+        table = found.table.to_pandas()
+        truth, known = run.problem.sample.truth, run.labelled
+        origin = "truth" if run.problem.truth_known else "labels known"
+        ends = [truth if run.problem.truth_known else known, run.params]
+        by = run.problem.words.by
+        matched = [p.relabel(np.argsort(match(p, truth, by))) for p in ends]
+        columns = run.problem.columns(truth)
+        start, estimate = ([column.of(p) for column in columns] for p in matched)
+        np.testing.assert_allclose(table[origin], start, rtol=1e-12)
+        np.testing.assert_allclose(table[run.problem.words.algorithm], estimate, rtol=1e-12)
+        total = table[[origin, *parts]].sum(axis=1)
+        np.testing.assert_allclose(total, estimate, rtol=0, atol=1e-11 * np.abs(total).max())
+        # No part is nothing to all digits that are shown.
+        assert (table[parts].abs().max() >= 5e-5).all()
+        # Nor is there a zero with a sign.
+        zeros = table[parts].to_numpy()[table[parts].to_numpy() == 0]
+        assert not np.signbit(zeros).any()
+
+    def test_labels_cost_what_the_best_optimum_says_wherever_the_run_ended(self):
+        good, poor = (
+            split.__wrapped__(run_of(problem_of("gaussian_mixture", **settings)))
+            for settings in ({"max_iter": 500}, {"guess_seed": 1, "max_iter": 100})
+        )
+        labels = [found.table.to_pandas()["missing labels"] for found in (good, poor)]
+        np.testing.assert_allclose(*labels, rtol=0, atol=5e-5)
+        assert good.reached
+        assert not poor.reached  # and the page says so
+
+    def test_a_model_that_may_not_be_as_the_truth_is(self):
+        run = run_of(problem_of("gaussian_mixture", floor=10.0))
+        assert (run.labelled.stds == 10).all()
+        labels = run.problem.sample.labels
+        known = fit_labelled(
+            GaussianMixture(10.0), run.problem.sample.data, labels, run.problem.truth
+        )
+        assert run.labelled == known
+
+
+def small(data, start, **more):
+    """Return the run of a Gaussian mixture of a few values, of which nobody knows the truth."""
+    posed = problem_of("gaussian_mixture", **more)
+    sample = Sample(np.array(data, dtype=float))
+    made = replace(
+        posed,
+        model=GaussianMixture(0.05),
+        sample=sample,
+        start=start,
+        truth=None,
+        truth_known=False,
+        tol=0.0,
+    )
+    return run_of(made)
+
+
+class TestSpeedInWords:
+    def test_a_saddle_is_no_top_however_fast_the_path_to_it(self):
+        run = small([1, 2, 3], GaussianParams([1, 3], [1, 1], [0.5, 0.5]), max_iter=500)
+        assert run.trace.converged
+        assert run.eigenvalues[:3] == pytest.approx([1.19359, 0.16681, 0.06174], abs=1e-5)
+        text = convergence._speed(run, "")
+        assert "each step is 0.167 times as long as the one before" in text
+        assert "The point is a saddle" in text
+        assert "would be 1.194 times as long" in text
+        assert "information" not in text
+
+    def test_the_slowest_direction_need_not_be_on_the_path(self):
+        start = GaussianParams([-2, 2], [1, 1], [0.5, 0.5])  # as symmetric as the data
+        run = small([-3, -2, -1, 1, 2, 3], start, max_iter=500)
+        text = convergence._speed(run, "")
+        slowest = run.eigenvalues[0]
+        assert slowest == pytest.approx(0.0973, abs=1e-4)
+        assert "each step is 0.068 times as long" in text
+        assert "The slowest direction is not on this path: there the rate is 0.097" in text
+        assert "here about 9.7%" in text
+        assert "saddle" not in text
+
+    def test_the_path_of_most_runs_ends_along_it(self):
+        run = run_of(problem_of("two_coins"))
+        text = convergence._speed(run, "")
+        assert f"here about {100 * run.eigenvalues[0]:.1f}%." in text
+        assert "not on this path" not in text
+
+
+class TestPoorOptimum:
+    """What is advised where a run from the truth does better."""
+
+    @staticmethod
+    def told(name, hint="", **settings):
+        return list(findings.not_the_best(run_of(problem_of(name, **settings)), hint=hint))
+
+    def test_the_limit_is_not_to_be_raised_where_it_is_the_largest(self):
+        slow = {"true_a": 0.55, "true_b": 0.45, "tol": "0", "start_a": 0.41, "start_b": 0.4}
+        (early,) = self.told("two_coins", max_iter=1)
+        assert early.endswith(
+            "Raise the iteration limit; if that does not help, try another start."
+        )
+        run = run_of(problem_of("two_coins", max_iter=1, **slow))
+        best = run.problem.fit(run.problem.truth, max_iter=500)
+        late = replace(run, problem=replace(run.problem, max_iter=500), from_truth=best)
+        (text,) = findings.not_the_best(late, hint=", or k-means++")
+        assert "Raise" not in text
+        assert text.endswith(
+            "The iteration limit is the largest there is, so try another start, or k-means++."
+        )
+
+    def test_the_hint_stands_at_the_end(self):
+        (text,) = self.told("k_means", ", or k-means++", start=5)
+        assert text.endswith("Try other starts and keep the best, or k-means++.")
+        (text,) = self.told("k_means", start=5)
+        assert text.endswith("Try other starts and keep the best.")
+
+
+@pytest.mark.parametrize(
+    ("places", "value", "text"),
+    [
+        (".3f", 0.03251, "0.0325"),
+        (".3f", 0.5, "0.5"),
+        (".2f", 14.158, "14.158"),
+        (".2f", 1234.5, "1,234.5"),
+        (".4f", 1.086e-72, "0"),
+        (",.4f", 2.0, "2"),
+        (".0f", 10.0, "10"),
+    ],
+)
+def test_a_distance_has_one_decimal_more_than_what_it_is_between(places, value, text):
+    assert Quantity("Mean", "μ", places).distance(value) == text
 
 
 class TestStarts:

@@ -30,7 +30,8 @@ from em_core.models import binomial_mixture, gaussian_mixture, kmeans
 from em_core.models.binomial_mixture import fit_grid
 from em_ui.pictures.charts import LOSS_BANDS
 from em_ui.run import DATA, GUESS, Run, stream
-from em_ui.sections import as_printed
+from em_ui.run.run import run_em
+from em_ui.sections import as_printed, convergence
 
 PUBLISHED = {"tc_data": "Five published trials", "tc_start_a": "0.6", "tc_start_b": "0.5"}
 HEADS = np.array([5, 9, 8, 4, 7])
@@ -882,7 +883,7 @@ class TestHillOfGaussians:
         # As far as the data and the way that EM took.
         way = np.array([step.params.means[[i, j]] for step in trace.steps])
         ends = min(sample.data.min(), way.min()), max(sample.data.max(), way.max())
-        assert ends[0] < sample.data.min()  # the guess lies outside
+        assert (ends[0] < sample.data.min()) == (across == 1)  # whose guess lies outside
         edges = np.linspace(*ends, side + 1)
 
         def objective(x, y):
@@ -1148,6 +1149,59 @@ class TestManyStarts:
         shown = shown.astype({"solution": int})
         pd.testing.assert_frame_equal(downloaded, shown, check_exact=True)
 
+    def test_the_published_twenty_starts_lead_to_two_solutions(self, visit):
+        many = visit("gaussian_mixture", gm_many="true").section("many_starts")
+        table = many.frame("where it began and ended")
+        assert table["solution"].value_counts().to_dict() == {1: 12, 2: 8}
+        limits = table.groupby("solution")["limit log-likelihood"].first()
+        assert limits.round(2).tolist() == [-11882.15, -12165.63]
+        assert "20 starts lead to 2 solutions. **12** of them lead to the best" in many.text
+        assert "log-likelihood -11,882.15472" in many.text
+
+    @pytest.mark.parametrize("name", RUNNING)
+    @pytest.mark.parametrize("n", [5, 20])
+    def test_the_best_stands_below_no_other(self, with_starts, name, n):
+        _, table = with_starts(name, n)
+        title = "inertia" if name == "k_means" else "log-likelihood"
+        sign = -1 if name == "k_means" else 1
+        limits = sign * table[f"limit {title}"]
+        if "best" in table:
+            assert limits[table["best"] == "best"].min() >= limits.max()
+        # Each ends at its solution, and had not passed it.
+        slack = 1e-9 * len(run_of(name)[1].data)
+        assert (sign * table[title] <= limits + slack).all()
+        order = table.assign(limit=limits).groupby("solution")["limit"].first()
+        assert order.is_monotonic_decreasing
+
+    def test_runs_that_go_on_are_no_solutions(self, visit):
+        """Five components on three groups: nobody knows yet where these runs are going."""
+        many = visit("gaussian_mixture", gm_find="5", gm_many="true", gm_starts="6")
+        section = many.section("many_starts")
+        table = section.frame("where it began and ended")
+        unknown = table["solution"].isna()
+        assert unknown.any()
+        assert table.loc[unknown, "limit log-likelihood"].isna().all()
+        told = re.search(r"Where (\d) of 6 starts (is|are) going cannot be told yet", section.text)
+        assert int(told[1]) == unknown.sum()
+        data = line().data
+        for number in table["solution"].dropna().unique():
+            # Where one is known, runs do end there.
+            row = table[table["solution"] == number].iloc[0]
+            params = GaussianParams(*row.filter(like="end ").to_numpy(float).reshape(3, 5))
+            end = fit(GaussianMixture(0.05), data, params, tol=0, max_iter=9_000).final.objective
+            assert end == pytest.approx(row["limit log-likelihood"], abs=0.01)
+
+    def test_with_more_starts_a_solution_keeps_its_objective(self, visit):
+        page = visit("gaussian_mixture", gm_many="true")
+        found = []
+        for n in (20, 50):
+            page.set(starts=n)
+            table = page.section("many_starts").frame("where it began and ended")
+            found.append(table.groupby("solution")["limit log-likelihood"].first())
+        few, many = found
+        for limit in few:
+            assert np.abs(many - limit).min() < 1e-3
+
 
 class TestMapOfStarts:
     @pytest.mark.parametrize("weights", [False, True])
@@ -1245,7 +1299,11 @@ class TestConvergence:
         assert rule in text
         n = {"k_means": 600, "two_coins": 500, "gaussian_mixture": 3000}[name]
         gain = table["gain"].iloc[-1]
-        assert f"**The last gain** was {gain:.3g}, or {gain / n:.3g} per" in text
+        shown = re.search(r"\*\*The last gain\*\* was (\S+), or (\S+) per", text)
+        for written, right in zip(shown.groups(), (gain, gain / n), strict=True):
+            digits, _, power = written.partition("·10")
+            power = power.translate(str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789"))
+            assert f"{float(f'{digits}e{power or 0}'):.3g}" == f"{right:.3g}"
         iterations = table["iteration"].iloc[-1]
         message = "Converged after" if page.ending == "success" else "Stopped at the limit of"
         assert f"{message} {iterations} iteration" in text
@@ -1262,6 +1320,16 @@ class TestConvergence:
         page = visit("gaussian_mixture", gm_find="4", gm_max_iter="500", gm_convergence="true")
         text = page.section("convergence").text
         assert re.search(r"each step is 1 − (0\.000\d+) times as ", text)
+        # Nor is the fraction called 100.0%, where it is known.
+        problem = posed("two_coins")
+        run = run_em(lambda settings: problem, {})
+        assert run.limit.converged
+        run.found["at the limit"] = np.array([0.99987, 0.5])
+        rate = re.search(
+            r"there the rate is 1 − (0\.000\d+), .* about 100% − (0\.0\d+)%",
+            convergence._speed(run, ""),
+        )
+        assert float(rate[2]) == pytest.approx(100 * float(rate[1]))
 
     def test_run_that_collapses_has_no_limit(self, visit):
         page = visit("gaussian_mixture")

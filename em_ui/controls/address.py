@@ -7,7 +7,7 @@ gives the default, and the reader is told so.
 import contextlib
 import urllib.parse
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -58,8 +58,9 @@ def copy_link(
         Parameters that the link takes over as the address has them.
     address : mapping, optional
         With it, the button also minds the address: ``based`` is the parameter of the situation that
-        the settings come from, with its value or None, and ``position`` that of the player's
-        position. Each change of any other is an entry of the browser's history.
+        the settings come from, with its value or None, ``gone`` those that leave the address,
+        ``back`` those that come back to it, and ``position`` that of the player's position. Each
+        change of any other is an entry of the browser's history.
     """
     text = urllib.parse.urlencode(parameters)
     data = {"label": label, "query": text, "keep": list(keep), "address": address}
@@ -83,10 +84,13 @@ class Address:
         Begins the name of each query parameter.
     specs : mapping of str to Control
         All controls of the page.
+    back : dict of str to str
+        Parameters that the browser is still to take into its address.
     """
 
     prefix: str
     specs: Mapping[str, Control]
+    back: dict[str, str] = field(default_factory=dict)
 
     def key(self, name: str) -> str:
         """Return the query parameter of a control, which is also its widget's key."""
@@ -172,20 +176,35 @@ class Address:
                 parameters.set_with_no_forward_msg(key, text)
         st.query_params.update({})
 
-    def keep_for_later(self, shown: Collection[str]) -> None:
+    def keep_for_later(self, shown: Collection[str]) -> list[str]:
         """Take controls out of the address that are not among those shown, and keep their values.
 
         When its control appears, a value in the address would win over one set by a callback.
+        Returns the parameters that the browser is still to take out of its address.
         """
+        gone = []
         for name, spec in self.specs.items():
             key = self.key(name)
             if name in shown or key not in st.query_params:
                 continue
             value = spec.nearest(st.session_state.get(key, st.query_params[key]))
-            # Of a control that has just left the page, Streamlit itself keeps the value.
-            with contextlib.suppress(StreamlitAPIException):
-                del st.query_params[key]
-                st.session_state[key] = value
+            # In public, and of a control that has just left the page by itself, Streamlit 1.67
+            # sends the browser a message, which makes one more entry of its history.
+            with get_session_state().query_params() as parameters:
+                parameters.discard_param_no_forward_msg(key)
+            st.session_state[key] = value
+            gone.append(key)
+        return gone
+
+    def bring_back(self, name: str) -> None:
+        """Put a control that appears into the address, with the value that was kept for it."""
+        spec, key = self.specs[name], self.key(name)
+        value = spec.nearest(st.session_state.get(key, spec.default))
+        if value == spec.default or key in st.query_params:
+            return
+        with get_session_state().query_params() as parameters:  # see above
+            parameters.set_with_no_forward_msg(key, _stored(spec, value))
+        self.back[key] = spec.text(value)
 
     def mend(self, *, arrived: bool) -> None:
         """Put right what a link says wrongly, and start again with a notice if there was any."""

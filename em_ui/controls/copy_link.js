@@ -38,9 +38,13 @@ export default function ({ data, parentElement }) {
   if (data.address) {
     const [name, value] = data.address.based;
     const here = new URL(location.href);
-    if (here.searchParams.get(name) !== value) {
-      if (value) here.searchParams.set(name, value);
-      else here.searchParams.delete(name);
+    if (value) here.searchParams.set(name, value);
+    else here.searchParams.delete(name);
+    for (const gone of data.address.gone) here.searchParams.delete(gone);
+    for (const [back, text] of Object.entries(data.address.back)) {
+      if (!here.searchParams.has(back)) here.searchParams.set(back, text);
+    }
+    if (`${here.searchParams}` !== `${new URLSearchParams(location.search)}`) {
       history.replaceState(history.state, "", here);
     }
     remember([name, data.address.position]);

@@ -143,6 +143,8 @@ class Controls:
         if name in self.sealed and name != _STUDENT:
             return self.sealed[name]
         spec = self._all[name]
+        if name in self.specs and name not in st.session_state.get(self.key("was shown"), (name,)):
+            self._address.bring_back(name)
         value = spec.nearest(spec.widget(self.key(name)))
         self._shown[name] = value
         return value
@@ -266,7 +268,8 @@ class Controls:
 
         This may come before what the controls make: settings that cannot be run end the page there.
         """
-        self._address.keep_for_later({*self.view, *self._shown, *self.sealed})
+        gone = self._address.keep_for_later({*self.view, *self._shown, *self.sealed})
+        st.session_state[self.key("was shown")] = frozenset(self._shown)
         # All but the player's position, which the browser knows better.
         state = {name: self.value(name) for name in self.view if name != "iter"} | self._shown
         parameters = query(self.prefix, self._all, state)
@@ -280,6 +283,8 @@ class Controls:
             keep=[self.key("iter"), self.key(QUIZ)],
             address={
                 "based": [self.key(BASED), title if come_from else None],
+                "gone": gone,
+                "back": self._address.back,
                 "position": self.key("iter"),
             },
         )

@@ -476,7 +476,10 @@ def _lines(estimate: str, *known: str) -> Callable[..., Layer]:
         "labelled": ("labels known", _INK, _DOTTED),
     }
     names, colors, dashes = zip(*(looks[name] for name in (estimate, *known)), strict=True)
-    legend = alt.Legend(title=None, orient="bottom", offset=6, symbolType="stroke", symbolSize=500)
+    fits = alt.ExprRef(f"width < {_NARROW} ? 2 : {len(names)}")
+    legend = alt.Legend(
+        title=None, orient="bottom", offset=6, symbolType="stroke", symbolSize=500, columns=fits
+    )
     scales = {"stroke": list(colors), "strokeDash": list(dashes)}
     channels = {
         channel: {

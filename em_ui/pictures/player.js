@@ -76,9 +76,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const set = (chart, name, value) => {
     const field = input(chart, name);
     if (!field) return;
-    const known = Math.max(value, Number(field.min));
-    if (Number(field.value) === known) return;
-    field.value = known;
+    const before = field.value;
+    field.value = value; // which the input brings into its range, and to its step
+    if (field.value === before) return;
     field.dispatchEvent(new Event("input", { bubbles: true }));
   };
   const drive = (chart) => {
@@ -368,7 +368,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         else box.removeAttribute("tabindex");
       }
     };
-    const drawn = ({ target }) => target.closest("svg");
+    const drawn = ({ target }) => target.closest(`svg, .${data.inputs.bindings}`);
     state.observer = new MutationObserver((changes) => {
       if (changes.every(drawn)) return; // which is what the charts draw
       look();

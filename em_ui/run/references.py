@@ -19,6 +19,7 @@ START, STOP, REST = "the start", "stopped early", "the rest"
 # Differences that no digit of the table shows.
 DECIMALS = 4
 _SHOWN = 0.5 * 10.0**-DECIMALS
+_ROUNDING = 1e-13  # of the largest number
 # What is left to move may be that much more than the last steps say.
 _CAUTION = 3.0
 _SAME = 1e-9  # objectives per observation that differ by less are equal
@@ -117,6 +118,8 @@ def split(run: Run) -> Split | None:
     else:
         shown["labels known"] = known
         del parts[SAMPLE]
+    for name, part in parts.items():  # rounding has no sign
+        parts[name] = np.where(np.abs(part) < _ROUNDING * np.abs(found).max(), 0.0, part)
     table = frames.arrow(shown | parts | {problem.words.algorithm: found})
     return Split(table, columns, tuple(parts), reached, level)
 

@@ -17,8 +17,10 @@ from em_ui.sections.findings import level
 _ROUNDING = 1e-12
 # In last steps: what is left is far, and what is not worth a number.
 _FAR, _A_TENTH = 5.0, 0.1
-# A measured rate agrees with an eigenvalue if what is missing to 1 differs by less than this part.
+# A measured rate agrees with an eigenvalue if both, and what they miss to 1, differ by less than
+# this part.
 _AGREE = 0.05
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def stopping_rule(run: Run) -> str:
@@ -38,7 +40,7 @@ def draw(c: Controls, run: Run, *, caveat: str = "") -> None:
     st.markdown(f"**The rule.** {stopping_rule(run)} {trace.message}")
     if trace.n_iter and np.isfinite(trace.final.objective):
         gain = trace.objectives[-1] - trace.objectives[-2]
-        st.markdown(f"**The last gain** was {gain:.3g}, or {gain / n:.3g} per {per}.")
+        st.markdown(f"**The last gain** was {plain(gain)}, or {plain(gain / n)} per {per}.")
     if run.problem.winner_takes_all:
         st.markdown(
             "**Speed.** With hard assignment there are finitely many ways to assign the data, "
@@ -66,7 +68,7 @@ def draw(c: Controls, run: Run, *, caveat: str = "") -> None:
     elif last_step > 0:
         times = distances[-1] / last_step
         st.markdown(
-            f"**Still to go.** The parameters are {distances[-1]:.3g} away from where the run "
+            f"**Still to go.** The parameters are {plain(distances[-1])} away from where the run "
             f"{'would end' if reached else 'was by then'}: "
             + (
                 f"{times:.1f} times the last step."
@@ -82,14 +84,20 @@ def draw(c: Controls, run: Run, *, caveat: str = "") -> None:
             charts.distance("Distance to the limit"),
             {"distance": table},
             key=c.key("distance"),
-            alt=f"Distance to the limit on a log scale, from {distances[0]:.2g} to "
-            f"{distances[far][-1]:.2g}; a straight line means a constant rate",
+            alt=f"Distance to the limit on a log scale, from {plain(distances[0])} to "
+            f"{plain(distances[far][-1])}; a straight line means a constant rate",
         )
         st.caption(
             "On this log scale a constant rate is a straight line. "
             f"{'The limit' if reached else 'In the place of the limit'}: the same run, "
             f"continued to {count(run.frames.last + limit.n_iter, 'iteration')}."
         )
+
+
+def plain(value: float) -> str:
+    """Return a number with three digits, as one writes it: 4.1·10⁻⁵, not 4.1e-05."""
+    digits, _, exponent = f"{value:.3g}".partition("e")
+    return f"{digits}·10{str(int(exponent)).translate(_RAISED)}" if exponent else digits
 
 
 def _speed(run: Run, caveat: str) -> str:
@@ -127,7 +135,7 @@ def _speed(run: Run, caveat: str) -> str:
         f"{'labels' if run.problem.is_mixture else 'data'} take away, here about "
         f"{_just_below_one(largest, percent=True)}{caveat}."
     )
-    if abs(rate - largest) <= _AGREE * (1 - largest):
+    if abs(rate - largest) <= _AGREE * min(largest, 1 - largest):
         return f"{measured} It is {fraction}"
     return (
         f"{measured} The slowest direction is not on this path: there the rate is "
@@ -146,6 +154,8 @@ def _grows(run: Run) -> str:
 
 def _just_below_one(rate: float, *, percent: bool = False) -> str:
     """Return a rate with three digits, or how far it is below one where these would say 1.000."""
+    if rate < 0.0005 and not percent:
+        return "less than 0.001"
     if rate <= 0.999:
         return f"{100 * rate:.1f}%" if percent else f"{rate:.3f}"
     below = 100 * (1 - rate) if percent else 1 - rate

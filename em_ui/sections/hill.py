@@ -26,6 +26,7 @@ _OVERLAP = 0.2  # of a cell: covers the seams that a canvas leaves between neigh
 _SLICE = 61  # points of a slice
 _REACH, _LEAST_REACH = 2.5, 0.03  # how far a slice goes: in M-steps, and of the domain
 _SLICES = 60  # iterations that a slice is computed at, at the most
+_MARKED = "it is marked where EM ends"
 
 Spots = Mapping[str, Sequence[float]]
 
@@ -37,7 +38,7 @@ def draw(
     domain: tuple[float, float] | None = None,
     pair: tuple[int, int] = (0, 1),
     spots: Spots | None = None,
-    marked: str = "it is marked where EM ends",
+    marked: str = _MARKED,
 ) -> None:
     """Draw the hill over one parameter of two components, and a slice of it with the bound.
 
@@ -72,6 +73,8 @@ def draw(
     drawings = []
     if run.flat:
         spots = None  # along a ridge there is no top, and no saddle
+        if played(c, run):
+            marked = _MARKED
     title = problem.objective.title
     symbols = [f"{problem.words.quantities[by].symbol} {names[k]}" for k in pair]
     if i == j:

@@ -11,6 +11,7 @@ from em_ui.pictures import charts
 from em_ui.run.many_starts import ManyStarts, many_starts
 from em_ui.run.problem import count
 from em_ui.run.run import Run
+from em_ui.sections.convergence import plain
 from em_ui.sections.tables import csv_download, numbers
 
 _DIGIT = 1e-5  # the last digit of an objective in the text
@@ -32,7 +33,7 @@ def draw(c: Controls, run: Run) -> None:
             f"with the solution whose {objective.title.lower()} {approach}, if that can be told."
         )
     guessed = [
-        f"solution {number} by up to {error:.1g}"
+        f"solution {number} by up to {plain(float(f'{error:.1g}'))}"
         for number, error in enumerate(starts.errors, 1)
         if error > _SHOWN
     ]

@@ -185,12 +185,13 @@ def plane(c: Controls, run: Run, *, title: str) -> Drawing:
     """
     words, truth = run.problem.words, _known(c, run)["truth"]
     tables = _shown(c, run, _plane_tables(run)) | _chosen(c, run)
+    drawn = len(tables["points"]["observation"].unique())
     return Drawing(
         title,
         charts.scatter(**_known(c, run)),
         tables,
-        f"{count(len(tables['points']), words.observation)} in {count(len(run.names), words.group)}"
-        f", with the paths of the {words.component}s from the initial guess"
+        f"{count(drawn, words.observation)} in {count(len(run.names), words.group)}, with the "
+        f"paths of the {words.component}s from the initial guess"
         + (", and the true centres as crosses" if truth else ""),
     )
 

@@ -119,7 +119,7 @@ def _causes(run: Run, parts: Split) -> Iterator[str]:
             "tell them apart."
         )
     elif START in parts.parts:
-        yield "*The start* led this run to another optimum."
+        yield "*The start* led this run to an end that is not as good."
     if STOP in parts.parts:
         yield "*Stopped early*: the run would go on by so much."
     if not parts.reached:

@@ -41,7 +41,7 @@ st.markdown(
 )
 run = sections.run_of(c, WORDS, problem)
 caption = (
-    "Bars: values, divided by responsibility; click one to take a value by hand. Coloured lines: "
+    "Bars: values, divided by responsibility; click one to see its calculation. Coloured lines: "
     "components. Pink line: their sum."
 )
 if sections.compares(c, run):

@@ -30,11 +30,11 @@ st.markdown(
 )
 run = sections.run_of(c, WORDS, problem)
 picture = sections.plane(c, run, title="Points in the colour and shape of their nearest centroid")
-# A point has a row for each stay in a cluster.
+# A point has a row for each cluster that it was in.
 drawn, n = len(picture.datasets["points"]["observation"].unique()), run.problem.n
 caption = (
     "Large marks: centroids, with their paths. Outlined: points that have just changed sides. "
-    "Click a point to take it by hand."
+    "Click a point to see its calculation."
 )
 if sections.compares(c, run):
     caption += " Grey crosses: true centres; upright, the means of the true clusters."

@@ -28,7 +28,7 @@ st.markdown(
 )
 run = sections.run_of(c, WORDS, problem)
 caption = (
-    "Bars: trials, divided by responsibility; click one to take its first trial by hand. Solid "
+    "Bars: trials, divided by responsibility; click one to see its calculation. Solid "
     "line: trials expected under the current coins."
 )
 if sections.compares(c, run):
