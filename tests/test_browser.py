@@ -981,9 +981,9 @@ class TestPlayer:
         tab.page.locator("input[name=halves]").check()
         expect(tab.slider).to_have_attribute("step", "0.5")
         for iteration, assigned, words in [
-            (0, 0, "Initial guess, E-step done"),
+            (0, 0, "Iteration 1, E-step done"),
             (1, 0, "Iteration 1, M-step done"),
-            (1, 1, "Iteration 1, E-step done"),
+            (1, 1, "Iteration 2, E-step done"),
             (2, 1, "Iteration 2, M-step done"),
         ]:
             tab.button("forward").click()

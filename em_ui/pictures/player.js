@@ -133,7 +133,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const t = iter();
     // How long the run is, is for those to know who have played it.
     const place = t === 0 ? "Initial guess" : `Iteration ${t}${seen ? ` of ${last}` : ""}`;
-    if (position % 1) return `${place}, E-step done`;
+    // The E-step that follows iteration t is the first half of the next.
+    if (position % 1) return `Iteration ${t + 1}${seen ? ` of ${last}` : ""}, E-step done`;
     return halves.checked && t > 0 ? `${place}, M-step done` : place;
   };
 
@@ -332,6 +333,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   if (idle) {
     label.textContent = "Nothing to play";
   } else {
+    if (rewound) root.closest("[data-testid=stMain]")?.scrollTo({ top: 0 }); // to the question
     if (rewound) address(); // where the old position may have been written anew in the meantime
     show(chosen, { moved: false });
     // A new server process has not heard of it.

@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import re
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -89,6 +90,12 @@ class Run:
     def steps(self) -> tuple[Any, ...]:
         """The steps that can be drawn."""
         return frames.drawable(self.trace).steps
+
+    @property
+    def message(self) -> str:
+        """Why the run stopped, in the words of the page: without the names that code has."""
+        title = self.problem.objective.title.lower()
+        return re.sub(r" \(\w+\)", "", self.trace.message.replace("the objective", f"the {title}"))
 
     @property
     def names(self) -> list[str]:

@@ -37,10 +37,11 @@ def draw(c: Controls, run: Run, *, caveat: str = "") -> None:
     ``caveat`` says when the rate is not the fraction of missing information.
     """
     trace, n, per = run.trace, run.problem.n, run.problem.words.observation
-    st.markdown(f"**The rule.** {stopping_rule(run)} {trace.message}")
+    st.markdown(f"**The rule.** {stopping_rule(run)} {run.message}")
     if trace.n_iter and np.isfinite(trace.final.objective):
         gain = trace.objectives[-1] - trace.objectives[-2]
-        st.markdown(f"**The last gain** was {plain(gain)}, or {plain(gain / n)} per {per}.")
+        change = "gain" if run.problem.objective.sign > 0 else "fall"
+        st.markdown(f"**The last {change}** was {plain(gain)}, or {plain(gain / n)} per {per}.")
     if run.problem.winner_takes_all:
         st.markdown(
             "**Speed.** With hard assignment there are finitely many ways to assign the data, "

@@ -58,7 +58,7 @@ def _ending(c: Controls, run: Run) -> tuple[str, str]:
     """Return how a run ended: its kind, and one line that says why, where, and how far off."""
     trace, words, objective = run.trace, run.problem.words, run.problem.objective
     if trace.status in (Status.NON_FINITE, Status.DECREASED):
-        return "error", f"**Stopped.** {trace.message}"
+        return "error", run.message.replace("Stopped", "**Stopped**", 1)
     place = f"{objective.title} {objective.text(trace.final.objective)}."
     if compares(c, run) and run.gap is not None:
         quantity = words.quantities[words.by].title.lower()

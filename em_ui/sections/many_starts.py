@@ -80,7 +80,8 @@ def draw(c: Controls, run: Run) -> None:
     kinds = tuple(dict.fromkeys(sorted(starts.curves["solution"].to_pylist())))
     end = f"; {best.sum()} end at the best solution" if several else ""
     for gap in (False, True):
-        title = f"{objective.title}: what is missing to the best" if gap else objective.title
+        missing = "what is missing to" if objective.sign > 0 else "what is left above"
+        title = f"{objective.title}: {missing} the best" if gap else objective.title
         charts.show(
             charts.curves(title, kinds, gap=gap),
             {"curves": starts.curves},
@@ -127,8 +128,8 @@ def _said(run: Run, starts: ManyStarts) -> list[str]:
             f"them {'leads' if counts[1] == 1 else 'lead'} to "
             + ("" if starts.ahead else f"{best}, ")
             + f"solution 1: {where}. "
-            "Solutions that differ only in the order of the components are the same. A different "
-            "answer from another start is not a fault: "
+            f"Solutions that differ only in the order of the {run.problem.words.component}s are "
+            "the same. A different answer from another start is not a fault: "
             + (
                 "each run climbs the hill on which it starts."
                 if objective.sign > 0

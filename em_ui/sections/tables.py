@@ -27,7 +27,8 @@ from em_ui.sections.findings import stands_for
 def iteration_table(c: Controls, run: Run) -> None:
     """Show the iteration table, with a download of all its digits."""
     problem, words = run.problem, run.problem.words
-    labels = {"iteration": ("Iteration", "d"), "gain": ("Gain", ".4f")} | {
+    change = "Gain" if problem.objective.sign > 0 else "Fall"
+    labels = {"iteration": ("Iteration", "d"), "gain": (change, ".4f")} | {
         column.name: (words.symbol(column), words.quantities[column.field].format)
         for column in run.frames.columns
     }
@@ -121,7 +122,7 @@ def _causes(run: Run, parts: Split) -> Iterator[str]:
     elif START in parts.parts:
         yield "*The start* led this run to an end that is not as good."
     if STOP in parts.parts:
-        yield "*Stopped early*: the run would go on by so much."
+        yield "*Stopped early* is the way that the run had still to go when it stopped."
     if not parts.reached:
         yield (
             f"Limits were not reached: runs were followed for {count(run.glance, 'more iteration')}"

@@ -82,7 +82,7 @@ def sheet(c: Controls, run: Run) -> list[Question]:
     found += [
         Question(
             "After how many iterations did the run stop, and why?",
-            f"{run.trace.message} The rule: {stopping_rule(run)}",
+            f"{run.message} The rule: {stopping_rule(run)}",
             3,
         ),
         Question(

@@ -30,8 +30,8 @@ def findings(run: Run) -> Iterator[str]:
         free = GaussianMixture().m_step(run.final_statistics, run.params)
         yield (
             f"Component {run.names[held]} is held at the smallest standard deviation, {floor:g}. "
-            f"The {run.final_statistics[0][held]:,.1f} values that are attributed to it have one "
-            f"of {free.stds[held]:.3g}."
+            f"What is attributed to it, {run.final_statistics[0][held]:,.1f} values in all, would "
+            f"give {convergence.plain(free.stds[held])}."
         )
     if run.settings["weights"] and run.problem.n * weights.min() < EMPTY:
         yield "A component has lost all its values. Start it closer to the data."

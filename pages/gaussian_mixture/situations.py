@@ -84,17 +84,17 @@ SITUATIONS = {
     ),
     "Components that overlap": Situation(
         {**OVERLAP, "guess_seed": 1, "max_iter": 500, "tol": "1e-8"},
-        "Two groups only two standard deviations apart. How many iterations will it take?",
-        "More than a hundred. Most values could have come from either group, so the labels that "
-        "are missing are most of the information.",
-        sealed_question="Two groups that overlap. How many iterations will it take?",
+        "Two groups only two standard deviations apart. EM takes many more iterations here than "
+        "for groups that lie well apart. Why?",
+        "Most values could have come from either group, so the labels that are missing are most of "
+        "the information. Each iteration learns only a little about them.",
+        sealed_question="Two groups that overlap. Why does EM take many iterations?",
     ),
     "Stopping too early": Situation(
         {**OVERLAP, "guess_seed": 1, "start": 4, "max_iter": 500, "tol": "1e-3"},
-        "The same groups with a loose tolerance. The page says converged, after how many "
-        "iterations? Is it true?",
-        "The gain was small because EM is slow here, not because it has arrived. The estimate is "
-        "still far from where it would end: open *Has it really converged?*.",
+        "The same groups with a loose tolerance. The page will soon say converged. Is it true?",
+        "No. The gain was small because EM is slow here, not because it has arrived. The estimate "
+        "is still far from where it would end: open *Has it really converged?*.",
         moves=("tol",),
     ),
     "A variance that collapses": Situation(

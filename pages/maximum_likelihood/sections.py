@@ -95,7 +95,7 @@ def draw_hill(
     guess, best = tried[-1], best_of(tried)
     marks = {_YOURS: guess.guess}
     if top:
-        marks[_TOP] = top
+        marks |= {_TOP: top, "Truth": truth}
     elif best is not guess:
         marks[_BEST] = best.guess
     low, high = problem.frame(*truth, [entry.guess for entry in tried] + ([top] if top else []))

@@ -35,7 +35,7 @@ def far_start(run: Run) -> str:
         f"It comes near them: it ends at {coins(run)}. In the first step A goes from "
         f"{start[0]:.1f} to {first[0]:.3f}, and B further, from {start[1]:.1f} to {first[1]:.3f}. "
         "Most trials show few heads, which 0.7 explains a little less badly than 0.8, so "
-        f"{(shares[:, 1] > 0.5).mean():.0%} of them lean to B. As B falls, it lets go of the "
+        f"{(shares[:, 1] > 0.5).mean():.0%} of all trials lean to B. As B falls, it lets go of the "
         "trials with many heads, and A settles where these put it."
     )
 
@@ -139,10 +139,10 @@ SITUATIONS = {
     ),
     "Coins that are nearly alike": Situation(
         {**ALIKE, "tol": PATIENT},
-        "These two coins are nearly alike. Will EM need more iterations than with coins of 0.6 and "
-        "0.2, or fewer? Will the answer be as good?",
+        "These two coins are nearly alike, and EM needs many more iterations than with coins of "
+        "0.6 and 0.2. Why? Will the answer be as good?",
         nearly_alike,
-        sealed_question="Will EM need many iterations here, or few?",
+        sealed_question="Why does EM need so many iterations here?",
     ),
     "Stopping too early": Situation(
         {**ALIKE, "tol": "1e-3"},
