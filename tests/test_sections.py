@@ -1721,3 +1721,32 @@ def test_a_start_is_shown_as_it_was_typed(visit):
     assert page.player["rows"][0][:2] == ["0.200", "0.600"]
     assert page.status.endswith("A stands for the true coin B, and B for A.")
     assert "stands for" not in visit("two_coins").status
+
+
+def test_a_run_that_breaks_off_says_so_once_and_in_words(visit):
+    page = visit(
+        "gaussian_mixture",
+        gm_size1=10,
+        gm_size2=10,
+        gm_size3=10,
+        gm_floor=0.0,
+        gm_guess_seed=19,
+        gm_max_iter=100,
+        gm_convergence="true",
+    )
+    assert page.status.startswith("**Stopped** at iteration 4: the log-likelihood is no longer")
+    for text in (page.status, page.section("convergence").text):
+        assert len(re.findall(r"Stopped(?:\*\*)? at iteration", text)) == 1
+        assert "collapsed onto a single value" in text
+        assert "_" not in text
+        assert "objective" not in text
+
+
+def test_k_means_descends(visit):
+    page = visit("k_means", km_many_starts="true", km_convergence="true")
+    text = page.section("many_starts").text + page.section("convergence").text
+    assert "each run descends into the valley in which it starts" in text
+    assert "order of the centroids" in text
+    assert "**The last fall** was" in text
+    for word in ("EM", "climb", "gain", "component"):
+        assert not re.search(rf"\b{word}", text), word

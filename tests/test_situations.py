@@ -151,7 +151,7 @@ class TestTwoCoins:
             f"ends at {pair(ends)}",
             f"A goes from 0.8 to {first[0]:.3f}",
             f"from 0.7 to {first[1]:.3f}",
-            f"{(shares[:, 1] > shares[:, 0]).mean():.0%} of them lean to B",
+            f"{(shares[:, 1] > shares[:, 0]).mean():.0%} of all trials lean to B",
         ):
             assert figure in answer
 
