@@ -477,7 +477,8 @@ class TestSituation:
         assert page.question == situation.question
         page.set(size=999)
         assert page.value("situation") == "Based on “1,000 adults”"
-        assert page.question is None
+        (asked,) = (i for i in page.at.info if "which you have changed" in i.proto.title)
+        assert asked.value == situation.question
 
     def test_stays_as_what_the_settings_come_from_until_another_is_chosen(self, visit, declared):
         page = visit("two_coins")
