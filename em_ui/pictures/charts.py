@@ -294,7 +294,8 @@ def _now(chart: alt.Chart, first: int = 0, *, at: str = _WHOLE) -> alt.Chart:
 def _coming(chart: alt.Chart, *fields: str, by: str | None = None, first: int = 0) -> alt.Chart:
     """Return the rows of :func:`_now`, and on the way there the ``fields`` between two iterations.
 
-    Where each comes from stands in ``from_`` and its name.
+    Where each comes from stands in ``from_`` and its name, and where it is in ``at_`` and its name:
+    Vega computes in place, so that a field that was overwritten would be lost to the next frame.
     """
     chart = chart.transform_window(
         [alt.WindowFieldDef.from_dict({"op": "lag", "field": f, "as": f"lag_{f}"}) for f in fields],
@@ -304,7 +305,7 @@ def _coming(chart: alt.Chart, *fields: str, by: str | None = None, first: int = 
     chart = _now(chart, first, at=_COMING)
     # The first of all has nothing before it.
     come = {f"from_{f}": f"isValid(datum.lag_{f}) ? datum.lag_{f} : datum.{f}" for f in fields}
-    gone = {f: f"datum.from_{f} + (datum.{f} - datum.from_{f}) * {_WAY}" for f in fields}
+    gone = {f"at_{f}": f"datum.from_{f} + (datum.{f} - datum.from_{f}) * {_WAY}" for f in fields}
     return chart.transform_calculate(**come).transform_calculate(**gone)
 
 
@@ -316,8 +317,13 @@ def _played(chart: alt.Chart, first: int = 0) -> alt.Chart:
 def _way(coming: alt.Chart, x: str, y: str, **encoding: Any) -> alt.Chart:
     """Return what is gone of the way from the iteration before, to be drawn as a rule."""
     return coming.encode(
-        x=alt.X(f"from_{x}:Q"), x2=f"{x}:Q", y=alt.Y(f"from_{y}:Q"), y2=f"{y}:Q", **encoding
+        x=alt.X(f"from_{x}:Q"), x2=f"at_{x}:Q", y=alt.Y(f"from_{y}:Q"), y2=f"at_{y}:Q", **encoding
     )
+
+
+def _there(coming: alt.Chart, x: str, y: str, **encoding: Any) -> alt.Chart:
+    """Return what stands at the end of that way."""
+    return coming.encode(x=alt.X(f"at_{x}:Q"), y=alt.Y(f"at_{y}:Q"), **encoding)
 
 
 def _iterations(title: str = "Iteration") -> alt.X:
@@ -340,7 +346,8 @@ def objective(title: str) -> Template:
     )
     coming = _coming(base, "iteration", "objective")
     way = _way(coming.mark_rule(color=_INK, strokeWidth=2, aria=False), "iteration", "objective")
-    now = coming.mark_point(color=_MARK, filled=True, size=110, opacity=1, aria=False)
+    mark = coming.mark_point(color=_MARK, filled=True, size=110, opacity=1, aria=False)
+    now = _there(mark, "iteration", "objective")
     layers = alt.layer(_hidden("steps", "iteration", "objective"), line, way, now)
     return _steady(
         _compile(layers, _HEIGHT),
@@ -532,8 +539,11 @@ def _paths(
         color=encoding["color"],
         opacity=seen,
     )
-    now = coming.mark_point(filled=True, size=90, aria=False).encode(
-        **encoding,
+    now = _there(
+        coming.mark_point(filled=True, size=90, aria=False),
+        "iteration",
+        field,
+        color=encoding["color"],
         tooltip=tooltip,
         shape=alt.Shape("component:N").scale(range=_SHAPES).legend(None),
         opacity=seen,
@@ -559,10 +569,15 @@ def _paths(
             " '\u2007', 'left')"
         )
     )
-    names = (
-        _coming(placed, "iteration", field, by="component", first=first)
-        .mark_text(align="left", dx=8, fontWeight="bold", clip=False, color=_TEXT, aria=False)
-        .encode(x=encoding["x"], y=value, text="name:N", opacity=seen)
+    look: dict[str, Any] = {"align": "left", "dx": 8, "fontWeight": "bold", "clip": False}
+    names = _there(
+        _coming(placed, "iteration", field, by="component", first=first).mark_text(
+            **look, color=_TEXT, aria=False
+        ),
+        "iteration",
+        field,
+        text="name:N",
+        opacity=seen,
     )
     corners = _corners(steps, "iteration", field)
     chart = alt.layer(corners, *references, line, way, now, names).resolve_scale(
@@ -639,9 +654,11 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
         .mark_text(align="left", baseline="top", fontWeight="bold", color=_TEXT, aria=False)
         .encode(x=alt.value(4), y=alt.value(2), text="words:N")
     )
-    now = coming.mark_point(
-        filled=True, size=230, opacity=1, stroke=_MARK, strokeWidth=2.5, aria=False
-    ).encode(
+    centroid: dict[str, Any] = {"filled": True, "size": 230, "strokeWidth": 2.5, "stroke": _MARK}
+    now = _there(
+        coming.mark_point(**centroid, opacity=1, aria=False),
+        "x",
+        "y",
         color=_color("Cluster"),
         shape=shape,
         tooltip=[
@@ -799,7 +816,7 @@ def densities(
         moving = data == "steps"
         return _coming(chart, "means", "stds", "weights", by="component") if moving else chart
 
-    def curve(chart: alt.Chart, density: str) -> alt.Chart:
+    def curve(chart: alt.Chart, density: str, at: str) -> alt.Chart:
         """Compute a density where its component bends, and at both ends of the picture."""
         z = f"(datum.i - {_BENDS // 2}) * {2 * _REACH / _BENDS}"
         return (
@@ -807,26 +824,28 @@ def densities(
             .transform_flatten(["i"])
             .transform_calculate(
                 x=f"datum.i < 0 ? datum.low : datum.i > {_BENDS} ? datum.high"
-                f" : clamp(datum.means + {z} * datum.stds, datum.low, datum.high)"
+                f" : clamp(datum.{at}means + {z} * datum.{at}stds, datum.low, datum.high)"
             )
             .transform_calculate(drawn=f"min({density}, datum.top)")
         )
 
-    def normal(of: str) -> str:
+    def normal(of: str, at: str) -> str:
         # A component of no width has no density that could be drawn.
-        return f"({of}.stds > 0 ? {of}.weights * densityNormal(datum.x, {of}.means, {of}.stds) : 0)"
+        mean, std, weight = (f"{of}.{at}{field}" for field in ("means", "stds", "weights"))
+        return f"({std} > 0 ? {weight} * densityNormal(datum.x, {mean}, {std}) : 0)"
 
     def total(data: str) -> alt.Chart:
+        at = "at_" if data == "steps" else ""
         every = alt.JoinAggregateFieldDef(op="values", field="means", **{"as": "all"})
         terms = "0"
         for k in reversed(range(len(_SHAPES))):
-            terms = f"(length(datum.all) > {k} ? {normal(f'datum.all[{k}]')} + {terms} : 0)"
-        return curve(rows(data).transform_joinaggregate([every]), terms)
+            terms = f"(length(datum.all) > {k} ? {normal(f'datum.all[{k}]', at)} + {terms} : 0)"
+        return curve(rows(data).transform_joinaggregate([every]), terms, at)
 
     x, y = alt.X("x:Q"), alt.Y("drawn:Q")
     smooth: dict[str, Any] = {"interpolate": "monotone"}
     component = (
-        curve(rows("steps"), normal("datum"))
+        curve(rows("steps"), normal("datum", "at_"), "at_")
         .mark_line(strokeWidth=2, aria=False, **smooth)
         .encode(x=x, y=y, color=_color(component_title))
     )
@@ -836,8 +855,8 @@ def densities(
     beyond = (
         rows("steps")
         .transform_calculate(
-            peak="datum.stds > 0 ? datum.weights / (datum.stds * sqrt(2 * PI)) : 0",
-            x="clamp(datum.means, datum.low, datum.high)",
+            peak="datum.at_stds > 0 ? datum.at_weights / (datum.at_stds * sqrt(2 * PI)) : 0",
+            x="clamp(datum.at_means, datum.low, datum.high)",
         )
         .transform_calculate(
             text="datum.peak > datum.top ? '↑ to ' + format(datum.peak, '.2r') : ''"
@@ -998,8 +1017,12 @@ def hill(
             .mark_line(color="white", strokeWidth=2, point={"color": "white", "size": 20})
             .encode(order="iteration:Q"),
             _way(coming.mark_rule(color="white", strokeWidth=2), "x", "y"),
-            coming.mark_point(
-                color=_MARK, filled=True, size=170, opacity=1, stroke="white", strokeWidth=2
+            _there(
+                coming.mark_point(
+                    color=_MARK, filled=True, size=170, opacity=1, stroke="white", strokeWidth=2
+                ),
+                "x",
+                "y",
             ),
         ]
     if search:
