@@ -64,8 +64,9 @@ _NEUTRAL = _by_theme("#8A96A3", "#77838F")  # of what has no component yet
 # The names of the components, in one line above the picture.
 _KEY: dict[str, Any] = {"orient": "top", "titleOrient": "left", "offset": 6}
 
-# A curve is computed at so many steps around each mean, to so many standard deviations.
-_BENDS, _REACH = 24, 4
+# A curve is computed at so many steps around each mean, to so many standard deviations, and where
+# even that of a component that collapses has come down to 0.
+_BENDS, _REACH, _FLAT = 24, 4, 40
 
 _NAMES_HIGH = 11  # names have room one above the other in a small chart
 _NAMES_WIDE = 3  # and so many beside each other, right of it
@@ -818,13 +819,15 @@ def densities(
 
     def curve(chart: alt.Chart, density: str, at: str) -> alt.Chart:
         """Compute a density where its component bends, and at both ends of the picture."""
-        z = f"(datum.i - {_BENDS // 2}) * {2 * _REACH / _BENDS}"
+        half = _BENDS // 2
+        steps = f"(datum.i - {half}) * {_REACH / half}"
+        z = f"datum.i < 0 ? -{_FLAT} : datum.i > {_BENDS} ? {_FLAT} : {steps}"
         return (
-            chart.transform_calculate(i=f"sequence(-1, {_BENDS} + 2)")
+            chart.transform_calculate(i=f"sequence(-2, {_BENDS} + 3)")
             .transform_flatten(["i"])
             .transform_calculate(
-                x=f"datum.i < 0 ? datum.low : datum.i > {_BENDS} ? datum.high"
-                f" : clamp(datum.{at}means + {z} * datum.{at}stds, datum.low, datum.high)"
+                x=f"datum.i < -1 ? datum.low : datum.i > {_BENDS} + 1 ? datum.high"
+                f" : clamp(datum.{at}means + ({z}) * datum.{at}stds, datum.low, datum.high)"
             )
             .transform_calculate(drawn=f"min({density}, datum.top)")
         )
@@ -859,7 +862,7 @@ def densities(
             x="clamp(datum.at_means, datum.low, datum.high)",
         )
         .transform_calculate(
-            text="datum.peak > datum.top ? '↑ to ' + format(datum.peak, '.2r') : ''"
+            text="datum.peak > datum.top ? '↑ to ' + format(datum.peak, ',.2r') : ''"
         )
         .mark_text(align="left", baseline="top", dx=4, fontWeight="bold", color=_TEXT, aria=False)
         .encode(x=x, y=alt.Y("top:Q"), text="text:N")
