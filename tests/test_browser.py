@@ -1047,6 +1047,32 @@ class TestPlayer:
         expect(tab.control("tc_observation")).to_have_value(str(trial))
         expect(tab.page.get_by_text(f"Trial {trial} shows 9 heads")).to_be_visible()
 
+    @pytest.mark.parametrize("path", EXAMPLES)
+    def test_what_was_clicked_is_marked_and_its_shares_follow_the_player(self, tab, path):
+        tab.open(path)
+        picture = tab.charts.first
+        told = "view.data('chosen')[0].label"
+        assert tab.view(picture, told) == ""
+        x, y = tab.view(picture, CLICKABLE)
+        picture.click(position={"x": x, "y": y})
+        tab.page.wait_for_url(f"**{prefix(path)}_observation=*")
+        label = tab.await_drawn(lambda: tab.view(picture, told), bool)
+        number = int(re.search(r"\d+", label).group())
+        assert f"{prefix(path)}_observation={number}" in tab.page.url
+        seen = []
+        for t in range(3):
+            if t:
+                tab.button("forward").click()
+            tab.expect_frame(t, 0)
+            words = tab.view(picture, f"view.data('chosen')[{t}].text") if t else label
+            (drawn,) = tab.await_drawn(
+                lambda: tab.view(picture, CHOSEN), lambda now, words=words: now == [words]
+            )
+            seen.append(drawn)
+        assert seen[0] == label
+        assert all(words.startswith(f"{label}: ") for words in seen[1:])
+        assert len(set(seen)) > 1
+
     def test_keeps_its_iteration_over_a_rerun(self, tab):
         tab.open(PUBLISHED)
         tab.slider.fill("4")
@@ -1238,6 +1264,60 @@ GLIDE = """button => {
     field("iter").removeEventListener("input", note);
     return seen;
 }"""
+# Puts all charts between two iterations, as the player does when it glides.
+SLID = """async (at) => {
+    for (const input of document.querySelectorAll(".vega-bindings input")) {
+        if (input.name === "assign" && at % 1) continue;
+        input.value = at;
+        input.dispatchEvent(new Event("input", { bubbles: true }));
+    }
+    await new Promise(requestAnimationFrame);
+    await new Promise(requestAnimationFrame);
+}"""
+# The middle of a mark that can be clicked: a bar that is high enough, or the leftmost point.
+CLICKABLE = """(() => {
+    let found;
+    const walk = ({ marktype, items }, left, top) => {
+        for (const item of items) {
+            const [x, y] = [left + (item.x ?? 0), top + (item.y ?? 0)];
+            if (marktype === "rect" && item.datum?.label && item.height > 20) {
+                found ??= [x + item.width / 2, y + item.height / 2];
+            }
+            if (marktype === "symbol" && item.datum?.observation > 1) {
+                if (!found || x < found[0]) found = [x, y]; // nothing covers the outermost
+            }
+            for (const mark of item.items ?? []) walk(mark, x, y);
+        }
+    };
+    const [left, top] = view.origin();
+    walk(view.scenegraph().root, left + view.padding().left, top + view.padding().top);
+    return found;
+})()"""
+# What is written in a picture about the observation that was chosen.
+CHOSEN = """(() => {
+    const found = [];
+    const walk = ({ marktype, items }) => {
+        for (const item of items) {
+            if (marktype === "text" && item.datum?.chosen) found.push(item.text);
+            for (const mark of item.items ?? []) walk(mark);
+        }
+    };
+    walk(view.scenegraph().root);
+    return found;
+})()"""
+# What a chart draws, and where.
+MARKS = """(() => {
+    const found = [];
+    const walk = ({ marktype, items }) => {
+        for (const { items: marks, x, y, x2, y2, width, height, text, opacity } of items) {
+            const places = [x, y, x2, y2, width, height].map((v) => Math.round(100 * v) || 0);
+            if (marktype !== "group") found.push([marktype, ...places, text, opacity]);
+            for (const mark of marks ?? []) walk(mark);
+        }
+    };
+    walk(view.scenegraph().root);
+    return found.map((mark) => JSON.stringify(mark)).sort();
+})()"""
 HEADINGS = """main => {
     const found = [];
     const walk = (element) => {
@@ -1406,10 +1486,14 @@ class TestMotion:
         tab.expect_frame(0, 10)
 
     def test_parameters_glide_and_colours_follow(self, tab):
+        promised = r"GLIDE_FRAMES = \[(\d+), (\d+)\]"
+        source = (ROOT / "em_ui" / "pictures" / "player.js").read_text()
+        fewest, most = map(int, re.search(promised, source).groups())
         self.gliding(tab)
         seen = tab.button("forward").evaluate(GLIDE)
         iterations, colours = np.array(seen).T
-        assert len(iterations) > 2  # as many as the browser draws in time, and two at least
+        # What is between is as many frames as the browser draws in time, within what is promised.
+        assert fewest <= len(iterations) - 1 <= most
         assert (np.diff(iterations) > 0).all()
         assert 0 < iterations[0] < iterations[-2] < 1 == iterations[-1]
         assert set(colours[:-1]) == {-1}
@@ -1419,6 +1503,25 @@ class TestMotion:
         assert back[-1] == 0 < back[-2] < back[0] < 1
         # Leaps do not.
         assert [t for t, _ in tab.button("last").evaluate(GLIDE)] == [10]
+
+    @pytest.mark.parametrize("path", EXAMPLES)
+    def test_what_has_glided_looks_as_after_a_leap(self, tab, path):
+        tab.page.emulate_media(reduced_motion="reduce")  # so that the test alone draws frames
+        tab.open(path)
+
+        def drawn() -> list[object]:
+            return [tab.view(tab.charts.nth(i), MARKS) for i in range(3)]
+
+        at = {}
+        for t in (3, 2):
+            tab.slider.fill(str(t))
+            tab.expect_frame(t, 0)
+            at[t] = tab.await_drawn(drawn, lambda now: now != at.get(3))
+        assert all(one != other for one, other in zip(at[2], at[3], strict=True))
+        for position in (2.3, 2.6, 2.9, 3):
+            tab.page.evaluate(SLID, position)
+            tab.await_drawn(drawn, lambda now: now != at[2])
+        assert tab.await_drawn(drawn, at[3].__eq__) == at[3]
 
     def test_nothing_glides_where_motion_is_not_wanted(self, tab):
         tab.page.emulate_media(reduced_motion="reduce")

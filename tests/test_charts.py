@@ -1,6 +1,8 @@
 """The chart templates: constant, complete, and fed with what ``em_core`` finds."""
 
 import re
+import tomllib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -219,6 +221,19 @@ class TestTemplates:
         assert "under 0.003" in loss["calculate"]
         assert [field["field"] for field in unit["encoding"]["tooltip"]] == ["x", "y", "loss"]
 
+    @pytest.mark.parametrize("name", BOUND)
+    def test_no_field_of_the_data_is_overwritten_on_the_way(self, name):
+        """Vega computes in place: the next frame would begin with what this one has made."""
+        for unit, _ in layers(BOUND[name]):
+            steps = unit.get("transform", [])
+            moving = {
+                t["as"] for t in steps if "iter" in re.findall(r"\w+", t.get("calculate", ""))
+            }
+            read = {f for t in steps for f in re.findall(r"datum\.(\w+)", str(t.get("filter", "")))}
+            assert not moving & read
+            for made in (t for t in steps if t.get("as") in moving):
+                assert made["as"] not in re.findall(r"datum\.(\w+)", made["calculate"])
+
     def test_is_compiled_once(self):
         assert charts.scatter() is BOUND["scatter"]
         assert charts.parameter("means", "Mean") is BOUND["parameter"]
@@ -248,6 +263,54 @@ class TestTemplates:
     def test_holds_no_data(self, template):
         assert "datasets" not in template
         assert all(data for _, data in layers(template))
+
+
+THEMES = tomllib.loads((Path(__file__).parents[1] / ".streamlit" / "config.toml").read_text())
+
+
+def contrast(one, other):
+    """Return the contrast of two colours, #rrggbb, by the definition of WCAG 2."""
+
+    def luminance(color):
+        rgb = np.array([int(color[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+        linear = np.where(rgb <= 0.03928, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return linear @ [0.2126, 0.7152, 0.0722]
+
+    low, high = sorted([luminance(one), luminance(other)])
+    return (high + 0.05) / (low + 0.05)
+
+
+class TestColours:
+    def test_contrast_is_that_of_the_definition(self):
+        assert contrast("#000000", "#FFFFFF") == pytest.approx(21)
+        assert contrast("#777777", "#FFFFFF") == pytest.approx(4.48, abs=0.005)
+
+    @pytest.mark.parametrize("theme", ["light", "dark"])
+    def test_components_are_seen(self, theme):
+        colors = THEMES["theme"][theme]["chartCategoricalColors"]
+        assert len(set(colors)) == len(charts._SHAPES)
+        ground = THEMES["theme"][theme]["backgroundColor"]
+        assert min(contrast(color, ground) for color in colors) >= 3
+
+    @pytest.mark.parametrize(("at", "theme"), [(0, "light"), (1, "dark")])
+    @pytest.mark.parametrize(
+        ("name", "least"),
+        [
+            ("_TEXT", 4.5),
+            ("_FAINT_TEXT", 4.5),
+            ("_TRUTH", 3),
+            ("_NEUTRAL", 3),
+            ("_INK", 3),
+            ("_MARK", 3),
+        ],
+    )
+    def test_words_can_be_read_and_marks_seen(self, at, theme, name, least):
+        color = getattr(charts, name)
+        used = color if isinstance(color, str) else re.findall(r"#\w{6}", color["expr"])[at]
+        assert contrast(used, THEMES["theme"][theme]["backgroundColor"]) >= least
+
+    def test_white_is_read_on_the_cover(self):
+        assert contrast(charts._COVER, "#FFFFFF") >= 4.5
 
 
 class TestOnPages:

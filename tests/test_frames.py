@@ -25,7 +25,7 @@ from em_core import (
     fit,
 )
 from em_ui.pictures import frames
-from em_ui.pictures.format import MAX_ITERATIONS, SHARE_DIGITS, pack
+from em_ui.pictures.format import MAX_ITERATIONS, SHARE_DIGITS, SHOWN_DIGITS, pack
 
 HEADS = np.array([5, 9, 8, 4, 7])
 COINS = BinomialMixture(10)
@@ -76,9 +76,23 @@ class TestPack:
         assert len(packed) == 3
         for column, text in enumerate(packed):
             assert len(text) == SHARE_DIGITS * len(shares)
-            np.testing.assert_allclose(
-                unpack(text), shares[:, column], atol=0.51 * 10.0**-SHARE_DIGITS * 1.001
-            )
+            # The nearest that can be packed, or where that would be rounded wrongly the next.
+            atol = 1 / (10**SHARE_DIGITS - 1) * (1 + 1e-9)
+            np.testing.assert_allclose(unpack(text), shares[:, column], rtol=0, atol=atol)
+
+    @staticmethod
+    def check_told(shares):
+        told = np.round(unpack(pack(shares[:, None])[0]), SHOWN_DIGITS)
+        # Nearer than any other number of so many decimals, or as near.
+        np.testing.assert_allclose(told, shares, rtol=0, atol=0.5 * 10.0**-SHOWN_DIGITS + 1e-15)
+
+    def test_is_told_right_to_the_last_digit(self):
+        rng = np.random.default_rng(5)
+        shares = rng.random(200_000)
+        self.check_told(shares)
+        halves = (np.arange(10**SHOWN_DIGITS) + 0.5) / 10**SHOWN_DIGITS
+        for far in (1e-9, 1e-7, 1e-6, 4e-6):
+            self.check_told(np.concatenate([halves - far, halves + far]))
 
     def test_none_and_all_are_exact(self):
         (text,) = pack(np.array([[0.0], [1.0], [0.5]]))

@@ -27,6 +27,7 @@ from em_ui.pictures.format import (
     BEFORE,
     ITERATION,
     MAX_ITERATIONS,
+    SHOWN_DIGITS,
     SLIDE,
     share_shown,
 )
@@ -723,7 +724,7 @@ def _bars(
         .transform_calculate(
             # Before the first E-step a bar is one piece.
             responsibility=f"{_UNASSIGNED} ? (datum.order ? 0 : 1) : {share_shown('share')}",
-            told=f"{_UNASSIGNED} ? 'none yet' : format({share_shown('share')}, '.3f')",
+            told=f"{_UNASSIGNED} ? 'none yet' : format({share_shown('share')}, '.{SHOWN_DIGITS}f')",
         )
         .transform_calculate(part="datum.height * datum.responsibility")
         .mark_bar(opacity=0.75, binSpacing=0, aria=False)

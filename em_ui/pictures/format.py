@@ -21,10 +21,13 @@ SLIDE = 0.01  # the shortest way that the player slides
 BINDINGS = "vega-bindings"
 
 SHARE_DIGITS = 5  # a share is drawn to 1/99999
+SHOWN_DIGITS = 3  # and told to so many decimals
 
 
 def pack(shares: np.ndarray) -> list[str]:
     """Return numbers from 0 to 1 as strings of digits, one string a column.
+
+    Rounded to :data:`SHOWN_DIGITS` decimals, what is packed is what was given.
 
     Parameters
     ----------
@@ -32,7 +35,11 @@ def pack(shares: np.ndarray) -> list[str]:
         For example the responsibility of one component for each bar, at each iteration.
     """
     scale = 10**SHARE_DIGITS - 1
-    whole = np.rint(np.nan_to_num(shares) * scale).astype(int)
+    given = np.nan_to_num(shares)
+    whole = np.rint(given * scale)
+    # Rounding twice may lead to the wrong side of a half; the next number is on the right one.
+    told, wanted = (np.rint(x * 10**SHOWN_DIGITS) for x in (whole / scale, given))
+    whole = (whole + np.sign(wanted - told)).astype(int)
     digits = whole.T[:, :, None] // 10 ** np.arange(SHARE_DIGITS)[::-1] % 10
     return [column.tobytes().decode() for column in (digits + ord("0")).astype(np.uint8)]
 

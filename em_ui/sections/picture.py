@@ -55,11 +55,11 @@ def _chosen_table(run: Run, i: int, chosen: bool) -> pa.Table:
         for t, step in enumerate(run.steps):
             shares = problem.responsibilities(rows, step.params)[0]
             told = [
-                f"{name} {share:.3f}"
+                f"{name} {share:.3f}" if share < 1 else name
                 for name, share in zip(run.names, shares, strict=True)
                 if share >= _SEEN
             ]
-            texts[t] = f"{label}: {', '.join(told)}"
+            texts[t] = f"{label}: {problem.words.component} {', '.join(told)}"
     columns = {"iteration": np.arange(len(run.steps)), "text": texts}
     return frames.extend(frames.arrow(columns), x=float(x), y=float(y), chosen=chosen, label=label)
 
