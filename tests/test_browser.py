@@ -691,6 +691,48 @@ class TestLook:
         assert across == pytest.approx(up, rel=1e-3)
         assert tab.view(picture, "view.data('points').filter(point => !point.first).length") == 600
 
+    def test_component_that_collapses_is_a_spike(self, tab):
+        """Between its neighbours and itself it is nowhere."""
+        tab.page.emulate_media(reduced_motion="reduce")
+        tab.open("gaussian-mixture")
+        tab.situation.click()
+        tab.page.get_by_role("option", name="A variance that collapses").click()
+        expect(tab.page.get_by_text("What can go wrong?").first).to_be_visible()
+        tab.press_end()
+        picture = tab.charts.first
+        told = tab.await_drawn(lambda: tab.view(picture, TOLD), lambda now: "↑ to" in str(now))
+        assert [text for text in told if re.fullmatch(r"↑ to [\d,]+", text)]
+        width = tab.view(picture, "view.width()")
+        curves = tab.await_drawn(lambda: tab.view(picture, CURVES), lambda now: len(now) > 1)
+        spikes = [c for c in curves if min(y for _, y in c) < 1 and len({y for _, y in c}) < 5]
+        assert spikes
+        for spike in spikes:
+            top, foot = min(y for _, y in spike), max(y for _, y in spike)
+            high = [x for x, y in spike if y < (top + foot) / 2]
+            assert max(high) - min(high) < width / 100
+            # Nothing is drawn on the way to it: it stands on its foot beside where it is high.
+            beside = [x for x, y in spike if y > foot - 1 and abs(x - high[0]) < width / 100]
+            assert min(beside) < high[0] < max(beside)
+
+    @pytest.mark.parametrize("path", ["two-coins?tc_gap=true", "k-means?km_gap=true"])
+    def test_gaps_are_labelled_with_plain_numbers(self, tab, path):
+        tab.page.emulate_media(reduced_motion="reduce")
+        tab.open(path)
+        tab.press_end()
+        chart = tab.charts.nth(1)
+        expect(chart.locator("text", has_text="gap to where this run").first).to_be_visible()
+        labels = chart.locator(".role-axis-label text").all_text_contents()
+        values = [label for label in labels if label]
+        assert len(values) > 4
+        assert all(re.fullmatch(r"\d+(\.\d+)?", label) for label in values)
+
+    def test_labels_of_many_lines_do_not_cover_each_other(self, tab):
+        tab.open("gaussian-mixture?gm_k=8")
+        chart = tab.charts.nth(2)
+        labels = chart.locator("text").filter(has_text=re.compile("^(true|known)"))
+        expect(labels).to_have_count(2)
+        assert labels.all_text_contents() == ["true", "known"]
+
     @pytest.mark.parametrize("size", [LAPTOP, {"width": 320, "height": 740}], ids=str)
     def test_hill_and_map_are_square(self, tab, size):
         """What they show is symmetric about the diagonal."""
@@ -1291,6 +1333,27 @@ CLICKABLE = """(() => {
     };
     const [left, top] = view.origin();
     walk(view.scenegraph().root, left + view.padding().left, top + view.padding().top);
+    return found;
+})()"""
+# All that is written in a picture, and its lines.
+TOLD = """(() => {
+    const found = [];
+    const walk = ({ marktype, items }) => {
+        for (const item of items) {
+            if (marktype === "text") found.push(String(item.text));
+            for (const mark of item.items ?? []) walk(mark);
+        }
+    };
+    walk(view.scenegraph().root);
+    return found;
+})()"""
+CURVES = """(() => {
+    const found = [];
+    const walk = ({ marktype, items }) => {
+        if (marktype === "line" && items.length) found.push(items.map(({ x, y }) => [x, y]));
+        for (const item of items) for (const mark of item.items ?? []) walk(mark);
+    };
+    walk(view.scenegraph().root);
     return found;
 })()"""
 # What is written in a picture about the observation that was chosen.

@@ -65,9 +65,9 @@ _NEUTRAL = _by_theme("#8A96A3", "#77838F")  # of what has no component yet
 # The names of the components, in one line above the picture.
 _KEY: dict[str, Any] = {"orient": "top", "titleOrient": "left", "offset": 6}
 
-# A curve is computed at so many steps around each mean, to so many standard deviations, and where
-# even that of a component that collapses has come down to 0.
-_BENDS, _REACH, _FLAT = 24, 4, 40
+# A curve is computed at so many steps around each mean, to so many standard deviations.
+# What is narrower than this fraction of the picture is drawn as a spike, down to its foot.
+_BENDS, _REACH, _SPIKE = 26, 5, 1 / 5_000
 
 _NAMES_HIGH = 11  # names have room one above the other in a small chart
 _NAMES_WIDE = 3  # and so many beside each other, right of it
@@ -398,14 +398,22 @@ def parameter(
         ]
         base = alt.Chart(alt.NamedData(data)).encode(y=value, tooltip=tooltip)
         rule = base.mark_rule(strokeDash=dash, strokeWidth=1.5, color=color, aria=False)
-        # Neighbours stand beside each other, so that near ones do not cover each other.
+        # Neighbours stand beside each other, so that near ones do not cover each other. Where they
+        # are too many for that, one word says what all these lines are.
         label = (
             base.transform_window(
                 rank="row_number()", sort=[alt.SortField(field, order="ascending")]
             )
-            .transform_calculate(name=f"{json.dumps(name)} + ' ' + datum.component")
+            .transform_joinaggregate(together="count()")
+            .transform_calculate(
+                name=f"datum.together <= {_NAMES_WIDE} ? {json.dumps(name)} + ' ' + datum.component"
+                f" : datum.rank == datum.together ? {json.dumps(name)} : ''"
+            )
             .mark_text(align="left", fontSize=10, color=_TEXT, dy=dy, aria=False)
-            .encode(text="name:N", x=alt.value(alt.ExprRef(f"{x} + 42 * ((datum.rank - 1) % 3)")))
+            .encode(
+                text="name:N",
+                x=alt.value(alt.ExprRef(f"{x} + 42 * ((datum.rank - 1) % {_NAMES_WIDE})")),
+            )
         )
         return alt.layer(rule, label)
 
@@ -820,15 +828,14 @@ def densities(
 
     def curve(chart: alt.Chart, density: str, at: str) -> alt.Chart:
         """Compute a density where its component bends, and at both ends of the picture."""
-        half = _BENDS // 2
-        steps = f"(datum.i - {half}) * {_REACH / half}"
-        z = f"datum.i < 0 ? -{_FLAT} : datum.i > {_BENDS} ? {_FLAT} : {steps}"
+        z = f"(datum.i - {_BENDS // 2}) * {2 * _REACH / _BENDS}"
+        width = f"max(datum.{at}stds, (datum.high - datum.low) * {_SPIKE})"
         return (
-            chart.transform_calculate(i=f"sequence(-2, {_BENDS} + 3)")
+            chart.transform_calculate(i=f"sequence(-1, {_BENDS} + 2)")
             .transform_flatten(["i"])
             .transform_calculate(
-                x=f"datum.i < -1 ? datum.low : datum.i > {_BENDS} + 1 ? datum.high"
-                f" : clamp(datum.{at}means + ({z}) * datum.{at}stds, datum.low, datum.high)"
+                x=f"datum.i < 0 ? datum.low : datum.i > {_BENDS} ? datum.high"
+                f" : clamp(datum.{at}means + {z} * {width}, datum.low, datum.high)"
             )
             .transform_calculate(drawn=f"min({density}, datum.top)")
         )
