@@ -397,9 +397,10 @@ def parameter(
             alt.Tooltip(field, type="quantitative", title=title, format=".6~f"),
         ]
         base = alt.Chart(alt.NamedData(data)).encode(y=value, tooltip=tooltip)
+        outermost = "datum.together" if dy < 0 else "1"
         rule = base.mark_rule(strokeDash=dash, strokeWidth=1.5, color=color, aria=False)
         # Neighbours stand beside each other, so that near ones do not cover each other. Where they
-        # are too many for that, one word says what all these lines are.
+        # are too many for that, one word above or below them all says what these lines are.
         label = (
             base.transform_window(
                 rank="row_number()", sort=[alt.SortField(field, order="ascending")]
@@ -407,7 +408,7 @@ def parameter(
             .transform_joinaggregate(together="count()")
             .transform_calculate(
                 name=f"datum.together <= {_NAMES_WIDE} ? {json.dumps(name)} + ' ' + datum.component"
-                f" : datum.rank == datum.together ? {json.dumps(name)} : ''"
+                f" : datum.rank == {outermost} ? {json.dumps(name)} : ''"
             )
             .mark_text(align="left", fontSize=10, color=_TEXT, dy=dy, aria=False)
             .encode(
