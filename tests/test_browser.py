@@ -1043,7 +1043,7 @@ class TestPlayer:
         seen = []
         for half in range(1, 2 * last + 1):
             tab.button("forward").click()
-            place = f"Iteration {half // 2}" if half > 1 else "Initial guess"
+            place = f"Iteration {(half + 1) // 2}"
             step, name = "E-step done", "Inertia"
             if half % 2 == 0:
                 step, name = "M-step done", "Inertia after the M-step"
