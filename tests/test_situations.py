@@ -569,7 +569,7 @@ class TestGaussianMixture:
 
     def test_a_variance_that_collapses(self, choose):
         page = choose("gaussian_mixture", "A variance that collapses")
-        assert page.status.startswith("**Stopped.**")
+        assert page.status.startswith("**Stopped** at iteration ")
         assert "no longer a finite number" in page.status
         assert not np.isfinite(page.table["log-likelihood"].iloc[-1])
         last = page.table.iloc[-2]  # the last step with a finite likelihood

@@ -94,8 +94,12 @@ class Run:
     @property
     def message(self) -> str:
         """Why the run stopped, in the words of the page: without the names that code has."""
-        title = self.problem.objective.title.lower()
-        return re.sub(r" \(\w+\)", "", self.trace.message.replace("the objective", f"the {title}"))
+        title, words = self.problem.objective.title.lower(), self.problem.words
+        text = self.trace.message.replace("the objective", f"the {title}")
+        for field, quantity in words.quantities.items():
+            for i, name in enumerate(self.names):
+                text = text.replace(f"{field}[{i}]", f"{quantity.symbol} {name}")
+        return re.sub(r" \(\w+\)", "", text)
 
     @property
     def names(self) -> list[str]:
