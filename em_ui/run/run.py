@@ -96,9 +96,9 @@ class Run:
         """Why the run stopped, in the words of the page: without the names that code has."""
         title, words = self.problem.objective.title.lower(), self.problem.words
         text = self.trace.message.replace("the objective", f"the {title}")
-        for field, quantity in words.quantities.items():
+        for parameter, quantity in words.quantities.items():
             for i, name in enumerate(self.names):
-                text = text.replace(f"{field}[{i}]", f"{quantity.symbol} {name}")
+                text = text.replace(f"{parameter}[{i}]", f"{quantity.symbol} {name}")
         return re.sub(r" \(\w+\)", "", text)
 
     @property
