@@ -14,7 +14,8 @@ import streamlit as st
 from em_ui.controls.specs import Control
 from em_ui.data import kept
 from em_ui.data.kept import MAX_IN_LINK, NoData, Numbers, Reference
-from em_ui.data.read import Table, choose, inert, numeric_columns, read
+from em_ui.data.read import Table, choose, numeric_columns, read
+from em_ui.inert import escaped
 
 _PREVIEW = 4  # rows
 _PASTED = "pasted numbers"
@@ -75,7 +76,7 @@ class Own(Control):
     def words(self, value: Any) -> str:
         """Return ``value`` as a notice says it."""
         found = kept.told(value)
-        return inert(kept.described(found)) if found else "none"
+        return escaped(kept.described(found)) if found else "none"
 
     def widget(self, key: str) -> str:
         """Draw where numbers are pasted or brought, what was read, and the choice of columns."""
@@ -191,7 +192,7 @@ class Own(Control):
         assert table is not None  # noqa: S101 - the caller's word, for the type checker
         if n < self.least:
             need = "one column" if self.least == 1 else f"{self.least} columns"
-            have = ", ".join(map(inert, numeric_columns(table))) or "none"
+            have = ", ".join(map(escaped, numeric_columns(table))) or "none"
             raise ValueError(f"This page needs {need} of numbers. Columns with numbers: {have}.")
         chosen = choose(table, source.columns, frequencies=source.frequencies, labels=source.labels)
         source.left_out = chosen.left_out
@@ -220,7 +221,7 @@ class Own(Control):
                 names,
                 index=names.index(name) if name in names else None,
                 key=f"{part} {what}",
-                format_func=inert,
+                format_func=escaped,
                 placeholder="None" if clearable else "Choose a column",
                 **changed,
             )
@@ -232,7 +233,7 @@ class Own(Control):
                     names,
                     default=source.columns,
                     key=f"{part} columns",
-                    format_func=inert,
+                    format_func=escaped,
                     max_selections=self.most,
                     **changed,
                 )
@@ -290,7 +291,7 @@ class Own(Control):
         if numbers.labels is not None:
             head.insert(0, "label", [numbers.groups[k] for k in numbers.labels[:_PREVIEW]])
         st.dataframe(head, hide_index=True, alt="The first rows that are used")
-        notes = [f"Used: {inert(kept.described(numbers))}."]
+        notes = [f"Used: {escaped(kept.described(numbers))}."]
         if source:
             notes += source.left_out
             notes += source.table.notes if source.table else ()
@@ -302,14 +303,14 @@ class Own(Control):
         st.caption(" ".join(notes))
         if source and source.other:
             st.warning(
-                f"These are not the numbers that the link was made with ({inert(source.other)})."
+                f"These are not the numbers that the link was made with ({escaped(source.other)})."
             )
 
     def _offer(self, key: str) -> None:
         for text, numbers in kept.in_session():
             if self.least <= len(numbers.columns) <= self.most:
                 st.button(
-                    f"Take {inert(kept.described(numbers))} again",
+                    f"Take {escaped(kept.described(numbers))} again",
                     key=f"{key} again {numbers.digest}",
                     on_click=_write,
                     args=(key, text),
