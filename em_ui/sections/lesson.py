@@ -145,6 +145,7 @@ def play(
     *,
     caption: str,
     findings: Iterable[str],
+    on_pick: Callable[[], None] | None = None,
 ) -> None:
     """Draw the question, the instrument, and what there is to say at the end of the run.
 
@@ -155,10 +156,12 @@ def play(
     findings : iterable of str
         What went wrong in this run, and what to try. In a situation this would give its answer
         away, and stands with that.
+    on_pick : callable, optional
+        Called after a click on the picture; by default it chooses the observation.
     """
     findings = chain(findings, _of_any(c, run))
     question(c, run)
-    explore(c, run, picture, caption=caption, on_pick=lambda: pick(c, run))
+    explore(c, run, picture, caption=caption, on_pick=on_pick or (lambda: pick(c, run)))
     if c.current is None or c.changed or c.sealed:
         answer(c, run=run)
         if played(c, run):
