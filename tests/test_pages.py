@@ -105,11 +105,8 @@ class TestEveryPage:
     @pytest.mark.parametrize("name", RUNNING)
     def test_every_control_of_the_view_moves_to_its_bounds(self, visit, declared, name):
         moved = set()
-        for page, section in [
-            (page, section)
-            for page in [visit(name, **query) for query in VIEWS.get(name, [{}])]
-            for section in page.sections()
-        ]:
+        pages = [visit(name, **query) for query in VIEWS.get(name, [{}])]
+        for page, section in [(page, section) for page in pages for section in page.sections()]:
             page.open(section)
             new = set(page.shown()) - set(declared[name].specs) - {"situation"}
             back = {}
