@@ -106,14 +106,15 @@ class TestEveryPage:
     def test_every_control_of_the_view_moves_to_its_bounds(self, visit, declared, name):
         moved = set()
         pages = [visit(name, **query) for query in VIEWS.get(name, [{}])]
-        for page, section in [(page, section) for page in pages for section in page.sections()]:
-            page.open(section)
-            new = set(page.shown()) - set(declared[name].specs) - {"situation"}
-            back = {}
-            for row in rounds(new):
-                back = self.move(page, row, back)
-            page.set_at_once(**back)
-            moved |= new
+        for page in pages:
+            for section in page.sections():
+                page.open(section)
+                new = set(page.shown()) - set(declared[name].specs) - {"situation"}
+                back = {}
+                for row in rounds(new):
+                    back = self.move(page, row, back)
+                page.set_at_once(**back)
+                moved |= new
         view = declared[name].view
         sections = {control for control, spec in view.items() if isinstance(spec, Section)}
         assert moved == set(view) - sections - {"iter"}
