@@ -292,7 +292,7 @@ def gaussians(
         f"{count(len(tables['points']), words.observation)}, {up} against {across}, each in the "
         f"colours of the components by its responsibilities, with ellipses at one and two standard "
         f"deviations of {count(len(run.names), words.component)} and the paths of their means"
-        + (", and the true ellipses dashed" if known["truth"] else ""),
+        + (", and the true ellipses, at two, dashed" if known["truth"] else ""),
     )
 
 
