@@ -19,6 +19,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as PeerMixture
 
 from em_core import GaussianMixture, GaussianParams, HardEM, Status, fit, fit_labelled
+from em_core.data import old_faithful
 from em_core.diagnostics import flat_directions, linear_rate, map_eigenvalues
 from em_core.models.gaussian_mixture import (
     GaussianStatistics,
@@ -274,7 +275,7 @@ def test_textbook_exercise_with_known_stds():
     assert trace.final.params.means[1] == pytest.approx(math.sqrt(1.5 / 10_000), rel=0.01)
 
 
-WAITING = np.loadtxt("/work/shared/data/old_faithful.csv", delimiter=",", skiprows=1)[:, 1]
+WAITING = old_faithful().column("waiting")
 
 
 def test_waiting_times_of_old_faithful():
