@@ -14,13 +14,14 @@ from em_ui.sections.by_hand import (
 from em_ui.sections.explore import Drawing, compares, in_row
 from em_ui.sections.findings import not_the_best, other_number
 from em_ui.sections.lesson import controls_of, more, play, results, run_of, sections_of
-from em_ui.sections.picture import histogram, outcomes, plane, stills
+from em_ui.sections.picture import beyond, histogram, outcomes, plane, stills
 from em_ui.sections.situation import answer, question
 
 __all__ = [
     "Drawing",
     "answer",
     "as_printed",
+    "beyond",
     "bracketed",
     "chosen",
     "compares",
