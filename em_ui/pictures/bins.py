@@ -84,23 +84,35 @@ def _most_of(values: Array) -> tuple[float, float]:
 
 def _edges(values: Array, low: float, high: float, wanted: int) -> Array:
     """Return the edges of about ``wanted`` equal bins, with the values of a grid inside of them."""
-    grid = _grid(values, (high - low) / wanted)
-    if not grid:
+    distance = grid(values, (high - low) / wanted)
+    if not distance:
         return np.linspace(low, high, wanted + 1)
-    places = round((high - low) / grid) + 1
+    places = round((high - low) / distance) + 1
     each = math.ceil(places / wanted)
     n = math.ceil(places / each)
-    left = low - grid * (1 + n * each - places) / 2  # what is left over stands at both ends
-    return np.asarray(left + grid * each * np.arange(n + 1))
+    left = low - distance * (1 + n * each - places) / 2  # what is left over stands at both ends
+    return np.asarray(left + distance * each * np.arange(n + 1))
 
 
-def _grid(values: Array, width: float) -> float:
+def grid(values: Array, width: float) -> float:
     """Return the largest distance of which all differences of values are multiples.
 
-    0 if that is far below the bins' width, where it makes no difference.
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        Finite numbers, one at least.
+    width : float
+        In units of the values. Below a thousandth of it a grid makes no difference.
+
+    Returns
+    -------
+    float
+        Such as 1 for whole minutes. 0 without such a grid, and where all values are equal.
     """
     low, largest = values.min(), float(np.abs(values).max())
     shifts = values - low
+    if not shifts.any():
+        return 0.0
     step = unit(float(shifts.max()))
     while step * _DIGITS > width:
         whole = np.rint(shifts / step)
