@@ -11,10 +11,11 @@ from em_ui.sections.by_hand import (
     scientific,
     standing,
 )
+from em_ui.sections.data import data_of
 from em_ui.sections.explore import Drawing, compares, in_row
 from em_ui.sections.findings import not_the_best, other_number
 from em_ui.sections.lesson import controls_of, more, play, results, run_of, sections_of
-from em_ui.sections.picture import beyond, histogram, outcomes, plane, stills
+from em_ui.sections.picture import beyond, histogram, outcomes, pick, plane, stills
 from em_ui.sections.situation import answer, question
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "chosen",
     "compares",
     "controls_of",
+    "data_of",
     "formula",
     "fractions",
     "histogram",
@@ -35,6 +37,7 @@ __all__ = [
     "not_the_best",
     "other_number",
     "outcomes",
+    "pick",
     "plane",
     "play",
     "question",
