@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from contract import AffineContract, ModelContract
 from test_binomial_mixture import HEADS, START, BinomialCase, WeightedBinomialCase
-from test_gaussian_mixture import EqualWeightsCase, FloorCase
+from test_gaussian_mixture import CommonCase, EqualWeightsCase, FloorCase, KnownCase
 
 from em_core import (
     BinomialMixture,
@@ -43,6 +43,14 @@ class TestHardGaussianMixture(HardGaussian, FloorCase, AffineContract):
 class TestHardGaussianMixtureWithEqualWeights(HardGaussian, EqualWeightsCase, AffineContract):
     floor = FloorCase.floor
     model = HardEM(GaussianMixture(floor, estimate_weights=False))
+
+
+class TestHardGaussianMixtureWithACommonStd(HardGaussian, CommonCase, AffineContract):
+    model = HardEM(CommonCase.model)
+
+
+class TestHardGaussianMixtureWithKnownStds(HardGaussian, KnownCase, AffineContract):
+    model = HardEM(KnownCase.model)
 
 
 def test_two_coins_in_one_step():
