@@ -12,6 +12,7 @@ import em_core
 ROOT = Path(em_core.__file__).parents[1]
 SHARED = {
     "em_core.checks",
+    "em_core.data",
     "em_core.data.blocks",
     "em_core.diagnostics",
     "em_core.engine",
@@ -24,6 +25,7 @@ BELOW = {
     "checks": set(),
     "numerics": {"em_core.checks"},
     "model": {"em_core.checks", "em_core.numerics"},
+    "published": set(),
     # The cluster is imported for Dask's data alone.
     "blocks": {"em_core.checks", "em_core.numerics", "em_core.data"},
     "dask": {"em_core.checks", "em_core.numerics", "em_core.data.blocks"},
