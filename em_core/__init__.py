@@ -29,12 +29,14 @@ from em_core.models.gaussian_mixture import GaussianMixture, GaussianParams
 from em_core.models.hard import HardEM
 from em_core.models.kmeans import KMeans, KMeansParams
 from em_core.numerics import match_components
+from em_core.selection import Candidate, Selection, select
 
 __version__ = "0.2.0"
 
 __all__ = [
     "BinomialMixture",
     "BinomialParams",
+    "Candidate",
     "EStep",
     "GaussianMixture",
     "GaussianParams",
@@ -46,6 +48,7 @@ __all__ = [
     "Note",
     "Params",
     "Sample",
+    "Selection",
     "Status",
     "Step",
     "Trace",
@@ -56,4 +59,5 @@ __all__ = [
     "fit_restarts",
     "iterate",
     "match_components",
+    "select",
 ]
