@@ -301,7 +301,7 @@ def flood(server, visitors, files):
                 places.append(await places_for(student, names))
             before = server.resident_megabytes()
             of_all = [place for mine in zip(*places, strict=True) for place in mine][:files]
-            with ThreadPoolExecutor(8) as pool:
+            with ThreadPoolExecutor(min(8, visitors)) as pool:
                 answers = list(pool.map(lambda place: put(server.address, place, token), of_all))
             return server.resident_megabytes() - before, answers
 
@@ -310,15 +310,14 @@ def flood(server, visitors, files):
 
 def test_flood_of_one_visitor_is_bounded(farm):
     grown, answers = flood(farm.servers[0], 1, 100)
-    assert {status for status, _ in answers} <= {204, 429}
-    assert sum(status == 204 for status, _ in answers) > MAX_FILES
-    assert grown < 40  # MB, of the 100 that were sent
+    assert answers == [(204, "")] * 100
+    assert grown < MAX_FILES + 30  # MB, of the 100 that were sent
 
 
 def test_flood_of_many_visitors_is_bounded(farm):
     grown, answers = flood(farm.servers[1], 30, 150)
-    assert sum(status == 204 for status, _ in answers) >= 100
-    assert grown < MAX_KEPT / 1e6 + 60  # MB, of the 150 that were sent
+    assert answers == [(204, "")] * 150
+    assert grown < MAX_KEPT / 1e6 + 40  # MB, of the 150 that were sent
 
 
 def test_one_student_brings_so_many_files_through_nginx_and_no_more(farm, tmp_path):
