@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 from contract import AffineContract, ModelContract
-from test_binomial_mixture import HEADS, START, BinomialCase, WeightedBinomialCase
+from test_binomial_mixture import (
+    HEADS,
+    START,
+    BinomialCase,
+    OwnTossesCase,
+    WeightedBinomialCase,
+)
 from test_gaussian_mixture import CommonCase, EqualWeightsCase, FloorCase, KnownCase
 
 from em_core import (
@@ -29,6 +35,10 @@ class TestHardBinomialMixture(Hard, BinomialCase, ModelContract):
 
 class TestHardBinomialMixtureWithWeights(Hard, WeightedBinomialCase, ModelContract):
     model = HardEM(WeightedBinomialCase.model)
+
+
+class TestHardBinomialMixtureOfOwnTosses(Hard, OwnTossesCase, ModelContract):
+    model = HardEM(OwnTossesCase.model)
 
 
 class HardGaussian(Hard):
@@ -136,6 +146,11 @@ def test_draws_what_its_mixture_draws():
         HardEM(BinomialMixture(10)).simulate(
             BinomialParams([2.0], [1.0]), 3, rng=np.random.default_rng(1)
         )
+    ours, theirs = (
+        model.simulate(START, 3, rng=np.random.default_rng(1), tosses=[4, 1, 9])
+        for model in (HardEM(BinomialMixture()), BinomialMixture())
+    )
+    np.testing.assert_array_equal(ours.data, theirs.data)
 
 
 def test_refuses_what_is_no_mixture():

@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from em_core import Mixture, Params, Sample, data as published_sets, fit_labelled
+import em_core.data as published_sets
+from em_core import Mixture, Params, Sample, fit_labelled
 from em_core.numerics import Array
 from em_ui.controls.specs import Choice
 from em_ui.data import kept
 from em_ui.data.kept import MAX_IN_LINK
-from em_ui.data.read import inert
+from em_ui.inert import escaped
 
 SIMULATED, OWN = "Simulated", "Your own"
 _WHOLE = 2**53  # larger numbers have no ones
@@ -97,8 +98,8 @@ class Given:
         broken = np.flatnonzero((values != np.floor(values)) | (np.abs(values) > _WHOLE))
         if len(broken):
             raise ValueError(
-                f"“{inert(self.columns[which])}” must be whole numbers, and row {broken[0] + 1} of "
-                f"those used is {values[broken[0]]:g}"
+                f"“{escaped(self.columns[which])}” must be whole numbers, and row "
+                f"{broken[0] + 1} of those used is {values[broken[0]]:g}"
             )
         return values.astype(np.int64)
 
@@ -190,7 +191,7 @@ def given(settings: Mapping[str, Any], published: Collection[Published]) -> Give
     if settings["data"] == OWN:
         own = kept.recall(settings["own"])
         n_groups = len(own.groups) or _GROUPS
-        return Given(own.name, own.columns, own.values, own.labels, own.groups, n_groups)
+        return Given(own.name, own.columns, own.rows, own.labels, own.groups, n_groups)
     for each in published:
         if each.title == settings["data"]:
             found = getattr(published_sets, each.load)()

@@ -14,7 +14,8 @@ import streamlit as st
 from em_ui.controls.specs import Control
 from em_ui.data import kept
 from em_ui.data.kept import MAX_IN_LINK, NoData, Numbers, Reference
-from em_ui.data.read import Table, choose, inert, numeric_columns, read
+from em_ui.data.read import Table, choose, numeric_columns, read
+from em_ui.inert import escaped
 
 _PREVIEW = 4  # rows
 _PASTED = "pasted numbers"
@@ -75,7 +76,7 @@ class Own(Control):
     def words(self, value: Any) -> str:
         """Return ``value`` as a notice says it."""
         found = kept.told(value)
-        return inert(kept.described(found)) if found else "none"
+        return escaped(kept.described(found)) if found else "none"
 
     def widget(self, key: str) -> str:
         """Draw where numbers are pasted or brought, what was read, and the choice of columns."""
@@ -156,7 +157,7 @@ class Own(Control):
         self._use(key, source, wanted)
 
     def _likely(self, table: Table) -> list[str]:
-        """Return the columns whose names are those of the roles, and else the first with numbers."""
+        """Return the columns with the names of the roles, and else the first ones with numbers."""
         numeric, names = numeric_columns(table), list(table.frame.columns)
         if len(numeric) < self.least == len(names):
             return names  # there is no choice, and what is wrong with them will be said
@@ -179,29 +180,33 @@ class Own(Control):
             except ValueError as error:
                 source.error = str(error)
         found = kept.told(text)
-        if isinstance(wanted, Reference) and isinstance(found, Reference):
-            if found.digest != wanted.digest:
-                source.other = kept.described(wanted)
+        if (
+            isinstance(wanted, Reference)
+            and isinstance(found, Reference)
+            and found.digest != wanted.digest
+        ):
+            source.other = kept.described(wanted)
         source.text = text
         st.session_state[_source_key(key)] = source
         _write(key, text)
 
     def _numbers(self, source: _Source) -> str:
         n, table = len(source.columns), source.table
-        assert table is not None  # noqa: S101 - the caller's word, for the type checker
+        assert table is not None
         if n < self.least:
             need = "one column" if self.least == 1 else f"{self.least} columns"
-            have = ", ".join(map(inert, numeric_columns(table))) or "none"
+            have = ", ".join(map(escaped, numeric_columns(table))) or "none"
             raise ValueError(f"This page needs {need} of numbers. Columns with numbers: {have}.")
-        chosen = choose(table, source.columns, frequencies=source.frequencies, labels=source.labels)
-        source.left_out = chosen.left_out
+        rows, labels, groups, columns, _, source.left_out = choose(
+            table, source.columns, frequencies=source.frequencies, labels=source.labels
+        )
         return kept.keep(
             Numbers(
                 source.name,
-                tuple(map(kept.short_name, chosen.columns)),
-                chosen.values + 0.0,  # which takes the sign off minus zero
-                chosen.labels,
-                tuple(map(kept.short_name, chosen.groups)),
+                tuple(map(kept.short_name, columns)),
+                rows + 0.0,  # which takes the sign off minus zero
+                labels,
+                tuple(map(kept.short_name, groups)),
             )
         )
 
@@ -220,7 +225,7 @@ class Own(Control):
                 names,
                 index=names.index(name) if name in names else None,
                 key=f"{part} {what}",
-                format_func=inert,
+                format_func=escaped,
                 placeholder="None" if clearable else "Choose a column",
                 **changed,
             )
@@ -232,7 +237,7 @@ class Own(Control):
                     names,
                     default=source.columns,
                     key=f"{part} columns",
-                    format_func=inert,
+                    format_func=escaped,
                     max_selections=self.most,
                     **changed,
                 )
@@ -286,11 +291,11 @@ class Own(Control):
             st.warning(f"{str(missing)[:1].upper()}{str(missing)[1:]}.")
             self._offer(key)
             return
-        head = pd.DataFrame(numbers.values[:_PREVIEW], columns=list(numbers.columns))
+        head = pd.DataFrame(numbers.rows[:_PREVIEW], columns=list(numbers.columns))
         if numbers.labels is not None:
             head.insert(0, "label", [numbers.groups[k] for k in numbers.labels[:_PREVIEW]])
         st.dataframe(head, hide_index=True, alt="The first rows that are used")
-        notes = [f"Used: {inert(kept.described(numbers))}."]
+        notes = [f"Used: {escaped(kept.described(numbers))}."]
         if source:
             notes += source.left_out
             notes += source.table.notes if source.table else ()
@@ -302,14 +307,14 @@ class Own(Control):
         st.caption(" ".join(notes))
         if source and source.other:
             st.warning(
-                f"These are not the numbers that the link was made with ({inert(source.other)})."
+                f"These are not the numbers that the link was made with ({escaped(source.other)})."
             )
 
     def _offer(self, key: str) -> None:
         for text, numbers in kept.in_session():
             if self.least <= len(numbers.columns) <= self.most:
                 st.button(
-                    f"Take {inert(kept.described(numbers))} again",
+                    f"Take {escaped(kept.described(numbers))} again",
                     key=f"{key} again {numbers.digest}",
                     on_click=_write,
                     args=(key, text),

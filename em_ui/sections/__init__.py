@@ -15,7 +15,16 @@ from em_ui.sections.data import data_of
 from em_ui.sections.explore import Drawing, compares, in_row
 from em_ui.sections.findings import not_the_best, other_number
 from em_ui.sections.lesson import controls_of, more, play, results, run_of, sections_of
-from em_ui.sections.picture import beyond, histogram, outcomes, pick, plane, stills
+from em_ui.sections.picture import (
+    beyond,
+    gaussians,
+    histogram,
+    marginals,
+    outcomes,
+    pick,
+    plane,
+    stills,
+)
 from em_ui.sections.situation import answer, question
 
 __all__ = [
@@ -30,8 +39,10 @@ __all__ = [
     "data_of",
     "formula",
     "fractions",
+    "gaussians",
     "histogram",
     "in_row",
+    "marginals",
     "moment",
     "more",
     "not_the_best",
