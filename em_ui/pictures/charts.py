@@ -1365,6 +1365,39 @@ def curves(title: str, kinds: tuple[str, ...], *, gap: bool = False) -> Template
 
 
 @cache
+def criterion(title: str, x_title: str, places: str) -> Template:
+    """One criterion against the number of components, its choice marked. A click picks a number.
+
+    Data: ``criterion`` (k, low, high: the part of the axis that is k's, value: missing where it is
+    not defined, chosen: words at the choice, empty elsewhere). ``places`` is the values' format.
+    """
+    base = alt.Chart(alt.NamedData("criterion"))
+    x = _integers("k", x_title)
+    y = alt.Y("value:Q", title=None).scale(zero=False).axis(format="~s")
+    defined = base.transform_filter("isValid(datum.value)").encode(x=x, y=y)
+    line = defined.mark_line(color=_INK, aria=False)
+    points = defined.mark_point(color=_INK, filled=True, size=45, opacity=1, aria=False)
+    choice = defined.transform_filter("datum.chosen != ''")
+    mark = choice.mark_point(
+        color=_MARK, filled=True, shape="diamond", size=190, opacity=1, aria=False
+    )
+    words = choice.mark_text(dy=-15, fontSize=11, fontWeight=600, color=_TEXT, aria=False).encode(
+        text="chosen:N"
+    )
+    # As high as the chart, since a point is hard to hit.
+    columns = base.mark_rect(opacity=0, cursor="pointer", aria=False).encode(
+        x=alt.X("low:Q", title=x_title),
+        x2="high:Q",
+        tooltip=[
+            alt.Tooltip("k:Q", title=x_title),
+            alt.Tooltip("value:Q", title=title, format=places),
+        ],
+    )
+    layers = alt.layer(line, points, mark, words, _pickable(columns, "k"))
+    return _steady(_sized(layers, _HEIGHT), x=_extent(("criterion", "low"), ("criterion", "high")))
+
+
+@cache
 def distance(title: str) -> Template:
     """Distance to the limit on a log scale. Data: ``distance`` (iteration, distance)."""
     line = (
