@@ -282,7 +282,9 @@ def _plane_tables(run: Run, axes: tuple[int, int]) -> Tables:
     tables = {"points": frames.arrow(points), "frame": frames.arrow(frame)}
     tables["changes"] = frames.changes(assigned, problem.words.observation)
     flat = data.shape[1] == len(axes)
-    tables["borders"] = frames.borders(centres if flat else [], seen.min(axis=0), seen.max(axis=0))
+    # In two of more columns there are none.
+    walls = centres if flat else [centre[:0] for centre in centres]
+    tables["borders"] = frames.borders(walls, seen.min(axis=0), seen.max(axis=0))
     centres_in = {"steps": run.frames.steps, **run.frames.references}
     if not flat:
         centres_in = {n: _projected(t, problem.words.by, axes) for n, t in centres_in.items()}
