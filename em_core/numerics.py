@@ -64,7 +64,7 @@ def posterior(log_joint: Array) -> tuple[Array, Array]:
         return joint, np.log(evidence) + peak
 
 
-def log_binomial(successes: Array, trials: int, prob: Array) -> Array:
+def log_binomial(successes: Array, trials: int | Array, prob: Array) -> Array:
     r"""Return the logarithm of the binomial probability of whole numbers, in nats.
 
     That is :math:`\log\binom{m}{h} + h \log p + (m - h) \log(1 - p)`. Its terms are as large as m,
@@ -81,11 +81,13 @@ def log_binomial(successes: Array, trials: int, prob: Array) -> Array:
     ----------
     successes : ndarray
         h, from 0 to m.
-    trials : int
-        m, 1 or larger.
+    trials : int or ndarray
+        m, 1 or larger. As an array, of the shape of ``successes``.
     prob : ndarray
         p, from 0 to 1. Broadcasts against ``successes``.
     """
+    if isinstance(trials, np.ndarray):
+        return _by_deviances(_peak(successes, trials), successes, trials, prob)
     if trials <= FEW_TRIALS:
         ways = log_choose(trials)[successes.astype(np.intp)]
         # xlogy(0, 0) = 0: what never succeeds can still not succeed.
@@ -95,16 +97,21 @@ def log_binomial(successes: Array, trials: int, prob: Array) -> Array:
         peak = _peaks(trials)[successes.astype(np.intp)]
     else:
         peak = _peak(successes, m)
+    return _by_deviances(peak, successes, m, prob)
+
+
+def _by_deviances(peak: Array, successes: Array, m: float | Array, prob: Array) -> Array:
+    """Return :func:`log_binomial`, of which :func:`_peak` is known."""
     found = peak - deviance(successes, m * prob)
     found -= deviance(m - successes, m * (1 - prob))
     return np.asarray(found)
 
 
-def _peak(successes: Array, m: float) -> Array:
+def _peak(successes: Array, m: float | Array) -> Array:
     """Return the terms of :func:`log_binomial` before D: the probability where p is h / m."""
     failures = m - successes
     h, t = np.maximum(successes, 1.0), np.maximum(failures, 1.0)
-    peak = stirling_error(np.array([m])) - stirling_error(h) - stirling_error(t)
+    peak = stirling_error(np.atleast_1d(m)) - stirling_error(h) - stirling_error(t)
     peak -= 0.5 * np.log(2 * np.pi * h * (t / m))
     peak[(successes == 0) | (failures == 0)] = 0.0
     return np.asarray(peak)
@@ -127,6 +134,13 @@ def log_choose(m: int) -> Array:
         found[h] = math.log(ways)
     found.flags.writeable = False
     return found
+
+
+def log_ways(successes: Array, trials: Array) -> Array:
+    """Return the logarithm of the number of ways to choose h of m, for each h and its own m."""
+    share = successes / trials
+    found = _peak(successes, trials) - xlogy(successes, share)
+    return np.asarray(found - xlog1py(trials - successes, -share))
 
 
 def stirling_error(n: Array) -> Array:
