@@ -611,8 +611,17 @@ def _paths(
 
 
 @cache
-def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
+def scatter(
+    across: str = "x",
+    up: str = "y",
+    *,
+    same_units: bool = True,
+    truth: bool = True,
+    labelled: bool | None = None,
+) -> Template:
     """Points in the colour and shape of their cluster, with the centroids and their paths.
+
+    With ``same_units`` a unit is as long in both directions.
 
     Data: ``points`` (x, y, observation, component, first, last: the iterations in which it is in
     this cluster, a row for each stay), ``steps``
@@ -622,13 +631,16 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     observation.
     """
     whole: dict[str, Any] = {"zero": False, "nice": False}
-    x, y = alt.X("x:Q", title="x").scale(**whole), alt.Y("y:Q", title="y").scale(**whole)
+    x, y = alt.X("x:Q", title=across).scale(**whole), alt.Y("y:Q", title=up).scale(**whole)
+    place = [
+        alt.Tooltip("x:Q", title=across, format=".4~f"),
+        alt.Tooltip("y:Q", title=up, format=".4~f"),
+    ]
     shape = alt.Shape("component:N", title="Cluster").scale(range=_SHAPES).legend(**_KEY)
     tooltip = [
         alt.Tooltip("observation:Q", title="Point"),
         alt.Tooltip("component:N", title="Cluster"),
-        alt.Tooltip("x:Q", format=".4~f"),
-        alt.Tooltip("y:Q", format=".4~f"),
+        *place,
     ]
 
     def those(which: str, size: int = 28, opacity: float = 0.55, **look: Any) -> Layer:
@@ -680,11 +692,7 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
         "y",
         color=_color("Cluster"),
         shape=shape,
-        tooltip=[
-            alt.Tooltip("component:N", title="Centroid"),
-            alt.Tooltip("x:Q", format=".4~f"),
-            alt.Tooltip("y:Q", format=".4~f"),
-        ],
+        tooltip=[alt.Tooltip("component:N", title="Centroid"), *place],
     )
 
     def centres(data: str, shape: str, words: str) -> Layer:
@@ -694,17 +702,13 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
             .encode(
                 x=x,
                 y=y,
-                tooltip=[
-                    alt.Tooltip("component:N", title=words),
-                    alt.Tooltip("x:Q", format=".4~f"),
-                    alt.Tooltip("y:Q", format=".4~f"),
-                ],
+                tooltip=[alt.Tooltip("component:N", title=words), *place],
             )
         )
 
     references = {
         "truth": centres("truth", "M-1,-1L1,1M1,-1L-1,1", "True centre"),
-        "labelled": centres("labelled", "M0,-1L0,1M-1,0L1,0", "Mean of the true cluster"),
+        "labelled": centres("labelled", "M0,-1L0,1M-1,0L1,0", "Mean with the labels known"),
     }
     known = _drawn(references, truth, labelled)
     chart = alt.layer(
@@ -722,8 +726,8 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     )
     return _steady(
         _compile(_on_canvas(chart), _PICTURE_HEIGHT),
-        x=_same_scale("x", "width"),
-        y=_same_scale("y", "height"),
+        x=_same_scale("x", "width") if same_units else _own_scale("x"),
+        y=_same_scale("y", "height") if same_units else _own_scale("y"),
         color=_EVERY_COMPONENT,
         shape=_EVERY_COMPONENT,
     )
