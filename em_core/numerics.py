@@ -218,6 +218,45 @@ def match_components(estimates: npt.ArrayLike, truths: npt.ArrayLike) -> npt.NDA
     return np.concatenate([matched, np.setdiff1d(np.arange(len(ours)), matched)])
 
 
+def match_labels(assigned: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[dict[int, int], int]:
+    """Match components with known groups so that most observations agree.
+
+    No two components are matched with one group, nor two groups with one component (Kuhn, "The
+    Hungarian method", 1955, by ``scipy.optimize.linear_sum_assignment``).
+
+    Parameters
+    ----------
+    assigned : array_like of int, shape (n,)
+        The component that each observation is assigned to, from 0.
+    labels : array_like of int, shape (n,)
+        The group that it is known to belong to, from 0.
+
+    Returns
+    -------
+    matching : dict of int to int
+        Component to group, where they have an observation in common.
+    mistaken : int
+        How many observations are in another component than the one matched with their group.
+
+    Raises
+    ------
+    ValueError
+        If they are not whole numbers from 0 of one length.
+    """
+    ours, theirs = np.asarray(assigned), np.asarray(labels)
+    if ours.ndim != 1 or ours.shape != theirs.shape or not len(ours):
+        raise ValueError(
+            f"assigned and labels must both have shape (n,), got {ours.shape} and {theirs.shape}"
+        )
+    if {ours.dtype.kind, theirs.dtype.kind} - set("iu") or min(ours.min(), theirs.min()) < 0:
+        raise ValueError("assigned and labels must be whole numbers, 0 or larger")
+    common = np.zeros((ours.max() + 1, theirs.max() + 1), dtype=np.int64)
+    np.add.at(common, (ours, theirs), 1)
+    pairs = [(i, j) for i, j in zip(*linear_sum_assignment(-common), strict=True) if common[i, j]]
+    agree = sum(int(common[i, j]) for i, j in pairs)
+    return {int(i): int(j) for i, j in pairs}, len(ours) - agree
+
+
 def equal_weights(n_components: int) -> Array:
     """Return the mixing weights that favour no component, shape (n_components,)."""
     return np.full(n_components, 1 / n_components)

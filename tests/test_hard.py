@@ -8,7 +8,7 @@ from test_binomial_mixture import (
     OwnTossesCase,
     WeightedBinomialCase,
 )
-from test_gaussian_mixture import EqualWeightsCase, FloorCase
+from test_gaussian_mixture import CommonCase, EqualWeightsCase, FloorCase, KnownCase
 
 from em_core import (
     BinomialMixture,
@@ -53,6 +53,14 @@ class TestHardGaussianMixture(HardGaussian, FloorCase, AffineContract):
 class TestHardGaussianMixtureWithEqualWeights(HardGaussian, EqualWeightsCase, AffineContract):
     floor = FloorCase.floor
     model = HardEM(GaussianMixture(floor, estimate_weights=False))
+
+
+class TestHardGaussianMixtureWithACommonStd(HardGaussian, CommonCase, AffineContract):
+    model = HardEM(CommonCase.model)
+
+
+class TestHardGaussianMixtureWithKnownStds(HardGaussian, KnownCase, AffineContract):
+    model = HardEM(KnownCase.model)
 
 
 def test_two_coins_in_one_step():
