@@ -28,13 +28,19 @@ from em_core.models.binomial_mixture import BinomialMixture, BinomialParams
 from em_core.models.gaussian_mixture import GaussianMixture, GaussianParams
 from em_core.models.hard import HardEM
 from em_core.models.kmeans import KMeans, KMeansParams
+from em_core.models.multivariate_gaussian_mixture import (
+    MultivariateGaussianMixture,
+    MultivariateGaussianParams,
+)
 from em_core.numerics import match_components
+from em_core.selection import Candidate, Selection, select
 
 __version__ = "0.2.0"
 
 __all__ = [
     "BinomialMixture",
     "BinomialParams",
+    "Candidate",
     "EStep",
     "GaussianMixture",
     "GaussianParams",
@@ -43,9 +49,12 @@ __all__ = [
     "KMeansParams",
     "Mixture",
     "Model",
+    "MultivariateGaussianMixture",
+    "MultivariateGaussianParams",
     "Note",
     "Params",
     "Sample",
+    "Selection",
     "Status",
     "Step",
     "Trace",
@@ -56,4 +65,5 @@ __all__ = [
     "fit_restarts",
     "iterate",
     "match_components",
+    "select",
 ]

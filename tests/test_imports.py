@@ -12,18 +12,21 @@ import em_core
 ROOT = Path(em_core.__file__).parents[1]
 SHARED = {
     "em_core.checks",
+    "em_core.data",
     "em_core.data.blocks",
     "em_core.diagnostics",
     "em_core.engine",
     "em_core.model",
     "em_core.models.hard",
     "em_core.numerics",
+    "em_core.selection",
 }
 # What each module of the core may import of it. Those that are not named here are the models.
 BELOW = {
     "checks": set(),
     "numerics": {"em_core.checks"},
     "model": {"em_core.checks", "em_core.numerics"},
+    "published": set(),
     # The cluster is imported for Dask's data alone.
     "blocks": {"em_core.checks", "em_core.numerics", "em_core.data"},
     "dask": {"em_core.checks", "em_core.numerics", "em_core.data.blocks"},
@@ -33,6 +36,16 @@ BELOW = {
         "em_core.data.blocks",
         "em_core.engine",
         "em_core.model",
+        "em_core.numerics",
+    },
+    # Clusters have criteria of their own.
+    "selection": {
+        "em_core.checks",
+        "em_core.data.blocks",
+        "em_core.engine",
+        "em_core.model",
+        "em_core.models.hard",
+        "em_core.models.kmeans",
         "em_core.numerics",
     },
 }

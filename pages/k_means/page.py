@@ -3,23 +3,28 @@
 import streamlit as st
 
 from em_ui import sections
+from em_ui.sections import starts
 from pages.k_means.problem import SPECS, TYPED, WORDS, problem
 from pages.k_means.sections import SECTIONS, findings
 from pages.k_means.situations import MISCONCEPTIONS, SITUATIONS
 
 TRUTH = ("spread", "rest_size", "rest_spread")
-c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=TRUTH)
+c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=TRUTH, **starts.VIEW)
 with c.sidebar():
     c.group("Truth and data", "k", "size", "spread")
     if c.settings()["k"] > 1:
         c.show_all("rest_size", "rest_spread")
     c.show_all("data_seed", "student")
     c.group("Initial guess", "find", "guess")
+    find = c.settings()["find"] or c.settings()["k"]
     if c.settings()["guess"] == TYPED:
-        for k in range(1, (c.settings()["find"] or c.settings()["k"]) + 1):
+        for k in range(1, find + 1):
             c.show_beside(f"start_x{k}", f"start_y{k}")
+    elif c.settings()["guess"] == starts.CHOSEN:
+        starts.show(c, find)
     else:
         c.show_all("guess_seed", "start")
+    starts.switch(c)
     c.group("Algorithm", "tol", "max_iter")
 
 st.title("K-Means")
@@ -40,7 +45,14 @@ if sections.compares(c, run):
     caption += " Grey crosses: true centres; upright, the means of the true clusters."
 if drawn < n:
     caption += f" Drawn: a fixed random sample of {drawn:,} of the {n:,} points; the fit uses all."
-sections.play(c, run, picture, caption=caption, findings=findings(run))
+sections.play(
+    c,
+    run,
+    picture,
+    caption=caption,
+    findings=findings(run),
+    on_pick=lambda: starts.on_pick(c, run),
+)
 sections.results(c, run)
 
 st.header("The two steps")

@@ -18,6 +18,7 @@ from em_ui.run import (
     data_entropy,
     pose,
 )
+from em_ui.sections import starts
 
 MAX_CLUSTERS = 8
 NAMES = tuple("12345678")
@@ -52,12 +53,13 @@ SPECS = {
         "Spread of the others, relative to cluster 1", 1.0, 0.1, 1.0, 0.1, slider=True
     ),
     "find": controls.to_find("Centroids", MAX_CLUSTERS),
-    "guess": Choice("Initial guess", (*GUESSES, TYPED), POINTS),
+    "guess": Choice("Initial guess", (*GUESSES, starts.CHOSEN, TYPED), POINTS),
     **{
         f"start_{axis}{k}": Number(f"Start {name}, {axis}", float(k - 4), -50.0, 50.0, 0.5)
         for k, name in enumerate(NAMES, 1)
         for axis in "xy"
     },
+    **starts.specs("centroids"),
     **controls.usual("point", data_seed=6, tol="0"),
 }
 
@@ -85,6 +87,8 @@ def problem(settings: Settings) -> Problem:
     if s.guess == TYPED:
         places = [[settings[f"start_{axis}{k}"] for axis in "xy"] for k in range(1, find + 1)]
         typed = KMeansParams(places)
+    elif s.guess == starts.CHOSEN:
+        typed = KMeansParams(starts.points(settings, sample.data, find))
     return pose(
         WORDS,
         settings,
