@@ -14,7 +14,7 @@ Each function returns a template; :func:`show` draws it, with its title.
 import json
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
@@ -31,6 +31,9 @@ from em_ui.pictures.format import (
     SLIDE,
     share_shown,
 )
+
+# Titles may be names that visitors bring with their data, so not all templates are kept for ever.
+cache = lru_cache(maxsize=256)
 
 _LEAST_GAP = 1e-5  # to the best objective, that is drawn
 LOSS_BANDS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # log-likelihood lost per observation, in nats
@@ -68,6 +71,10 @@ _KEY: dict[str, Any] = {"orient": "top", "titleOrient": "left", "offset": 6}
 # A curve is computed at so many steps around each mean, to so many standard deviations.
 # What is narrower than this fraction of the picture is drawn as a spike, down to its foot.
 _BENDS, _REACH, _SPIKE = 26, 5, 1 / 5_000
+
+# An ellipse is a closed curve through so many points; between them it is off by less than a pixel.
+_ELLIPSE = 24
+_DEVIATIONS = (1, 2)  # at which ellipses are drawn
 
 _NAMES_HIGH = 11  # names have room one above the other in a small chart
 _NAMES_WIDE = 3  # and so many beside each other, right of it
@@ -716,6 +723,216 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
         _compile(_on_canvas(chart), _PICTURE_HEIGHT),
         x=_same_scale("x", "width"),
         y=_same_scale("y", "height"),
+        color=_EVERY_COMPONENT,
+        shape=_EVERY_COMPONENT,
+    )
+
+
+_COMPONENTS = "frame_now.k"
+
+
+def _blended() -> tuple[list[alt.Parameter], Callable[[alt.Chart], alt.Chart], str, str]:
+    """Return what computes the points' responsibilities and colours in the browser.
+
+    Sent are the parameters alone: shares of each point at each iteration would be many times that.
+    Bayes' rule in log space, as in :func:`em_core.numerics.posterior`; the densities by forward
+    substitution in the Cholesky factor.
+
+    Returns
+    -------
+    parameters : list of Parameter
+        ``frame_now``, the picture's one row; ``parts``, the components at the assignment's
+        iteration; ``palette``, their colours in the theme that is shown.
+    responsibilities : callable
+        Gives a chart of points (x, y) the fields ``shares`` (of each component, 0 where there is
+        none, divided by ``all``), ``component`` (the likeliest).
+    colour, told : str
+        Expressions for the colour of a point, and for its shares in words.
+    """
+    every = range(len(_SHAPES))
+    joint = []
+    for k in every:
+        part = f"parts[{k}]"
+        z = f"(datum.x - {part}.x) / {part}.l_xx"
+        up = f"(datum.y - {part}.y - {part}.l_yx * {z}) / {part}.l_yy"
+        density = f"{part}.log_height - (pow({z}, 2) + pow({up}, 2)) / 2"
+        joint.append(f"(length(parts) > {k} && {part}.log_height > -1/0 ? {density} : -1/0)")
+    palette = (
+        f"length(parts) > {k} ? rgb(scale('color', parts[{k}].component)) : rgb('black')"
+        for k in every
+    )
+    first = f"{_COMPONENTS} * max({ASSIGNMENT}, 0)"
+    parameters = [
+        alt.param(name="frame_now", expr="data('frame')[0] || {k: 0}"),
+        alt.param(name="parts", expr=f"slice(data('steps'), {first}, {first} + {_COMPONENTS})"),
+        alt.param(name="palette", expr=f"[{', '.join(palette)}]"),
+    ]
+
+    def responsibilities(points: alt.Chart) -> alt.Chart:
+        shares = (
+            f"frame_now.hard ? datum.best == {k} : exp(datum.joint[{k}] - datum.top)" for k in every
+        )
+        return (
+            points.transform_calculate(joint=f"[{', '.join(joint)}]")
+            .transform_calculate(top="extent(datum.joint)[1]")
+            .transform_calculate(best="indexof(datum.joint, datum.top)")
+            .transform_calculate(shares=f"[{', '.join(shares)}]")
+            .transform_calculate(all=" + ".join(f"datum.shares[{k}]" for k in every))
+            .transform_calculate(
+                component="length(parts) ? parts[max(datum.best, 0)].component : ''"
+            )
+        )
+
+    def mixed(channel: str) -> str:
+        terms = (f"datum.shares[{k}] * palette[{k}].{channel}" for k in every)
+        return f"({' + '.join(terms)}) / datum.all"
+
+    color = f"rgb({', '.join(mixed(channel) for channel in 'rgb')})"
+    told = [
+        f"(length(parts) > {k} ? {json.dumps(', ' if k else '')} + parts[{k}].component + ' '"
+        f" + format(datum.shares[{k}] / datum.all, '.{SHOWN_DIGITS}f') : '')"
+        for k in every
+    ]
+    return parameters, responsibilities, color, " + ".join(told)
+
+
+def _own_scale(axis: str) -> str:
+    """Return the expression for the domain of an axis around ``frame``, whatever its unit."""
+    low, high = (f"data('frame')[0].{axis}_{end}" for end in ("low", "high"))
+    room = f"(0.05 * ({high} - {low}) || 1)"
+    return f"[{low} - {room}, {high} + {room}]"
+
+
+@cache
+def gaussians(
+    across: str,
+    up: str,
+    component_title: str,
+    observation_title: str,
+    *,
+    same_units: bool,
+    truth: bool = True,
+    labelled: bool | None = None,
+) -> Template:
+    """Points in the colours of their components, blended by responsibility, under the ellipses.
+
+    An ellipse at one and one at two standard deviations, the paths of the means, and with ``truth``
+    and ``labelled`` their ellipses, dashed and dotted. The shape of a point is that of its
+    likeliest component. With ``same_units`` a unit is as long in both directions.
+
+    Data: ``points`` (x, y, observation), ``steps`` (as :func:`.frames.gaussians` returns it, in the
+    order of iterations and components), ``frame`` (x_low, x_high, y_low, y_high: what is to be
+    seen; k: how many components; hard: whether a point goes wholly to the likeliest), ``chosen``
+    (see :func:`_chosen`) and, with ``truth`` and ``labelled``, these (as ``steps``). A click picks
+    an observation.
+    """
+    whole: dict[str, Any] = {"zero": False, "nice": False}
+
+    def at(x: str, y: str) -> dict[str, Any]:
+        return {
+            "x": alt.X(x, type="quantitative", title=across).scale(**whole),
+            "y": alt.Y(y, type="quantitative", title=up).scale(**whole),
+        }
+
+    parameters, responsibilities, blend, told = _blended()
+    shape = alt.Shape("component:N", title=component_title).scale(range=_SHAPES).legend(**_KEY)
+    color = _color(component_title)
+    points = responsibilities(alt.Chart(alt.NamedData("points")))
+    points = points.transform_calculate(told=f"{_UNASSIGNED} ? 'none yet' : {told}")
+    neutral = _NEUTRAL["expr"]
+    points = points.mark_point(filled=True, size=34, opacity=0.75, aria=False).encode(
+        **at("x", "y"),
+        color=alt.value(alt.ExprRef(f"{_UNASSIGNED} ? ({neutral}) : {blend}")),
+        shape=alt.condition(_UNASSIGNED, alt.value("circle"), shape),
+        tooltip=[
+            alt.Tooltip("observation:Q", title=observation_title),
+            alt.Tooltip("x:Q", title=across, format=".4~f"),
+            alt.Tooltip("y:Q", title=up, format=".4~f"),
+            alt.Tooltip("told:N", title="Responsibilities"),
+        ],
+    )
+    points = _pickable(points, "observation")
+
+    def ellipses(chart: alt.Chart, at_: str, **look: Any) -> Layer:
+        angle, mean, factor = f"{2 / _ELLIPSE} * PI * datum.i", f"datum.{at_}", f"datum.{at_}l_"
+        up = f"{factor}yx * cos({angle}) + {factor}yy * sin({angle})"
+        return (
+            chart.transform_calculate(sd=json.dumps(_DEVIATIONS))
+            .transform_flatten(["sd"])
+            .transform_calculate(i=f"sequence({_ELLIPSE})")
+            .transform_flatten(["i"])
+            .transform_calculate(
+                right=f"{mean}x + datum.sd * {factor}xx * cos({angle})",
+                upward=f"{mean}y + datum.sd * ({up})",
+            )
+            .mark_line(interpolate="cardinal-closed", clip=True, aria=False, **look)
+            .encode(**at("right", "upward"), detail=["component:N", "sd:N"], order="i:Q")
+        )
+
+    steps = alt.Chart(alt.NamedData("steps"))
+    coming = _coming(steps, "x", "y", "l_xx", "l_yx", "l_yy", by="component")
+    estimate = ellipses(coming, "at_").encode(
+        color=color,
+        strokeWidth=alt.condition(f"datum.sd == {_DEVIATIONS[0]}", alt.value(3), alt.value(1.5)),
+    )
+    references = {
+        name: ellipses(
+            alt.Chart(alt.NamedData(name)), "", strokeDash=dash, stroke=ink, strokeWidth=1.5
+        )
+        for name, dash, ink in (("truth", _DASHED, _TRUTH), ("labelled", _DOTTED, _TEXT))
+    }
+    line: dict[str, Any] = {"color": _MARK, "strokeWidth": 2, "opacity": 0.9, "aria": False}
+    path = (
+        _played(steps)
+        .mark_line(**line)
+        .encode(**at("x", "y"), detail="component:N", order="iteration:Q")
+    )
+    way = _way(coming.mark_rule(**line), "x", "y")
+    now = _there(
+        coming.mark_point(
+            filled=True, size=170, strokeWidth=2, stroke=_MARK, opacity=1, aria=False
+        ),
+        "x",
+        "y",
+        color=color,
+        shape=shape,
+        tooltip=[
+            alt.Tooltip("component:N", title=component_title),
+            alt.Tooltip("x:Q", title=across, format=".4~f"),
+            alt.Tooltip("y:Q", title=up, format=".4~f"),
+        ],
+    )
+    name: dict[str, Any] = {
+        "dx": 13,
+        "dy": -11,
+        "fontWeight": "bold",
+        "fontSize": 14,
+        "aria": False,
+    }
+    halo = {"expr": "background"}
+    names = [
+        _there(coming.mark_text(**name, **look), "x", "y", text="component:N")
+        for look in ({"stroke": halo, "strokeWidth": 4, "color": halo}, {"color": _TEXT})
+    ]
+    chart = alt.layer(
+        _to_scale(),
+        points,
+        *_drawn(references, truth, labelled),
+        estimate,
+        path,
+        way,
+        now,
+        *names,
+        *_chosen(2, ring=True),
+    ).add_params(*parameters)
+    domains = (
+        {"x": _same_scale("x", "width"), "y": _same_scale("y", "height")}
+        if same_units
+        else {"x": _own_scale("x"), "y": _own_scale("y")}
+    )
+    return _steady(
+        _compile(_on_canvas(chart), _PICTURE_HEIGHT),
+        **domains,
         color=_EVERY_COMPONENT,
         shape=_EVERY_COMPONENT,
     )

@@ -14,7 +14,7 @@ from em_ui.sections.by_hand import (
 from em_ui.sections.explore import Drawing, compares, in_row
 from em_ui.sections.findings import not_the_best, other_number
 from em_ui.sections.lesson import controls_of, more, play, results, run_of, sections_of
-from em_ui.sections.picture import histogram, outcomes, plane, stills
+from em_ui.sections.picture import gaussians, histogram, marginals, outcomes, plane, stills
 from em_ui.sections.situation import answer, question
 
 __all__ = [
@@ -27,8 +27,10 @@ __all__ = [
     "controls_of",
     "formula",
     "fractions",
+    "gaussians",
     "histogram",
     "in_row",
+    "marginals",
     "moment",
     "more",
     "not_the_best",

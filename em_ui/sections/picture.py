@@ -120,6 +120,35 @@ def histogram(c: Controls, run: Run, *, value: str) -> Drawing:
     )
 
 
+def marginals(c: Controls, run: Run, *, across: str, up: str) -> list[Drawing]:
+    """Return a histogram along each axis of the plane, with the components' marginal densities.
+
+    Parameters
+    ----------
+    c, run
+        The page's controls, and the run of a mixture with means, covariances and weights.
+    across, up : str
+        What the axes are called.
+    """
+    words, known = run.problem.words, _known(c, run)
+    chosen = _chosen(c, run)["chosen"]
+    drawings = []
+    for axis, (name, title) in enumerate(zip("xy", (across, up), strict=True)):
+        along = chosen.set_column(chosen.column_names.index("x"), "x", chosen[name])
+        drawings.append(
+            Drawing(
+                f"Along {title}" if title.islower() else title,
+                charts.densities(title, words.component.capitalize(), **known),
+                _shown(c, run, _marginal_tables(run, axis)) | {"chosen": along},
+                f"Histogram of {title} of {count(run.problem.n, words.observation)}, each bar "
+                f"divided by responsibility, with the marginal density of each of "
+                f"{count(len(run.names), words.component)} and their sum"
+                + (", and the true density" if known["truth"] else ""),
+            )
+        )
+    return drawings
+
+
 def stills(c: Controls, run: Run, moments: Sequence[int], *, value: str) -> list[Drawing]:
     """Return the histogram at some iterations, the last instead of those that the run lacks."""
     component, drawings = run.problem.words.component.capitalize(), []
@@ -133,12 +162,33 @@ def stills(c: Controls, run: Run, moments: Sequence[int], *, value: str) -> list
 
 @cached_quietly
 def _histogram_tables(run: Run) -> Tables:
-    density, edges = np.histogram(run.problem.sample.data, bins=_BINS, density=True)
+    curves = {"steps": run.frames.steps, **run.frames.references}
+    return _with_bars(run, run.problem.sample.data, curves)
+
+
+@cached_quietly
+def _marginal_tables(run: Run, axis: int) -> Tables:
+    known = {"truth": run.problem.sample.truth, "labelled": run.labelled}
+    histories = {"steps": [step.params for step in run.steps]} | {
+        name: [params] for name, params in known.items() if params is not None
+    }
+    curves = {
+        name: frames.marginals(history, run.problem.words.names, axis)
+        for name, history in histories.items()
+    }
+    return _with_bars(run, run.problem.sample.data[:, axis], curves)
+
+
+def _with_bars(run: Run, values: np.ndarray, curves: Tables) -> Tables:
+    """Return a histogram of some values, one an observation, with the curves over it."""
+    density, edges = np.histogram(values, bins=_BINS, density=True)
     middles, half_width = (edges[:-1] + edges[1:]) / 2, (edges[1] - edges[0]) / 2
     grid = frames.curve_grid(edges, density.max())
-    curves = {"steps": run.frames.steps, **run.frames.references}
+    # Digits that tell a bar from its neighbours.
+    digits = max(1, int(-np.floor(np.log10(half_width))))
+    bars = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(middles) - 1)
     return {
-        "bars": _bars(run, middles, half_width, density, digits=1, edges=edges),
+        "bars": _bars(run, middles, half_width, density, digits=digits, bars=bars),
         **{name: frames.extend(table, **grid) for name, table in curves.items()},
     }
 
@@ -159,12 +209,8 @@ def _bars(
     heights: np.ndarray,
     *,
     digits: int,
-    edges: np.ndarray | None = None,
+    bars: np.ndarray | None = None,
 ) -> pa.Table:
-    values = bars = None
-    if edges is not None:
-        values = run.problem.sample.data
-        bars = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(middles) - 1)
     return frames.divided_bars(
         run.problem.labelled_model,
         run.trace,
@@ -173,7 +219,7 @@ def _bars(
         half_width=half_width,
         heights=heights,
         digits=digits,
-        values=values,
+        values=None if bars is None else run.problem.sample.data,
         bars=bars,
     )
 
@@ -212,6 +258,63 @@ def _plane_tables(run: Run) -> Tables:
     tables["changes"] = frames.changes(assigned, problem.words.observation)
     tables["borders"] = frames.borders(centres, seen.min(axis=0), seen.max(axis=0))
     return {**tables, "steps": run.frames.steps, **run.frames.references}
+
+
+def gaussians(
+    c: Controls, run: Run, *, title: str, across: str, up: str, same_units: bool
+) -> Drawing:
+    """Return points in the plane, coloured by responsibility, under the components' ellipses.
+
+    Many points are drawn as a fixed random sample of them.
+
+    Parameters
+    ----------
+    c, run
+        The page's controls, and the run of a mixture with means, covariances and weights.
+    title, across, up : str
+        Of the picture, and of its axes.
+    same_units : bool
+        Whether both axes have the same unit: then it is as long in one direction as in the other.
+    """
+    words, known = run.problem.words, _known(c, run)
+    tables = _shown(c, run, _gaussian_tables(run)) | _chosen(c, run)
+    return Drawing(
+        title,
+        charts.gaussians(
+            across,
+            up,
+            words.component.capitalize(),
+            words.observation.capitalize(),
+            same_units=same_units,
+            **known,
+        ),
+        tables,
+        f"{count(len(tables['points']), words.observation)}, {up} against {across}, each in the "
+        f"colours of the components by its responsibilities, with ellipses at one and two standard "
+        f"deviations of {count(len(run.names), words.component)} and the paths of their means"
+        + (", and the true ellipses dashed" if known["truth"] else ""),
+    )
+
+
+@cached_quietly
+def _gaussian_tables(run: Run) -> Tables:
+    problem, data, names = run.problem, run.problem.sample.data, run.problem.words.names
+    drawn = frames.sample_rows(len(data), stream(run.settings["data_seed"], DRAWING))
+    x, y = data[drawn].T
+    seen = np.concatenate([data, *(step.params.means for step in run.steps)])
+    (x_low, y_low), (x_high, y_high) = seen.min(axis=0)[:, None], seen.max(axis=0)[:, None]
+    frame = {"x_low": x_low, "x_high": x_high, "y_low": y_low, "y_high": y_high}
+    known = {"truth": problem.sample.truth, "labelled": run.labelled}
+    return {
+        "points": frames.arrow({"x": x, "y": y, "observation": drawn + 1}),
+        "frame": frames.arrow({**frame, "k": [len(run.names)], "hard": [problem.hard]}),
+        "steps": frames.gaussians([step.params for step in run.steps], names),
+        **{
+            name: frames.gaussians([params], names)
+            for name, params in known.items()
+            if params is not None
+        },
+    }
 
 
 def _known(c: Controls, run: Run) -> dict[str, bool]:
