@@ -14,7 +14,15 @@ from em_ui.sections.by_hand import (
 from em_ui.sections.explore import Drawing, compares, in_row
 from em_ui.sections.findings import not_the_best, other_number
 from em_ui.sections.lesson import controls_of, more, play, results, run_of, sections_of
-from em_ui.sections.picture import gaussians, histogram, marginals, outcomes, plane, stills
+from em_ui.sections.picture import (
+    gaussian_still,
+    gaussians,
+    histogram,
+    marginals,
+    outcomes,
+    plane,
+    stills,
+)
 from em_ui.sections.situation import answer, question
 
 __all__ = [
@@ -27,6 +35,7 @@ __all__ = [
     "controls_of",
     "formula",
     "fractions",
+    "gaussian_still",
     "gaussians",
     "histogram",
     "in_row",
