@@ -63,6 +63,7 @@ def _by_theme(light: str, dark: str) -> dict[str, str]:
 _TEXT = _by_theme("#1B2733", "#E6EDF3")
 _FAINT_TEXT = _by_theme("#4A5764", "#AEBAC6")  # at least 4.5 : 1
 _TRUTH = _by_theme("#3C4854", "#D3DCE5")  # dashed, and darker than what is dotted
+_NOWHERE = _by_theme("#D9DEE4", "#3A444E")  # of a hill
 _NEUTRAL = _by_theme("#8A96A3", "#77838F")  # of what has no component yet
 
 # The names of the components, in one line above the picture.
@@ -1163,6 +1164,7 @@ def hill(
     path: bool = False,
     search: str = "",
     covered: bool = False,
+    impossible: str = "",
 ) -> Template:
     """Draw the hill over two parameters in bands of what is lost against the maximum, with marks.
 
@@ -1171,7 +1173,8 @@ def hill(
     ``path`` also ``path`` (iteration, x, y), and the chart follows the player. With ``search``, the
     objective's name, also ``tried`` (number, x, y, objective, label), and a click picks the ``x``
     and ``y`` of a cell; ``hill`` then has a column ``turn`` too, which tells a second click on a
-    cell from the first. ``covered``, the cells are all alike, and need no ``band``.
+    cell from the first. ``covered``, the cells are all alike, and need no ``band``. ``impossible``
+    is what a cell is called that has none.
     """
     labels = [f"under {band:g}" for band in LOSS_BANDS] + [f"{LOSS_BANDS[-1]:g} or more"]
     words = f"{json.dumps(labels)}[datum.{{}}]"
@@ -1205,9 +1208,8 @@ def hill(
     if covered:
         cells = cells.encode(tooltip=middle, color=alt.value(_COVER))
     else:
-        cells = cells.transform_calculate(loss=words.format("band")).encode(
-            tooltip=[*middle, alt.Tooltip("loss:N", title=loss_title)],
-            color=alt.Color("band:O", title=loss_title)
+        band = (
+            alt.Color("band:O", title=loss_title)
             .scale(**scale)
             .legend(
                 orient="bottom",
@@ -1215,7 +1217,16 @@ def hill(
                 offset=6,
                 symbolType="square",
                 labelExpr=words.format("value"),
-            ),
+            )
+        )
+        loss = words.format("band")
+        color: Any = band
+        if impossible:
+            there = "isValid(datum.band)"
+            loss = f"{there} ? {loss} : {json.dumps(impossible)}"
+            color = alt.condition(there, band, alt.value(alt.ExprRef(**_NOWHERE)))
+        cells = cells.transform_calculate(loss=loss).encode(
+            tooltip=[*middle, alt.Tooltip("loss:N", title=loss_title)], color=color
         )
     if search:
         fields = ["x", "y", "turn"]

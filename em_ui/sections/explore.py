@@ -89,7 +89,8 @@ def explore(
         The page's controls.
     run : Run
         What is explored. Each parameter with one value a component gets a chart, and its numbers
-        stand beside the slider; of one in the plane the distances moved are drawn.
+        stand beside the slider; of one in the plane the distances moved are drawn, and of
+        covariances there the standard deviations and the correlation.
     picture : Drawing
         The page's main chart.
     caption : str
@@ -134,10 +135,8 @@ def explore(
 
 
 def _convergence(c: Controls, run: Run, single: Mapping[str, Quantity]) -> list[Drawing]:
-    """Return the charts of the objective, of each parameter, and of moves in the plane."""
-    drawings, objective = [], run.problem.objective
-    component, tables = run.problem.words.component, references(c, run)
-    each = f" of each {component}" if run.params.n_components else ""
+    """Return the charts of the objective, of moves in the plane, and of each parameter."""
+    drawings, objective, words = [], run.problem.objective, run.problem.words
     if np.isfinite(run.steps[-1].objective):
         gaps = _gaps(run) if played(c, run) and c.value("gap") else None
         if gaps is None:
@@ -148,21 +147,33 @@ def _convergence(c: Controls, run: Run, single: Mapping[str, Quantity]) -> list[
             title = f"{objective.title}: gap to where this run ended"
             alt = f"{title}, on a log scale, at each iteration before the last"
         drawings.append(Drawing(title, template, data, alt))
-    known = {name: name in tables for name in ("truth", "labelled")}
-    compared = f", beside {_legend(run, tables, short=True)}" if tables else ""
-    for field, (title, symbol, _) in single.items():
-        template = charts.parameter(field, f"{title} {symbol}", **known)
-        # Each chart gets its own parameter only.
-        data = {"steps": run.frames.steps.select(["iteration", "component", field])} | {
-            name: table.select(["component", field]) for name, table in tables.items()
-        }
-        alt = f"{title}{each} at each iteration played so far{compared}"
-        drawings.append(Drawing(f"{title} {symbol}", template, data, alt))
     if len(single) < len(run.problem.quantities):
         template, data = charts.movement("Distance moved"), {"steps": run.frames.steps}
-        alt = f"Distance that each {component} moved in each iteration played so far"
-        drawings.append(Drawing(f"How far each {component} moved", template, data, alt))
+        who = words.quantities[words.by].title.lower()
+        alt = f"Distance that each {who} moved in each iteration played so far"
+        drawings.append(Drawing(f"How far each {who} moved", template, data, alt))
+    titles = {field: f"{title} {symbol}" for field, (title, symbol, _) in single.items()}
+    if set(frames.SPREAD) <= set(run.frames.steps.column_names):
+        across, up = run.problem.data_columns
+        spread = f"Standard deviation of {across}", f"Standard deviation of {up}", "Correlation"
+        titles |= dict(zip(frames.SPREAD, spread, strict=True))
+    drawings += [_parameter(c, run, field, title) for field, title in titles.items()]
     return drawings
+
+
+def _parameter(c: Controls, run: Run, field: str, title: str) -> Drawing:
+    """Return the chart of one number of each component, beside what it is compared with."""
+    tables = references(c, run)
+    known = {name: name in tables for name in ("truth", "labelled")}
+    compared = f", beside {_legend(run, tables, short=True)}" if tables else ""
+    each = f" of each {run.problem.words.component}" if run.params.n_components else ""
+    # Each chart gets its own numbers only.
+    data = {"steps": run.frames.steps.select(["iteration", "component", field])} | {
+        name: table.select(["component", field]) for name, table in tables.items()
+    }
+    name = run.problem.words.quantities[field].title if field in run.params.arrays() else title
+    alt = f"{name}{each} at each iteration played so far{compared}"
+    return Drawing(title, charts.parameter(field, title, **known), data, alt)
 
 
 def _gaps(run: Run) -> pa.Table | None:
