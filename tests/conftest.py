@@ -23,6 +23,7 @@ from streamlit.testing.v1 import AppTest, app_test
 from em_ui.controls import Controls, Section, Situation
 from em_ui.controls.page import Told
 from em_ui.controls.seal import ENVIRONMENT
+from em_ui.data import OWN
 from em_ui.run.run import Run, fitted
 from pages import LESSONS, Lesson
 
@@ -281,6 +282,34 @@ class Page(Part):
         for name, value in values.items():
             self.widget(name).set_value(value)
         self.run()
+
+    def paste(self, text: str) -> None:
+        """Choose own numbers, and paste them."""
+        if self.value("data") != OWN:
+            self.set(data=OWN)
+        (area,) = (w for w in self.at.text_area if w.key.startswith(f"{self.prefix}_own paste"))
+        area.set_value(text)
+        self.run()
+
+    def bring(self, name: str, content: bytes) -> None:
+        """Choose own numbers, and bring a file."""
+        if self.value("data") != OWN:
+            self.set(data=OWN)
+        (place,) = (w for w in self.at.file_uploader if w.key.startswith(f"{self.prefix}_own file"))
+        place.set_value((name, content, "text/csv"))
+        self.run()
+
+    def choose(self, **parts: Any) -> None:
+        """Choose columns of own numbers: ``columns``, ``labels``, ``frequencies``, ``role_0``."""
+        for part, value in parts.items():
+            ending = part.replace("_", " ")
+            (widget,) = (
+                w
+                for w in [*self.at.selectbox, *self.at.multiselect]
+                if w.key.startswith(f"{self.prefix}_own ") and w.key.endswith(f" {ending}")
+            )
+            widget.set_value(value)
+            self.run()
 
     def press(self, name: str) -> None:
         self.widget(name).click()

@@ -139,15 +139,17 @@ class Address:
             if self.key(name) in st.query_params
         }
 
-    def follow(self) -> None:
+    def follow(self, defaults: Mapping[str, Value]) -> None:
         """Set the page to what the address says, as Streamlit does when it draws the controls.
 
-        It does so one by one, and the choice of situation comes before them.
+        It does so one by one, and the choice of situation comes before them. ``defaults`` are those
+        that a control had last, where they are not those declared.
         """
         for name, spec in self.specs.items():
             if name != "iter" and self.key(name) in st.session_state:
                 text = st.query_params.get(self.key(name))
-                value = spec.default if text is None else spec.nearest(text)
+                default = defaults.get(name, spec.default)
+                value = default if text is None else spec.nearest(text)
                 st.session_state[self.key(name)] = value
 
     def write(self, values: Mapping[str, Value], *, only: bool = True) -> None:
@@ -221,7 +223,8 @@ class Address:
                 st.session_state[key] = value
             readable = _same(given[-1], value)
             if readable and len(given) == 1:
-                if value == default:
+                # The default that fits the data may be another.
+                if value == default and not getattr(spec, "fits_data", False):
                     plain.add(key)
                 continue
             if len(given) > 1:

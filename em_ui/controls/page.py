@@ -90,6 +90,7 @@ class Controls:
     current: Situation | None = field(default=None, init=False)
     changed: bool = field(default=False, init=False)
     _shown: dict[str, Value] = field(default_factory=dict, init=False)
+    _adapted: dict[str, Control] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         """Bring the page's values back, mend the link if it needs it, and say what was mended."""
@@ -101,7 +102,7 @@ class Controls:
         moved = context is not None and context.is_history_navigation
         given = self._address.given()
         if moved and not arrived:
-            self._address.follow()
+            self._address.follow(st.session_state.get(self.key("adapted defaults"), {}))
         if (arrived or moved) and given:
             st.session_state[self.key("last situation")] = given.get(BASED)
         if arrived and given and not moved:
@@ -134,6 +135,15 @@ class Controls:
         """Return the widget key of a control, which is also its query parameter."""
         return self._address.key(name)
 
+    def adapt(self, **specs: Control) -> None:
+        """Put other bounds and defaults in the place of those declared, before they are shown.
+
+        They fit the data that the page is set to. The controls are declared with ``fits_data``.
+        """
+        self._adapted |= specs
+        defaults = {name: spec.default for name, spec in self._adapted.items()}
+        st.session_state[self.key("adapted defaults")] = defaults
+
     def show(self, name: str) -> Any:
         """Draw a control here, and return its value, which is within its bounds.
 
@@ -142,7 +152,7 @@ class Controls:
         """
         if name in self.sealed and name != _STUDENT:
             return self.sealed[name]
-        spec = self._all[name]
+        spec = self._adapted.get(name, self._all[name])
         if name in self.specs and name not in st.session_state.get(self.key("was shown"), (name,)):
             self._address.bring_back(name)
         value = spec.nearest(spec.widget(self.key(name)))
@@ -341,9 +351,10 @@ class Controls:
     def value(self, name: str) -> Value:
         """Return the value of a control, whether or not it is drawn."""
         spec, key = self._all[name], self.key(name)
-        if key in st.session_state:
-            return spec.nearest(st.session_state[key])
-        return spec.nearest(st.query_params.get(key, spec.default))
+        known = key in st.session_state
+        given = st.session_state[key] if known else st.query_params.get(key, spec.default)
+        value: Value = spec.nearest(given)
+        return value
 
     def _set_situation(self, key: str, shown: str) -> None:
         chosen = st.session_state[key]

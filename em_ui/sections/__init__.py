@@ -11,6 +11,7 @@ from em_ui.sections.by_hand import (
     scientific,
     standing,
 )
+from em_ui.sections.data import data_of
 from em_ui.sections.explore import Drawing, compares, in_row
 from em_ui.sections.findings import not_the_best, other_number
 from em_ui.sections.lesson import controls_of, more, play, results, run_of, sections_of
@@ -20,6 +21,7 @@ from em_ui.sections.picture import (
     histogram,
     marginals,
     outcomes,
+    pick,
     plane,
     stills,
 )
@@ -33,6 +35,7 @@ __all__ = [
     "chosen",
     "compares",
     "controls_of",
+    "data_of",
     "formula",
     "fractions",
     "gaussian_still",
@@ -45,6 +48,7 @@ __all__ = [
     "not_the_best",
     "other_number",
     "outcomes",
+    "pick",
     "plane",
     "play",
     "question",

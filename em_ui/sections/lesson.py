@@ -10,6 +10,7 @@ import streamlit as st
 
 from em_ui.controls.page import Controls, Situation
 from em_ui.controls.specs import VIEW, Control, Section
+from em_ui.data.kept import NoData
 from em_ui.pictures import player
 from em_ui.run.problem import Problem, Settings, Words
 from em_ui.run.run import Run, fitted
@@ -126,7 +127,11 @@ def run_of(c: Controls, words: Words, make: Callable[[Settings], Problem]) -> Ru
     try:
         return fitted(make, c.settings())
     except ValueError as error:
-        _say_why(words, error)
+        if isinstance(error, NoData):
+            text = f"{str(error)[:1].upper()}{str(error)[1:]}."
+            st.info(text, icon=":material/table:")
+        else:
+            _say_why(words, error)
         with contextlib.suppress(ValueError):  # a question that is computed needs a run
             question(c)
         player.idle(c.prefix, c.key("iter"))

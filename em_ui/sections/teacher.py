@@ -287,6 +287,10 @@ def draw(c: Controls, run: Run) -> None:
                     on_click="ignore",
                 )
     if not run.problem.truth_known:
+        st.markdown(
+            "With such data there is nothing to hide: share the link in the sidebar. Data for each "
+            "student can be drawn where they are simulated."
+        )
         return
     if c.truth:
         st.markdown(

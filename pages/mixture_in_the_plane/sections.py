@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 
 from em_core import KMeans, KMeansParams, MultivariateGaussianParams, Status, Trace, fit
-from em_core.models.multivariate_gaussian_mixture import about_new_means, in_form, is_singular
+from em_core.models.multivariate_gaussian_mixture import about_new_means, is_singular
 from em_core.numerics import Array
 from em_ui import sections
 from em_ui.controls import Choice, Control, Controls, Section
