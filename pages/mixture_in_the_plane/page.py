@@ -89,7 +89,8 @@ caption = (
     "two standard deviations. Click a point to see its calculation."
 )
 if sections.compares(c, run):
-    caption += " Dashed: the truth. Dotted: with the labels known."
+    caption += " Dashed: the truth." * run.problem.truth_known
+    caption += " Dotted: with the labels known."
 picture = sections.gaussians(c, run, title="Points shared between the components", **axes_of(run))
 sections.play(
     c,

@@ -8,6 +8,7 @@ import numpy as np
 
 from em_core import MultivariateGaussianMixture, MultivariateGaussianParams
 from em_core.models.multivariate_gaussian_mixture import (
+    Covariance,
     guess_from_points,
     guess_plus_plus,
     in_form,
@@ -34,7 +35,7 @@ TYPED, POINTS, PLUS_PLUS = "Typed in", "Random data points", "k-means++"
 GUESSES = {POINTS: guess_from_points, PLUS_PLUS: guess_plus_plus}
 FULL, TIED = "Each its own (full)", "One for all (tied)"
 AXES, ROUND = "Along the axes (diagonal)", "Round (spherical)"
-KINDS = {FULL: "full", TIED: "tied", AXES: "diag", ROUND: "spherical"}
+KINDS: dict[str, Covariance] = {FULL: "full", TIED: "tied", AXES: "diag", ROUND: "spherical"}
 PUBLISHED = (
     data.Published("Old Faithful", "old_faithful", ("eruptions", "waiting")),
     data.Published("Iris: petals", "iris", ("petal length", "petal width"), 3),
@@ -159,11 +160,15 @@ def problem(settings: Settings) -> Problem:
         values, groups = given.values, given.n_groups
         lines = ring_lines(settings) if s.data == RINGS else given.lines(WORDS)
         more = {"data_lines": lines, "data_columns": given.columns, "truth_known": False}
+        if s.data == RINGS:
+            more["unknown"] = "Behind these points are two rings, and no Gaussians."
     else:
         groups, sizes = s.k, [settings[f"size{i}"] for i in range(1, s.k + 1)]
         truth = replace(typed_in(settings, s.k), weights=np.array(sizes) / sum(sizes))
         sample, lines = simulated(MultivariateGaussianMixture(), truth, sizes, settings)
         values, more["data_lines"] = sample.data, lines
+        if not s.weights:
+            truth = replace(truth, weights=equal_weights(groups))
     # Three digits, so that page and script can say it exactly.
     floor = float(f"{s.floor * values.std(axis=0).min():.3g}")
     mixture = MultivariateGaussianMixture(KINDS[s.kind], floor, s.weights)
@@ -176,8 +181,7 @@ def problem(settings: Settings) -> Problem:
     if given is not None:
         sample = given.sample(mixture, values, guess_of)
     else:
-        weights = sample.truth.weights if s.weights else equal_weights(groups)
-        more["truth"] = allowed(mixture, replace(sample.truth, weights=weights))
+        more["truth"] = allowed(mixture, truth)
     typed = None
     if s.guess == TYPED:
         typed = allowed(mixture, typed_in(settings, find, "start_"))
@@ -274,7 +278,7 @@ def start_specs(settings: Settings, given: data.Given | None, k: int) -> dict[st
     usual = settings["data"] == PUBLISHED[0].title
     places = np.array(STARTS) if usual else spread_out(values, k)
     sds = np.array(START_SDS) if usual else wide / 4
-    specs = {}
+    specs: dict[str, Control] = {}
     for axis, name in enumerate("xy"):
         step = 10.0 ** (np.floor(np.log10(wide[axis])) - 1)
         near = {"low": low[axis] - wide[axis], "high": high[axis] + wide[axis], "step": step}
@@ -287,7 +291,8 @@ def start_specs(settings: Settings, given: data.Given | None, k: int) -> dict[st
                 if not usual:  # three digits of the range
                     default = round(default, 2 - int(np.floor(np.log10(wide[axis]))))
                 numbers = {key: float(value) for key, value in bounds.items()}
-                specs[control] = replace(SPECS[control], default=float(default), **numbers)
+                declared: Any = SPECS[control]
+                specs[control] = replace(declared, default=float(default), **numbers)
     return specs
 
 
@@ -297,7 +302,8 @@ def spread_out(values: Array, k: int) -> Array:
     centred = (values - values.mean(axis=0)) / np.where(scale > 0, scale, 1.0)
     along = centred @ np.linalg.svd(centred, full_matrices=False)[2][0]
     order = np.argsort(along, kind="stable")
-    return values[order[((np.arange(k) + 0.5) / k * len(values)).astype(int)]]
+    picked = ((np.arange(k) + 0.5) / k * len(values)).astype(int)
+    return np.asarray(values[order[picked]])
 
 
 def allowed(

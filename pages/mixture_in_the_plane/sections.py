@@ -169,9 +169,9 @@ def e_step_as_printed(
                 f"&= {sections.scientific(made[-1])}",
             ]
         printed = np.array(made, dtype=float)
-        if len(made) == len(names) and printed.sum() > 0:
-            if [f"{share:.3f}" for share in printed / printed.sum()] == shares:
-                break
+        enough = len(made) == len(names) and printed.sum() > 0
+        if enough and [f"{share:.3f}" for share in printed / printed.sum()] == shares:
+            break
     return place, lines, shares
 
 
@@ -236,17 +236,15 @@ def _covariance(run: Run, symbol: str, products: Array, n: float) -> list[str]:
     (xx, xy), (_, yy) = products.tolist()
     places, kind = _places(run, "covariances"), run.settings["kind"]
     if kind == ROUND:
-        (xx, yy, n), variance = sections.as_printed(
+        (across, up, below), variance = sections.as_printed(
             lambda a, b, n: (a + b) / (2 * n), xx, yy, n, least=2, shown=places
         )
-        half = rf"\frac{{{xx} + {yy}}}{{2\cdot {n}}} = {variance}"
+        half = rf"\frac{{{across} + {up}}}{{2\cdot {below}}} = {variance}"
         return [rf"{symbol} &= \sigma^2 I,\quad \sigma^2 = {half}"]
-    if kind == AXES:
-        xy = 0
-    (xx, xy, yy, n), found = sections.as_printed(
+    (*sums, below), found = sections.as_printed(
         lambda a, b, d, n: (a / n, b / n, d / n),
         xx,
-        xy,
+        0 if kind == AXES else xy,
         yy,
         n,
         least=2,
@@ -255,7 +253,7 @@ def _covariance(run: Run, symbol: str, products: Array, n: float) -> list[str]:
     across, both, up = found.split()
     both = "0" if kind == AXES else both
     return [
-        rf"{symbol} &= \frac{{1}}{{{n}}}{_matrix(xx, xy, yy)}",
+        rf"{symbol} &= \frac{{1}}{{{below}}}{_matrix(*sums)}",
         rf"&= {_matrix(across, both, up)}",
     ]
 
