@@ -33,12 +33,14 @@ from em_core.models.multivariate_gaussian_mixture import (
     MultivariateGaussianParams,
 )
 from em_core.numerics import match_components
+from em_core.selection import Candidate, Selection, select
 
 __version__ = "0.2.0"
 
 __all__ = [
     "BinomialMixture",
     "BinomialParams",
+    "Candidate",
     "EStep",
     "GaussianMixture",
     "GaussianParams",
@@ -52,6 +54,7 @@ __all__ = [
     "Note",
     "Params",
     "Sample",
+    "Selection",
     "Status",
     "Step",
     "Trace",
@@ -62,4 +65,5 @@ __all__ = [
     "fit_restarts",
     "iterate",
     "match_components",
+    "select",
 ]

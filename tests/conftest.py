@@ -4,12 +4,14 @@ import json
 import os
 import re
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 import pytest
@@ -17,7 +19,9 @@ import streamlit as st
 from hypothesis import settings
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.proto.WidgetStates_pb2 import WidgetState
+from streamlit.runtime.caching import cache_resource_api
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.testing.v1 import AppTest, app_test
 
 from em_ui.controls import Controls, Section, Situation
@@ -35,6 +39,18 @@ pytest.register_assert_rewrite("contract")
 
 # Scripts are compiled once, as on a server, and not anew in every run.
 app_test.ScriptCache = cache(app_test.ScriptCache)
+
+# AppTest gives all visitors one session. What is kept for a session is for one visitor here too.
+_sessions: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+
+
+def _session_of_visitor() -> str:
+    context = get_script_run_ctx()
+    assert context is not None
+    return _sessions.setdefault(context.session_state, str(len(_sessions)) + str(time.time_ns()))
+
+
+cache_resource_api.get_session_id_or_throw = _session_of_visitor
 
 # A folder named pages makes AppTest look for the pages there, where the server does not (see
 # app.py). It asks for this anew in every run, of the class that it knows.

@@ -19,6 +19,7 @@ SHARED = {
     "em_core.model",
     "em_core.models.hard",
     "em_core.numerics",
+    "em_core.selection",
 }
 # What each module of the core may import of it. Those that are not named here are the models.
 BELOW = {
@@ -35,6 +36,16 @@ BELOW = {
         "em_core.data.blocks",
         "em_core.engine",
         "em_core.model",
+        "em_core.numerics",
+    },
+    # Clusters have criteria of their own.
+    "selection": {
+        "em_core.checks",
+        "em_core.data.blocks",
+        "em_core.engine",
+        "em_core.model",
+        "em_core.models.hard",
+        "em_core.models.kmeans",
         "em_core.numerics",
     },
 }

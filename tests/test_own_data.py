@@ -53,7 +53,7 @@ class TestText:
     @given(given_set=small_sets())
     def test_small_sets_come_back_to_the_last_digit(self, given_set):
         back = told(kept._written(given_set))
-        np.testing.assert_array_equal(back.values, given_set.values)
+        np.testing.assert_array_equal(back.rows, given_set.rows)
         assert back.columns == given_set.columns
         assert back.groups == given_set.groups
         if given_set.labels is None:
@@ -65,7 +65,7 @@ class TestText:
     def test_frequencies_take_one_row_each(self):
         values = np.repeat(np.arange(29.0), 40)[:, None]
         back = told(kept._written(Numbers("crabs", ("ratio",), values)))
-        np.testing.assert_array_equal(back.values, values)
+        np.testing.assert_array_equal(back.rows, values)
 
     def test_more_rows_are_only_named(self):
         values = np.arange(MAX_IN_LINK + 1.0)[:, None]
@@ -159,7 +159,7 @@ class TestPage:
         page.open("teacher")
         calls = np.array(CALLS)
         known = [calls[calls <= 8].mean(), calls[calls > 8].mean()]
-        assert "labels known" in page.ending
+        assert "labels known" in page.status
         text = page.section("teacher").text
         assert all(f"{mean:.2f}" in text for mean in known)
 

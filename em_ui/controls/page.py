@@ -139,17 +139,7 @@ class Controls:
         """Put other bounds and defaults in the place of those declared, before they are shown.
 
         They fit the data that the page is set to. The controls are declared with ``fits_data``.
-        Whoever has not moved one gets the new default, and so does whoever set it for other data,
-        if these do not allow it.
         """
-        before = st.session_state.get(self.key("adapted defaults"), {})
-        for name, spec in specs.items():
-            key = self.key(name)
-            if key in st.session_state:
-                value, address = st.session_state[key], st.query_params
-                unmoved = value in (before.get(name), self._all[name].default)
-                if (unmoved and key not in address) or spec.nearest(value) != value:
-                    st.session_state[key] = spec.default
         self._adapted |= specs
         defaults = {name: spec.default for name, spec in self._adapted.items()}
         st.session_state[self.key("adapted defaults")] = defaults

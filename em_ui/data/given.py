@@ -98,8 +98,8 @@ class Given:
         broken = np.flatnonzero((values != np.floor(values)) | (np.abs(values) > _WHOLE))
         if len(broken):
             raise ValueError(
-                f"“{escaped(self.columns[which])}” must be whole numbers, and row {broken[0] + 1} of "
-                f"those used is {values[broken[0]]:g}"
+                f"“{escaped(self.columns[which])}” must be whole numbers, and row "
+                f"{broken[0] + 1} of those used is {values[broken[0]]:g}"
             )
         return values.astype(np.int64)
 
@@ -191,7 +191,7 @@ def given(settings: Mapping[str, Any], published: Collection[Published]) -> Give
     if settings["data"] == OWN:
         own = kept.recall(settings["own"])
         n_groups = len(own.groups) or _GROUPS
-        return Given(own.name, own.columns, own.values, own.labels, own.groups, n_groups)
+        return Given(own.name, own.columns, own.rows, own.labels, own.groups, n_groups)
     for each in published:
         if each.title == settings["data"]:
             found = getattr(published_sets, each.load)()

@@ -43,8 +43,8 @@ class Numbers:
         Of the file, or what stands for it.
     columns : tuple of str
         Names of the columns.
-    values : ndarray, shape (n, d)
-        In the order of the rows.
+    rows : ndarray, shape (n, d)
+        In their order.
     labels : ndarray of int, shape (n,), optional
         The known group of each row, from 0.
     groups : tuple of str
@@ -53,7 +53,7 @@ class Numbers:
 
     name: str
     columns: tuple[str, ...]
-    values: Array
+    rows: Array
     labels: npt.NDArray[np.int64] | None = None
     groups: tuple[str, ...] = ()
 
@@ -61,8 +61,8 @@ class Numbers:
     def digest(self) -> str:
         """What tells these numbers from others."""
         labels = b"" if self.labels is None else self.labels.astype("<i8").tobytes()
-        content = [self.values.shape, self.columns, self.groups]
-        parts = json.dumps(content).encode(), self.values.astype("<f8").tobytes(), labels
+        content = [self.rows.shape, self.columns, self.groups]
+        parts = json.dumps(content).encode(), self.rows.astype("<f8").tobytes(), labels
         return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
 
 
@@ -146,12 +146,12 @@ def short_name(text: str) -> str:
 
 def described(found: Numbers | Reference) -> str:
     """Return in words what numbers are: how many rows, and from where."""
-    rows = len(found.values) if isinstance(found, Numbers) else found.rows
+    rows = len(found.rows) if isinstance(found, Numbers) else found.rows
     return f"{rows:,} {'row' if rows == 1 else 'rows'} of “{found.name}”"
 
 
 def _written(numbers: Numbers) -> str:
-    values = numbers.values
+    values = numbers.rows
     labels = np.zeros(len(values), dtype=int) if numbers.labels is None else numbers.labels
     # Equal rows that follow each other stand once, as those made of frequencies.
     new = np.ones(len(values), dtype=bool)

@@ -30,6 +30,7 @@ _NUMBER = {mark: re.compile(pattern) for mark, pattern in NUMBERS.items()}
 
 _SAMPLE = 1_000  # rows by which the layout is judged
 NO_SEPARATOR = "\x1f"  # no text holds it, so there is one column, without its quotation marks
+NOTHING = "There are no numbers here yet."
 OPEN_QUOTATION = (
     "A quotation mark opens and is not closed, so the rest of the text would be one cell. Take it "
     "out."
@@ -108,11 +109,13 @@ def listed(text: str, marks: Sequence[Mark]) -> Listed | None:
     """
     lines = [line.strip(" \t,;") for line in text.split("\n")]
     lines = [line for line in lines if line]
-    title = None
-    if len(lines) > 1 and not _tokens(lines[:1], MARKS) and not re.search(r"[\t,;]", lines[0]):
+    title, words = None, 0
+    above = text.lstrip("\n").partition("\n")[0].strip(" ")
+    if len(lines) > 1 and not _tokens(lines[:1], MARKS) and not re.search(r"[\t,;]", above):
         title, *lines = lines
+        words = max((len(row.cells) for row in _sample(title, " ")), default=0)
     first = _tokens(lines[:_SAMPLE], marks)
-    if first is None or _is_table(list(map(len, first[0])), len((title or "").split())):
+    if first is None or _is_table(list(map(len, first[0])), words):
         return None
     whole = _tokens(lines, marks)
     if whole is None:
@@ -158,7 +161,7 @@ def _is_table(widths: Sequence[int], titled: int) -> bool:
         return True
     if titled:
         # Programs such as R leave out the name of a first column that only counts the rows.
-        return usual in (titled, titled + 1)
+        return usual in (titled, titled + 1) or (times == len(widths) and times >= usual > 1)
     if len(widths) == 1:
         return False
     if times == len(widths):
@@ -185,12 +188,16 @@ def of_table(text: str, marks: Sequence[Mark], separator: str | None = None) -> 
     found = []
     for candidate in candidates:
         rows = _sample(text, candidate)
+        if not rows:
+            raise ValueError(NOTHING)
         if candidate in (separator, "") or max(row.width for row in rows) > 1:
             found += [(_score(rows, mark, candidate), (candidate, mark), rows) for mark in marks]
+        if candidate == "," and _names_columns(rows):
+            break  # commas in the names are no decimal commas
     score, (separator, mark), rows = max(found, key=lambda one: one[0])
     notes: tuple[str, ...] = ()
     either = {pair for other, pair, _ in found if other == score}
-    if {(",", "."), ("", ",")} <= either and len(rows) > 1:
+    if {(",", "."), ("", ",")} <= either and len(rows) - _header(rows) > 1:
         if _look_like_decimals([row.cells[0] for row in filled(text, "")]):
             separator, mark = "", ","
             rows = _sample(text, "")
@@ -198,7 +205,7 @@ def of_table(text: str, marks: Sequence[Mark], separator: str | None = None) -> 
                 "Each line holds one comma, which was taken for a decimal comma. If it separates "
                 "two columns, choose decimal points.",
             )
-        elif not _header(rows):
+        else:
             notes = (
                 "Each line holds one comma, which was taken to separate two columns. If it is a "
                 "decimal comma, choose so.",
@@ -254,7 +261,7 @@ def _separator_in_every_line(text: str) -> str | None:
     return None
 
 
-def _score(rows: Sequence[Row], mark: Mark, separator: str) -> tuple[float, float]:
+def _score(rows: Sequence[Row], mark: Mark, separator: str) -> float:
     """Return the share of rows as long as most are times that of numbers among their cells."""
     header = _header(rows)
     body = rows[header:] or rows
@@ -265,7 +272,13 @@ def _score(rows: Sequence[Row], mark: Mark, separator: str) -> tuple[float, floa
         regular /= 2
     cells = [cell for row in body for cell in row.cells if cell.lower() not in MISSING]
     numbers = sum(is_number(cell, mark) for cell in cells) / max(len(cells), 1)
-    return regular * numbers, regular
+    return regular * numbers
+
+
+def _names_columns(rows: Sequence[Row]) -> bool:
+    """Return whether the first row has a name for each cell of most others, of several."""
+    usual = _usual(len(row.cells) for row in rows[1:] or rows)
+    return len(rows) > 1 and _header(rows) and 1 < usual in (len(rows[0].cells), rows[0].width)
 
 
 def _usual(widths: Iterable[int]) -> int:
@@ -288,7 +301,8 @@ def _look_like_decimals(lines: Sequence[str]) -> bool:
     """
     first, *rest = map(_ONE_COMMA.fullmatch, lines)
     if not all(rest):
-        return True  # a line without a comma is no row of two columns
+        # A line without a comma is no row of two columns, and one with two is no number.
+        return not any(line.count(",") > 1 for line in lines)
     behind = [found[1] for found in (first, *rest) if found]
     if any(len(part) > 1 and part.startswith("0") for part in behind):
         return True

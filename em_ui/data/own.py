@@ -157,7 +157,7 @@ class Own(Control):
         self._use(key, source, wanted)
 
     def _likely(self, table: Table) -> list[str]:
-        """Return the columns whose names are those of the roles, and else the first with numbers."""
+        """Return the columns with the names of the roles, and else the first ones with numbers."""
         numeric, names = numeric_columns(table), list(table.frame.columns)
         if len(numeric) < self.least == len(names):
             return names  # there is no choice, and what is wrong with them will be said
@@ -180,9 +180,12 @@ class Own(Control):
             except ValueError as error:
                 source.error = str(error)
         found = kept.told(text)
-        if isinstance(wanted, Reference) and isinstance(found, Reference):
-            if found.digest != wanted.digest:
-                source.other = kept.described(wanted)
+        if (
+            isinstance(wanted, Reference)
+            and isinstance(found, Reference)
+            and found.digest != wanted.digest
+        ):
+            source.other = kept.described(wanted)
         source.text = text
         st.session_state[_source_key(key)] = source
         _write(key, text)
@@ -194,15 +197,16 @@ class Own(Control):
             need = "one column" if self.least == 1 else f"{self.least} columns"
             have = ", ".join(map(escaped, numeric_columns(table))) or "none"
             raise ValueError(f"This page needs {need} of numbers. Columns with numbers: {have}.")
-        chosen = choose(table, source.columns, frequencies=source.frequencies, labels=source.labels)
-        source.left_out = chosen.left_out
+        rows, labels, groups, columns, _, source.left_out = choose(
+            table, source.columns, frequencies=source.frequencies, labels=source.labels
+        )
         return kept.keep(
             Numbers(
                 source.name,
-                tuple(map(kept.short_name, chosen.columns)),
-                chosen.values + 0.0,  # which takes the sign off minus zero
-                chosen.labels,
-                tuple(map(kept.short_name, chosen.groups)),
+                tuple(map(kept.short_name, columns)),
+                rows + 0.0,  # which takes the sign off minus zero
+                labels,
+                tuple(map(kept.short_name, groups)),
             )
         )
 
@@ -287,7 +291,7 @@ class Own(Control):
             st.warning(f"{str(missing)[:1].upper()}{str(missing)[1:]}.")
             self._offer(key)
             return
-        head = pd.DataFrame(numbers.values[:_PREVIEW], columns=list(numbers.columns))
+        head = pd.DataFrame(numbers.rows[:_PREVIEW], columns=list(numbers.columns))
         if numbers.labels is not None:
             head.insert(0, "label", [numbers.groups[k] for k in numbers.labels[:_PREVIEW]])
         st.dataframe(head, hide_index=True, alt="The first rows that are used")

@@ -109,7 +109,7 @@ def read(
     """
     text, encoding = decode(source)
     if not text.strip(" \n\t,;"):
-        raise ValueError("There are no numbers here yet.")
+        raise ValueError(layout.NOTHING)
     marks: tuple[Mark, ...] = layout.MARKS if decimal == "auto" else (decimal,)
     first, _, rest = text.partition("\n")
     separator = None
@@ -417,8 +417,8 @@ def _times(column: pd.Series, mark: Mark) -> np.ndarray:
     total = values.sum()
     if total > MAX_ROWS:
         raise ValueError(
-            f"The frequencies in column {quoted(str(column.name))} add up to {total:,.0f}; at most "
-            f"{MAX_ROWS:,} observations are taken."
+            f"The frequencies in column {quoted(str(column.name))} add up to more than "
+            f"{MAX_ROWS:,}; no more observations are taken."
         )
     if total == 0:
         raise ValueError(

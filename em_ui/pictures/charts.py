@@ -819,7 +819,7 @@ def gaussians(
     """Points in the colours of their components, blended by responsibility, under the ellipses.
 
     An ellipse at one and one at two standard deviations, the paths of the means, and with ``truth``
-    and ``labelled`` their ellipses, dashed and dotted. The shape of a point is that of its
+    and ``labelled`` their ellipses at two, dashed and dotted. The shape of a point is that of its
     likeliest component. With ``same_units`` a unit is as long in both directions.
 
     Data: ``points`` (x, y, observation), ``steps`` (as :func:`.frames.gaussians` returns it, in the
@@ -856,11 +856,11 @@ def gaussians(
     if bound:
         points = _pickable(points, "observation")
 
-    def ellipses(chart: alt.Chart, at_: str, **look: Any) -> Layer:
+    def ellipses(chart: alt.Chart, at_: str, deviations: Sequence[int], **look: Any) -> Layer:
         angle, mean, factor = f"{2 / _ELLIPSE} * PI * datum.i", f"datum.{at_}", f"datum.{at_}l_"
         up = f"{factor}yx * cos({angle}) + {factor}yy * sin({angle})"
         return (
-            chart.transform_calculate(sd=json.dumps(_DEVIATIONS))
+            chart.transform_calculate(sd=json.dumps(deviations))
             .transform_flatten(["sd"])
             .transform_calculate(i=f"sequence({_ELLIPSE})")
             .transform_flatten(["i"])
@@ -874,13 +874,18 @@ def gaussians(
 
     steps = alt.Chart(alt.NamedData("steps"))
     coming = _coming(steps, "x", "y", "l_xx", "l_yx", "l_yy", by="component")
-    estimate = ellipses(coming, "at_").encode(
+    estimate = ellipses(coming, "at_", _DEVIATIONS).encode(
         color=color,
         strokeWidth=alt.condition(f"datum.sd == {_DEVIATIONS[0]}", alt.value(3), alt.value(1.5)),
     )
     references = {
         name: ellipses(
-            alt.Chart(alt.NamedData(name)), "", strokeDash=dash, stroke=ink, strokeWidth=1.5
+            alt.Chart(alt.NamedData(name)),
+            "",
+            _DEVIATIONS[-1:],
+            strokeDash=dash,
+            stroke=ink,
+            strokeWidth=1.5,
         )
         for name, dash, ink in (("truth", _DASHED, _TRUTH), ("labelled", _DOTTED, _TEXT))
     }
@@ -1292,7 +1297,7 @@ def bound(x_title: str, y_title: str) -> Template:
     Data: ``slice`` (first, last: the iterations that show this row; x, y, curve) and ``ends``
     (first, last, x, y, point).
     """
-    now = f"datum.first <= {ITERATION} && {ITERATION} <= datum.last"
+    now = f"datum.first <= {_WHOLE} && {_WHOLE} <= datum.last"
     lines = (
         alt.Chart(alt.NamedData("slice"))
         .transform_filter(now)

@@ -16,6 +16,7 @@ from em_ui.sections.explore import Drawing, compares, in_row
 from em_ui.sections.findings import not_the_best, other_number
 from em_ui.sections.lesson import controls_of, more, play, results, run_of, sections_of
 from em_ui.sections.picture import (
+    beyond,
     gaussian_still,
     gaussians,
     histogram,
@@ -31,6 +32,7 @@ __all__ = [
     "Drawing",
     "answer",
     "as_printed",
+    "beyond",
     "bracketed",
     "chosen",
     "compares",

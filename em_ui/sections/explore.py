@@ -19,6 +19,7 @@ from em_ui.run.run import Run
 from em_ui.sections.findings import stands_for
 
 _BESIDE = 2  # charts beside the picture; more of them stand below it
+_A_ROW = 3  # charts side by side, at the most
 _ROUNDING = 1e-12  # of the objective: gaps below it are none
 _SHARES = (3, 2)  # of the width: the picture, and what is beside it
 
@@ -137,6 +138,7 @@ def explore(
 def _convergence(c: Controls, run: Run, single: Mapping[str, Quantity]) -> list[Drawing]:
     """Return the charts of the objective, of moves in the plane, and of each parameter."""
     drawings, objective, words = [], run.problem.objective, run.problem.words
+    spreads = set(frames.SPREAD) <= set(run.frames.steps.column_names)
     if np.isfinite(run.steps[-1].objective):
         gaps = _gaps(run) if played(c, run) and c.value("gap") else None
         if gaps is None:
@@ -148,17 +150,30 @@ def _convergence(c: Controls, run: Run, single: Mapping[str, Quantity]) -> list[
             alt = f"{title}, on a log scale, at each iteration before the last"
         drawings.append(Drawing(title, template, data, alt))
     if len(single) < len(run.problem.quantities):
-        template, data = charts.movement("Distance moved"), {"steps": run.frames.steps}
+        steps, unit = run.frames.steps, ""
+        if spreads:  # there need not be one unit in both directions
+            steps, unit = _relative(run), ", in SDs of data"
         who = words.quantities[words.by].title.lower()
-        alt = f"Distance that each {who} moved in each iteration played so far"
-        drawings.append(Drawing(f"How far each {who} moved", template, data, alt))
+        alt = f"Distance that each {who} moved in each iteration played so far{unit}"
+        template, title = charts.movement("Distance moved"), f"How far each {who} moved{unit}"
+        drawings.append(Drawing(title, template, {"steps": steps}, alt))
     titles = {field: f"{title} {symbol}" for field, (title, symbol, _) in single.items()}
-    if set(frames.SPREAD) <= set(run.frames.steps.column_names):
+    if spreads:
         across, up = run.problem.data_columns
         spread = f"Standard deviation of {across}", f"Standard deviation of {up}", "Correlation"
         titles |= dict(zip(frames.SPREAD, spread, strict=True))
     drawings += [_parameter(c, run, field, title) for field, title in titles.items()]
     return drawings
+
+
+def _relative(run: Run) -> pa.Table:
+    """Return the steps, whose movement counts standard deviations of the data."""
+    by, k = run.problem.words.by, run.params.n_components
+    means = np.array([getattr(step.params, by) for step in run.steps])
+    moves = np.diff(means, axis=0) / run.problem.sample.data.std(axis=0)
+    movement = np.concatenate([np.full(k, np.nan), np.linalg.norm(moves, axis=2).ravel()])
+    steps = run.frames.steps.select(["component", "iteration"])
+    return steps.append_column("movement", pa.array(movement, from_pandas=True))
 
 
 def _parameter(c: Controls, run: Run, field: str, title: str) -> Drawing:
@@ -240,7 +255,7 @@ def in_row(drawings: Sequence[Drawing], *, key: str, first: int = 0) -> None:
     first : int
         The number of the first.
     """
-    a_row = 2 if len(drawings) == 4 else len(drawings)
+    a_row = 2 if len(drawings) == 4 else min(len(drawings), _A_ROW)
     for i, drawing in enumerate(drawings):
         if i % a_row == 0:
             columns = st.columns(a_row)

@@ -1,5 +1,6 @@
 """The main pictures: outcomes and histograms that are shared, and points in the plane."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -8,13 +9,13 @@ import pyarrow as pa
 import streamlit as st
 
 from em_ui.controls.page import Controls
-from em_ui.pictures import charts, frames
+from em_ui.pictures import bins, charts, frames
 from em_ui.run.cache import cached_quietly
 from em_ui.run.problem import DRAWING, count, stream
 from em_ui.run.run import Run
 from em_ui.sections.explore import Drawing, references
 
-_BINS = 60
+_NAMED = 5  # values beyond the picture that are told one by one
 _SEEN = 0.0005  # shares below it are left out of the line above the picture
 _REFERENCES = ("truth", "labelled")
 
@@ -161,6 +162,25 @@ def stills(c: Controls, run: Run, moments: Sequence[int], *, value: str) -> list
     return drawings
 
 
+def beyond(run: Run) -> str:
+    """Return which values lie so far from the others that the histogram is without them, or ""."""
+    values = run.problem.sample.data
+    outside = values[~_bins(run).inside]
+    if not len(outside):
+        return ""
+    lie = f"{count(len(outside), run.problem.words.observation)} lie{'s' * (len(outside) == 1)}"
+    if len(outside) > _NAMED:
+        return f"{lie} beyond the picture, between {outside.min():.6g} and {outside.max():.6g}."
+    named = [f"{value:.6g}" for value in np.sort(outside)]
+    listed = " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
+    return f"{lie} beyond the picture, at {listed}."
+
+
+@cached_quietly
+def _bins(run: Run) -> bins.Bins:
+    return bins.bins(run.problem.sample.data)
+
+
 @cached_quietly
 def _histogram_tables(run: Run) -> Tables:
     curves = {"steps": run.frames.steps, **run.frames.references}
@@ -182,14 +202,22 @@ def _marginal_tables(run: Run, axis: int) -> Tables:
 
 def _with_bars(run: Run, values: np.ndarray, curves: Tables) -> Tables:
     """Return a histogram of some values, one an observation, with the curves over it."""
-    density, edges = np.histogram(values, bins=_BINS, density=True)
+    edges, density, inside = bins.bins(values)
     middles, half_width = (edges[:-1] + edges[1:]) / 2, (edges[1] - edges[0]) / 2
     grid = frames.curve_grid(edges, density.max())
     # Digits that tell a bar from its neighbours.
-    digits = max(1, int(-np.floor(np.log10(half_width))))
-    bars = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(middles) - 1)
+    digits = max(1 - math.floor(math.log10(2 * half_width)), 0)
+    stands = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(middles) - 1)
     return {
-        "bars": _bars(run, middles, half_width, density, digits=digits, bars=bars),
+        "bars": _bars(
+            run,
+            middles,
+            half_width,
+            density,
+            digits=digits,
+            rows=run.problem.sample.data[inside],
+            bars=stands[inside],
+        ),
         **{name: frames.extend(table, **grid) for name, table in curves.items()},
     }
 
@@ -210,6 +238,7 @@ def _bars(
     heights: np.ndarray,
     *,
     digits: int,
+    rows: np.ndarray | None = None,
     bars: np.ndarray | None = None,
 ) -> pa.Table:
     return frames.divided_bars(
@@ -220,7 +249,7 @@ def _bars(
         half_width=half_width,
         heights=heights,
         digits=digits,
-        values=None if bars is None else run.problem.sample.data,
+        values=rows,
         bars=bars,
     )
 
@@ -293,7 +322,7 @@ def gaussians(
         f"{count(len(tables['points']), words.observation)}, {up} against {across}, each in the "
         f"colours of the components by its responsibilities, with ellipses at one and two standard "
         f"deviations of {count(len(run.names), words.component)} and the paths of their means"
-        + (", and the true ellipses dashed" if known["truth"] else ""),
+        + (", and the true ellipses, at two, dashed" if known["truth"] else ""),
     )
 
 

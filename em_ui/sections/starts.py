@@ -6,11 +6,11 @@ A page that offers them takes :func:`specs` and :data:`VIEW` among its controls,
 whose points are numbered as ``observation``.
 """
 
-from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import numpy.typing as npt
+import streamlit as st
 
 from em_core.numerics import Array
 from em_ui.controls.page import Controls
@@ -25,7 +25,15 @@ CHOSEN = "Points that you choose"
 MOST = 8
 _BESIDE = 2  # numbers in a row
 
-VIEW: Mapping[str, Control] = {
+
+class View(TypedDict):
+    """The controls of a page that change only what a click does."""
+
+    place: Control
+    place_k: Control
+
+
+VIEW: View = {
     "place": Switch(
         "A click on a point sets a start",
         False,
@@ -100,7 +108,9 @@ def on_pick(c: Controls, run: Run) -> None:
     values: dict[str, Any] = {
         f"start_row{i}": row for i, row in enumerate(_present(run, at - 1, int(number) - 1), 1)
     }
-    c.set(guess=CHOSEN, place_k=at % k + 1, **values)
+    # The position leaves the address with it, so that this is one step of the browser's Back.
+    c.set(guess=CHOSEN, place_k=at % k + 1, iter=0.0, **values)
+    del st.session_state[c.key("iter")]  # which only the address holds
     rewind(c.prefix, c.key("iter"))
 
 
