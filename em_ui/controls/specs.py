@@ -120,12 +120,13 @@ class Number(Control):
 
 @dataclass(frozen=True)
 class Choice(Control):
-    """One of several words."""
+    """One of several words; ``fits_data`` as of a :class:`Number`."""
 
     label: str
     options: tuple[str, ...]
     default: str
     help: str | None = None
+    fits_data: bool = False
 
     def nearest(self, value: Any) -> str:
         """Return ``value`` if it is an option, otherwise the default."""
