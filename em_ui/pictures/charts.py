@@ -831,6 +831,7 @@ def gaussians(
     same_units: bool,
     truth: bool = True,
     labelled: bool | None = None,
+    bound: bool = True,
 ) -> Template:
     """Points in the colours of their components, blended by responsibility, under the ellipses.
 
@@ -842,7 +843,7 @@ def gaussians(
     order of iterations and components), ``frame`` (x_low, x_high, y_low, y_high: what is to be
     seen; k: how many components; hard: whether a point goes wholly to the likeliest), ``chosen``
     (see :func:`_chosen`) and, with ``truth`` and ``labelled``, these (as ``steps``). A click picks
-    an observation.
+    an observation. Without ``bound`` this is a picture that rests, and there is no ``chosen``.
     """
     whole: dict[str, Any] = {"zero": False, "nice": False}
 
@@ -873,7 +874,8 @@ def gaussians(
             tooltip=alt.value(alt.ExprRef(f"{{{tooltip}}}")),
         )
     )
-    points = _pickable(points, "observation")
+    if bound:
+        points = _pickable(points, "observation")
 
     def ellipses(chart: alt.Chart, at_: str, deviations: Sequence[int], **look: Any) -> Layer:
         angle, mean, factor = f"{2 / _ELLIPSE} * PI * datum.i", f"datum.{at_}", f"datum.{at_}l_"
@@ -950,7 +952,7 @@ def gaussians(
         way,
         now,
         *names,
-        *_chosen(2, ring=True),
+        *(_chosen(2, ring=True) if bound else []),
     ).add_params(*_mixture())
     domains = (
         {"x": _same_scale("x", "width"), "y": _same_scale("y", "height")}
@@ -958,7 +960,7 @@ def gaussians(
         else {"x": _own_scale("x"), "y": _own_scale("y")}
     )
     return _steady(
-        _compile(_on_canvas(chart), _PICTURE_HEIGHT),
+        _compile(_on_canvas(chart), _PICTURE_HEIGHT if bound else _STILL_HEIGHT, bound=bound),
         **domains,
         color=_EVERY_COMPONENT,
         shape=_EVERY_COMPONENT,
