@@ -18,6 +18,7 @@ _OWN = "Your own settings"
 _STUDENT = "student"
 # From these and the truth the data follow, and in some lessons the truth itself.
 _DRAWN_BY = ("data_seed", _STUDENT)
+_DATA = frozenset(("data", "own"))
 
 # Words, or what makes them of the run of a situation's own settings.
 Told = str | Callable[[Any], str]
@@ -235,9 +236,10 @@ class Controls:
             st.session_state[last] = exact
         title = str(st.session_state.get(last, ""))
         options, shown = list(self.situations), _OWN
-        if title in self.situations:
+        differ = self._differ(title, now) if title in self.situations else {*_DATA}
+        if not differ & _DATA:  # of other data, question and answer say nothing
             self.current = self.situations[title]
-            self.changed = not self._differ(title, now) <= frozenset(self.current.moves)
+            self.changed = not differ <= frozenset(self.current.moves)
             shown = f"Based on “{title}”" if self.changed else title
         # A widget for each: with only one, a browser that has not heard yet that a change made the
         # settings the reader's own would seem to choose the old situation, and undo the change.
@@ -405,6 +407,7 @@ class Controls:
             {n: values.get(n, self._all[n].default) for n in names if n not in fitting}
         )
         for name in fitting:
-            st.session_state.pop(self.key(name), None)
+            before = self._defaults.get(name, self._all[name].default)
+            st.session_state[self.key(name)] = before
         rewind(self.prefix, self.key("iter"))
         st.session_state[self.key("choices")] = self.chosen + 1

@@ -106,7 +106,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
         lines += [
             rf"p_{name} &= \pi_{name}\,\mathcal N(x;\mu_{name},\sigma_{name}^2)",
             rf"&= \frac{{{weight}}}{{{std}\sqrt{{2\pi}}}}"
-            rf"\,e^{{-\frac{{({x} - {mean})^2}}{{2\cdot {std}^2}}}}",
+            rf"\,e^{{-\frac{{({x} - {mean})^2}}{{2\cdot {sections.bracketed(std)}^2}}}}",
             f"&= {part}",
         ]
     sections.formula(lines)
