@@ -9,7 +9,6 @@ import binascii
 import hashlib
 import json
 import zlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,11 +97,6 @@ def keep(numbers: Numbers) -> str:
     for digest in list(kept)[:-_KEPT]:
         del kept[digest]
     return text
-
-
-def in_link(name: str, column: str, values: Sequence[float]) -> str:
-    """Return the text that stands for a few numbers, for a situation that brings its own."""
-    return _written(Numbers(name, (column,), np.array(values, dtype=float)[:, None]))
 
 
 def in_session() -> list[tuple[str, Numbers]]:

@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from em_ui.controls import Situation, Value, query
-from em_ui.data import OWN, in_link
+from em_ui.data import OWN
+from em_ui.data.kept import Numbers, told_as
 from em_ui.run import Run, count
 from em_ui.sections import convergence
 from pages.gaussian_mixture.problem import (
@@ -221,7 +222,7 @@ SITUATIONS = {
     "Known standard deviations": Situation(
         {
             "data": OWN,
-            "own": in_link("an exercise", "value", (-1, 1)),
+            "own": told_as(Numbers("an exercise", ("value",), np.array([[-1.0], [1.0]]))),
             "find": 2,
             "stds": KNOWN,
             **typed((-2.0, 2.0), (1.0, 1.0)),
