@@ -28,6 +28,10 @@ from em_core.models.binomial_mixture import BinomialMixture, BinomialParams
 from em_core.models.gaussian_mixture import GaussianMixture, GaussianParams
 from em_core.models.hard import HardEM
 from em_core.models.kmeans import KMeans, KMeansParams
+from em_core.models.multivariate_gaussian_mixture import (
+    MultivariateGaussianMixture,
+    MultivariateGaussianParams,
+)
 from em_core.numerics import match_components
 from em_core.selection import Candidate, Selection, select
 
@@ -45,6 +49,8 @@ __all__ = [
     "KMeansParams",
     "Mixture",
     "Model",
+    "MultivariateGaussianMixture",
+    "MultivariateGaussianParams",
     "Note",
     "Params",
     "Sample",

@@ -110,7 +110,8 @@ def map_eigenvalues(
 
     Parameters that the M-step leaves as they were given, such as fixed weights, are held. An entry
     of a component without any responsibility is kept too, but could be anything: it counts as a
-    direction with eigenvalue 1. Where probabilities sum to one, there is an eigenvalue 0 in excess.
+    direction with eigenvalue 1. Where probabilities sum to one, there is an eigenvalue 0 in excess,
+    and K - 1 where K components have a number in common.
     Winner-takes-all assignments are constant between their jumps, and all eigenvalues 0.
 
     Parameters

@@ -64,7 +64,7 @@ def posterior(log_joint: Array) -> tuple[Array, Array]:
         return joint, np.log(evidence) + peak
 
 
-def log_binomial(successes: Array, trials: int, prob: Array) -> Array:
+def log_binomial(successes: Array, trials: int | Array, prob: Array) -> Array:
     r"""Return the logarithm of the binomial probability of whole numbers, in nats.
 
     That is :math:`\log\binom{m}{h} + h \log p + (m - h) \log(1 - p)`. Its terms are as large as m,
@@ -81,11 +81,13 @@ def log_binomial(successes: Array, trials: int, prob: Array) -> Array:
     ----------
     successes : ndarray
         h, from 0 to m.
-    trials : int
-        m, 1 or larger.
+    trials : int or ndarray
+        m, 1 or larger. As an array, of the shape of ``successes``.
     prob : ndarray
         p, from 0 to 1. Broadcasts against ``successes``.
     """
+    if isinstance(trials, np.ndarray):
+        return _by_deviances(_peak(successes, trials), successes, trials, prob)
     if trials <= FEW_TRIALS:
         ways = log_choose(trials)[successes.astype(np.intp)]
         # xlogy(0, 0) = 0: what never succeeds can still not succeed.
@@ -95,16 +97,21 @@ def log_binomial(successes: Array, trials: int, prob: Array) -> Array:
         peak = _peaks(trials)[successes.astype(np.intp)]
     else:
         peak = _peak(successes, m)
+    return _by_deviances(peak, successes, m, prob)
+
+
+def _by_deviances(peak: Array, successes: Array, m: float | Array, prob: Array) -> Array:
+    """Return :func:`log_binomial`, of which :func:`_peak` is known."""
     found = peak - deviance(successes, m * prob)
     found -= deviance(m - successes, m * (1 - prob))
     return np.asarray(found)
 
 
-def _peak(successes: Array, m: float) -> Array:
+def _peak(successes: Array, m: float | Array) -> Array:
     """Return the terms of :func:`log_binomial` before D: the probability where p is h / m."""
     failures = m - successes
     h, t = np.maximum(successes, 1.0), np.maximum(failures, 1.0)
-    peak = stirling_error(np.array([m])) - stirling_error(h) - stirling_error(t)
+    peak = stirling_error(np.atleast_1d(m)) - stirling_error(h) - stirling_error(t)
     peak -= 0.5 * np.log(2 * np.pi * h * (t / m))
     peak[(successes == 0) | (failures == 0)] = 0.0
     return np.asarray(peak)
@@ -127,6 +134,13 @@ def log_choose(m: int) -> Array:
         found[h] = math.log(ways)
     found.flags.writeable = False
     return found
+
+
+def log_ways(successes: Array, trials: Array) -> Array:
+    """Return the logarithm of the number of ways to choose h of m, for each h and its own m."""
+    share = successes / trials
+    found = _peak(successes, trials) - xlogy(successes, share)
+    return np.asarray(found - xlog1py(trials - successes, -share))
 
 
 def stirling_error(n: Array) -> Array:
@@ -202,6 +216,45 @@ def match_components(estimates: npt.ArrayLike, truths: npt.ArrayLike) -> npt.NDA
     rows, columns = linear_sum_assignment(cost)
     matched = rows[np.argsort(columns)]
     return np.concatenate([matched, np.setdiff1d(np.arange(len(ours)), matched)])
+
+
+def match_labels(assigned: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[dict[int, int], int]:
+    """Match components with known groups so that most observations agree.
+
+    No two components are matched with one group, nor two groups with one component (Kuhn, "The
+    Hungarian method", 1955, by ``scipy.optimize.linear_sum_assignment``).
+
+    Parameters
+    ----------
+    assigned : array_like of int, shape (n,)
+        The component that each observation is assigned to, from 0.
+    labels : array_like of int, shape (n,)
+        The group that it is known to belong to, from 0.
+
+    Returns
+    -------
+    matching : dict of int to int
+        Component to group, where they have an observation in common.
+    mistaken : int
+        How many observations are in another component than the one matched with their group.
+
+    Raises
+    ------
+    ValueError
+        If they are not whole numbers from 0 of one length.
+    """
+    ours, theirs = np.asarray(assigned), np.asarray(labels)
+    if ours.ndim != 1 or ours.shape != theirs.shape or not len(ours):
+        raise ValueError(
+            f"assigned and labels must both have shape (n,), got {ours.shape} and {theirs.shape}"
+        )
+    if {ours.dtype.kind, theirs.dtype.kind} - set("iu") or min(ours.min(), theirs.min()) < 0:
+        raise ValueError("assigned and labels must be whole numbers, 0 or larger")
+    common = np.zeros((ours.max() + 1, theirs.max() + 1), dtype=np.int64)
+    np.add.at(common, (ours, theirs), 1)
+    pairs = [(i, j) for i, j in zip(*linear_sum_assignment(-common), strict=True) if common[i, j]]
+    agree = sum(int(common[i, j]) for i, j in pairs)
+    return {int(i): int(j) for i, j in pairs}, len(ours) - agree
 
 
 def equal_weights(n_components: int) -> Array:

@@ -4,12 +4,14 @@ import json
 import os
 import re
 import threading
+import time
 import urllib.parse
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 import pytest
@@ -17,12 +19,15 @@ import streamlit as st
 from hypothesis import settings
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.proto.WidgetStates_pb2 import WidgetState
+from streamlit.runtime.caching import cache_resource_api
 from streamlit.runtime.pages_manager import PagesManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.testing.v1 import AppTest, app_test
 
 from em_ui.controls import Controls, Section, Situation
 from em_ui.controls.page import Told
 from em_ui.controls.seal import ENVIRONMENT
+from em_ui.data import OWN
 from em_ui.run.run import Run, fitted
 from pages import LESSONS, Lesson
 
@@ -34,6 +39,18 @@ pytest.register_assert_rewrite("contract")
 
 # Scripts are compiled once, as on a server, and not anew in every run.
 app_test.ScriptCache = cache(app_test.ScriptCache)
+
+# AppTest gives all visitors one session. What is kept for a session is for one visitor here too.
+_sessions: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+
+
+def _session_of_visitor() -> str:
+    context = get_script_run_ctx()
+    assert context is not None
+    return _sessions.setdefault(context.session_state, str(len(_sessions)) + str(time.time_ns()))
+
+
+cache_resource_api.get_session_id_or_throw = _session_of_visitor
 
 # A folder named pages makes AppTest look for the pages there, where the server does not (see
 # app.py). It asks for this anew in every run, of the class that it knows.
@@ -227,7 +244,10 @@ class Page(Part):
         return True
 
     def widgets(self) -> list[Any]:
-        return [widget for kind in WIDGETS for widget in self.at.get(kind)]
+        """The controls, but for those by which own numbers are chosen: ``own`` is their text."""
+        parts = f"{self.prefix}_own "
+        every = (widget for kind in WIDGETS for widget in self.at.get(kind))
+        return [widget for widget in every if not widget.key.startswith(parts)]
 
     def name_of(self, widget: Any) -> str:
         """Return the name of a control; the choice of situation has a key for each."""
@@ -281,6 +301,34 @@ class Page(Part):
         for name, value in values.items():
             self.widget(name).set_value(value)
         self.run()
+
+    def paste(self, text: str) -> None:
+        """Choose own numbers, and paste them."""
+        if self.value("data") != OWN:
+            self.set(data=OWN)
+        (area,) = (w for w in self.at.text_area if w.key.startswith(f"{self.prefix}_own paste"))
+        area.set_value(text)
+        self.run()
+
+    def bring(self, name: str, content: bytes) -> None:
+        """Choose own numbers, and bring a file."""
+        if self.value("data") != OWN:
+            self.set(data=OWN)
+        (place,) = (w for w in self.at.file_uploader if w.key.startswith(f"{self.prefix}_own file"))
+        place.set_value((name, content, "text/csv"))
+        self.run()
+
+    def choose(self, **parts: Any) -> None:
+        """Choose columns of own numbers: ``columns``, ``labels``, ``frequencies``, ``role_0``."""
+        for part, value in parts.items():
+            ending = part.replace("_", " ")
+            (widget,) = (
+                w
+                for w in [*self.at.selectbox, *self.at.multiselect]
+                if w.key.startswith(f"{self.prefix}_own ") and w.key.endswith(f" {ending}")
+            )
+            widget.set_value(value)
+            self.run()
 
     def press(self, name: str) -> None:
         self.widget(name).click()

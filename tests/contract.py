@@ -76,6 +76,7 @@ def first_steps(model, data, init, count):
 class ModelContract:
     model: Any
     soft = True  # responsibilities are Bayes' rule; otherwise the winner takes all
+    drawn_with: dict[str, Any] = {}  # noqa: RUF012 - what simulate has to be told beyond
 
     def sample(self, rng, n, separation=1.0) -> Sample:
         """Return n observations of a truth; at separation 3 the components hardly overlap."""
@@ -417,8 +418,10 @@ class ModelContract:
     def test_samples_come_from_the_final_parameters(self):
         data, init = self.problem(seed=17)
         trace = fit(self.model, data, init, max_iter=3)
-        drawn = trace.sample(50, rng=np.random.default_rng(1))
-        again = self.model.simulate(trace.final.params, 50, rng=np.random.default_rng(1))
+        drawn = trace.sample(50, rng=np.random.default_rng(1), **self.drawn_with)
+        again = self.model.simulate(
+            trace.final.params, 50, rng=np.random.default_rng(1), **self.drawn_with
+        )
         np.testing.assert_array_equal(drawn.data, again.data)
         np.testing.assert_array_equal(drawn.labels, again.labels)
         assert drawn.truth is trace.final.params

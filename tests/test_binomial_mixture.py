@@ -49,16 +49,21 @@ class BinomialCase:
     def guess(self, data, rng):
         return guess_uniform(data, 2, rng=rng)
 
+    def heads_and_tosses(self, x):
+        """Return both for one observation."""
+        return int(x), self.n_tosses
+
     def term(self, x, params, k):
-        p, weight, m, h = params.heads_prob[k], params.weights[k], self.n_tosses, int(x)
+        p, weight = params.heads_prob[k], params.weights[k]
+        h, m = self.heads_and_tosses(x)
         return math.log(weight * math.comb(m, h)) + h * math.log(p) + (m - h) * math.log(1 - p)
 
     def naive_m_step(self, data, responsibilities, previous):
+        each = [self.heads_and_tosses(x) for x in data]
         trials = weighted_sums(np.ones(len(data)), responsibilities)
-        heads = weighted_sums(data, responsibilities)
+        heads, tosses = (weighted_sums(sums, responsibilities) for sums in zip(*each, strict=True))
         heads_prob = [
-            heads[k] / (self.n_tosses * trials[k]) if trials[k] else previous.heads_prob[k]
-            for k in range(2)
+            heads[k] / tosses[k] if trials[k] else previous.heads_prob[k] for k in range(2)
         ]
         weights = trials / len(data) if self.estimate_weights else previous.weights
         return BinomialParams(heads_prob, weights)
@@ -82,11 +87,41 @@ class WeightedBinomialCase(BinomialCase):
     model = BinomialMixture(BinomialCase.n_tosses, estimate_weights=True)
 
 
+class OwnTossesCase(BinomialCase):
+    """Each trial has its own number of tosses, odd as in the other cases."""
+
+    model = BinomialMixture()
+    drawn_with = {"tosses": 21}  # noqa: RUF012
+
+    def sample(self, rng, n, separation=1.0):
+        heads_prob = 0.5 + 0.1 * separation * np.array([-1, 1])
+        truth = BinomialParams(heads_prob, self.weights)
+        tosses = 2 * rng.integers(5, 16, size=n) + 1  # 21 on average
+        return BinomialMixture().simulate(truth, n, rng=rng, tosses=tosses)
+
+    def heads_and_tosses(self, x):
+        return int(x[0]), int(x[1])
+
+
+class WeightedOwnTossesCase(OwnTossesCase):
+    weights = (0.35, 0.65)
+    estimate_weights = True
+    model = BinomialMixture(estimate_weights=True)
+
+
 class TestBinomialMixture(BinomialCase, ModelContract):
     pass
 
 
 class TestBinomialMixtureWithWeights(WeightedBinomialCase, ModelContract):
+    pass
+
+
+class TestOwnTosses(OwnTossesCase, ModelContract):
+    pass
+
+
+class TestOwnTossesWithWeights(WeightedOwnTossesCase, ModelContract):
     pass
 
 
@@ -309,7 +344,7 @@ def test_refuses_parameters_that_are_not_probabilities(heads_prob, weights, mess
         BinomialMixture(10).simulate(params, 5, rng=np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("n_tosses", [0, -1, 10.5, 10.0, np.nan, True, "10", None])
+@pytest.mark.parametrize("n_tosses", [0, -1, 10.5, 10.0, np.nan, True, "10"])
 def test_refuses_bad_n_tosses(n_tosses):
     message = rf"^n_tosses must be a whole number, 1 or larger, got {n_tosses!r}"
     with pytest.raises(ValueError, match=message):
@@ -605,3 +640,312 @@ class TestDispersion:
     def test_refuses_what_are_no_head_counts(self, data):
         with pytest.raises(ValueError, match="data"):
             dispersion(BinomialMixture(10), data)
+
+    def test_of_unequal_tosses_is_the_eigenvalue_of_em_where_all_coins_are_equal(self):
+        for seed in range(3):
+            rng = np.random.default_rng(seed)
+            tosses = rng.integers(1, 30, size=40)
+            data = np.column_stack([rng.binomial(tosses, rng.uniform(size=40)), tosses])
+            p = data[:, 0].sum() / data[:, 1].sum()
+            assert p != pytest.approx((data[:, 0] / data[:, 1]).mean(), rel=1e-3)
+            at = BinomialParams([p, p], [0.3, 0.7])
+            largest = map_eigenvalues(BinomialMixture(), data, at)[0]
+            assert dispersion(BinomialMixture(), data) == pytest.approx(largest, rel=1e-6)
+            by_loops = sum((h - m * p) ** 2 for h, m in data.tolist()) / (
+                p * (1 - p) * data[:, 1].sum()
+            )
+            assert dispersion(BinomialMixture(), data) == pytest.approx(by_loops, rel=1e-12)
+
+    def test_with_a_column_of_equal_tosses_is_the_same(self):
+        assert dispersion(BinomialMixture(), beside(HEADS, 10)) == dispersion(
+            BinomialMixture(10), HEADS
+        )
+        singles = beside(np.random.default_rng(1).integers(0, 2, size=101), 1)
+        assert dispersion(BinomialMixture(), singles) == pytest.approx(1, rel=1e-12)
+        assert np.isnan(dispersion(BinomialMixture(), [[3, 3], [1, 1]]))
+
+    def test_multiplies_small_differences(self):
+        data = np.array([[3, 10], [19, 20], [1, 1], [2, 30]])
+        p = data[:, 0].sum() / data[:, 1].sum()
+        step = first_steps(
+            BinomialMixture(), data, BinomialParams([p + 1e-7, p - 1e-7], [0.5, 0.5]), 2
+        )[1]
+        grown = np.ptp(step.params.heads_prob) / 2e-7
+        assert grown == pytest.approx(dispersion(BinomialMixture(), data), rel=1e-5)
+
+
+def beside(heads, tosses):
+    """Return heads with a column of tosses beside them."""
+    return np.column_stack([heads, np.broadcast_to(tosses, len(heads))])
+
+
+def unequal(seed, n=30, most=12):
+    """Return the heads and tosses of trials whose tosses differ."""
+    rng = np.random.default_rng(seed)
+    tosses = rng.integers(1, most + 1, size=n)
+    return np.column_stack([rng.binomial(tosses, rng.choice([0.8, 0.3], size=n)), tosses])
+
+
+class TestTossesOfTheirOwn:
+    model = BinomialMixture()
+
+    @pytest.mark.parametrize("m", [1, 10, 1_000, 1_001, 10**6])
+    @pytest.mark.parametrize("estimate_weights", [False, True])
+    @pytest.mark.parametrize("hard", [False, True])
+    def test_equal_ones_go_as_n_tosses_in_every_step(self, m, estimate_weights, hard):
+        rng = np.random.default_rng(m)
+        heads = rng.binomial(m, rng.choice([0.7, 0.4], size=60))
+        init = BinomialParams([0.65, 0.5], [0.4, 0.6])
+        ours, theirs = (
+            fit(HardEM(model) if hard else model, data, init, tol=0, max_iter=25)
+            for model, data in (
+                (BinomialMixture(estimate_weights=estimate_weights), beside(heads, m)),
+                (BinomialMixture(m, estimate_weights), heads),
+            )
+        )
+        assert (ours.status, ours.n_iter) == (theirs.status, theirs.n_iter)
+        for one, other in zip(ours.steps, theirs.steps, strict=True):
+            np.testing.assert_allclose(one.params.vector(), other.params.vector(), rtol=1e-12)
+            assert one.objective == pytest.approx(other.objective, rel=1e-12)
+        found = [
+            trace.model.term_size(trace.ending.statistics, trace.final.params)
+            for trace in (ours, theirs)
+        ]
+        assert found[0] == pytest.approx(found[1], rel=1e-12)
+        assert ours.n_parameters == theirs.n_parameters
+        assert ours.n_observations == theirs.n_observations
+
+    def test_golden_numbers_of_do_and_batzoglou(self):
+        data = beside(HEADS, 10)
+        responsibilities, objective = self.model.e_step(data, START)
+        assert np.round(responsibilities[:, 0], 3).tolist() == [0.449, 0.805, 0.733, 0.352, 0.647]
+        assert round(objective, 7) == -11.3205866
+        statistics = self.model.statistics(data, START, responsibilities)
+        assert np.round(statistics.heads, 1).tolist() == [21.3, 11.7]
+        assert np.round(statistics.tails, 1).tolist() == [8.6, 8.4]
+        steps = first_steps(self.model, data, START, 11)
+        for t, coins in (
+            (1, [0.7130122, 0.5813393]),
+            (2, [0.7452920, 0.5692558]),
+            (10, [0.7967441, 0.5196587]),
+        ):
+            assert np.round(steps[t].params.heads_prob, 7).tolist() == coins
+        trace = fit(self.model, data, START, tol=0)
+        assert np.round(trace.final.params.heads_prob, 7).tolist() == [0.7967891, 0.5195831]
+        assert round(trace.final.objective, 7) == -9.7969243
+        known = fit_labelled(self.model, data, [1, 0, 0, 1, 0], START)
+        np.testing.assert_allclose(known.heads_prob, [0.80, 0.45], rtol=1e-15)
+        hard = fit(HardEM(self.model), data, START, tol=0)
+        np.testing.assert_allclose(hard.steps[1].params.heads_prob, [0.80, 0.45], rtol=1e-15)
+
+    @pytest.mark.parametrize("seed", range(3))
+    def test_two_steps_in_exact_arithmetic(self, seed):
+        data = unequal(seed, n=5, most=9)
+        coins, weights = [Fraction(6, 10), Fraction(1, 2)], [Fraction(1, 4), Fraction(3, 4)]
+        model = BinomialMixture(estimate_weights=True)
+        steps = first_steps(model, data, BinomialParams([0.6, 0.5], [0.25, 0.75]), 3)
+        rows = data.tolist()
+        for step in steps[1:]:
+            joint = [
+                [pi * math.comb(m, h) * p**h * (1 - p) ** (m - h)
+                 for p, pi in zip(coins, weights, strict=True)]
+                for h, m in rows
+            ]  # fmt: skip
+            shares = [[each / sum(both) for each in both] for both in joint]
+            heads, tosses = (weighted_sums(column, shares) for column in zip(*rows, strict=True))
+            coins = list(heads / tosses)
+            weights = list(weighted_sums([1] * len(rows), shares) / len(rows))
+            np.testing.assert_allclose(step.params.heads_prob, list(map(float, coins)), rtol=1e-13)
+            np.testing.assert_allclose(step.params.weights, list(map(float, weights)), rtol=1e-13)
+        exact = math.fsum(
+            math.log(
+                sum(
+                    pi * math.comb(m, h) * p**h * (1 - p) ** (m - h)
+                    for p, pi in zip(coins, weights, strict=True)
+                )
+            )
+            for h, m in rows
+        )
+        assert steps[2].objective == pytest.approx(exact, rel=1e-13)
+
+    @pytest.mark.parametrize("m", [1, 2, 17, 1_000, 1_001, 10**6])
+    def test_log_probabilities_are_exact_to_the_last_digits(self, m):
+        heads = np.unique([0, 1, m // 3, m // 2, m - 1, m])
+        data = np.concatenate([beside(heads, m), [[1, 1], [2, 5]]])  # others beside them
+        for p in (1e-9, 0.31, 0.5, 1 - 1e-9):
+            found = self.model.log_joint(data, BinomialParams([p], [1.0]))[:-2, 0]
+            exact = BinomialMixture(m).log_joint(heads, BinomialParams([p], [1.0]))[:, 0]
+            # A term's own rounding, and a unit in the last place of 1 - p against m (1 - p).
+            np.testing.assert_allclose(found, exact, rtol=2e-13, atol=1e-14)
+
+    def test_probabilities_of_all_head_counts_sum_to_one(self):
+        for m in (1, 2, 9, 400, 30_000):
+            data = beside(np.arange(m + 1), m)
+            log_joint = self.model.log_joint(data, BinomialParams([0.37], [1.0]))
+            assert np.exp(log_joint).sum() == pytest.approx(1, rel=1e-12)
+
+    def test_no_heads_all_heads_one_toss_and_a_million(self):
+        data = np.array(
+            [[0, 1], [1, 1], [0, 7], [7, 7], [0, 10**6], [10**6, 10**6], [400_000, 10**6]]
+        )
+        trace = fit(self.model, data, BinomialParams([0.9, 0.3], [0.5, 0.5]), tol=1e-12)
+        assert trace.status is Status.CONVERGED
+        high, low = trace.final.params.heads_prob
+        assert high == 1  # to the coin of the heads, what has none is out of reach
+        assert low == pytest.approx(0.4e6 / 2e6, rel=1e-5)
+
+    @pytest.mark.parametrize(("heads", "limit"), [([3, 1, 900], 1.0), ([0, 0, 0], 0.0)])
+    def test_all_heads_and_all_tails(self, heads, limit):
+        trace = fit(self.model, beside(heads, [3, 1, 900]), START)
+        assert trace.converged
+        assert trace.final.params.heads_prob.tolist() == [limit, limit]
+        assert trace.final.objective == 0
+
+    def test_coins_that_always_or_never_show_heads(self):
+        init = BinomialParams([1.0, 0.0, 0.5], [0.25, 0.25, 0.5])
+        found = self.model.e_step(np.array([[4, 4], [0, 1], [2, 4]]), init).responsibilities
+        # Of a fair coin one outcome in sixteen is four heads, and one toss in two is none.
+        np.testing.assert_allclose(
+            found, [[8 / 9, 0, 1 / 9], [0, 1 / 2, 1 / 2], [0, 0, 1]], rtol=1e-13
+        )
+
+    def test_impossible_start_is_not_finite(self):
+        trace = fit(self.model, [[5, 9]], BinomialParams([0.0, 1.0], [0.5, 0.5]))
+        assert (trace.status, trace.n_iter) == (Status.NON_FINITE, 0)
+        assert "A trial is impossible under every component" in trace.message
+        assert "heads_prob[0] is 0 and heads_prob[1] is 1" in trace.message
+
+    def test_different_pairs_are_different_observations(self):
+        data = np.array([[3, 5], [3, 9], [3, 5], [5, 5], [3, 9], [3, 5]])
+        rows, times = self.model.tally(data)
+        assert rows.tolist() == [[3, 5], [5, 5], [3, 9]]
+        assert times.tolist() == [3, 1, 2]
+        rows, times = self.model.tally(data, np.array([0.5, 1, 2, 3, 4, 5]))
+        assert times.tolist() == [7.5, 3, 5]
+        coins = guess_uniform(data, 4, rng=np.random.default_rng(1))
+        notes = fit(self.model, data, coins).notes
+        assert any("different observations (3)" in note for note in notes)
+
+    def test_blocks_and_lists_of_rows_are_not_taken_for_each_other(self):
+        data, init = unequal(1), START
+        whole = fit(self.model, data, init)
+        assert fit(self.model, list(data), init) == whole  # a list of rows
+        in_blocks = fit(self.model, [data[:7], data[7:]], init)
+        np.testing.assert_allclose(in_blocks.objectives, whole.objectives, rtol=1e-13)
+        assert in_blocks.n_observations == len(data)
+        with pytest.raises(ValueError, match=r"^in block 1 of the data: data must have 1 toss"):
+            fit(self.model, [data, np.array([[0, 0]])], init)
+
+    @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.uint64, np.float32])
+    def test_trials_of_any_number_type(self, dtype):
+        data = np.array([[0, 127], [100, 101], [127, 127], [30, 60]])
+        trace = fit(self.model, data.astype(dtype), START)
+        assert trace == fit(self.model, data.tolist(), START)
+
+    @pytest.mark.parametrize(
+        ("data", "message"),
+        [
+            ([5, 9], r"^data must have shape \(n, 2\), got shape \(2,\): heads and tosses of each"),
+            ([[5], [9]], r"^data must have shape \(n, 2\), got shape \(2, 1\)"),
+            ([[5, 9, 1]], r"^data must have shape \(n, 2\), got shape \(1, 3\)"),
+            ([[5, 9], [2.5, 3]], r"^data must be whole numbers, got 2.5 heads at \[1, 0\]"),
+            ([[5, 9], [2, 3.5]], r"^data must be whole numbers, got 3.5 tosses at \[1, 1\]"),
+            ([[5, 9], [0, 0]], r"^data must have 1 toss or more in each trial, got 0 at \[1, 1\]"),
+            ([[0, -3]], r"^data must have 1 toss or more in each trial, got -3 at \[0, 1\]"),
+            (
+                [[5, 9], [3, 3], [7, 5]],
+                r"^data must be head counts from 0 to the tosses of their trial, 5 here, "
+                r"got 7 at \[2, 0\]",
+            ),
+            ([[5, 9], [-1, 3]], r"^data must be head counts from 0 .* 3 here, got -1 at \[1, 0\]"),
+            (
+                np.ma.masked_equal([[5, 9], [2, 3]], 2),
+                r"^data must have no masked values, got a masked array with 1 of 4",
+            ),
+        ],
+    )
+    def test_refuses_what_are_no_trials(self, data, message):
+        for look in (
+            lambda: fit(self.model, data, START),
+            lambda: dispersion(self.model, data),
+            lambda: fit_grid(self.model, data, [[0.6, 0.5]], [0.5, 0.5]),
+        ):
+            with pytest.raises(ValueError, match=message):
+                look()
+
+    def test_refuses_parameters_that_are_not_probabilities(self):
+        with pytest.raises(ValueError, match=r"^heads_prob must lie between 0 and 1, got 1.1"):
+            fit(self.model, [[5, 9]], BinomialParams([1.1], [1.0]))
+
+    def test_simulates_trials_of_given_tosses(self):
+        truth = BinomialParams([0.9, 0.3], [0.2, 0.8])
+        tosses = np.tile([1, 7, 40], 7_000)
+        data, labels, told = self.model.simulate(
+            truth, len(tosses), rng=np.random.default_rng(1), tosses=tosses
+        )
+        assert told == truth
+        assert data[:, 1].tolist() == tosses.tolist()
+        assert labels.mean() == pytest.approx(0.8, abs=5 * np.sqrt(0.16 / len(tosses)))
+        for k, p in enumerate(truth.heads_prob):
+            for m in (1, 7, 40):
+                heads = data[(labels == k) & (tosses == m), 0]
+                error = np.sqrt(p * (1 - p) / m / len(heads))
+                assert heads.mean() / m == pytest.approx(p, abs=5 * error)
+        one = self.model.simulate(truth, 4, rng=np.random.default_rng(1), tosses=6).data
+        assert one[:, 1].tolist() == [6] * 4
+
+    def test_simulates_sizes_with_the_tosses_of_each_coin(self):
+        truth = BinomialParams([0.0, 1.0], [0.5, 0.5])
+        data, labels, _ = self.model.simulate(
+            truth, [3, 5], rng=np.random.default_rng(1), tosses=[1, 2, 3, 10, 11, 12, 13, 14]
+        )
+        assert sorted(data[labels == 0].tolist()) == [[0, 1], [0, 2], [0, 3]]
+        assert sorted(data[labels == 1].tolist()) == [[m, m] for m in range(10, 15)]
+        assert (np.diff(labels) < 0).any()
+
+    @pytest.mark.parametrize(
+        ("tosses", "message"),
+        [
+            (None, r"^tosses must be given, a number or one for each trial, to simulate from a"),
+            (0, r"^tosses must be a whole number, 1 or larger, got 0"),
+            (2.5, r"^tosses must be a whole number, 1 or larger, got 2.5"),
+            ([3, 4], r"^tosses must be whole numbers, one for each of the 3 trials, .* \(2,\)"),
+            ([3, 4, 5.0], r"^tosses must be whole numbers, .* dtype float64"),
+            ([3, 0, 5], r"^tosses must be 1 or larger, got 0 at \[1\]"),
+            (np.ma.masked_equal([3, 4, 5], 4), r"^tosses must have no masked values"),
+        ],
+    )
+    def test_simulate_refuses_bad_tosses(self, tosses, message):
+        for model in (self.model, HardEM(self.model)):
+            with pytest.raises(ValueError, match=message):
+                model.simulate(START, 3, rng=np.random.default_rng(1), tosses=tosses)
+
+    def test_simulate_refuses_tosses_beside_n_tosses(self):
+        with pytest.raises(ValueError, match=r"^tosses are for a model without n_tosses, got 5"):
+            BinomialMixture(10).simulate(START, 3, rng=np.random.default_rng(1), tosses=5)
+        with pytest.raises(ValueError, match=r"^rng must be a numpy.random.Generator"):
+            self.model.simulate(START, 3, rng=1, tosses=5)
+
+    @pytest.mark.parametrize("most", [12, 1_000, 1_001, 10**6])
+    @pytest.mark.parametrize("estimate_weights", [False, True])
+    def test_grid_goes_as_fit(self, most, estimate_weights):
+        data = np.concatenate([unequal(most, n=40, most=most), [[0, 1], [1, 1]]])
+        starts = np.random.default_rng(2).uniform(0.05, 0.95, size=(12, 2))
+        model = BinomialMixture(estimate_weights=estimate_weights)
+        assert_goes_as_fit(model, data, starts, [0.4, 0.6], tol=1e-8)
+
+    def test_grid_of_corners_and_edges(self):
+        side = [0.0, 0.5, 1.0]
+        starts = np.array([(a, b) for a in side for b in side])
+        grid = assert_goes_as_fit(self.model, [[0, 3], [4, 4], [5, 9]], starts, [0.5, 0.5])
+        impossible = {tuple(start) for start in starts[np.isneginf(grid.log_likelihood)]}
+        assert impossible == {(0, 0), (0, 1), (1, 0), (1, 1)}
+
+    def test_terms_are_no_smaller_than_those_of_each_trial(self):
+        data = unequal(3, n=50, most=10**6)
+        params = BinomialParams([0.7, 0.2], [0.5, 0.5])
+        responsibilities = self.model.e_step(data, params).responsibilities
+        p = params.heads_prob
+        each = np.sqrt(data[:, 1:] * p * (1 - p))
+        found = self.model.term_size(self.model.statistics(data, params, responsibilities), params)
+        assert (responsibilities * each).sum() <= found <= 10 * (responsibilities * each).sum()

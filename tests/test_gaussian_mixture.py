@@ -1,6 +1,7 @@
 import math
 import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,9 @@ from simulated import values as simulate
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture as PeerMixture
 
-from em_core import GaussianMixture, GaussianParams, HardEM, Status, fit
+from em_core import GaussianMixture, GaussianParams, HardEM, Status, fit, fit_labelled
+from em_core.data import old_faithful
+from em_core.diagnostics import flat_directions, linear_rate, map_eigenvalues
 from em_core.models.gaussian_mixture import (
     GaussianStatistics,
     about_new_means,
@@ -34,11 +37,13 @@ class GaussianCase:
     shares = (0.5, 0.3, 0.2)
     floor = 0.0
     estimate_weights = True
+    stds = "free"
+    true_stds = (1.0, 0.7, 1.5)
     model = GaussianMixture()
 
     def sample(self, rng, n, separation=1.0):
         sizes = np.diff(np.round(np.cumsum([0.0, *self.shares]) * n).astype(int))
-        return simulate(separation * np.array([-3, 0, 4]), [1.0, 0.7, 1.5], sizes, rng=rng)
+        return simulate(separation * np.array([-3, 0, 4]), self.true_stds, sizes, rng=rng)
 
     def guess(self, data, rng):
         return guess_from_points(data, 3, rng=rng)
@@ -52,16 +57,21 @@ class GaussianCase:
         counts = weighted_sums(np.ones(len(data)), responsibilities)
         totals = weighted_sums(data, responsibilities)
         means, stds = previous.means.copy(), previous.stds.copy()
+        squares = np.zeros(len(counts))
         for k in np.flatnonzero(counts):
             means[k] = totals[k] / counts[k]
-            squares = weighted_sums((data - means[k]) ** 2, responsibilities)[k]
-            stds[k] = max(math.sqrt(squares / counts[k]), self.floor)
+            squares[k] = weighted_sums((data - means[k]) ** 2, responsibilities)[k]
+            if self.stds == "free":
+                stds[k] = max(math.sqrt(squares[k] / counts[k]), self.floor)
+        if self.stds == "common":
+            stds[:] = max(math.sqrt(math.fsum(squares) / math.fsum(counts)), self.floor)
         weights = counts / len(data) if self.estimate_weights else previous.weights
         return GaussianParams(means, stds, weights)
 
     def nudge(self, params, rng, size):
         means = params.means + size * rng.normal(size=3)
-        stds = np.maximum(params.stds * np.exp(size * rng.normal(size=3)), self.floor)
+        wider = {"free": rng.normal(size=3), "common": rng.normal(), "known": 0.0}[self.stds]
+        stds = np.maximum(params.stds * np.exp(size * wider), self.floor)
         weights = params.weights * np.exp(self.estimate_weights * size * rng.normal(size=3))
         return GaussianParams(means, stds, weights / weights.sum())
 
@@ -77,7 +87,7 @@ class GaussianCase:
         return GaussianParams(scale * params.means + shift, scale * params.stds, params.weights)
 
     def model_in_units(self, scale):
-        return GaussianMixture(scale * self.floor, estimate_weights=self.estimate_weights)
+        return GaussianMixture(scale * self.floor, self.estimate_weights, self.stds)
 
 
 class EqualWeightsCase(GaussianCase):
@@ -102,6 +112,38 @@ class FloorCase(GaussianCase):
         return errors
 
 
+class CommonCase(GaussianCase):
+    stds = "common"
+    true_stds = (0.9, 0.9, 0.9)
+    model = GaussianMixture(stds="common")
+
+    def standard_errors(self, truth, n):
+        errors = super().standard_errors(truth, n)
+        return {**errors, "stds": truth.stds / np.sqrt(2 * n)}
+
+
+class CommonFloorCase(CommonCase):
+    floor = 1.1
+    model = GaussianMixture(floor, stds="common")
+
+    def standard_errors(self, truth, n):
+        errors = super().standard_errors(truth, n)
+        return {**errors, "stds": self.floor - truth.stds}
+
+
+class KnownCase(GaussianCase):
+    stds = "known"
+    model = GaussianMixture(stds="known")
+
+    def guess(self, data, rng):
+        drawn = super().guess(data, rng)
+        return replace(drawn, means=np.sort(drawn.means), stds=self.true_stds)
+
+    def standard_errors(self, truth, n):
+        errors = super().standard_errors(truth, n)
+        return {**errors, "stds": 0.0}
+
+
 class TestGaussianMixture(GaussianCase, AffineContract):
     pass
 
@@ -111,6 +153,18 @@ class TestGaussianMixtureWithEqualWeights(EqualWeightsCase, AffineContract):
 
 
 class TestGaussianMixtureWithFloor(FloorCase, AffineContract):
+    pass
+
+
+class TestGaussianMixtureWithACommonStd(CommonCase, AffineContract):
+    pass
+
+
+class TestGaussianMixtureWithACommonStdAndFloor(CommonFloorCase, AffineContract):
+    pass
+
+
+class TestGaussianMixtureWithKnownStds(KnownCase, AffineContract):
     pass
 
 
@@ -128,16 +182,17 @@ def test_statistics_agree_with_loops(seed):
     assert_tuples_close(found, naive, atol=1e-13)
 
 
-def peer_after(data, init, iterations):
+def peer_after(data, init, iterations, covariance):
+    precisions = 1 / init.stds[:, None] ** 2
     peer = PeerMixture(
         init.n_components,
-        covariance_type="diag",
+        covariance_type=covariance,
         reg_covar=0,
         tol=0,
         max_iter=iterations,
         weights_init=init.weights,
         means_init=init.means[:, None],
-        precisions_init=1 / init.stds[:, None] ** 2,
+        precisions_init=precisions if covariance == "diag" else precisions[:1],
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -156,18 +211,21 @@ def peer_after(data, init, iterations):
     ],
     ids=["article", "20,000 points", "four components", "100 points"],
 )
-def test_trajectory_is_that_of_scikit_learn(means, stds, sizes, start):
+@pytest.mark.parametrize(("kind", "covariance"), [("free", "diag"), ("common", "tied")])
+def test_trajectory_is_that_of_scikit_learn(kind, covariance, means, stds, sizes, start):
     data = simulate(means, stds, sizes, rng=np.random.default_rng(1)).data
     k = len(means)
     init = GaussianParams(*start, np.full(k, 1 / k))
-    steps = first_steps(GaussianMixture(), data, init, 32)
-    assert steps[31].objective > steps[30].objective + 1e-6  # still moving
+    if kind == "common":
+        init = replace(init, stds=np.full(k, init.stds.min()))
+    steps = first_steps(GaussianMixture(stds=kind), data, init, 32)
+    gained = np.diff([step.objective for step in steps])[-1]
+    assert gained > 1e-7  # still moving
     for iteration in (1, 7, 30):
-        peer, step = peer_after(data, init, iteration), steps[iteration]
+        peer, step = peer_after(data, init, iteration, covariance), steps[iteration]
         assert peer.n_iter_ == iteration
-        expected = GaussianParams(
-            peer.means_[:, 0], np.sqrt(peer.covariances_[:, 0]), peer.weights_
-        )
+        variances = np.broadcast_to(peer.covariances_.ravel(), k)
+        expected = GaussianParams(peer.means_[:, 0], np.sqrt(variances), peer.weights_)
         assert_params_close(step.params, expected, rtol=1e-9)
         assert step.objective == pytest.approx(peer.score_samples(data[:, None]).sum(), rel=1e-9)
 
@@ -201,6 +259,99 @@ def test_hand_worked_step():
     assert_params_close(
         step.params, GaussianParams([-mean, mean], [std, std], [0.5, 0.5]), rtol=1e-14
     )
+
+
+def test_textbook_exercise_with_known_stds():
+    init = GaussianParams([-2.0, 2.0], [1.0, 1.0], [0.5, 0.5])
+    model = GaussianMixture(estimate_weights=False, stds="known")
+    steps = first_steps(model, np.array([-1.0, 1.0]), init, 4)
+    for step, mean in zip(steps, (2, 0.96402758, 0.74606800, 0.63279732), strict=True):
+        np.testing.assert_allclose(step.params.means, [-mean, mean], atol=0.5e-8)
+        assert step.params.stds.tolist() == [1, 1]
+    # By hand: mu becomes tanh(mu).
+    assert steps[1].params.means[1] == pytest.approx(math.tanh(2), rel=1e-15)
+    # About 0 a step is mu - mu^3 / 3, slower than any factor: mu^2 is about 3 / (2 t) after t.
+    trace = fit(model, np.array([-1.0, 1.0]), init, tol=0, max_iter=10_000)
+    assert trace.final.params.means[1] == pytest.approx(math.sqrt(1.5 / 10_000), rel=0.01)
+
+
+WAITING = old_faithful().column("waiting")
+
+
+def test_waiting_times_of_old_faithful():
+    init = GaussianParams([50.0, 80.0], [10.0, 10.0], [0.5, 0.5])
+    trace = fit(GaussianMixture(), WAITING, init, tol=0, max_iter=500)
+    first = trace.steps[1]
+    np.testing.assert_allclose(first.params.means, [54.92858041, 79.29581234], atol=0.5e-8)
+    assert first.objective == pytest.approx(-1041.63480030, abs=0.5e-8)
+    assert trace.converged
+    found = trace.final.params
+    np.testing.assert_allclose(found.means, [54.61485614, 80.09106940], atol=0.5e-8)
+    np.testing.assert_allclose(found.stds, [5.87121941, 5.86773442], atol=0.5e-8)
+    assert found.weights[0] == pytest.approx(0.36088607, abs=0.5e-8)
+    assert trace.final.objective == pytest.approx(-1034.00174983, abs=0.5e-8)
+    assert linear_rate(trace) == pytest.approx(0.65805, abs=0.5e-5)
+    one = fit(GaussianMixture(), WAITING, GaussianParams([70.0], [10.0], [1.0]), tol=0)
+    assert one.final.objective == pytest.approx(-1095.28880050, abs=0.5e-8)
+
+
+def test_one_component_has_its_std_in_common_with_none():
+    init = GaussianParams([70.0], [10.0], [1.0])
+    free, common = (
+        first_steps(GaussianMixture(stds=stds), WAITING, init, 3) for stds in ("free", "common")
+    )
+    for ours, theirs in zip(common, free, strict=True):
+        assert_params_close(ours.params, theirs.params, rtol=1e-14)
+
+
+def test_a_common_std_pools_groups_of_any_size():
+    # Deviations of 1 and 3 from their means, of four values and of two.
+    data = np.array([-1.0, 1.0, -1.0, 1.0, 97.0, 103.0])
+    init = GaussianParams([0.0, 100.0], [5.0, 5.0], [0.5, 0.5])
+    step = first_steps(GaussianMixture(stds="common"), data, init, 2)[1]
+    expected = GaussianParams([0.0, 100.0], [math.sqrt((4 + 18) / 6)] * 2, [2 / 3, 1 / 3])
+    assert_params_close(step.params, expected, atol=1e-14)
+
+
+def test_a_common_std_with_the_labels_known_is_that_within_groups():
+    data, labels = np.array([1.0, 3.0, 10.0, 20.0, 30.0]), np.array([0, 0, 1, 1, 1])
+    init = GaussianParams([0.0, 1.0], [1.0, 1.0], [0.5, 0.5])
+    found = fit_labelled(GaussianMixture(stds="common"), data, labels, init)
+    within = math.sqrt((2 * 1 + 2 * 100) / 5)
+    assert_params_close(found, GaussianParams([2.0, 20.0], [within] * 2, [0.4, 0.6]))
+    known = fit_labelled(GaussianMixture(stds="known"), data, labels, init)
+    assert_params_close(known, GaussianParams([2.0, 20.0], [1.0, 1.0], [0.4, 0.6]))
+
+
+def test_with_a_common_std_a_component_without_data_keeps_its_mean_only():
+    data = np.array([1.0, 2.0, 6.0])
+    init = GaussianParams([3.0, 1e6], [2.0, 2.0], [0.5, 0.5])
+    trace = fit(GaussianMixture(stds="common"), data, init, tol=0)
+    assert trace.converged
+    expected = GaussianParams([3.0, 1e6], [np.sqrt(14 / 3)] * 2, [1.0, 0.0])
+    assert_params_close(trace.final.params, expected, rtol=1e-14)
+
+
+def test_with_a_common_std_unseen_data_out_of_reach_do_no_harm():
+    # Its squared distance from the data overflows, times a share of 0.
+    data = np.array([1.0, 2.0, 6.0])
+    init = GaussianParams([3.0, 1e160], [2.0, 2.0], [0.5, 0.5])
+    step = first_steps(GaussianMixture(stds="common"), data, init, 2)[1]
+    assert step.params.stds.tolist() == pytest.approx([np.sqrt(14 / 3)] * 2)
+
+
+@pytest.mark.parametrize("stds", ["common", "known"])
+def test_eigenvalues_of_the_other_kinds(stds):
+    data = simulate([0, 2.5], [1, 1], [300, 200], rng=np.random.default_rng(1)).data
+    model, start = GaussianMixture(stds=stds), GaussianParams([0, 2], [1, 1], [0.5, 0.5])
+    trace = fit(model, data, start, tol=0, max_iter=5_000)
+    found = map_eigenvalues(model, data, trace.final.params)
+    assert found[0] == pytest.approx(linear_rate(trace), abs=1e-4)
+    # Known ones are held; of two in common, and of two weights, one is in excess.
+    assert len(found) == {"common": 6, "known": 4}[stds]
+    n_free = model.n_parameters(start)
+    np.testing.assert_allclose(found[n_free:], 0, atol=1e-5)
+    assert flat_directions(model, data, trace.final.params) == 0
 
 
 def test_equal_components_stay_equal():
@@ -241,6 +392,41 @@ def test_collapse_by_way_of_a_single_point():
     init = GaussianParams([0.0, 7.0], [0.3, 0.5], [0.8, 0.2])
     assert fit(GaussianMixture(), data, init, tol=0).status is Status.NON_FINITE
     assert fit(GaussianMixture(min_std=1e-3), data, init, tol=0).status is Status.CONVERGED
+
+
+def test_a_common_std_does_not_collapse_onto_one_value():
+    trace = fit(GaussianMixture(stds="common"), COLLAPSING, replace(ON_TEN, stds=[1, 1]), tol=0)
+    assert trace.converged
+    np.testing.assert_allclose(trace.final.params.stds, math.sqrt(2 / 5))
+
+
+@pytest.mark.parametrize(
+    "model", [GaussianMixture, lambda *a, **b: HardEM(GaussianMixture(*a, **b))]
+)
+def test_a_common_std_collapses_once_all_values_lie_on_the_means(model):
+    data, init = np.array([0.0, 0.0, 5.0]), GaussianParams([1.0, 4.0], [1.0, 1.0], [0.5, 0.5])
+    trace = fit(model(stds="common"), data, init, tol=0)
+    assert trace.status is Status.NON_FINITE
+    assert "Every observation lies on the mean of a component" in trace.message
+    assert "A component has collapsed" not in trace.message
+    assert trace.final.params.stds.tolist() == [0, 0]
+    held = fit(model(0.25, stds="common"), data, init, tol=0)
+    assert held.converged
+    expected = GaussianParams([0, 5], [0.25, 0.25], [2 / 3, 1 / 3])
+    assert_params_close(held.final.params, expected, atol=1e-14)
+
+
+@pytest.mark.parametrize("data", [[3.0], [0.1] * 7, COLLAPSING])
+def test_known_stds_never_collapse(data):
+    trace = fit(GaussianMixture(stds="known"), data, ON_TEN, tol=0, max_iter=500)
+    assert trace.converged
+    assert trace.final.params.stds.tolist() == [1.0, 0.1]
+
+
+def test_known_stds_that_are_too_small_for_the_data_are_told():
+    trace = fit(GaussianMixture(stds="known"), [1e200, 2e200], ONE)
+    assert trace.status is Status.NON_FINITE
+    assert "out of the range of floating-point numbers" in trace.message
 
 
 # Their mean is not always their common value in floating point: the last digit must not be taken
@@ -415,6 +601,34 @@ def test_refuses_deviations_below_the_floor():
         fit(GaussianMixture(min_std=0.5), [1.0, 2.0], init)
 
 
+def test_refuses_a_common_std_that_is_not_the_same_for_all():
+    message = (
+        "stds of the initial guess must all be the same where stds='common', "
+        "got 1.0 at [0] and 0.5 at [2]"
+    )
+    init = GaussianParams([0.0, 1.0, 2.0], [1.0, 1.0, 0.5], [0.5, 0.25, 0.25])
+    for model in (GaussianMixture(stds="common"), HardEM(GaussianMixture(stds="common"))):
+        with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+            fit(model, [1.0, 2.0], init)
+
+
+def test_refuses_known_stds_below_the_floor():
+    with pytest.raises(ValueError, match=r"^stds must be at least min_std = 2, got 1.0 at \[0\]"):
+        fit(GaussianMixture(min_std=2, stds="known"), [1.0, 2.0], TWO)
+
+
+def test_what_is_drawn_need_not_have_equal_stds():
+    truth = GaussianParams([0.0, 100.0], [1.0, 5.0], [0.5, 0.5])
+    assert len(GaussianMixture(stds="common").simulate(truth, 5, rng=generator(1)).data) == 5
+
+
+@pytest.mark.parametrize("stds", ["tied", "", None, True, ["free"], "Common"])
+def test_refuses_another_kind_of_stds(stds):
+    message = f"stds must be 'free', 'common' or 'known', got {stds!r}"
+    with pytest.raises(ValueError, match=f"^{re.escape(message)}$"):
+        GaussianMixture(stds=stds)
+
+
 @pytest.mark.parametrize("min_std", [-0.1, np.nan, np.inf, "1", None, [1.0], True, 1j])
 def test_refuses_bad_min_std(min_std):
     message = f"min_std must be a finite number, 0 or larger, got {min_std!r}"
@@ -459,6 +673,10 @@ def test_simulate_refuses_another_number_of_sizes():
         (GaussianMixture(), 8),
         (GaussianMixture(estimate_weights=False), 6),
         (HardEM(GaussianMixture()), 8),
+        (GaussianMixture(stds="common"), 6),
+        (GaussianMixture(stds="common", estimate_weights=False), 4),
+        (GaussianMixture(stds="known"), 5),
+        (HardEM(GaussianMixture(stds="known", estimate_weights=False)), 3),
     ],
 )
 def test_free_parameters(model, number):

@@ -1,8 +1,14 @@
 import numpy as np
 import pytest
 from contract import AffineContract, ModelContract
-from test_binomial_mixture import HEADS, START, BinomialCase, WeightedBinomialCase
-from test_gaussian_mixture import EqualWeightsCase, FloorCase
+from test_binomial_mixture import (
+    HEADS,
+    START,
+    BinomialCase,
+    OwnTossesCase,
+    WeightedBinomialCase,
+)
+from test_gaussian_mixture import CommonCase, EqualWeightsCase, FloorCase, KnownCase
 
 from em_core import (
     BinomialMixture,
@@ -31,6 +37,10 @@ class TestHardBinomialMixtureWithWeights(Hard, WeightedBinomialCase, ModelContra
     model = HardEM(WeightedBinomialCase.model)
 
 
+class TestHardBinomialMixtureOfOwnTosses(Hard, OwnTossesCase, ModelContract):
+    model = HardEM(OwnTossesCase.model)
+
+
 class HardGaussian(Hard):
     def model_in_units(self, scale):
         return HardEM(super().model_in_units(scale))
@@ -43,6 +53,14 @@ class TestHardGaussianMixture(HardGaussian, FloorCase, AffineContract):
 class TestHardGaussianMixtureWithEqualWeights(HardGaussian, EqualWeightsCase, AffineContract):
     floor = FloorCase.floor
     model = HardEM(GaussianMixture(floor, estimate_weights=False))
+
+
+class TestHardGaussianMixtureWithACommonStd(HardGaussian, CommonCase, AffineContract):
+    model = HardEM(CommonCase.model)
+
+
+class TestHardGaussianMixtureWithKnownStds(HardGaussian, KnownCase, AffineContract):
+    model = HardEM(KnownCase.model)
 
 
 def test_two_coins_in_one_step():
@@ -128,6 +146,11 @@ def test_draws_what_its_mixture_draws():
         HardEM(BinomialMixture(10)).simulate(
             BinomialParams([2.0], [1.0]), 3, rng=np.random.default_rng(1)
         )
+    ours, theirs = (
+        model.simulate(START, 3, rng=np.random.default_rng(1), tosses=[4, 1, 9])
+        for model in (HardEM(BinomialMixture()), BinomialMixture())
+    )
+    np.testing.assert_array_equal(ours.data, theirs.data)
 
 
 def test_refuses_what_is_no_mixture():

@@ -263,7 +263,17 @@ def tally(model: Any, rows: Rows, counts: Array | None = None) -> Tally | None:
 
 def join(model: Any, tallies: Sequence[Tally], n: float) -> Blocks:
     """Return the blocks of ``n`` observations that were tallied part by part."""
-    rows, place = np.unique(np.concatenate([rows for rows, _ in tallies]), return_inverse=True)
-    times = np.concatenate([times for _, times in tallies])
-    counts = np.bincount(place, weights=times).astype(float)
+    rows, counts = count_rows(*map(np.concatenate, zip(*tallies, strict=True)))
     return Blocks(model, [rows], n, rows[:1], counts)
+
+
+def count_rows(rows: Rows, times: Array) -> Tally:
+    """Return the different rows, in order, and how often each was observed."""
+    if rows.ndim == 1:
+        different, place = np.unique(rows, return_inverse=True)
+        return different, np.bincount(place, weights=times).astype(float)
+    # Two to four times as fast as np.unique along an axis.
+    order = np.lexsort(rows.T)
+    rows = rows[order]
+    first = np.append(True, (rows[1:] != rows[:-1]).any(axis=1))
+    return rows[first], np.add.reduceat(times[order], np.flatnonzero(first))

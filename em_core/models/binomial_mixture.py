@@ -1,14 +1,17 @@
 r"""Binomial mixture: the two coins, or as many as one likes.
 
-Each trial draws a coin k with probability :math:`\pi_k`, tosses it m times and notes the number of
-heads h. Which coin it was is not noted. The log-likelihood, binomial coefficients included, is
+Trial i draws a coin k with probability :math:`\pi_k`, tosses it :math:`m_i` times and notes the
+number of heads :math:`h_i`. Which coin it was is not noted. The log-likelihood, binomial
+coefficients included, is
 
-.. math:: \ell = \sum_i \log \sum_k \pi_k \binom{m}{h_i} \theta_k^{h_i} (1 - \theta_k)^{m - h_i}
+.. math::
+    \ell = \sum_i \log \sum_k \pi_k \binom{m_i}{h_i} \theta_k^{h_i} (1 - \theta_k)^{m_i - h_i}
 
 (Do and Batzoglou, "What is the expectation maximization algorithm?", Nature Biotechnology
 26, 2008).
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -17,6 +20,7 @@ import numpy.typing as npt
 from scipy.special import xlog1py, xlogy
 
 from em_core.checks import (
+    WrongShapeError,
     as_array,
     as_floats,
     as_integer,
@@ -27,10 +31,19 @@ from em_core.checks import (
     check_rng,
     check_vector,
     check_weights,
+    refuse_masked,
 )
+from em_core.data.blocks import count_rows
 from em_core.engine import fit_labelled
-from em_core.model import Mixture, Params, Sample, component_axes
-from em_core.numerics import FEW_TRIALS, Array, equal_weights, log_binomial, log_choose
+from em_core.model import Mixture, Params, Sample, component_axes, draw_sample
+from em_core.numerics import (
+    FEW_TRIALS,
+    Array,
+    equal_weights,
+    log_binomial,
+    log_choose,
+    log_ways,
+)
 
 _TALLIED_OUTCOMES = 2**16  # different head counts, at the most, for which trials are counted
 _TALLIED_ROWS = 2**20  # trials that are counted at once
@@ -70,10 +83,12 @@ class BinomialStatistics(NamedTuple):
 class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
     """A mixture of coins, for head counts (n,) out of ``n_tosses`` tosses each.
 
+    Or, without ``n_tosses``, for the heads and the tosses of each trial, shape (n, 2).
+
     Parameters
     ----------
-    n_tosses : int
-        Tosses per trial, the same in all trials.
+    n_tosses : int, optional
+        Tosses per trial, the same in all trials. By default each trial has its own number.
     estimate_weights : bool, default False
         Whether the M-step updates the mixing weights, or leaves those of the initial guess.
 
@@ -81,16 +96,29 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
     ------
     ValueError
         If ``n_tosses`` is not a positive whole number.
+
+    Examples
+    --------
+    >>> from em_core import fit
+    >>> trials = [[5, 10], [9, 10], [4, 5], [4, 10], [14, 20]]
+    >>> fit(BinomialMixture(), trials, BinomialParams([0.6, 0.5], [0.5, 0.5])).final.params
+    BinomialParams(heads_prob=[0.75061, 0.544248], weights=[0.5, 0.5])
     """
 
-    n_tosses: int
+    n_tosses: int | None = None
     estimate_weights: bool = False
 
     def __post_init__(self) -> None:
+        if self.n_tosses is None:
+            return
         object.__setattr__(self, "n_tosses", as_integer("n_tosses", self.n_tosses, minimum=1))
 
     def check(self, data: npt.NDArray[Any], params: BinomialParams) -> None:
         """Raise ValueError unless data are head counts and params are probabilities."""
+        if self.n_tosses is None:
+            _check_trials(data)
+            self.check_params(params)
+            return
         check_data(data, ndim=1)
         if data.dtype.kind == "f" and (data != np.floor(data)).any():
             i = np.flatnonzero(data != np.floor(data))[0]
@@ -110,11 +138,19 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
         check_range("heads_prob", params.heads_prob, 0, 1)
         check_weights(params.weights)
 
+    def heads_and_tosses(self, data: npt.NDArray[Any]) -> tuple[Array, Any]:
+        """Return h_i and m_i of each trial as columns (n, 1), or m as a number if it is that."""
+        # As floats: m may be too large for the integers the data came in.
+        array = np.asarray(data, dtype=float)
+        if self.n_tosses is None:
+            return array[:, :1], array[:, 1:]
+        return array[:, None], self.n_tosses
+
     def log_joint(self, data: npt.NDArray[Any], params: BinomialParams) -> Array:
-        """Return log(pi_k Binomial(h_i; m, theta_k)), shape (n, K)."""
-        heads = np.asarray(data, dtype=float)[:, None]
-        # log (m choose h_i) + h_i log theta_k + (m - h_i) log(1 - theta_k)
-        log_density = log_binomial(heads, self.n_tosses, params.heads_prob)
+        """Return log(pi_k Binomial(h_i; m_i, theta_k)), shape (n, K)."""
+        h, m = self.heads_and_tosses(data)
+        # log (m_i choose h_i) + h_i log theta_k + (m_i - h_i) log(1 - theta_k)
+        log_density = log_binomial(h, m, params.heads_prob)
         with np.errstate(divide="ignore"):
             # Typed weights may sum to one only nearly; what the M-step returns does exactly.
             return np.asarray(log_density + np.log(params.weights / params.weights.sum()))
@@ -123,9 +159,9 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
         self, data: npt.NDArray[Any], params: BinomialParams, responsibilities: Array
     ) -> BinomialStatistics:
         """Split the heads and tails of each trial between the coins, and add them up."""
-        h = np.asarray(data, dtype=float)  # m may be too large for the integers the data came in
-        heads = h @ responsibilities  # H_k = sum_i r_ik h_i
-        tails = (self.n_tosses - h) @ responsibilities  # T_k = sum_i r_ik (m - h_i)
+        h, m = self.heads_and_tosses(data)
+        heads = h[:, 0] @ responsibilities  # H_k = sum_i r_ik h_i
+        tails = (m - h)[:, 0] @ responsibilities  # T_k = sum_i r_ik (m_i - h_i)
         trials = responsibilities.sum(axis=0)  # N_k = sum_i r_ik
         return BinomialStatistics(heads, tails, trials)
 
@@ -152,9 +188,14 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
         """Return the trials, each as large as a typical distance of its heads from those expected.
 
         That is sqrt(m theta_k (1 - theta_k)) heads, or 1 if that is more: as many units in the last
-        place of 1 are lost in a deviance (:func:`em_core.numerics.deviance`).
+        place of 1 are lost in a deviance (:func:`em_core.numerics.deviance`). Where trials differ,
+        m is the mean number of tosses of the coin's trials, for which this is the most.
         """
-        spread = np.sqrt(self.n_tosses * params.heads_prob * (1 - params.heads_prob))
+        tosses: Any = self.n_tosses
+        if tosses is None:
+            heads, tails, trials = statistics
+            tosses = np.divide(heads + tails, trials, out=np.zeros_like(trials), where=trials > 0)
+        spread = np.sqrt(tosses * params.heads_prob * (1 - params.heads_prob))
         return float(statistics.trials @ np.maximum(spread, 1.0))
 
     def component_counts(self, statistics: BinomialStatistics) -> Array:
@@ -164,11 +205,14 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
     def tally(
         self, data: npt.NDArray[Any], counts: Array | None = None
     ) -> tuple[npt.NDArray[Any], Array] | None:
-        """Return the different head counts, and how many trials show each: an exact compression.
+        """Return the different outcomes, and how many trials show each: an exact compression.
 
-        ``counts``, shape (n,), says how many trials each entry stands for, if not one. None where
-        head counts are too many to be the same often.
+        An outcome is a head count, or heads and tosses. ``counts``, shape (n,), says how many
+        trials each entry stands for, if not one. None where head counts are too many to be the same
+        often.
         """
+        if self.n_tosses is None:
+            return count_rows(data, np.ones(len(data)) if counts is None else counts)
         if self.n_tosses > _TALLIED_OUTCOMES:
             return None
         times = np.zeros(self.n_tosses + 1)
@@ -199,10 +243,108 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
         )
 
     def draw(
-        self, params: BinomialParams, labels: npt.NDArray[np.int64], *, rng: np.random.Generator
+        self,
+        params: BinomialParams,
+        labels: npt.NDArray[np.int64],
+        *,
+        rng: np.random.Generator,
+        tosses: Any = None,
     ) -> npt.NDArray[np.int64]:
-        """Toss the coin of each label ``n_tosses`` times, and return the heads, shape (n,)."""
-        return rng.binomial(self.n_tosses, params.heads_prob[labels])
+        """Toss the coin of each label, and return the heads, shape (n,), or with tosses (n, 2)."""
+        if self.n_tosses is not None:
+            return rng.binomial(self.n_tosses, params.heads_prob[labels])
+        times = _tosses_of_each(tosses, len(labels))
+        return np.column_stack([rng.binomial(times, params.heads_prob[labels]), times])
+
+    def simulate(
+        self,
+        truth: BinomialParams,
+        size: int | Sequence[int] | npt.NDArray[np.integer[Any]],
+        *,
+        rng: np.random.Generator,
+        tosses: npt.ArrayLike | None = None,
+    ) -> Sample[BinomialParams]:
+        """Draw trials.
+
+        Parameters
+        ----------
+        truth, size, rng
+            As for :meth:`em_core.model.Mixture.simulate`.
+        tosses : int or array_like of int, shape (n,), optional
+            How often the coin is tossed in each trial, or in all of them: for a model without
+            ``n_tosses``, which does not know. If ``size`` says how many trials each coin has, those
+            of the first coin are the first here; the trials come in random order then, each with
+            its tosses.
+
+        Returns
+        -------
+        Sample
+            The heads, or the heads and tosses, of each trial, its coin, and ``truth``.
+
+        Raises
+        ------
+        ValueError
+            As for :meth:`em_core.model.Mixture.simulate`; or if ``tosses`` are not positive whole
+            numbers, not one for each trial, missing, or given beside ``n_tosses``.
+        """
+        check_rng(rng)
+        if self.n_tosses is None:
+            return draw_sample(self, truth, size, rng, tosses=tosses)
+        if tosses is not None:
+            raise ValueError(
+                f"tosses are for a model without n_tosses, got {tosses!r} beside "
+                f"n_tosses = {self.n_tosses}; leave one of them out"
+            )
+        return draw_sample(self, truth, size, rng)
+
+
+def _check_trials(data: npt.NDArray[Any]) -> None:
+    """Raise ValueError unless the rows are whole numbers of heads and of tosses."""
+    refuse_masked("data", data)
+    if data.ndim != 2 or data.shape[1] != 2:
+        raise WrongShapeError(
+            f"data must have shape (n, 2), got shape {data.shape}: heads and tosses of each trial; "
+            "where all trials have the same number of tosses, say it once, by n_tosses"
+        )
+    check_data(data, ndim=2)
+    if data.dtype.kind == "f" and (data != np.floor(data)).any():
+        i, j = np.argwhere(data != np.floor(data))[0]
+        kind = ("heads", "tosses")[j]
+        raise ValueError(f"data must be whole numbers, got {data[i, j]} {kind} at [{i}, {j}]")
+    heads, tosses = data.T
+    if tosses.min() < 1:
+        i = np.flatnonzero(tosses < 1)[0]
+        raise ValueError(
+            f"data must have 1 toss or more in each trial, got {tosses[i]} at [{i}, 1]"
+        )
+    if heads.min() < 0 or (heads > tosses).any():
+        i = np.flatnonzero((heads < 0) | (heads > tosses))[0]
+        raise ValueError(
+            f"data must be head counts from 0 to the tosses of their trial, {tosses[i]} here, "
+            f"got {heads[i]} at [{i}, 0]"
+        )
+
+
+def _tosses_of_each(tosses: Any, n: int) -> npt.NDArray[np.int64]:
+    """Return the tosses of each of ``n`` trials, or raise a ValueError that says what is wrong."""
+    if tosses is None:
+        raise ValueError(
+            "tosses must be given, a number or one for each trial, to simulate from a "
+            "BinomialMixture without n_tosses"
+        )
+    refuse_masked("tosses", tosses)
+    if np.ndim(tosses) == 0:
+        return np.full(n, as_integer("tosses", tosses, minimum=1), dtype=np.int64)
+    array = as_array("tosses", tosses)
+    if array.shape != (n,) or array.dtype.kind not in "iu":
+        raise ValueError(
+            f"tosses must be whole numbers, one for each of the {n} trials, "
+            f"got shape {array.shape} and dtype {array.dtype}"
+        )
+    if array.min() < 1:
+        i = np.flatnonzero(array < 1)[0]
+        raise ValueError(f"tosses must be 1 or larger, got {array[i]} at [{i}]")
+    return array.astype(np.int64)
 
 
 def published_trials() -> Sample[BinomialParams]:
@@ -233,20 +375,29 @@ def guess_uniform(
 
 
 def dispersion(model: BinomialMixture, data: npt.ArrayLike) -> float:
-    r"""Return the variance of the head counts over that of one coin with the same mean.
+    r"""Return how much more the head counts vary than those of one coin for all trials.
 
-    It tells what the point is at which all coins are equal. There Bayes' rule to first order,
-    :math:`r_{ik} = \pi_k (1 + (\theta_k - \bar\theta) (h_i - m\theta) / (\theta (1 - \theta)))`,
-    makes an iteration of EM multiply small differences between the coins by this number. Above 1
-    they grow and the point is a saddle, below 1 they shrink and it is a top; with one toss a trial
-    it is 1, and the point lies on a ridge.
+    That is, with the overall heads probability :math:`\theta = \sum_i h_i / \sum_i m_i`,
+
+    .. math:: \lambda = \frac{\sum_i (h_i - m_i \theta)^2}{\theta (1 - \theta) \sum_i m_i},
+
+    the squared distances of the head counts from those expected, over what one coin makes of them
+    on average; with equal :math:`m_i`, the variance of the head counts over that of one coin.
+
+    It tells what the point is at which all coins are equal. There Bayes' rule to first order is
+    :math:`r_{ik} = \pi_k (1 + (\theta_k - \bar\theta) (h_i - m_i \theta) / (\theta (1 - \theta)))`.
+    In the update :math:`\theta_k' - \theta = \sum_i r_{ik} (h_i - m_i \theta) / \sum_i r_{ik} m_i`
+    the first term adds up to 0, and the second to :math:`\lambda (\theta_k - \bar\theta)`: an
+    iteration of EM multiplies small differences between the coins by this number. Above 1 they grow
+    and the point is a saddle, below 1 they shrink and it is a top; with one toss a trial it is 1,
+    and the point lies on a ridge.
 
     Parameters
     ----------
     model : BinomialMixture
         The mixture.
-    data : array_like, shape (n,)
-        Head counts.
+    data : array_like, shape (n,) or (n, 2)
+        Head counts, or heads and tosses, as the model wants them.
 
     Returns
     -------
@@ -258,12 +409,14 @@ def dispersion(model: BinomialMixture, data: npt.ArrayLike) -> float:
     ValueError
         If the data are not head counts.
     """
-    heads = as_array("data", data).astype(float)
-    model.check(heads, BinomialParams([0.5], [1.0]))
-    p = heads.mean() / model.n_tosses
+    rows = as_array("data", data)
+    model.check(rows, BinomialParams([0.5], [1.0]))
+    h, m = model.heads_and_tosses(rows)
+    p = h.mean() / np.mean(m)
     if p in (0, 1):
         return float("nan")
-    return float(heads.var() / (model.n_tosses * p * (1 - p)))
+    excess = h - m / np.mean(m) * h.mean()  # h_i - m_i theta
+    return float((excess**2).mean() / (np.mean(m) * p * (1 - p)))
 
 
 class Grid(NamedTuple):
@@ -301,15 +454,15 @@ def fit_grid(
 ) -> Grid:
     """Run EM from many starts, as one array computation.
 
-    Each start goes as :func:`em_core.fit` would take it, but for rounding. Trials with equal head
-    counts are one observation with a weight, and the starts that have converged leave the array.
+    Each start goes as :func:`em_core.fit` would take it, but for rounding. Trials with equal
+    outcomes are one observation with a weight, and the starts that have converged leave the array.
 
     Parameters
     ----------
     model : BinomialMixture
         The mixture.
-    data : array_like, shape (n,)
-        Head counts.
+    data : array_like, shape (n,) or (n, 2)
+        Head counts, or heads and tosses, as the model wants them.
     heads_prob : array_like, shape (S, K)
         Initial heads probabilities of each start.
     weights : array_like, shape (K,)
@@ -324,19 +477,19 @@ def fit_grid(
     """
     if not isinstance(model, BinomialMixture):
         raise ValueError(f"model must be a BinomialMixture, got {model!r}")
-    counts, starts = as_array("data", data), as_floats("heads_prob", heads_prob)
+    outcomes, starts = as_array("data", data), as_floats("heads_prob", heads_prob)
     if starts.ndim != 2 or starts.size == 0:
         raise ValueError(f"heads_prob must have shape (S, K), got {starts.shape}")
     check_range("heads_prob", starts, 0, 1)
-    model.check(counts, BinomialParams(starts[0], weights))
+    model.check(outcomes, BinomialParams(starts[0], weights))
     if not 0 < as_number(tol) < np.inf:
         raise ValueError(f"tol must be a finite number above 0, got {tol!r}")
     limit = as_integer("max_iter", max_iter, minimum=0)
 
-    rows, repeats = np.unique(counts.astype(float), return_counts=True)
+    rows, times = count_rows(outcomes.astype(float), np.ones(len(outcomes)))
     at_once = max(_GRID_NUMBERS // (len(rows) * starts.shape[1]), 1)
     parts = [
-        _climb(model, rows, repeats.astype(float), starts[i : i + at_once], weights, tol, limit)
+        _climb(model, rows, times, starts[i : i + at_once], weights, tol, limit)
         for i in range(0, len(starts), at_once)
     ]
     return Grid(*map(np.concatenate, zip(*parts, strict=True)))
@@ -344,15 +497,18 @@ def fit_grid(
 
 def _climb(
     model: BinomialMixture,
-    heads: Array,
+    rows: Array,
     times: Array,
     starts: Array,
     weights: npt.ArrayLike,
     tol: float,
     max_iter: int,
 ) -> Grid:
-    """Run EM from some starts, on different head counts that were observed so many times each."""
+    """Run EM from some starts, on different outcomes that were observed so many times each."""
     n = times.sum()
+    h, m = model.heads_and_tosses(rows)
+    heads, tosses = h[:, 0], np.ravel(m) if model.n_tosses is None else model.n_tosses
+    log_densities = _log_densities(heads, tosses)
     result = Grid(
         starts.copy(),
         np.broadcast_to(np.asarray(weights, dtype=float), starts.shape).copy(),
@@ -365,7 +521,7 @@ def _climb(
         theta, pi = result.heads_prob[running], result.weights[running]
         # Equations of log_joint, posterior, statistics and m_step, with the starts as first axis.
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            log_joint = _log_densities(heads, model.n_tosses, theta)
+            log_joint = log_densities(theta)
             log_joint += np.log(pi / pi.sum(axis=1, keepdims=True))[:, :, None]
             peak = log_joint.max(axis=1, keepdims=True)
             log_joint -= np.where(np.isfinite(peak), peak, 0.0)
@@ -385,25 +541,34 @@ def _climb(
         share = joint[going]
         share *= times / evidence[going]
         trials, attributed = share.sum(axis=2), share @ heads
-        tosses = trials * model.n_tosses
+        tossed = trials * tosses if model.n_tosses else share @ tosses
         new = theta[going]
-        np.divide(attributed, tosses, out=new, where=trials > 0)
+        np.divide(attributed, tossed, out=new, where=trials > 0)
         result.heads_prob[running] = np.minimum(new, 1.0)
         if model.estimate_weights:
             result.weights[running] = trials / trials.sum(axis=1, keepdims=True)
     return result
 
 
-def _log_densities(heads: Array, tosses: int, theta: Array) -> Array:
-    """Return log Binomial(h_r; m, theta_sk), shape (S, K, R): :func:`log_binomial` for a grid.
+def _log_densities(heads: Array, tosses: Any) -> Callable[[Array], Array]:
+    """Return what makes log Binomial(h_r; m_r, theta_sk), shape (S, K, R), of theta, (S, K).
 
-    Few tosses go by the plain formula, with one logarithm for each coin.
+    That is :func:`log_binomial` for a grid. Few tosses go by the plain formula, with one logarithm
+    for each coin.
     """
-    if tosses > FEW_TRIALS:
-        return log_binomial(heads, tosses, theta[:, :, None])
-    # Not minus infinity, so that no heads of a coin without any come to 0 = 0 log 0.
-    log_heads, log_tails = (np.maximum(log, _NEVER) for log in (np.log(theta), np.log1p(-theta)))
-    found = heads * log_heads[:, :, None]
-    found += (tosses - heads) * log_tails[:, :, None]
-    found += log_choose(tosses)[heads.astype(np.intp)]
-    return np.asarray(found)
+    if np.max(tosses) > FEW_TRIALS:
+        return lambda theta: log_binomial(heads, tosses, theta[:, :, None])
+    own = isinstance(tosses, np.ndarray)
+    ways = log_ways(heads, tosses) if own else log_choose(tosses)[heads.astype(np.intp)]
+
+    def plain(theta: Array) -> Array:
+        # Not minus infinity, so that no heads of a coin without any come to 0 = 0 log 0.
+        log_heads, log_tails = (
+            np.maximum(log, _NEVER) for log in (np.log(theta), np.log1p(-theta))
+        )
+        found = heads * log_heads[:, :, None]
+        found += (tosses - heads) * log_tails[:, :, None]
+        found += ways
+        return np.asarray(found)
+
+    return plain

@@ -8,10 +8,15 @@ mean :math:`\mu_k` and standard deviation :math:`\sigma_k`. The log-likelihood i
 (Bishop, "Pattern Recognition and Machine Learning", 2006, section 9.2). It has no upper bound: a
 component that sits on one observation and narrows makes it infinite. A floor for the standard
 deviations prevents that.
+
+The standard deviations may be free, common to all components, or known. A common one is estimated
+from the squared deviations of all observations, each from the mean of its component: the tied
+covariance of McLachlan and Peel ("Finite Mixture Models", 2000, section 3.9) in one dimension. It
+cannot fall to 0 before every observation lies on the mean of a component.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +47,8 @@ _LARGEST, _SMALLEST = np.sqrt(np.finfo(float).max), np.sqrt(np.finfo(float).tiny
 _SEEN = np.finfo(float).tiny
 
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
+
+Stds = Literal["free", "common", "known"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,21 +95,27 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         collapse onto one value; :func:`em_core.fit` then stops with ``Status.NON_FINITE``.
     estimate_weights : bool, default True
         Whether the M-step updates the mixing weights, or leaves those of the initial guess.
+    stds : {"free", "common", "known"}, default "free"
+        Whether the M-step updates the standard deviation of each component by itself, or gives all
+        the same (the initial guess must too), or leaves those of the initial guess.
 
     Raises
     ------
     ValueError
-        If ``min_std`` is not a finite number, 0 or larger.
+        If ``min_std`` is not a finite number, 0 or larger, or ``stds`` is none of the three.
     """
 
     min_std: float = 0.0
     estimate_weights: bool = True
+    stds: Stds = "free"
 
     def __post_init__(self) -> None:
         check_not_negative("min_std", self.min_std)
+        if self.stds not in get_args(Stds):
+            raise ValueError(f"stds must be 'free', 'common' or 'known', got {self.stds!r}")
 
     def check(self, data: npt.NDArray[Any], params: GaussianParams) -> None:
-        """Raise ValueError unless data are finite numbers and params describe a mixture."""
+        """Raise ValueError unless data are finite numbers and params a mixture of this kind."""
         check_data(data, ndim=1)
         self.check_params(params)
         # From below the floor the first M-step could only go down.
@@ -112,9 +125,16 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
                 f"stds must be at least min_std = {self.min_std:g}, "
                 f"got {params.stds[low[0]]} at [{low[0]}]"
             )
+        # From unequal ones the first M-step could lose likelihood.
+        if self.stds == "common" and (params.stds != params.stds[0]).any():
+            k = int((params.stds != params.stds[0]).argmax())
+            raise ValueError(
+                "stds of the initial guess must all be the same where stds='common', "
+                f"got {params.stds[0]} at [0] and {params.stds[k]} at [{k}]"
+            )
 
     def check_params(self, params: GaussianParams) -> None:
-        """Raise ValueError unless params describe a mixture, be its deviations below the floor."""
+        """Raise ValueError unless params describe a mixture, whatever its standard deviations."""
         check_kind(params, GaussianParams)
         check_vector("means", params.means)
         check_vector("stds", params.stds)
@@ -144,13 +164,19 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         return GaussianStatistics(counts, first, second)
 
     def m_step(self, statistics: GaussianStatistics, previous: GaussianParams) -> GaussianParams:
-        """Return the weighted mean and standard deviation; a component without data stays."""
+        """Return the weighted means and standard deviations; a component without data stays."""
         counts, first, second = statistics
         seen = counts > _SEEN
         n = np.where(seen, counts, np.inf)
         means = previous.means + first / n  # mu_k = sum_i r_ik x_i / N_k
         variances = about_new_means(first / n, second / n)  # sum_i r_ik (x_i - mu_k)^2 / N_k
-        stds = np.maximum(np.where(seen, np.sqrt(variances), previous.stds), self.min_std)
+        stds = np.where(seen, np.sqrt(variances), previous.stds)
+        if self.stds == "common":  # sigma^2 = sum_k N_k sigma_k^2 / n
+            pooled = np.sum(counts * variances, where=seen) / counts.sum()
+            stds = np.full_like(stds, np.sqrt(pooled))
+        elif self.stds == "known":
+            stds = previous.stds
+        stds = np.maximum(stds, self.min_std)
         weights = counts / counts.sum() if self.estimate_weights else previous.weights  # N_k / n
         return GaussianParams(means, stds, weights)
 
@@ -173,9 +199,14 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         return statistics.counts
 
     def n_parameters(self, params: GaussianParams) -> int:
-        """Return the number of free parameters: 2 K, and K - 1 weights if these are estimated."""
+        """Return the number of free parameters.
+
+        K means; K standard deviations, or 1 in common, or none if they are known; and K - 1 weights
+        if these are estimated.
+        """
         k = params.n_components
-        return 2 * k + (k - 1) * self.estimate_weights
+        stds = {"free": k, "common": 1, "known": 0}[self.stds]
+        return k + stds + (k - 1) * self.estimate_weights
 
     def why_not_finite(self, params: GaussianParams) -> str:
         """Return whether a component collapsed, or numbers are out of range; and what to do."""
@@ -192,6 +223,13 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
                 "Give the data in a smaller unit."
             )
         if (params.stds == 0).any() and far < _LARGEST:
+            if self.stds == "common":
+                return (
+                    "Every observation lies on the mean of a component: the common standard "
+                    "deviation is 0, and the densities are infinite there. Look for fewer "
+                    "components than there are different observations, or set a floor for the "
+                    "standard deviation (min_std)."
+                )
             return (
                 "A component has collapsed onto a single value: its standard deviation is 0, and "
                 "its density is infinite there. Start from another guess, or set a floor for the "

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from em_core.model import EStep, Mixture, Note, ParamsT, StatisticsT
+from em_core.model import EStep, Mixture, Note, ParamsT, Sample, StatisticsT
 from em_core.numerics import Array
 
 
@@ -103,3 +103,9 @@ class HardEM(Mixture[ParamsT, StatisticsT]):
     ) -> npt.NDArray[Any]:
         """Return what the mixture draws."""
         return self.model.draw(params, labels, rng=rng)
+
+    def simulate(
+        self, truth: ParamsT, size: Any, *, rng: np.random.Generator, **settings: Any
+    ) -> Sample[ParamsT]:
+        """Return what the mixture simulates, with the settings that it takes."""
+        return self.model.simulate(truth, size, rng=rng, **settings)

@@ -139,15 +139,17 @@ class Address:
             if self.key(name) in st.query_params
         }
 
-    def follow(self) -> None:
+    def follow(self, defaults: Mapping[str, Value]) -> None:
         """Set the page to what the address says, as Streamlit does when it draws the controls.
 
-        It does so one by one, and the choice of situation comes before them.
+        It does so one by one, and the choice of situation comes before them. ``defaults`` are those
+        that a control had last, where they are not those declared.
         """
         for name, spec in self.specs.items():
             if name != "iter" and self.key(name) in st.session_state:
                 text = st.query_params.get(self.key(name))
-                value = spec.default if text is None else spec.nearest(text)
+                default = defaults.get(name, spec.default)
+                value = default if text is None else spec.nearest(text)
                 st.session_state[self.key(name)] = value
 
     def write(self, values: Mapping[str, Value], *, only: bool = True) -> None:
@@ -166,7 +168,7 @@ class Address:
         for name, value in values.items():
             spec, key = self.specs[name], self.key(name)
             value = st.session_state[key] = spec.nearest(value)
-            if value != spec.default:
+            if value != spec.default or getattr(spec, "fits_data", False):
                 address[key] = _stored(spec, value)
         # Streamlit 1.67 refuses to set the parameter of a control in public, and would by itself
         # send the browser a message for each, and so make it an entry of the history for each.
@@ -196,11 +198,11 @@ class Address:
             gone.append(key)
         return gone
 
-    def bring_back(self, name: str) -> None:
+    def bring_back(self, name: str, default: Value) -> None:
         """Put a control that appears into the address, with the value that was kept for it."""
         spec, key = self.specs[name], self.key(name)
-        value = spec.nearest(st.session_state.get(key, spec.default))
-        if value == spec.default or key in st.query_params:
+        value = spec.nearest(st.session_state.get(key, default))
+        if value == default or key in st.query_params:
             return
         with get_session_state().query_params() as parameters:  # see above
             parameters.set_with_no_forward_msg(key, _stored(spec, value))
@@ -221,7 +223,8 @@ class Address:
                 st.session_state[key] = value
             readable = _same(given[-1], value)
             if readable and len(given) == 1:
-                if value == default:
+                # The default that fits the data may be another.
+                if value == default and not getattr(spec, "fits_data", False):
                     plain.add(key)
                 continue
             if len(given) > 1:

@@ -5,6 +5,7 @@ A page declares its controls once, as data. Streamlit binds each widget to a que
 """
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +21,31 @@ MAX_STUDENT = 9_999
 MAX_LISTED = 200  # students whose answers stand on the page
 
 
+class Control(ABC):
+    """What a page can be set to: a widget, its label and default, and its text in an address."""
+
+    label: str
+    default: Any
+
+    @abstractmethod
+    def nearest(self, value: Any) -> Any:
+        """Return the allowed value that is nearest to one from a link, or the default."""
+
+    @abstractmethod
+    def text(self, value: Any) -> str:
+        """Return a value as it stands in a URL."""
+
+    @abstractmethod
+    def words(self, value: Any) -> str:
+        """Return a value as a notice says it."""
+
+    @abstractmethod
+    def widget(self, key: str) -> Any:
+        """Draw the widget, and return its value."""
+
+
 @dataclass(frozen=True)
-class Number:
+class Number(Control):
     """A number between two bounds: a whole number if the step is one.
 
     Attributes
@@ -38,6 +62,10 @@ class Number:
         printf-style format, for the widget only.
     to_the_last : bool
         Whether the run says how far it goes: the bound then stands for the last there is.
+    fits_data : bool
+        Whether the page puts other bounds and another default in the place of these, which fit its
+        data (:meth:`.Controls.adapt`). A link is mended before it knows its data: these bounds are
+        those of any.
     """
 
     label: str
@@ -49,6 +77,7 @@ class Number:
     slider: bool = False
     format: str | None = None
     to_the_last: bool = False
+    fits_data: bool = False
 
     def nearest(self, value: Any) -> float:
         """Return the allowed value nearest to ``value``, or the default if it is not a number."""
@@ -90,13 +119,14 @@ class Number:
 
 
 @dataclass(frozen=True)
-class Choice:
-    """One of several words."""
+class Choice(Control):
+    """One of several words; ``fits_data`` as of a :class:`Number`."""
 
     label: str
     options: tuple[str, ...]
     default: str
     help: str | None = None
+    fits_data: bool = False
 
     def nearest(self, value: Any) -> str:
         """Return ``value`` if it is an option, otherwise the default."""
@@ -106,7 +136,9 @@ class Choice:
         """Return ``value`` as it stands in a URL, or as a notice says it."""
         return str(value)
 
-    words = text
+    def words(self, value: Value) -> str:
+        """Return ``value`` as a notice says it."""
+        return self.text(value)
 
     def widget(self, key: str) -> Any:
         """Draw the widget."""
@@ -121,7 +153,7 @@ class Choice:
 
 
 @dataclass(frozen=True)
-class Switch:
+class Switch(Control):
     """Yes or no."""
 
     label: str
@@ -148,7 +180,7 @@ class Switch:
 
 
 @dataclass(frozen=True)
-class Section:
+class Section(Control):
     """A part of the page that is computed only while it is open.
 
     Attributes
@@ -190,9 +222,6 @@ class Section:
         return st.expander(
             self.label, icon=self.icon, key=key, on_change="rerun", bind="query-params"
         )
-
-
-Control = Number | Choice | Switch | Section
 
 
 def seed(label: str, default: int = 1) -> Number:
@@ -263,7 +292,7 @@ def usual(
 
 
 # What every page with a run has besides its own controls. It changes the view, never the run.
-VIEW: Mapping[str, Control] = {
+VIEW: Mapping[str, Number | Switch] = {
     "iter": Number(
         "Iteration", 0.0, 0.0, float(MAX_ITERATIONS), 0.5, slider=True, to_the_last=True
     ),

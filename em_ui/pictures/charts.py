@@ -14,7 +14,7 @@ Each function returns a template; :func:`show` draws it, with its title.
 import json
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from typing import Any
 
 import altair as alt
@@ -31,6 +31,9 @@ from em_ui.pictures.format import (
     SLIDE,
     share_shown,
 )
+
+# Titles may be names that visitors bring with their data, so not all templates are kept for ever.
+cache = lru_cache(maxsize=256)
 
 _LEAST_GAP = 1e-5  # to the best objective, that is drawn
 LOSS_BANDS = (0.003, 0.01, 0.03, 0.1, 0.3, 1.0)  # log-likelihood lost per observation, in nats
@@ -60,6 +63,7 @@ def _by_theme(light: str, dark: str) -> dict[str, str]:
 _TEXT = _by_theme("#1B2733", "#E6EDF3")
 _FAINT_TEXT = _by_theme("#4A5764", "#AEBAC6")  # at least 4.5 : 1
 _TRUTH = _by_theme("#3C4854", "#D3DCE5")  # dashed, and darker than what is dotted
+_NOWHERE = _by_theme("#D9DEE4", "#3A444E")  # of a hill
 _NEUTRAL = _by_theme("#8A96A3", "#77838F")  # of what has no component yet
 
 # The names of the components, in one line above the picture.
@@ -68,6 +72,10 @@ _KEY: dict[str, Any] = {"orient": "top", "titleOrient": "left", "offset": 6}
 # A curve is computed at so many steps around each mean, to so many standard deviations.
 # What is narrower than this fraction of the picture is drawn as a spike, down to its foot.
 _BENDS, _REACH, _SPIKE = 26, 5, 1 / 5_000
+
+# An ellipse is a closed curve through so many points; between them it is off by less than a pixel.
+_ELLIPSE = 24
+_DEVIATIONS = (1, 2)  # at which ellipses are drawn
 
 _NAMES_HIGH = 11  # names have room one above the other in a small chart
 _NAMES_WIDE = 3  # and so many beside each other, right of it
@@ -603,8 +611,17 @@ def _paths(
 
 
 @cache
-def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
+def scatter(
+    across: str = "x",
+    up: str = "y",
+    *,
+    same_units: bool = True,
+    truth: bool = True,
+    labelled: bool | None = None,
+) -> Template:
     """Points in the colour and shape of their cluster, with the centroids and their paths.
+
+    With ``same_units`` a unit is as long in both directions.
 
     Data: ``points`` (x, y, observation, component, first, last: the iterations in which it is in
     this cluster, a row for each stay), ``steps``
@@ -614,13 +631,16 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     observation.
     """
     whole: dict[str, Any] = {"zero": False, "nice": False}
-    x, y = alt.X("x:Q", title="x").scale(**whole), alt.Y("y:Q", title="y").scale(**whole)
+    x, y = alt.X("x:Q", title=across).scale(**whole), alt.Y("y:Q", title=up).scale(**whole)
+    place = [
+        alt.Tooltip("x:Q", title=across, format=".4~f"),
+        alt.Tooltip("y:Q", title=up, format=".4~f"),
+    ]
     shape = alt.Shape("component:N", title="Cluster").scale(range=_SHAPES).legend(**_KEY)
     tooltip = [
         alt.Tooltip("observation:Q", title="Point"),
         alt.Tooltip("component:N", title="Cluster"),
-        alt.Tooltip("x:Q", format=".4~f"),
-        alt.Tooltip("y:Q", format=".4~f"),
+        *place,
     ]
 
     def those(which: str, size: int = 28, opacity: float = 0.55, **look: Any) -> Layer:
@@ -672,11 +692,7 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
         "y",
         color=_color("Cluster"),
         shape=shape,
-        tooltip=[
-            alt.Tooltip("component:N", title="Centroid"),
-            alt.Tooltip("x:Q", format=".4~f"),
-            alt.Tooltip("y:Q", format=".4~f"),
-        ],
+        tooltip=[alt.Tooltip("component:N", title="Centroid"), *place],
     )
 
     def centres(data: str, shape: str, words: str) -> Layer:
@@ -686,17 +702,13 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
             .encode(
                 x=x,
                 y=y,
-                tooltip=[
-                    alt.Tooltip("component:N", title=words),
-                    alt.Tooltip("x:Q", format=".4~f"),
-                    alt.Tooltip("y:Q", format=".4~f"),
-                ],
+                tooltip=[alt.Tooltip("component:N", title=words), *place],
             )
         )
 
     references = {
         "truth": centres("truth", "M-1,-1L1,1M1,-1L-1,1", "True centre"),
-        "labelled": centres("labelled", "M0,-1L0,1M-1,0L1,0", "Mean of the true cluster"),
+        "labelled": centres("labelled", "M0,-1L0,1M-1,0L1,0", "Mean with the labels known"),
     }
     known = _drawn(references, truth, labelled)
     chart = alt.layer(
@@ -714,8 +726,242 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     )
     return _steady(
         _compile(_on_canvas(chart), _PICTURE_HEIGHT),
-        x=_same_scale("x", "width"),
-        y=_same_scale("y", "height"),
+        x=_same_scale("x", "width") if same_units else _own_scale("x"),
+        y=_same_scale("y", "height") if same_units else _own_scale("y"),
+        color=_EVERY_COMPONENT,
+        shape=_EVERY_COMPONENT,
+    )
+
+
+def _few(terms: Sequence[str]) -> str:
+    """Return the expression for a sum over components that leaves out what no component has."""
+    start, *more = (" + ".join(terms[i:j]) for i, j in ((0, 2), (2, 4), (4, len(terms))))
+    return f"({start} + (n_parts > 2 ? {more[0]} + (n_parts > 4 ? {more[1]} : 0) : 0))"
+
+
+def _mixture() -> list[alt.Parameter]:
+    """Return the numbers of the mixture that gives the responsibilities which are shown.
+
+    ``n_parts``, and of each component its mean (``x_``, ``y_``), height at it (``h_``), the inverse
+    of the Cholesky factor over the root of 2 (``xx_``, ``yx_``, ``yy_``), and its colour in the
+    theme (``r_``, ``g_``, ``b_``). Data: ``steps`` and ``frame`` of :func:`gaussians`.
+    """
+    k = "(data('frame')[0] || {k: 0}).k"
+    first = f"{k} * max({ASSIGNMENT}, 0)"
+    expressions = {
+        "parts": f"slice(data('steps'), {first}, {first} + {k})",
+        "n_parts": "length(parts)",
+        "hard": "(data('frame')[0] || {hard: false}).hard",
+    }
+    for i in range(len(_SHAPES)):
+        part, color = f"parts[{i}]", f"color_{i}"
+        flat = f"!{part} || {part}.log_height == -1/0"
+        # A flat component takes no point, and its factor has no inverse.
+        known = {
+            "x": f"{part}.x",
+            "y": f"{part}.y",
+            "h": f"{part}.log_height",
+            "xx": f"SQRT1_2 / {part}.l_xx",
+            "yy": f"SQRT1_2 / {part}.l_yy",
+            "yx": f"-SQRT1_2 * {part}.l_yx / ({part}.l_xx * {part}.l_yy)",
+        }
+        for name, expression in known.items():
+            nothing = "-1/0" if name == "h" else "0"
+            expressions[f"{name}_{i}"] = f"{flat} ? {nothing} : {expression}"
+        expressions[color] = f"rgb({part} ? scale('color', {part}.component) : 'black')"
+        expressions |= {f"{channel}_{i}": f"{color}.{channel}" for channel in "rgb"}
+    return [alt.param(name=name, expr=expression) for name, expression in expressions.items()]
+
+
+def _shared(points: alt.Chart) -> alt.Chart:
+    """Return points (x, y) with their responsibilities, computed in the browser.
+
+    Sent are the parameters alone: shares of each point at each iteration would be many times that.
+    Bayes' rule in log space, as in :func:`em_core.numerics.posterior`: ``logs`` are the log
+    densities under each component, times its weight, but for a constant; ``shares`` are relative to
+    that of the likeliest, ``component``, and ``all`` is their sum.
+
+    Streamlit has Vega interpret expressions instead of compiling them (1.67), so each symbol costs
+    time, and each expression much more: hence few of them, and short.
+    """
+    every = range(len(_SHAPES))
+    logs = []
+    for k in every:
+        across = f"(datum.x - x_{k})"
+        z, up = f"{across} * xx_{k}", f"{across} * yx_{k} + (datum.y - y_{k}) * yy_{k}"
+        density = f"h_{k} - pow({z}, 2) - pow({up}, 2)"
+        logs.append(f"n_parts > {k} ? {density} : -1/0")
+    shares = ", ".join(f"exp(datum.logs[{k}] - datum.top)" for k in every)
+    return (
+        points.transform_calculate(logs=f"[{', '.join(logs)}]")
+        .transform_calculate(top="extent(datum.logs)[1]")
+        .transform_calculate(
+            shares=f"[{shares}]",
+            # An empty chart has no components yet.
+            component="(parts[indexof(datum.logs, datum.top)] || {component: ''}).component",
+        )
+        .transform_calculate(all=_few([f"datum.shares[{k}]" for k in every]))
+    )
+
+
+def _blend() -> str:
+    """Return the expression for the colour of a point of :func:`_shared`."""
+    mixed = (
+        _few([f"datum.shares[{k}] * {channel}_{k}" for k in range(len(_SHAPES))]) + " / datum.all"
+        for channel in "rgb"
+    )
+    pure = "scale('color', datum.component)"
+    return f"{_UNASSIGNED} ? ({_NEUTRAL['expr']}) : hard ? {pure} : rgb({', '.join(mixed)})"
+
+
+def _own_scale(axis: str) -> str:
+    """Return the expression for the domain of an axis around ``frame``, whatever its unit."""
+    low, high = (f"data('frame')[0].{axis}_{end}" for end in ("low", "high"))
+    room = f"(0.05 * ({high} - {low}) || 1)"
+    return f"[{low} - {room}, {high} + {room}]"
+
+
+@cache
+def gaussians(
+    across: str,
+    up: str,
+    component_title: str,
+    observation_title: str,
+    *,
+    same_units: bool,
+    truth: bool = True,
+    labelled: bool | None = None,
+    bound: bool = True,
+) -> Template:
+    """Points in the colours of their components, blended by responsibility, under the ellipses.
+
+    An ellipse at one and one at two standard deviations, the paths of the means, and with ``truth``
+    and ``labelled`` their ellipses at two, dashed and dotted. The shape of a point is that of its
+    likeliest component. With ``same_units`` a unit is as long in both directions.
+
+    Data: ``points`` (x, y, observation), ``steps`` (as :func:`.frames.gaussians` returns it, in the
+    order of iterations and components), ``frame`` (x_low, x_high, y_low, y_high: what is to be
+    seen; k: how many components; hard: whether a point goes wholly to the likeliest), ``chosen``
+    (see :func:`_chosen`) and, with ``truth`` and ``labelled``, these (as ``steps``). A click picks
+    an observation. Without ``bound`` this is a picture that rests, and there is no ``chosen``.
+    """
+    whole: dict[str, Any] = {"zero": False, "nice": False}
+
+    def at(x: str, y: str) -> dict[str, Any]:
+        return {
+            "x": alt.X(x, type="quantitative", title=across).scale(**whole),
+            "y": alt.Y(y, type="quantitative", title=up).scale(**whole),
+        }
+
+    shape = alt.Shape("component:N", title=component_title).scale(range=_SHAPES).legend(**_KEY)
+    color = _color(component_title)
+    told = {
+        observation_title: "datum.observation",
+        across: "format(datum.x, '.4~f')",
+        up: "format(datum.y, '.4~f')",
+        f"Likeliest {component_title.lower()}": f"{_UNASSIGNED} ? 'none yet' : datum.component",
+        "Responsibility": f"{_UNASSIGNED} ? '–' : format(hard ? 1 : 1 / datum.all,"
+        f" '.{SHOWN_DIGITS}f')",
+    }
+    tooltip = ", ".join(f"{json.dumps(name)}: {value}" for name, value in told.items())
+    points = (
+        _shared(alt.Chart(alt.NamedData("points")))
+        .mark_point(filled=True, size=34, opacity=0.75, aria=False)
+        .encode(
+            **at("x", "y"),
+            color=alt.value(alt.ExprRef(_blend())),
+            shape=alt.condition(_UNASSIGNED, alt.value("circle"), shape),
+            tooltip=alt.value(alt.ExprRef(f"{{{tooltip}}}")),
+        )
+    )
+    if bound:
+        points = _pickable(points, "observation")
+
+    def ellipses(chart: alt.Chart, at_: str, deviations: Sequence[int], **look: Any) -> Layer:
+        angle, mean, factor = f"{2 / _ELLIPSE} * PI * datum.i", f"datum.{at_}", f"datum.{at_}l_"
+        up = f"{factor}yx * cos({angle}) + {factor}yy * sin({angle})"
+        return (
+            chart.transform_calculate(sd=json.dumps(deviations))
+            .transform_flatten(["sd"])
+            .transform_calculate(i=f"sequence({_ELLIPSE})")
+            .transform_flatten(["i"])
+            .transform_calculate(
+                right=f"{mean}x + datum.sd * {factor}xx * cos({angle})",
+                upward=f"{mean}y + datum.sd * ({up})",
+            )
+            .mark_line(interpolate="cardinal-closed", clip=True, aria=False, **look)
+            .encode(**at("right", "upward"), detail=["component:N", "sd:N"], order="i:Q")
+        )
+
+    steps = alt.Chart(alt.NamedData("steps"))
+    coming = _coming(steps, "x", "y", "l_xx", "l_yx", "l_yy", by="component")
+    estimate = ellipses(coming, "at_", _DEVIATIONS).encode(
+        color=color,
+        strokeWidth=alt.condition(f"datum.sd == {_DEVIATIONS[0]}", alt.value(3), alt.value(1.5)),
+    )
+    references = {
+        name: ellipses(
+            alt.Chart(alt.NamedData(name)),
+            "",
+            _DEVIATIONS[-1:],
+            strokeDash=dash,
+            stroke=ink,
+            strokeWidth=1.5,
+        )
+        for name, dash, ink in (("truth", _DASHED, _TRUTH), ("labelled", _DOTTED, _TEXT))
+    }
+    line: dict[str, Any] = {"color": _MARK, "strokeWidth": 2, "opacity": 0.9, "aria": False}
+    path = (
+        _played(steps)
+        .mark_line(**line)
+        .encode(**at("x", "y"), detail="component:N", order="iteration:Q")
+    )
+    way = _way(coming.mark_rule(**line), "x", "y")
+    now = _there(
+        coming.mark_point(
+            filled=True, size=170, strokeWidth=2, stroke=_MARK, opacity=1, aria=False
+        ),
+        "x",
+        "y",
+        color=color,
+        shape=shape,
+        tooltip=[
+            alt.Tooltip("component:N", title=component_title),
+            alt.Tooltip("x:Q", title=across, format=".4~f"),
+            alt.Tooltip("y:Q", title=up, format=".4~f"),
+        ],
+    )
+    name: dict[str, Any] = {
+        "dx": 13,
+        "dy": -11,
+        "fontWeight": "bold",
+        "fontSize": 14,
+        "aria": False,
+    }
+    halo = {"expr": "background"}
+    names = [
+        _there(coming.mark_text(**name, **look), "x", "y", text="component:N")
+        for look in ({"stroke": halo, "strokeWidth": 4, "color": halo}, {"color": _TEXT})
+    ]
+    chart = alt.layer(
+        _to_scale(),
+        points,
+        *_drawn(references, truth, labelled),
+        estimate,
+        path,
+        way,
+        now,
+        *names,
+        *(_chosen(2, ring=True) if bound else []),
+    ).add_params(*_mixture())
+    domains = (
+        {"x": _same_scale("x", "width"), "y": _same_scale("y", "height")}
+        if same_units
+        else {"x": _own_scale("x"), "y": _own_scale("y")}
+    )
+    return _steady(
+        _compile(_on_canvas(chart), _PICTURE_HEIGHT if bound else _STILL_HEIGHT, bound=bound),
+        **domains,
         color=_EVERY_COMPONENT,
         shape=_EVERY_COMPONENT,
     )
@@ -944,6 +1190,7 @@ def hill(
     path: bool = False,
     search: str = "",
     covered: bool = False,
+    impossible: str = "",
 ) -> Template:
     """Draw the hill over two parameters in bands of what is lost against the maximum, with marks.
 
@@ -952,7 +1199,8 @@ def hill(
     ``path`` also ``path`` (iteration, x, y), and the chart follows the player. With ``search``, the
     objective's name, also ``tried`` (number, x, y, objective, label), and a click picks the ``x``
     and ``y`` of a cell; ``hill`` then has a column ``turn`` too, which tells a second click on a
-    cell from the first. ``covered``, the cells are all alike, and need no ``band``.
+    cell from the first. ``covered``, the cells are all alike, and need no ``band``. ``impossible``
+    is what a cell is called that has none.
     """
     labels = [f"under {band:g}" for band in LOSS_BANDS] + [f"{LOSS_BANDS[-1]:g} or more"]
     words = f"{json.dumps(labels)}[datum.{{}}]"
@@ -986,9 +1234,8 @@ def hill(
     if covered:
         cells = cells.encode(tooltip=middle, color=alt.value(_COVER))
     else:
-        cells = cells.transform_calculate(loss=words.format("band")).encode(
-            tooltip=[*middle, alt.Tooltip("loss:N", title=loss_title)],
-            color=alt.Color("band:O", title=loss_title)
+        band = (
+            alt.Color("band:O", title=loss_title)
             .scale(**scale)
             .legend(
                 orient="bottom",
@@ -996,7 +1243,16 @@ def hill(
                 offset=6,
                 symbolType="square",
                 labelExpr=words.format("value"),
-            ),
+            )
+        )
+        loss = words.format("band")
+        color: Any = band
+        if impossible:
+            there = "isValid(datum.band)"
+            loss = f"{there} ? {loss} : {json.dumps(impossible)}"
+            color = alt.condition(there, band, alt.value(alt.ExprRef(**_NOWHERE)))
+        cells = cells.transform_calculate(loss=loss).encode(
+            tooltip=[*middle, alt.Tooltip("loss:N", title=loss_title)], color=color
         )
     if search:
         fields = ["x", "y", "turn"]
@@ -1062,7 +1318,7 @@ def bound(x_title: str, y_title: str) -> Template:
     Data: ``slice`` (first, last: the iterations that show this row; x, y, curve) and ``ends``
     (first, last, x, y, point).
     """
-    now = f"datum.first <= {ITERATION} && {ITERATION} <= datum.last"
+    now = f"datum.first <= {_WHOLE} && {_WHOLE} <= datum.last"
     lines = (
         alt.Chart(alt.NamedData("slice"))
         .transform_filter(now)

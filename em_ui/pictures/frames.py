@@ -19,6 +19,10 @@ DRAWN_POINTS, CURVE_POINTS = 2_000, 200
 _DIVIDED = 3e7  # values times components times iterations that bars are divided by, at the most
 
 _AXES = ("x", "y")
+# Matrices of which an entry above the diagonal and one below it are one number.
+SYMMETRIC = frozenset({"covariances"})
+# What covariances in the plane are told by, in the tables that charts draw.
+SPREAD = ("sd_x", "sd_y", "correlation")
 
 
 class Column(NamedTuple):
@@ -33,8 +37,8 @@ class Column(NamedTuple):
     component : str
         The name of the component; empty if the parameter has none.
     axis : str
-        x or y for a parameter in the plane; a number for one with more entries than that;
-        otherwise empty.
+        x or y for a parameter in the plane, xy for an entry of a matrix there; a number for one
+        with more entries than that; otherwise empty.
     place : tuple of int
         Where the number stands in the parameter's array.
     """
@@ -58,19 +62,54 @@ class Column(NamedTuple):
 def schema(params: Params, names: Sequence[str]) -> tuple[Column, ...]:
     """Return what each number of ``params`` is, in the order in which tables list them.
 
-    ``names`` are those of the components, at least as many as there are.
+    ``names`` are those of the components, at least as many as there are. Of a covariance matrix the
+    upper triangle is listed, since the lower one holds the same numbers.
     """
     columns = []
     for field, array in params.arrays().items():
         by_component = array.ndim > 0 and len(array) == params.n_components
         for place in np.ndindex(array.shape):
+            if place != _upper(field, place):
+                continue
             rest, shape = (place[1:], array.shape[1:]) if by_component else (place, array.shape)
             component = names[place[0]] if by_component else ""
             axes = zip(rest, shape, strict=True)
-            axis = " ".join(_AXES[i] if n == len(_AXES) else str(i + 1) for i, n in axes)
+            between = "" if field in SYMMETRIC and shape[-1] == len(_AXES) else " "
+            axis = between.join(_AXES[i] if n == len(_AXES) else str(i + 1) for i, n in axes)
             name = " ".join(filter(None, (field, component, axis)))
             columns.append(Column(name, field, component, axis, place))
     return tuple(columns)
+
+
+def _upper(field: str, place: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the place at which tables list a number."""
+    return (*place[:-2], *sorted(place[-2:])) if field in SYMMETRIC else place
+
+
+def column_of(
+    params: Params, names: Sequence[str], field: str, place: int | tuple[int, ...]
+) -> Column:
+    """Return what the number at some place of a parameter's array is.
+
+    Parameters
+    ----------
+    params, names
+        As for :func:`schema`.
+    field : str
+        The parameter.
+    place : int or tuple of int
+        Where the number stands in its array. Of a covariance matrix either triangle will do.
+
+    Raises
+    ------
+    ValueError
+        If there is no such number.
+    """
+    wanted = _upper(field, place if isinstance(place, tuple) else (place,))
+    for column in schema(params, names):
+        if (column.field, column.place) == (field, wanted):
+            return column
+    raise ValueError(f"{type(params).__name__} has no {field} at {place}")
 
 
 @dataclass(frozen=True)
@@ -81,7 +120,8 @@ class Frames:
     ----------
     steps : pyarrow.Table
         One row per iteration and component: iteration, component, each parameter, movement (the
-        Euclidean distance that the component moved in this update; not a number for the guess).
+        Euclidean distance that the component moved in this update, in the plane if it has a place
+        there, and otherwise in all its parameters; not a number for the guess).
     objective : pyarrow.Table
         One row per iteration: iteration, objective.
     truth : pyarrow.Table or None
@@ -183,7 +223,8 @@ def _steps(trace: Trace[Any], names: Sequence[str]) -> pa.Table:
     columns = {name: np.concatenate([step[name] for step in history]) for name in history[0]}
     t, who = len(trace.steps), _who(trace.final.params, names)
     k = len(who)
-    path = np.column_stack(list(columns.values()))
+    moving = _AXES if _AXES[0] in columns else columns
+    path = np.column_stack([columns[name] for name in moving])
     movement = np.full(t * k, np.nan)
     movement[k:] = np.linalg.norm(path[k:] - path[:-k], axis=1)
     iteration = np.repeat(np.arange(t), k)
@@ -193,8 +234,8 @@ def _steps(trace: Trace[Any], names: Sequence[str]) -> pa.Table:
 def by_component(params: Params, names: Sequence[str]) -> pa.Table:
     """Return parameters with one row per component, or one row if there are no components.
 
-    The first parameter in the plane gives x and y, any other with several entries a column for
-    each.
+    The first parameter in the plane gives x and y, covariances there standard deviations and a
+    correlation, any other with several entries a column for each.
     """
     return arrow({"component": _who(params, names), **_columns(params)})
 
@@ -215,9 +256,22 @@ def _columns(params: Params) -> dict[str, np.ndarray]:
             columns[field] = entries[:, 0]
         elif array.ndim == 2 and entries.shape[1] == len(_AXES) and "x" not in columns:
             columns.update(zip(_AXES, entries.T, strict=True))
+        elif field in SYMMETRIC and array.shape[1:] == (len(_AXES), len(_AXES)):
+            columns |= _spread(array)
         else:
             columns |= {f"{field} {i + 1}": column for i, column in enumerate(entries.T)}
     return columns
+
+
+def _spread(covariances: np.ndarray) -> dict[str, np.ndarray]:
+    """Return what covariances (n, 2, 2) are told by: two standard deviations and a correlation.
+
+    Without a width in one direction there is no correlation, and it is 0.
+    """
+    x, y = np.sqrt(np.maximum(np.diagonal(covariances, axis1=1, axis2=2), 0)).T
+    flat = (x == 0) | (y == 0)
+    correlation = covariances[:, 0, 1] / np.where(flat, np.inf, x) / np.where(flat, np.inf, y)
+    return {SPREAD[0]: x, SPREAD[1]: y, SPREAD[2]: np.clip(correlation, -1, 1)}
 
 
 def _signed(trace: Trace[Any], sign: int) -> np.ndarray:
@@ -261,15 +315,17 @@ def divided_bars(
         Half a bar's width.
     digits : int
         Decimals of the middles in the tooltip.
-    values, bars : ndarray, shape (n,), optional
-        The values, and the number of the bar that each stands in: a bar is divided by the mean
-        responsibilities of its values. By default all of a bar's values are its middle. Where they
-        are too many, some of each bar stand for all, evenly spread over it.
+    values : ndarray, shape (n,) or (n, d), optional
+        The observations.
+    bars : ndarray, shape (n,), optional
+        The number of the bar that each stands in: a bar is divided by the mean responsibilities of
+        its observations. By default all of a bar's observations are its middle. Where they are too
+        many, some of each bar stand for all, evenly spread over it.
     """
     steps = drawable(trace).steps
     if values is None or bars is None:
         values, bars = middles, np.arange(len(middles))
-    order = np.lexsort((values, bars))
+    order = np.lexsort((*values.reshape(len(values), -1).T[::-1], bars))
     values, bars = values[order], bars[order]
     full, starts, sizes = np.unique(bars, return_index=True, return_counts=True)
     most = max(int(_DIVIDED / len(steps) / trace.final.params.n_components / len(middles)), 1)
@@ -343,6 +399,88 @@ def assigned(model: Mixture[Any, Any], points: np.ndarray, trace: Trace[Any]) ->
             for step in drawable(trace).steps
         ]
     )
+
+
+def gaussians(history: Sequence[Any], names: Sequence[str]) -> pa.Table:
+    """Return Gaussians in the plane as the browser computes with them: :func:`.charts.gaussians`.
+
+    Of a covariance matrix the lower Cholesky factor is given. It maps the unit circle to the
+    ellipse at one standard deviation, and whatever lies between two factors is one too. What is
+    flat takes no point.
+
+    Parameters
+    ----------
+    history : sequence of Params
+        Means (K, 2), covariances (K, 2, 2) and weights (K,), at each iteration.
+    names : sequence of str
+        Names of the components.
+
+    Returns
+    -------
+    pyarrow.Table
+        One row per iteration and component: iteration, component, x, y (the mean), l_xx, l_yx, l_yy
+        (the factor), log_height (of the density times the weight at the mean, but for the constant
+        that all share).
+    """
+    k = history[0].n_components
+    means = np.concatenate([params.means for params in history])
+    covariances = np.concatenate([params.covariances for params in history])
+    weights = np.concatenate([params.weights / params.weights.sum() for params in history])
+    factors = cholesky(covariances)
+    across, lean, up = factors[:, 0, 0], factors[:, 1, 0], factors[:, 1, 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        heights = np.log(weights) - np.log(across) - np.log(up)
+        heights = np.where((across > 0) & (up > 0), heights, -np.inf)
+    return arrow(
+        {
+            "iteration": np.repeat(np.arange(len(history), dtype=np.int16), k),
+            "component": list(names[:k]) * len(history),
+            "x": means[:, 0],
+            "y": means[:, 1],
+            "l_xx": across,
+            "l_yx": lean,
+            "l_yy": up,
+            "log_height": heights,
+        }
+    )
+
+
+def marginals(history: Sequence[Any], names: Sequence[str], axis: int) -> pa.Table:
+    """Return the normal densities along one axis of Gaussians, for :func:`.charts.densities`.
+
+    Parameters
+    ----------
+    history, names
+        As for :func:`gaussians`, in any number of dimensions.
+    axis : int
+        The axis.
+
+    Returns
+    -------
+    pyarrow.Table
+        One row per iteration and component: iteration, component, means, stds, weights.
+    """
+    k = history[0].n_components
+    variances = np.concatenate([params.covariances[:, axis, axis] for params in history])
+    return arrow(
+        {
+            "iteration": np.repeat(np.arange(len(history), dtype=np.int16), k),
+            "component": list(names[:k]) * len(history),
+            "means": np.concatenate([params.means[:, axis] for params in history]),
+            "stds": np.sqrt(np.maximum(variances, 0)),
+            "weights": np.concatenate([params.weights for params in history]),
+        }
+    )
+
+
+def cholesky(covariances: np.ndarray) -> np.ndarray:
+    """Return the lower Cholesky factors of covariances (n, 2, 2), flat where there is none."""
+    factors = np.zeros_like(covariances)
+    across = np.sqrt(np.maximum(covariances[:, 0, 0], 0))
+    lean = np.divide(covariances[:, 1, 0], across, out=np.zeros_like(across), where=across > 0)
+    factors[:, 0, 0], factors[:, 1, 0] = across, lean
+    factors[:, 1, 1] = np.sqrt(np.maximum(covariances[:, 1, 1] - lean**2, 0))
+    return factors
 
 
 def stays(assigned: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, dict[str, Any]]:
@@ -429,7 +567,9 @@ def borders(history: Sequence[np.ndarray], low: np.ndarray, high: np.ndarray) ->
             rows.append((t, *middle, *middle))
     columns = np.array(rows).T
     names = ("x", "y", "x2", "y2")
-    ends = dict(zip(names, columns[1:].astype(np.float32), strict=True))
+    # Half the digits are enough to draw by, unless all is far from zero.
+    digits = np.float64 if reach < 1e-3 * np.abs(middle).max() else np.float32
+    ends = dict(zip(names, columns[1:].astype(digits), strict=True))
     return arrow({"iteration": columns[0].astype(np.int16), **ends})
 
 

@@ -1,6 +1,7 @@
 """What a page asks EM to do, and what its lesson calls things."""
 
 import functools
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -17,6 +18,10 @@ from em_ui.run import budget
 Settings = dict[str, Any]
 
 DATA, GUESS, DRAWING = range(3)
+
+NOBODY_KNOWS = "Nobody knows the truth behind these data."
+
+_FINE, _MOST_DECIMALS = 2, 12
 
 
 def stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
@@ -139,6 +144,32 @@ class Words:
         return f"{self.quantities[column.field].symbol} {column.suffix}".rstrip()
 
 
+def in_digits(words: Words, values: Array, *fields: str) -> Words:
+    """Return a lesson's words with so many decimals that some quantities fit given data.
+
+    Parameters
+    ----------
+    words : Words
+        The lesson's.
+    values : ndarray, shape (n,) or (n, d)
+        The data. A quantity gets decimals down to a hundredth of their standard deviation, of the
+        column that varies least; as many as it has already are left.
+    fields : str
+        The quantities in units of the data.
+    """
+    spreads = np.atleast_1d(np.std(values, axis=0))
+    spreads = spreads[np.isfinite(spreads) & (spreads > 0)]
+    if not len(spreads):
+        return words
+    needed = min(max(_FINE - math.floor(math.log10(spreads.min())), 0), _MOST_DECIMALS)
+    quantities = dict(words.quantities)
+    for name in fields:
+        title, symbol, places = quantities[name]
+        if int(places.rpartition(".")[2].rstrip("f")) < needed:
+            quantities[name] = Quantity(title, symbol, f".{needed}f")
+    return replace(words, quantities=quantities)
+
+
 @dataclass(frozen=True)
 class Problem:
     """What a page's settings ask EM to do.
@@ -171,6 +202,8 @@ class Problem:
     truth_known : bool
         Whether the data were made here. Of others the truth is not known, and in its place stands
         the estimate with the labels known.
+    unknown : str
+        Why it is not known, in a sentence.
     """
 
     words: Words
@@ -188,6 +221,7 @@ class Problem:
     fixed: Collection[str] = ()
     drawn: str | None = None
     truth_known: bool = True
+    unknown: str = NOBODY_KNOWS
 
     @property
     def hard(self) -> bool:

@@ -270,7 +270,7 @@ def run_em(make: Callable[[Settings], Problem], settings: Settings) -> Run:
         labelled = fit_labelled(problem.labelled_model, sample.data, sample.labels, known)
     tables = frames.build(
         trace,
-        sample.truth,
+        sample.truth if problem.truth_known else None,
         labelled,
         problem.words.names,
         objective=problem.objective.title.lower(),

@@ -11,29 +11,46 @@ from em_ui.sections.by_hand import (
     scientific,
     standing,
 )
+from em_ui.sections.data import data_of
 from em_ui.sections.explore import Drawing, compares, in_row
 from em_ui.sections.findings import not_the_best, other_number
 from em_ui.sections.lesson import controls_of, more, play, results, run_of, sections_of
-from em_ui.sections.picture import histogram, outcomes, plane, stills
+from em_ui.sections.picture import (
+    beyond,
+    gaussian_still,
+    gaussians,
+    histogram,
+    marginals,
+    outcomes,
+    pick,
+    plane,
+    stills,
+)
 from em_ui.sections.situation import answer, question
 
 __all__ = [
     "Drawing",
     "answer",
     "as_printed",
+    "beyond",
     "bracketed",
     "chosen",
     "compares",
     "controls_of",
+    "data_of",
     "formula",
     "fractions",
+    "gaussian_still",
+    "gaussians",
     "histogram",
     "in_row",
+    "marginals",
     "moment",
     "more",
     "not_the_best",
     "other_number",
     "outcomes",
+    "pick",
     "plane",
     "play",
     "question",

@@ -19,6 +19,7 @@ from em_ui.run.run import Run
 from em_ui.sections.findings import stands_for
 
 _BESIDE = 2  # charts beside the picture; more of them stand below it
+_A_ROW = 3  # charts side by side, at the most
 _ROUNDING = 1e-12  # of the objective: gaps below it are none
 _SHARES = (3, 2)  # of the width: the picture, and what is beside it
 
@@ -89,7 +90,8 @@ def explore(
         The page's controls.
     run : Run
         What is explored. Each parameter with one value a component gets a chart, and its numbers
-        stand beside the slider; of one in the plane the distances moved are drawn.
+        stand beside the slider; of one in the plane the distances moved are drawn, and of
+        covariances there the standard deviations and the correlation.
     picture : Drawing
         The page's main chart.
     caption : str
@@ -134,10 +136,9 @@ def explore(
 
 
 def _convergence(c: Controls, run: Run, single: Mapping[str, Quantity]) -> list[Drawing]:
-    """Return the charts of the objective, of each parameter, and of moves in the plane."""
-    drawings, objective = [], run.problem.objective
-    component, tables = run.problem.words.component, references(c, run)
-    each = f" of each {component}" if run.params.n_components else ""
+    """Return the charts of the objective, of moves in the plane, and of each parameter."""
+    drawings, objective, words = [], run.problem.objective, run.problem.words
+    spreads = set(frames.SPREAD) <= set(run.frames.steps.column_names)
     if np.isfinite(run.steps[-1].objective):
         gaps = _gaps(run) if played(c, run) and c.value("gap") else None
         if gaps is None:
@@ -148,21 +149,46 @@ def _convergence(c: Controls, run: Run, single: Mapping[str, Quantity]) -> list[
             title = f"{objective.title}: gap to where this run ended"
             alt = f"{title}, on a log scale, at each iteration before the last"
         drawings.append(Drawing(title, template, data, alt))
+    if len(single) < len(run.problem.quantities):
+        steps, unit = run.frames.steps, ""
+        if spreads:  # there need not be one unit in both directions
+            steps, unit = _relative(run), ", in SDs of data"
+        who = words.quantities[words.by].title.lower()
+        alt = f"Distance that each {who} moved in each iteration played so far{unit}"
+        template, title = charts.movement("Distance moved"), f"How far each {who} moved{unit}"
+        drawings.append(Drawing(title, template, {"steps": steps}, alt))
+    titles = {field: f"{title} {symbol}" for field, (title, symbol, _) in single.items()}
+    if spreads:
+        across, up = run.problem.data_columns
+        spread = f"Standard deviation of {across}", f"Standard deviation of {up}", "Correlation"
+        titles |= dict(zip(frames.SPREAD, spread, strict=True))
+    drawings += [_parameter(c, run, field, title) for field, title in titles.items()]
+    return drawings
+
+
+def _relative(run: Run) -> pa.Table:
+    """Return the steps, whose movement counts standard deviations of the data."""
+    by, k = run.problem.words.by, run.params.n_components
+    means = np.array([getattr(step.params, by) for step in run.steps])
+    moves = np.diff(means, axis=0) / run.problem.sample.data.std(axis=0)
+    movement = np.concatenate([np.full(k, np.nan), np.linalg.norm(moves, axis=2).ravel()])
+    steps = run.frames.steps.select(["component", "iteration"])
+    return steps.append_column("movement", pa.array(movement, from_pandas=True))
+
+
+def _parameter(c: Controls, run: Run, field: str, title: str) -> Drawing:
+    """Return the chart of one number of each component, beside what it is compared with."""
+    tables = references(c, run)
     known = {name: name in tables for name in ("truth", "labelled")}
     compared = f", beside {_legend(run, tables, short=True)}" if tables else ""
-    for field, (title, symbol, _) in single.items():
-        template = charts.parameter(field, f"{title} {symbol}", **known)
-        # Each chart gets its own parameter only.
-        data = {"steps": run.frames.steps.select(["iteration", "component", field])} | {
-            name: table.select(["component", field]) for name, table in tables.items()
-        }
-        alt = f"{title}{each} at each iteration played so far{compared}"
-        drawings.append(Drawing(f"{title} {symbol}", template, data, alt))
-    if len(single) < len(run.problem.quantities):
-        template, data = charts.movement("Distance moved"), {"steps": run.frames.steps}
-        alt = f"Distance that each {component} moved in each iteration played so far"
-        drawings.append(Drawing(f"How far each {component} moved", template, data, alt))
-    return drawings
+    each = f" of each {run.problem.words.component}" if run.params.n_components else ""
+    # Each chart gets its own numbers only.
+    data = {"steps": run.frames.steps.select(["iteration", "component", field])} | {
+        name: table.select(["component", field]) for name, table in tables.items()
+    }
+    name = run.problem.words.quantities[field].title if field in run.params.arrays() else title
+    alt = f"{name}{each} at each iteration played so far{compared}"
+    return Drawing(title, charts.parameter(field, title, **known), data, alt)
 
 
 def _gaps(run: Run) -> pa.Table | None:
@@ -206,7 +232,7 @@ def _legend(run: Run, references: Mapping[str, pa.Table], *, short: bool = False
     labels = "the estimate with the labels known"
     if not run.problem.truth_known or "truth" not in references:
         lines = "Dashed and dotted" if "truth" in references else "Dotted"
-        return labels if short else f"{lines}: {labels}. Nobody knows the truth."
+        return labels if short else f"{lines}: {labels}. {run.problem.unknown}"
     if "labelled" not in references:
         return "the truth" if short else "Dashed: the truth."
     return f"the truth and {labels}" if short else f"Dashed: the truth. Dotted: {labels}."
@@ -229,7 +255,7 @@ def in_row(drawings: Sequence[Drawing], *, key: str, first: int = 0) -> None:
     first : int
         The number of the first.
     """
-    a_row = 2 if len(drawings) == 4 else len(drawings)
+    a_row = 2 if len(drawings) == 4 else min(len(drawings), _A_ROW)
     for i, drawing in enumerate(drawings):
         if i % a_row == 0:
             columns = st.columns(a_row)

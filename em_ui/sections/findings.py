@@ -35,6 +35,8 @@ def not_the_best(run: Run, *, hint: str = "") -> Iterator[str]:
     if not missed > enough:
         return
     origin, algorithm = problem.words.start_from, problem.words.algorithm
+    if not problem.truth_known:
+        origin = "the estimate with the labels known"
     better = f"started from {origin}, {reached}."
     if run.trace.status is Status.MAX_ITER:
         yield f"{algorithm} is not there yet: {better} " + (
@@ -63,9 +65,10 @@ def other_number(run: Run) -> Iterator[str]:
     words, truth = run.problem.words, run.problem.sample.truth
     find = run.params.n_components
     if truth is not None and find != truth.n_components:
+        who = "The truth has" if run.problem.truth_known else "The labels name"
         yield (
-            f"The truth has {count(truth.n_components, words.group)}, and {words.algorithm} was "
-            f"told to look for {find}."
+            f"{who} {count(truth.n_components, words.group)}, and {words.algorithm} was told to "
+            f"look for {find}."
         )
 
 

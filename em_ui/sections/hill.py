@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import streamlit as st
 
 from em_core import Params, Status, iterate
@@ -14,6 +15,7 @@ from em_core.diagnostics import lower_bound
 from em_core.engine import objective_of
 from em_ui.controls.page import Controls
 from em_ui.pictures import charts, frames
+from em_ui.pictures.frames import SYMMETRIC, Column
 from em_ui.run import budget
 from em_ui.run.cache import cached
 from em_ui.run.run import Run
@@ -27,8 +29,13 @@ _SLICE = 61  # points of a slice
 _REACH, _LEAST_REACH = 2.5, 0.03  # how far a slice goes: in M-steps, and of the domain
 _SLICES = 60  # iterations that a slice is computed at, at the most
 _MARKED = "it is marked where EM ends"
+_IMPOSSIBLE = "no such covariance matrix"
+_TOP, _GOAL = "top of the bound", "where the M-step goes"
+_BEYOND = 1.25  # times the largest variance on the path
+_EQUAL = 1e-9  # of the objective: bounds that differ by less are equally high
 
 Spots = Mapping[str, Sequence[float]]
+Spot = tuple[str, int | tuple[int, ...]]  # a parameter, and where a number stands in its array
 
 
 def draw(
@@ -37,92 +44,176 @@ def draw(
     *,
     domain: tuple[float, float] | None = None,
     pair: tuple[int, int] = (0, 1),
+    over: tuple[Spot, Spot] | None = None,
     spots: Spots | None = None,
     marked: str = _MARKED,
 ) -> None:
-    """Draw the hill over one parameter of two components, and a slice of it with the bound.
+    """Draw the hill over two numbers among the parameters, and a slice of it with the bound.
 
     Parameters
     ----------
     c, run
         The page's controls, and the run.
     domain : (float, float), optional
-        Where the parameter that tells the components apart may lie; by default, the data's range.
+        Where the numbers may lie; by default, as far as the data and the run's path reach.
     pair : (int, int)
-        The components. If they are the same, there is only a slice.
+        The components, of whose parameter ``by`` the hill is drawn. If they are the same, there is
+        only a slice.
+    over : pair of (str, int or tuple of int), optional
+        Instead of a parameter of two components, any two numbers: the parameter's name, and where
+        each stands in its array, as in ``("means", (0, 1))``, the second coordinate of the first
+        component's mean. The two triangles of a covariance matrix move together. If the numbers are
+        the same, there is only a slice.
     spots : mapping, optional
         Points to name, instead of where EM ends; each a pair of values.
     marked : str
         The same for who cannot see the hill. It does not say how this run ends.
     """
     problem, names = run.problem, run.names
-    by, data = problem.words.by, problem.sample.data
-    if not names:
-        st.markdown("This model has no components, and the hill is drawn over two of them.")
-        return
-    if len(names) == 1:
-        title = problem.words.quantities[by].title.lower()
-        st.markdown(
-            f"With one {problem.words.component} there is one {title}, and EM needs one step."
-        )
-        return
-    low, high = domain or (float(data.min()), float(data.max()))
+    by = problem.words.by
+    if over is None:
+        if not names:
+            st.markdown("This model has no components, and the hill is drawn over two of them.")
+            return
+        if len(names) == 1:
+            title = problem.words.quantities[by].title.lower()
+            st.markdown(
+                f"With one {problem.words.component} there is one {title}, and EM needs one step."
+            )
+            return
+        over = (by, pair[0]), (by, pair[1])
+    x, y = (frames.column_of(run.params, problem.words.names, *spot) for spot in over)
     # Where nothing else is estimated, the hill is the same at every iteration; the end is on it.
-    at = standing(c, run)[0] if len(problem.quantities) > 1 else run.frames.last
-    i, j = pair
+    alone = set(run.frames.columns) <= {x, y}
+    at = run.frames.last if alone else standing(c, run)[0]
     drawings = []
     if run.flat:
         spots = None  # along a ridge there is no top, and no saddle
         if played(c, run):
             marked = _MARKED
     title = problem.objective.title
-    symbols = [f"{problem.words.quantities[by].symbol} {names[k]}" for k in pair]
-    if i == j:
-        st.info("Choose two different components for the hill.")
+    symbols = [problem.words.symbol(column) for column in (x, y)]
+    impossible = False
+    if x == y:
+        st.info(
+            "Choose two different components for the hill."
+            if x.field == y.field == by and not x.axis
+            else "Choose two different numbers for the hill."
+        )
     else:
-        ends = [float(getattr(run.params, by)[k]) for k in pair]
         # The way that EM took is on the hill, from the initial guess on.
-        way = np.array([getattr(step.params, by)[list(pair)] for step in run.steps])
-        wide = min(low, float(way.min())), max(high, float(way.max()))
+        across, up = (_reach(run, column, domain) for column in (x, y))
+        if (x.field, x.axis) == (y.field, y.axis):
+            across = up = min(across[0], up[0]), max(across[1], up[1])
+        cells = _heights(run, at, x, y, across, up)
+        impossible = bool(pc.any(pc.is_null(cells["band"])).as_py())
         drawings.append(
             Drawing(
                 f"{title} over {symbols[0]} and {symbols[1]}"
-                + (f", the rest as at {moment(at)}" if len(problem.quantities) > 1 else ""),
-                charts.hill(*symbols, f"{title} lost per {problem.words.observation}", path=True),
+                + ("" if alone else f", the rest as at {moment(at)}"),
+                charts.hill(
+                    *symbols,
+                    f"{title} lost per {problem.words.observation}",
+                    path=True,
+                    impossible=_IMPOSSIBLE if SYMMETRIC & {x.field, y.field} else "",
+                ),
                 {
-                    "hill": _heights(run, at, i, j, *wide),
-                    "path": path(run, by, pair),
-                    "marks": marks(spots or {"EM ends": ends}, since=run.frames.last),
+                    "hill": cells,
+                    "path": path(run, x, y),
+                    "marks": marks(
+                        spots or {"EM ends": [x.of(run.params), y.of(run.params)]},
+                        since=run.frames.last,
+                    ),
                 },
                 f"Bands of equal {title.lower()} over {symbols[0]} and {symbols[1]}, with the path "
-                f"of EM as far as it has been played. At the end of the run {marked}.",
+                f"of EM as far as it has been played. At the end of the run {marked}."
+                + f" Grey: {_IMPOSSIBLE}."
+                * impossible,
             )
         )
+    exact = True
     if run.trace.status is not Status.NON_FINITE or len(run.steps) > 1:
-        drawings.append(_slice(run, i, low, high))
+        drawing, exact = _slice(run, x, *_reach(run, x, domain, path=False))
+        drawings.append(drawing)
     in_row(drawings, key=c.key("hill"))
+    if impossible:
+        st.caption(
+            "Grey: there is no such covariance matrix. It would not be positive definite: some "
+            "direction would have a variance of 0 or below."
+        )
     if run.flat and played(c, run):
         st.markdown(
             f"The ridge on which the run ends is level: {level(run)} No point on it is a top."
         )
-    explain()
+    explain(exact)
+
+
+def _reach(
+    run: Run, column: Column, domain: tuple[float, float] | None, *, path: bool = True
+) -> tuple[float, float]:
+    """Return from where to where a number is drawn: as far as the data reach, and the run's path.
+
+    A mean lies where the data do, a weight between 0 and 1. Of covariances all that would be
+    possible with the variances on the path is drawn.
+    """
+    low, high = domain or _of_data(run, column)
+    if path:
+        way = [column.of(step.params) for step in run.steps]
+        low, high = min(low, *way), max(high, *way)
+    return (low, high) if low < high else (low - 0.5, high + 0.5)
+
+
+def _of_data(run: Run, column: Column) -> tuple[float, float]:
+    if column.field == "weights":
+        return 0.0, 1.0
+    if column.field in SYMMETRIC:
+        *first, i, j = column.place
+        matrices = np.array(
+            [getattr(step.params, column.field)[tuple(first)] for step in run.steps]
+        )
+        reach = _BEYOND * float(np.sqrt(matrices[:, i, i].max() * matrices[:, j, j].max()))
+        return (0.0 if i == j else -reach), reach
+    data = np.asarray(run.problem.sample.data, dtype=float)
+    if data.ndim == 2 and getattr(run.params, column.field).ndim == 2:
+        data = data[:, column.place[-1]]
+    return float(data.min()), float(data.max())
 
 
 @cached
-def _heights(run: Run, at: int, i: int, j: int, low: float, high: float) -> pa.Table:
-    by, params = run.problem.words.by, run.steps[at].params
+def _heights(
+    run: Run, at: int, x: Column, y: Column, across: tuple[float, float], up: tuple[float, float]
+) -> pa.Table:
+    params = run.steps[at].params
     cells = int(np.clip(np.sqrt(budget.HILL / run.problem.cost), 9, GRID))
-    sides = edges(low, high, cells)
-    values = heights(run, lambda x, y: put(put(params, by, i, x), by, j, y), sides, sides)
-    top = max(values.max(), run.steps[at].objective)
-    return bands(values, sides, sides, n=run.problem.n, top=top)
+    x_edges, y_edges = edges(*across, cells), edges(*up, cells)
+    values = heights(run, lambda a, b: put(put(params, x, a), y, b), x_edges, y_edges)
+    top = max(np.nanmax(values), run.steps[at].objective)
+    return bands(values, x_edges, y_edges, n=run.problem.n, top=top)
 
 
-def put(params: Any, field: str, component: int, value: float) -> Any:
-    """Return ``params`` with one number replaced."""
-    array = getattr(params, field).copy()
-    array[component] = value
-    return replace(params, **{field: array})
+def put(params: Any, column: Column, value: float) -> Any:
+    """Return ``params`` with one number replaced, in both places where it stands in two.
+
+    Of mixing weights the others share what is left, in the proportions that they have.
+    """
+    array = getattr(params, column.field).copy()
+    if column.field == "weights":
+        others = array.sum() - array[column.place]
+        array *= (1 - value) / others if others else 0.0
+    array[column.place] = value
+    if column.field in SYMMETRIC:
+        *first, i, j = column.place
+        array[(*first, j, i)] = value
+    return replace(params, **{column.field: array})
+
+
+def possible(params: Params) -> bool:
+    """Return whether all covariance matrices of some parameters are positive definite."""
+    return all(
+        bool((np.linalg.eigvalsh(array) > 0).all())
+        for field, array in params.arrays().items()
+        if field in SYMMETRIC
+    )
 
 
 def edges(low: float, high: float, cells: int = GRID) -> np.ndarray:
@@ -138,7 +229,7 @@ def bands(
     Parameters
     ----------
     heights : ndarray, shape (columns, rows)
-        The objective at the middle of each cell.
+        The objective at the middle of each cell; not a number where parameters are impossible.
     x_edges, y_edges : ndarray
         Edges of the cells.
     n : int
@@ -147,8 +238,9 @@ def bands(
         The largest objective, from which the loss is counted.
     """
     loss = (top - heights).ravel() / n
-    numbers = np.digitize(np.nan_to_num(loss, nan=np.inf), charts.LOSS_BANDS)
-    return frames.extend(cells(x_edges, y_edges), band=numbers)
+    numbers = np.digitize(np.where(np.isnan(loss), np.inf, loss), charts.LOSS_BANDS)
+    band = pa.array(numbers, mask=np.isnan(heights).ravel())
+    return cells(x_edges, y_edges).append_column("band", band)
 
 
 def cells(x_edges: np.ndarray, y_edges: np.ndarray) -> pa.Table:
@@ -168,18 +260,24 @@ def cells(x_edges: np.ndarray, y_edges: np.ndarray) -> pa.Table:
 def heights(
     run: Run, build: Callable[[float, float], Params], x_edges: np.ndarray, y_edges: np.ndarray
 ) -> np.ndarray:
-    """Return the objective at the middle of each cell, for the parameters that ``build`` makes."""
-    model, data = run.problem.model, run.problem.data
+    """Return the objective at the middle of each cell, for the parameters that ``build`` makes.
+
+    Where they are impossible, it is not a number.
+    """
     middles = [(e[:-1] + e[1:]) / 2 for e in (x_edges, y_edges)]
     with budget.turn(run.problem.work * len(middles[0]) * len(middles[1])):
-        return np.array(
-            [[objective_of(model, data, build(x, y)) for y in middles[1]] for x in middles[0]]
-        )
+        return np.array([[_objective(run, build(x, y)) for y in middles[1]] for x in middles[0]])
 
 
-def path(run: Run, field: str, components: Sequence[int]) -> pa.Table:
-    """Return the way that two components took in one parameter: iteration, x, y."""
-    x, y = np.array([getattr(step.params, field)[list(components)] for step in run.steps]).T
+def _objective(run: Run, params: Params) -> float:
+    if not possible(params):
+        return np.nan
+    return objective_of(run.problem.model, run.problem.data, params)
+
+
+def path(run: Run, *columns: Column) -> pa.Table:
+    """Return the way that two numbers took: iteration, x, y."""
+    x, y = ([column.of(step.params) for step in run.steps] for column in columns)
     return frames.arrow({"iteration": np.arange(len(x)), "x": x, "y": y})
 
 
@@ -190,52 +288,67 @@ def marks(points: Mapping[str, Sequence[float]], *, since: int = 0) -> pa.Table:
 
 
 @cached
-def _slice(run: Run, component: int, low: float, high: float) -> Drawing:
-    """Return the drawing of the objective and its lower bound along one parameter.
+def _slice(run: Run, column: Column, low: float, high: float) -> tuple[Drawing, bool]:
+    """Return the drawing of the objective and its lower bound along one number.
 
     At each iteration the other parameters are held at their values there, and the bound is the one
     that touches the objective at that iteration's parameters. The slice shows a few times the step
     that the M-step takes. Where the data are many, only some iterations are computed, and the
     others show the nearest of these.
+
+    The M-step sets all numbers together. Where the best value of one depends on others, the bound
+    has its top along this one elsewhere. Returned is also whether it has it where the M-step goes.
     """
-    field, objective, domain = run.problem.words.by, run.problem.objective, (low, high)
-    title = f"{run.problem.words.quantities[field].symbol} {run.names[component]}"
+    objective, domain = run.problem.objective, (low, high)
+    title = run.problem.words.symbol(column)
     model, data = run.problem.model, run.problem.data
     affordable = budget.HILL / (run.problem.work * _SLICE)
     n_picked = int(np.clip(affordable, 2, _SLICES))
     picked = np.unique(np.linspace(0, run.frames.last, n_picked).round().astype(int))
     nearest = picked[np.abs(np.arange(run.frames.last + 1)[:, None] - picked).argmin(axis=1)]
-    curves, ends = [], []
+    curves, ends, exact = [], [], True
     for t in picked:
         shown = np.flatnonzero(nearest == t)
         interval = {"first": shown[0], "last": shown[-1]}
         at = run.steps[t].params
-        here = getattr(at, field)[component]
+        here = column.of(at)
         with budget.turn(run.problem.work * 2):
             after = next(islice(iterate(model, data, at), 1, None)).params
             bound = lower_bound(model, data, at)
-        top = getattr(after, field)[component]
-        reach = max(_REACH * abs(top - here), _LEAST_REACH * (domain[1] - domain[0]))
+        goal = column.of(after)
+        reach = max(_REACH * abs(goal - here), _LEAST_REACH * (domain[1] - domain[0]))
         grid = np.linspace(
-            max(min(here, top) - reach, domain[0]), min(max(here, top) + reach, domain[1]), _SLICE
+            max(min(here, goal) - reach, domain[0]), min(max(here, goal) + reach, domain[1]), _SLICE
         )
-        along = [put(at, field, component, x) for x in grid]
+        along = [put(at, column, x) for x in grid]
         with budget.turn(run.problem.work * _SLICE):
-            objectives = [objective_of(model, data, params) for params in along]
+            objectives = [_objective(run, params) for params in along]
         heights = {
             objective.title: objectives,
-            "Lower bound": [bound(params) for params in along],
+            "Lower bound": [bound(params) if possible(params) else np.nan for params in along],
         }
         for name, values in heights.items():
             finite = np.isfinite(values)
             table = frames.arrow({"x": grid[finite], "y": np.array(values)[finite]})
             curves.append(frames.extend(table, curve=name, **interval))
-        for name, x in (("where they touch", here), ("top of the bound", top)):
-            y = bound(put(at, field, component, x))
+        stands, goes = put(at, column, here), put(at, column, goal)
+        for name, x, params in (("where they touch", here, stands), (_GOAL, goal, goes)):
+            y = bound(params) if possible(params) else np.nan
             if np.isfinite(y):
                 ends.append({"x": x, "y": y, "point": name, **interval})
+        if not possible(goes) or bound(goes) < np.nanmax(heights["Lower bound"]) - _EQUAL * abs(
+            bound(stands)
+        ):
+            exact = False
+    top = _TOP if exact else _GOAL
+    ends = [{**end, "point": end["point"].replace(_GOAL, top)} for end in ends]
     note = "" if len(picked) > run.frames.last else f" Computed at {len(picked)} iterations."
-    return Drawing(
+    goes_to = (
+        "the M-step goes to the top of the bound"
+        if exact
+        else "it is marked to which value the M-step goes, which changes the other numbers too"
+    )
+    drawing = Drawing(
         f"{objective.title} and lower bound along {title}",
         charts.bound(title, objective.title),
         {
@@ -245,14 +358,24 @@ def _slice(run: Run, component: int, low: float, high: float) -> Drawing:
             ),
         },
         f"{objective.title} along {title}, and the lower bound that touches it at the iteration of "
-        f"the player; the M-step goes to the top of the bound.{note}",
+        f"the player; {goes_to}.{note}",
     )
+    return drawing, exact
 
 
-def explain() -> None:
-    """Say in words what the slice shows."""
+def explain(exact: bool = True) -> None:
+    """Say in words what the slice shows.
+
+    ``exact`` says whether the M-step goes to the top of the bound along the slice itself.
+    """
     st.markdown(
         "EM never sees the whole hill. In the E-step it builds a *lower bound* that touches the "
         "curve where it stands. In the M-step it goes to the top of the bound, and the curve is at "
-        "least as high there. (On the slice, the other parameters stay where they are.)"
+        "least as high there. "
+        + (
+            "(On the slice, the other parameters stay where they are.)"
+            if exact
+            else "The top is one of all numbers together. On the slice the other parameters stay "
+            "where they are, so the bound may be highest elsewhere than where the M-step goes."
+        )
     )

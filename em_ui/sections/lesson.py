@@ -10,6 +10,7 @@ import streamlit as st
 
 from em_ui.controls.page import Controls, Situation
 from em_ui.controls.specs import VIEW, Control, Section
+from em_ui.data.kept import NoData
 from em_ui.pictures import player
 from em_ui.run.problem import Problem, Settings, Words
 from em_ui.run.run import Run, fitted
@@ -129,7 +130,11 @@ def run_of(c: Controls, words: Words, make: Callable[[Settings], Problem]) -> Ru
     try:
         return fitted(make, c.settings())
     except ValueError as error:
-        _say_why(words, error)
+        if isinstance(error, NoData):
+            text = f"{str(error)[:1].upper()}{str(error)[1:]}."
+            st.info(text, icon=":material/table:")
+        else:
+            _say_why(words, error)
         with contextlib.suppress(ValueError):  # a question that is computed needs a run
             question(c)
         player.idle(c.prefix, c.key("iter"))
@@ -148,6 +153,7 @@ def play(
     *,
     caption: str,
     findings: Iterable[str],
+    on_pick: Callable[[], None] | None = None,
 ) -> None:
     """Draw the question, the instrument, and what there is to say at the end of the run.
 
@@ -158,10 +164,12 @@ def play(
     findings : iterable of str
         What went wrong in this run, and what to try. In a situation this would give its answer
         away, and stands with that.
+    on_pick : callable, optional
+        Called after a click on the picture; by default it chooses the observation.
     """
     findings = chain(findings, _of_any(c, run))
     question(c, run)
-    explore(c, run, picture, caption=caption, on_pick=lambda: pick(c, run))
+    explore(c, run, picture, caption=caption, on_pick=on_pick or (lambda: pick(c, run)))
     if c.current is None or c.changed or c.sealed:
         answer(c, run=run)
         if played(c, run):

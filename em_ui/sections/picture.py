@@ -1,19 +1,21 @@
 """The main pictures: outcomes and histograms that are shared, and points in the plane."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import streamlit as st
 
 from em_ui.controls.page import Controls
-from em_ui.pictures import charts, frames
+from em_ui.pictures import bins, charts, frames
 from em_ui.run.cache import cached_quietly
 from em_ui.run.problem import DRAWING, count, stream
 from em_ui.run.run import Run
 from em_ui.sections.explore import Drawing, references
 
-_BINS = 60
+_NAMED = 5  # values beyond the picture that are told one by one
 _SEEN = 0.0005  # shares below it are left out of the line above the picture
 _REFERENCES = ("truth", "labelled")
 
@@ -35,18 +37,21 @@ def _picked(c: Controls) -> str:
     return f"{c.prefix} observation was picked"
 
 
-def _chosen(c: Controls, run: Run) -> Tables:
-    """Return what marks the observation in the picture, once the visitor has chosen one."""
+def _chosen(c: Controls, run: Run, axes: tuple[int, int] = (0, 1)) -> Tables:
+    """Return what marks the observation in the picture, once the visitor has chosen one.
+
+    ``axes`` are the columns that are drawn, where there are more.
+    """
     number = int(c.value("observation"))
     chosen = number != c.view["observation"].default or _picked(c) in st.session_state
-    return {"chosen": _chosen_table(run, min(number, run.problem.n) - 1, chosen)}
+    return {"chosen": _chosen_table(run, min(number, run.problem.n) - 1, chosen, axes)}
 
 
 @cached_quietly
-def _chosen_table(run: Run, i: int, chosen: bool) -> pa.Table:
+def _chosen_table(run: Run, i: int, chosen: bool, axes: tuple[int, int]) -> pa.Table:
     problem = run.problem
     rows = problem.sample.data[i : i + 1]
-    x, y = np.broadcast_to(rows[0], 2)
+    x, y = rows[0][list(axes)] if np.ndim(rows[0]) else np.broadcast_to(rows[0], 2)
     label, texts = "", [""] * len(run.steps)
     if chosen:
         label = f"{problem.words.observation.capitalize()} {i + 1}"
@@ -120,6 +125,35 @@ def histogram(c: Controls, run: Run, *, value: str) -> Drawing:
     )
 
 
+def marginals(c: Controls, run: Run, *, across: str, up: str) -> list[Drawing]:
+    """Return a histogram along each axis of the plane, with the components' marginal densities.
+
+    Parameters
+    ----------
+    c, run
+        The page's controls, and the run of a mixture with means, covariances and weights.
+    across, up : str
+        What the axes are called.
+    """
+    words, known = run.problem.words, _known(c, run)
+    chosen = _chosen(c, run)["chosen"]
+    drawings = []
+    for axis, (name, title) in enumerate(zip("xy", (across, up), strict=True)):
+        along = chosen.set_column(chosen.column_names.index("x"), "x", chosen[name])
+        drawings.append(
+            Drawing(
+                f"Along {title}" if title.islower() else title,
+                charts.densities(title, words.component.capitalize(), **known),
+                _shown(c, run, _marginal_tables(run, axis)) | {"chosen": along},
+                f"Histogram of {title} of {count(run.problem.n, words.observation)}, each bar "
+                f"divided by responsibility, with the marginal density of each of "
+                f"{count(len(run.names), words.component)} and their sum"
+                + (", and the true density" if known["truth"] else ""),
+            )
+        )
+    return drawings
+
+
 def stills(c: Controls, run: Run, moments: Sequence[int], *, value: str) -> list[Drawing]:
     """Return the histogram at some iterations, the last instead of those that the run lacks."""
     component, drawings = run.problem.words.component.capitalize(), []
@@ -131,14 +165,62 @@ def stills(c: Controls, run: Run, moments: Sequence[int], *, value: str) -> list
     return drawings
 
 
+def beyond(run: Run) -> str:
+    """Return which values lie so far from the others that the histogram is without them, or ""."""
+    values = run.problem.sample.data
+    outside = values[~_bins(run).inside]
+    if not len(outside):
+        return ""
+    lie = f"{count(len(outside), run.problem.words.observation)} lie{'s' * (len(outside) == 1)}"
+    if len(outside) > _NAMED:
+        return f"{lie} beyond the picture, between {outside.min():.6g} and {outside.max():.6g}."
+    named = [f"{value:.6g}" for value in np.sort(outside)]
+    listed = " and ".join(filter(None, [", ".join(named[:-1]), named[-1]]))
+    return f"{lie} beyond the picture, at {listed}."
+
+
+@cached_quietly
+def _bins(run: Run) -> bins.Bins:
+    return bins.bins(run.problem.sample.data)
+
+
 @cached_quietly
 def _histogram_tables(run: Run) -> Tables:
-    density, edges = np.histogram(run.problem.sample.data, bins=_BINS, density=True)
+    curves = {"steps": run.frames.steps, **run.frames.references}
+    return _with_bars(run, run.problem.sample.data, curves)
+
+
+@cached_quietly
+def _marginal_tables(run: Run, axis: int) -> Tables:
+    known = {"truth": run.problem.sample.truth, "labelled": run.labelled}
+    histories = {"steps": [step.params for step in run.steps]} | {
+        name: [params] for name, params in known.items() if params is not None
+    }
+    curves = {
+        name: frames.marginals(history, run.problem.words.names, axis)
+        for name, history in histories.items()
+    }
+    return _with_bars(run, run.problem.sample.data[:, axis], curves)
+
+
+def _with_bars(run: Run, values: np.ndarray, curves: Tables) -> Tables:
+    """Return a histogram of some values, one an observation, with the curves over it."""
+    edges, density, inside = bins.bins(values)
     middles, half_width = (edges[:-1] + edges[1:]) / 2, (edges[1] - edges[0]) / 2
     grid = frames.curve_grid(edges, density.max())
-    curves = {"steps": run.frames.steps, **run.frames.references}
+    # Digits that tell a bar from its neighbours.
+    digits = max(1 - math.floor(math.log10(2 * half_width)), 0)
+    stands = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(middles) - 1)
     return {
-        "bars": _bars(run, middles, half_width, density, digits=1, edges=edges),
+        "bars": _bars(
+            run,
+            middles,
+            half_width,
+            density,
+            digits=digits,
+            rows=run.problem.sample.data[inside],
+            bars=stands[inside],
+        ),
         **{name: frames.extend(table, **grid) for name, table in curves.items()},
     }
 
@@ -159,12 +241,9 @@ def _bars(
     heights: np.ndarray,
     *,
     digits: int,
-    edges: np.ndarray | None = None,
+    rows: np.ndarray | None = None,
+    bars: np.ndarray | None = None,
 ) -> pa.Table:
-    values = bars = None
-    if edges is not None:
-        values = run.problem.sample.data
-        bars = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(middles) - 1)
     return frames.divided_bars(
         run.problem.labelled_model,
         run.trace,
@@ -173,45 +252,181 @@ def _bars(
         half_width=half_width,
         heights=heights,
         digits=digits,
-        values=values,
+        values=rows,
         bars=bars,
     )
 
 
-def plane(c: Controls, run: Run, *, title: str) -> Drawing:
+def plane(
+    c: Controls,
+    run: Run,
+    *,
+    title: str,
+    axes: tuple[int, int] = (0, 1),
+    same_units: bool = True,
+) -> Drawing:
     """Return the points in the plane, each in the colour of its component, and the centres' paths.
 
-    Many points are drawn as a fixed random sample of them.
+    Many points are drawn as a fixed random sample of them. Of data with more than two columns two
+    are drawn, without borders: what is nearest depends on the others too.
+
+    Parameters
+    ----------
+    c, run
+        The page's controls, and the run.
+    title : str
+        Of the picture.
+    axes : (int, int)
+        The columns across and upwards, from 0.
+    same_units : bool
+        Whether a unit is to be as long in one direction as in the other.
     """
-    words, truth = run.problem.words, _known(c, run)["truth"]
-    tables = _shown(c, run, _plane_tables(run)) | _chosen(c, run)
+    problem, words, truth = run.problem, run.problem.words, _known(c, run)["truth"]
+    across, up = (problem.data_columns[axis] for axis in axes)
+    tables = _shown(c, run, _plane_tables(run, axes)) | _chosen(c, run, axes)
     drawn = len(tables["points"]["observation"].unique())
+    columns = problem.sample.data.shape[1]
     return Drawing(
         title,
-        charts.scatter(**_known(c, run)),
+        charts.scatter(across, up, same_units=same_units, **_known(c, run)),
         tables,
         f"{count(drawn, words.observation)} in {count(len(run.names), words.group)}, with the "
         f"paths of the {words.component}s from the initial guess"
-        + (", and the true centres as crosses" if truth else ""),
+        + (", and the true centres as crosses" if truth else "")
+        + (f". Of {columns} columns, {across} is drawn across and {up} upwards" * (columns > 2)),
     )
 
 
 @cached_quietly
-def _plane_tables(run: Run) -> Tables:
+def _plane_tables(run: Run, axes: tuple[int, int]) -> Tables:
     problem, data = run.problem, run.problem.sample.data
     drawn = frames.sample_rows(len(data), stream(run.settings["data_seed"], DRAWING))
     assigned = frames.assigned(problem.labelled_model, data, run.trace)
     rows, stays = frames.stays(assigned[:, drawn], problem.words.names)
-    x, y = data[drawn[rows]].T
-    centres = [getattr(step.params, problem.words.by) for step in run.steps]
-    seen = np.concatenate([data, *centres])
+    x, y = data[np.ix_(drawn[rows], axes)].T
+    centres = [getattr(step.params, problem.words.by)[:, axes] for step in run.steps]
+    seen = np.concatenate([data[:, axes], *centres])
     (x_low, y_low), (x_high, y_high) = seen.min(axis=0)[:, None], seen.max(axis=0)[:, None]
     frame = {"x_low": x_low, "x_high": x_high, "y_low": y_low, "y_high": y_high}
     points = {"x": x, "y": y, "observation": drawn[rows] + 1, **stays}
     tables = {"points": frames.arrow(points), "frame": frames.arrow(frame)}
     tables["changes"] = frames.changes(assigned, problem.words.observation)
-    tables["borders"] = frames.borders(centres, seen.min(axis=0), seen.max(axis=0))
-    return {**tables, "steps": run.frames.steps, **run.frames.references}
+    flat = data.shape[1] == len(axes)
+    # In two of more columns there are none.
+    walls = centres if flat else [centre[:0] for centre in centres]
+    tables["borders"] = frames.borders(walls, seen.min(axis=0), seen.max(axis=0))
+    centres_in = {"steps": run.frames.steps, **run.frames.references}
+    if not flat:
+        centres_in = {n: _projected(t, problem.words.by, axes) for n, t in centres_in.items()}
+    return {**tables, **centres_in}
+
+
+def _projected(table: pa.Table, field: str, axes: tuple[int, int]) -> pa.Table:
+    """Return what a picture needs of a table with a column for each entry of ``field``."""
+    columns = {
+        name: table[name] for name in ("iteration", "component") if name in table.schema.names
+    }
+    x, y = (table[f"{field} {axis + 1}"] for axis in axes)
+    return pa.table({**columns, "x": x, "y": y})
+
+
+def gaussians(
+    c: Controls, run: Run, *, title: str, across: str, up: str, same_units: bool
+) -> Drawing:
+    """Return points in the plane, coloured by responsibility, under the components' ellipses.
+
+    Many points are drawn as a fixed random sample of them.
+
+    Parameters
+    ----------
+    c, run
+        The page's controls, and the run of a mixture with means, covariances and weights.
+    title, across, up : str
+        Of the picture, and of its axes.
+    same_units : bool
+        Whether both axes have the same unit: then it is as long in one direction as in the other.
+    """
+    words, known = run.problem.words, _known(c, run)
+    tables = _shown(c, run, _gaussian_tables(run)) | _chosen(c, run)
+    return Drawing(
+        title,
+        charts.gaussians(
+            across,
+            up,
+            words.component.capitalize(),
+            words.observation.capitalize(),
+            same_units=same_units,
+            **known,
+        ),
+        tables,
+        f"{count(len(tables['points']), words.observation)}, {up} against {across}, each in the "
+        f"colours of the components by its responsibilities, with ellipses at one and two standard "
+        f"deviations of {count(len(run.names), words.component)} and the paths of their means"
+        + (", and the true ellipses, at two, dashed" if known["truth"] else ""),
+    )
+
+
+@cached_quietly
+def _gaussian_tables(run: Run) -> Tables:
+    problem, data, names = run.problem, run.problem.sample.data, run.problem.words.names
+    drawn = frames.sample_rows(len(data), stream(run.settings["data_seed"], DRAWING))
+    x, y = data[drawn].T
+    seen = np.concatenate([data, *(step.params.means for step in run.steps)])
+    (x_low, y_low), (x_high, y_high) = seen.min(axis=0)[:, None], seen.max(axis=0)[:, None]
+    frame = {"x_low": x_low, "x_high": x_high, "y_low": y_low, "y_high": y_high}
+    known = {"truth": problem.sample.truth, "labelled": run.labelled}
+    return {
+        "points": frames.arrow({"x": x, "y": y, "observation": drawn + 1}),
+        "frame": frames.arrow({**frame, "k": [len(run.names)], "hard": [problem.hard]}),
+        "steps": frames.gaussians([step.params for step in run.steps], names),
+        **{
+            name: frames.gaussians([params], names)
+            for name, params in known.items()
+            if params is not None
+        },
+    }
+
+
+def gaussian_still(
+    run: Run,
+    params: Any,
+    *,
+    title: str,
+    across: str,
+    up: str,
+    same_units: bool,
+    hard: bool,
+) -> Drawing:
+    """Return the points of a run under other Gaussians, at rest.
+
+    Parameters
+    ----------
+    run
+        Whose points they are.
+    params
+        Means, covariances and weights of as many components as the run has.
+    title, across, up, same_units
+        As for :func:`gaussians`.
+    hard : bool
+        Whether each point goes wholly to the likeliest component.
+    """
+    words, tables = run.problem.words, _gaussian_tables(run)
+    frame = tables["frame"]
+    frame = frame.set_column(frame.column_names.index("hard"), "hard", pa.array([hard]))
+    things = (words.component.capitalize(), words.observation.capitalize())
+    return Drawing(
+        title,
+        charts.gaussians(
+            across, up, *things, same_units=same_units, truth=False, labelled=False, bound=False
+        ),
+        {
+            "points": tables["points"],
+            "frame": frame,
+            "steps": frames.gaussians([params], words.names),
+        },
+        f"{title}: {count(len(tables['points']), words.observation)}, {up} against {across}, "
+        + ("each in the colour of one component" if hard else "in blended colours"),
+    )
 
 
 def _known(c: Controls, run: Run) -> dict[str, bool]:

@@ -2,10 +2,26 @@
 
 import streamlit as st
 
-from em_ui import sections
+from em_ui import data, sections
 from em_ui.controls import Number
-from pages.gaussian_mixture.problem import MAX_COMPONENTS, SPECS, TYPED, WORDS, problem
-from pages.gaussian_mixture.sections import SECTIONS, findings
+from pages.gaussian_mixture.problem import (
+    COMMON,
+    KINDS,
+    KNOWN,
+    MAX_COMPONENTS,
+    PUBLISHED,
+    SPECS,
+    TYPED,
+    WHOLE,
+    WORDS,
+    components,
+    fitting,
+    for_any_number,
+    problem,
+    too_many_labels,
+    why_not_whole,
+)
+from pages.gaussian_mixture.sections import SECTIONS, estimated, findings, formulas
 from pages.gaussian_mixture.situations import MISCONCEPTIONS, SITUATIONS
 
 STILLS = (0, 5, 20)  # the article's figure, where the run is no longer than that
@@ -21,23 +37,45 @@ c = sections.controls_of(
     up=Number("Component upwards", 2, 1, MAX_COMPONENTS, 1),
 )
 with c.sidebar():
-    c.group("Truth and data", "k")
-    for i in range(1, c.settings()["k"] + 1):
-        c.show_beside(f"mean{i}", f"sd{i}", f"size{i}")
-    c.show_all("data_seed", "student")
-    c.group("Initial guess", "find", "guess")
-    if c.settings()["guess"] == TYPED:
-        for i in range(1, (c.settings()["find"] or c.settings()["k"]) + 1):
-            c.show_beside(f"start_mean{i}", f"start_sd{i}")
+    given = sections.data_of(c, PUBLISHED)
+    if given is None and c.settings()["data"] == data.SIMULATED:
+        c.show("k")
+        for i in range(1, c.settings()["k"] + 1):
+            c.show_beside(f"mean{i}", f"sd{i}", f"size{i}")
+        c.show_all("data_seed", "student")
+    if given and too_many_labels(given):
+        st.caption(too_many_labels(given))
+    st.header("Initial guess")
+    if given:
+        c.adapt(**for_any_number(given))
+    c.show_all("find", "stds")
+    find, stds = components(c.settings(), given), c.settings()["stds"]
+    c.adapt(**fitting(None if given is None else given.values[:, 0], find, KINDS[stds]))
+    c.show("guess")
+    means = [f"start_mean{i}" for i in range(1, find + 1)]
+    widths = [f"start_sd{i}" for i in range(1, find + 1)]
+    typed = c.settings()["guess"] == TYPED
+    if typed and stds == COMMON:
+        for i in range(0, find, 2):
+            c.show_beside(*means[i : i + 2])
+        c.show("start_sd1")
+    elif typed:
+        for pair in zip(means, widths, strict=True):
+            c.show_beside(*pair)
     else:
+        if given and c.settings()["guess"] == WHOLE:
+            st.caption(why_not_whole(given.values[:, 0]))
         c.show_all("guess_seed", "start")
-    c.group("Algorithm", "weights", "hard", "floor", "tol", "max_iter")
+        if stds == KNOWN:
+            for i in range(0, find, 3):
+                c.show_beside(*widths[i : i + 3])
+    c.group("Algorithm", "weights", "hard", *["floor"] * (stds != KNOWN), "tol", "max_iter")
 
 st.title("Gaussian mixture")
 st.markdown(
     "**Which bell curves are these numbers drawn from?** Each value comes from one of a few normal "
-    "distributions. Which one is not recorded, and neither are their means, standard deviations "
-    "and shares."
+    "distributions. Which one is not recorded, and neither are their means"
+    f"{'' if stds == KNOWN else ', standard deviations'} and shares."
 )
 run = sections.run_of(c, WORDS, problem)
 caption = (
@@ -45,7 +83,9 @@ caption = (
     "values. Coloured lines: components. Pink line: their sum."
 )
 if sections.compares(c, run):
-    caption += " Dashed: the truth. Dotted: with the labels known."
+    caption += " Dashed: the truth." * run.problem.truth_known
+    caption += " Dotted: with the labels known."
+caption = f"{caption} {sections.beyond(run)}".rstrip()
 picture = sections.histogram(c, run, value="Value")
 sections.play(c, run, picture, caption=caption, findings=findings(run))
 last = run.frames.last
@@ -80,16 +120,10 @@ with left:
     )
 with right:
     st.markdown(
-        "**M-step.** Mean, standard deviation and share of each component, every value counted by "
-        "its responsibility, with $N_k = \\sum_i r_{ik}$:"
+        f"**M-step.** {estimated(run)} of each component, every value counted by its "
+        "responsibility, with $N_k = \\sum_i r_{ik}$:"
     )
-    sections.formula(
-        [
-            r"\mu_k &= \frac{1}{N_k}\sum_i r_{ik}\,x_i",
-            r"\sigma_k^2 &= \frac{1}{N_k}\sum_i r_{ik}\,(x_i-\mu_k)^2",
-            r"\pi_k &= \frac{N_k}{n} \quad\text{if estimated}",
-        ]
-    )
+    sections.formula(formulas(run))
 st.markdown(
     "Neither step can lower the classification log-likelihood, in which each value counts with its "
     r"likeliest component: $\sum_i \log \max_k \pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)$. The "

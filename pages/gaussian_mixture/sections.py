@@ -18,25 +18,61 @@ EMPTY = 0.1  # values; a component with less has none
 
 def findings(run: Run) -> Iterator[str]:
     """Yield what may have gone wrong in this run."""
-    floor, weights = run.settings["floor"], run.params.weights
-    if run.trace.status is Status.NON_FINITE:
+    mixture, weights = run.problem.mixture, run.params.weights
+    floor, common = mixture.min_std, mixture.stds == "common"
+    if run.trace.status is Status.NON_FINITE and not run.trace.final.params.stds.all():
         yield (
-            "A component has collapsed: it sits on a single value and its standard deviation has "
-            "fallen to 0, where its density is infinite. Set a smallest standard deviation above "
-            "0, or try another guess."
+            "Every value lies on the mean of a component, so that the standard deviation of all "
+            "has fallen to 0, where densities are infinite. Look for fewer components, or set a "
+            "smallest standard deviation above 0."
+            if common
+            else "A component has collapsed: it sits on a single value and its standard deviation "
+            "has fallen to 0, where its density is infinite. Set a smallest standard deviation "
+            "above 0, or try another guess."
         )
     held = int(run.params.stds.argmin())
     if floor > 0 and run.params.stds[held] <= floor:
-        free = GaussianMixture().m_step(run.final_statistics, run.params)
+        free = GaussianMixture(stds=mixture.stds).m_step(run.final_statistics, run.params)
+        would = f"would give {convergence.plain(free.stds[held])}."
         yield (
-            f"Component {run.names[held]} is held at the smallest standard deviation, {floor:g}. "
-            f"What is attributed to it, {run.final_statistics[0][held]:,.1f} values in all, would "
-            f"give {convergence.plain(free.stds[held])}."
+            f"The standard deviation of all is held at the smallest, {floor:g}. The values {would}"
+            if common
+            else f"Component {run.names[held]} is held at the smallest standard deviation, "
+            f"{floor:g}. What is attributed to it, {run.final_statistics[0][held]:,.1f} values in "
+            f"all, {would}"
         )
     if run.settings["weights"] and run.problem.n * weights.min() < EMPTY:
         yield "A component has lost all its values. Start it closer to the data."
     yield from sections.not_the_best(run)
     yield from sections.other_number(run)
+
+
+def estimated(run: Run) -> str:
+    """Return in words what the M-step finds for each component."""
+    words = ["mean"]
+    if run.problem.mixture.stds == "free":
+        words.append("standard deviation")
+    if run.settings["weights"]:
+        words.append("share")
+    listed = f"{', '.join(words[:-1])} and {words[-1]}" if len(words) > 1 else words[0]
+    return listed.capitalize()
+
+
+def formulas(run: Run) -> list[str]:
+    """Return the M-step in LaTeX, for the kind of standard deviations that is chosen."""
+    stds = {
+        "free": [r"\sigma_k^2 &= \frac{1}{N_k}\sum_i r_{ik}\,(x_i-\mu_k)^2"],
+        "common": [
+            r"\sigma_k^2 &= \frac{1}{n}\sum_j\sum_i r_{ij}\,(x_i-\mu_j)^2"
+            r"\quad\text{for all }k"
+        ],
+        "known": [r"\sigma_k &\text{ stays as it is known}"],
+    }
+    return [
+        r"\mu_k &= \frac{1}{N_k}\sum_i r_{ik}\,x_i",
+        *stds[run.problem.mixture.stds],
+        r"\pi_k &= \frac{N_k}{n}" if run.settings["weights"] else r"\pi_k &\text{ stays equal}",
+    ]
 
 
 def draw_by_hand(c: Controls, run: Run) -> None:
@@ -55,8 +91,10 @@ def draw_by_hand(c: Controls, run: Run) -> None:
         found = weights * np.exp(gaussian.log_density(x, means, stds))
         return sections.fractions(found)[0]
 
+    places = run.problem.words.quantities["stds"].format
+    shown, decimals = f"{{:{places}}}".format, int(places.strip(",.f"))
     (x, *numbers), _ = sections.as_printed(
-        joints, float(data[i]), *params.vector().tolist(), least=2, shown=" ".join
+        joints, float(data[i]), *params.vector().tolist(), least=decimals, shown=" ".join
     )
     means, stds, weights = np.reshape(numbers, (3, -1)).tolist()
     st.markdown(
@@ -78,34 +116,44 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     counts, first, second = statistics  # about the means before the step
     sums = counts * params.means + first
     squares = second - (update.means - params.means) * first  # about those after it
+    kind, floor = run.problem.mixture.stds, run.problem.mixture.min_std
+
+    def deviation(symbol: str, total: float, n: float, found: float) -> str:
+        (top, below), std = sections.as_printed(
+            lambda a, b: (a / b) ** 0.5, total, n, least=decimals, shown=shown
+        )
+        raised = total / n < floor**2
+        return (
+            rf"{symbol} &= \sqrt{{\frac{{{top}}}{{{below}}}}} = {std}"
+            + rf" \rightarrow {found:g}" * bool(raised)
+        )
+
     st.markdown(f"**M-step.** Added up over all {len(data):,} values:")
     lines = []
     for k, name in enumerate(run.names):
         if not counts[k]:
-            lines.append(rf"\mu_{name},\ \sigma_{name} &\text{{ stay: no values}}")
+            stays = rf"\mu_{name},\ \sigma_{name} &\text{{ stay" if kind == "free" else ""
+            lines.append((stays or rf"\mu_{name} &\text{{ stays") + ": no values}")
             continue
         # Where each value goes wholly to one component, these are whole numbers.
         n_k = round(counts[k]) if run.problem.hard else counts[k]
         (top, below), mean = sections.as_printed(
-            lambda a, b: a / b, sums[k], n_k, least=2, shown="{:.2f}".format
+            lambda a, b: a / b, sums[k], n_k, least=decimals, shown=shown
         )
         lines.append(rf"\mu_{name} &= \frac{{{top}}}{{{below}}} = {mean}")
-        (top, below), std = sections.as_printed(
-            lambda a, b: (a / b) ** 0.5, squares[k], n_k, least=2, shown="{:.2f}".format
-        )
-        raised = bool(squares[k] / counts[k] < run.settings["floor"] ** 2)
-        lines.append(
-            rf"\sigma_{name} &= \sqrt{{\frac{{{top}}}{{{below}}}}} = {std}"
-            + rf" \rightarrow {update.stds[k]:g}" * raised
-        )
+        if kind == "free":
+            lines.append(deviation(rf"\sigma_{name}", squares[k], n_k, update.stds[k]))
         if run.settings["weights"]:
             (top, below), share = sections.as_printed(lambda a, b: a / b, n_k, len(data), least=2)
             lines.append(rf"\pi_{name} &= \frac{{{top}}}{{{below}}} = {share}")
+    if kind == "common":
+        every = r" = ".join(rf"\sigma_{name}" for name in run.names)
+        lines.append(deviation(every, squares.sum(), len(data), update.stds[0]))
     sections.formula(lines)
-    if run.settings["floor"] and (update.stds <= run.settings["floor"]).any():
-        st.caption(
-            f"A standard deviation below the smallest, {run.settings['floor']:g}, is raised."
-        )
+    if kind == "known":
+        st.caption("The standard deviations are known, and stay.")
+    elif floor and (update.stds <= floor).any():
+        st.caption(f"A standard deviation below the smallest, {floor:g}, is raised.")
 
 
 @cached
@@ -128,12 +176,25 @@ def k_means(run: Run) -> list[dict[str, Any]]:
     return [hard_against_soft.row(run, "K-Means", means, trace.n_iter, winners)]
 
 
+def is_k_means(run: Run) -> bool:
+    """Return whether hard assignment gives each value to the nearest mean, whatever the run."""
+    start: Any = run.problem.start
+    alike = run.problem.mixture.stds != "free" and np.ptp(start.stds) == 0
+    return bool(alike and not run.settings["weights"] and np.ptp(start.weights) == 0)
+
+
 def draw_hard_against_soft(c: Controls, run: Run) -> None:
     """Draw hard assignment and K-Means beside soft."""
-    st.markdown(
+    text = (
         "The same values from the same start, three ways. Hard assignment gives each value "
         "wholly to its likeliest component. K-Means does so too, and knows no widths or shares."
     )
+    if is_k_means(run):
+        text += (
+            " With equal shares and equal standard deviations the nearest mean is the likeliest "
+            "one, so hard assignment moves the means as K-Means does. Only the soft one differs."
+        )
+    st.markdown(text)
     hard_against_soft.draw(c, run, more=k_means)
 
 
@@ -151,7 +212,7 @@ def draw_hill(c: Controls, run: Run) -> None:
 
 def draw_convergence(c: Controls, run: Run) -> None:
     """Draw the report on convergence."""
-    floor = run.settings["floor"]
+    floor = run.problem.mixture.min_std
     caveat = ", unless the floor holds a standard deviation" if floor else ""
     convergence.draw(c, run, caveat=caveat)
 

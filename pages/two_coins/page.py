@@ -32,11 +32,8 @@ caption = (
     "trial. Solid line: trials expected under the current coins."
 )
 if sections.compares(c, run):
-    caption += (
-        " Dashed: under the true coins. Dotted: with the coins known."
-        if run.problem.truth_known
-        else " Dashed and dotted: with the coins known."
-    )
+    caption += " Dashed: under the true coins." * run.problem.truth_known
+    caption += " Dotted: with the coins known."
 title = "Trials by number of heads, shared between the coins"
 picture = sections.outcomes(c, run, tosses + 1, title=title, outcome="Heads")
 told = findings(run, compares=sections.compares(c, run))

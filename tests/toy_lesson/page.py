@@ -3,6 +3,7 @@
 import streamlit as st
 
 from em_ui import sections
+from em_ui.data import SIMULATED
 from toy_lesson.problem import SPECS, WORDS, problem
 from toy_lesson.sections import SECTIONS, findings
 from toy_lesson.situations import MISCONCEPTIONS, SITUATIONS
@@ -10,7 +11,8 @@ from toy_lesson.situations import MISCONCEPTIONS, SITUATIONS
 RATES = ("rate_a", "rate_b")
 c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=RATES, asked=RATES)
 with c.sidebar():
-    c.group("Truth and data", "rate_a", "rate_b", "days", "data_seed", "student")
+    if sections.data_of(c, ()) is None and c.settings()["data"] == SIMULATED:
+        c.show_all(*RATES, "days", "data_seed", "student")
     c.group("Initial guess", "guess_seed", "start")
     c.group("Algorithm", "hard", "tol", "max_iter")
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from em_ui import controls
+from em_ui import controls, data
 from em_ui.controls import Number, Switch
 from em_ui.run import Problem, Quantity, Settings, Words, pose, simulated
 from toy_lesson.model import PoissonMixture, PoissonParams, guess_from_points
@@ -21,6 +21,8 @@ WORDS = Words(
     },
 )
 SPECS = {
+    "data": data.choice(()),
+    "own": data.Own(roles=("Calls",)),
     "rate_a": Number("Calls a day at A", 4.0, 0.5, 50.0, 0.5),
     "rate_b": Number("Calls a day at B", 12.0, 0.5, 50.0, 0.5),
     "days": Number("Days at each", 150, 1, 1_000, 1),
@@ -32,10 +34,25 @@ SPECS = {
 def problem(settings: Settings) -> Problem:
     """Return the problem that the controls set."""
     mixture, days = PoissonMixture(), settings["days"]
-    shops = PoissonParams([settings["rate_a"], settings["rate_b"]], [0.5, 0.5])
-    sample, lines = simulated(mixture, shops, [days, days], settings)
+    given = data.given(settings, ())
+    if given is None:
+        shops = PoissonParams([settings["rate_a"], settings["rate_b"]], [0.5, 0.5])
+        sample, lines = simulated(mixture, shops, [days, days], settings)
+    else:
+        calls = given.column(0, whole=True)
+        sample = given.sample(mixture, calls, lambda k, rng: guess_from_points(calls, k, rng=rng))
+        lines = given.lines(WORDS, flat=True, dtype="int")
 
     def guess(rng: np.random.Generator) -> PoissonParams:
         return guess_from_points(sample.data, 2, rng=rng)
 
-    return pose(WORDS, settings, mixture, sample, guess, data_lines=lines, data_columns=["calls"])
+    return pose(
+        WORDS,
+        settings,
+        mixture,
+        sample,
+        guess,
+        data_lines=lines,
+        data_columns=given.columns if given else ["calls"],
+        truth_known=given is None,
+    )

@@ -1,0 +1,564 @@
+r"""Gaussian mixture in any number of dimensions.
+
+Each observation comes from component k with probability :math:`\pi_k`, and is then normal with
+mean :math:`\mu_k` and covariance matrix :math:`\Sigma_k`. The log-likelihood is
+
+.. math:: \ell = \sum_i \log \sum_k \pi_k \, \mathcal{N}(x_i; \mu_k, \Sigma_k)
+
+(Bishop, "Pattern Recognition and Machine Learning", 2006, section 9.2.2). It has no upper bound: a
+component that sits on one observation and narrows makes it infinite, and so does one with a full
+covariance matrix that becomes flat about a few of them. A floor for the standard deviations, in
+whatever direction, prevents that.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+import numpy as np
+import numpy.typing as npt
+from scipy.special import xlogy
+
+from em_core.checks import (
+    as_data,
+    check_data,
+    check_finite,
+    check_kind,
+    check_not_negative,
+    check_weights,
+)
+from em_core.model import Mixture, Params, component_axes
+from em_core.models import kmeans
+from em_core.numerics import ROUNDING, Array, equal_weights
+
+Covariance = Literal["full", "tied", "diag", "spherical"]
+
+# A variance is a difference of two sums. Below this fraction of them it is mostly rounding error.
+_RESOLVED = 1e4 * np.finfo(float).eps
+
+# The variance that a coordinate has left once those before it are known: below this fraction of its
+# own variance it is rounding error, and the matrix is taken for singular.
+_SINGULAR = 1e3 * np.finfo(float).eps
+
+# A move so much longer than the standard deviation that remains has eaten digits of the latter:
+# the square of the one, as a fraction of the mean square about where the move began.
+_LONG = 0.99
+
+# Differences between numbers that are to be equal, in terms of their size, are rounding error.
+_EQUAL = 1e-12
+
+# The square of a larger number is out of range, and that of a smaller one has not all its digits.
+_LARGEST, _SMALLEST = np.sqrt(np.finfo(float).max), np.sqrt(np.finfo(float).tiny)
+
+# An expected number of observations below this has too few digits to divide by.
+_SEEN = np.finfo(float).tiny
+
+_LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
+
+
+@dataclass(frozen=True, eq=False)
+class MultivariateGaussianParams(Params):
+    """Mean (K, d), covariance matrix (K, d, d) and mixing weight (K,) of each component.
+
+    Means are in the units of the data, covariances in their products. Where all components share
+    one covariance matrix it stands here K times.
+    """
+
+    means: Array = component_axes(0)
+    covariances: Array = component_axes(0)
+    weights: Array = component_axes(0)
+
+    if TYPE_CHECKING:  # lists are welcome, and become arrays
+
+        def __init__(
+            self, means: npt.ArrayLike, covariances: npt.ArrayLike, weights: npt.ArrayLike
+        ) -> None: ...
+
+
+class MultivariateGaussianStatistics(NamedTuple):
+    """Sums about the means of the E-step, so that an offset in the data costs no digits.
+
+    Attributes
+    ----------
+    counts : ndarray, shape (K,)
+        Expected number of observations of each component.
+    deviations : ndarray, shape (K, d)
+        Expected sum of x - mean.
+    products : ndarray, shape (K, d, d)
+        Expected sum of (x - mean) (x - mean)^T.
+    """
+
+    counts: Array
+    deviations: Array
+    products: Array
+
+
+@dataclass(frozen=True)
+class MultivariateGaussianMixture(
+    Mixture[MultivariateGaussianParams, MultivariateGaussianStatistics]
+):
+    """A mixture of normal distributions in d dimensions, for observations (n, d).
+
+    Parameters
+    ----------
+    covariance : {"full", "tied", "diag", "spherical"}, default "full"
+        What the components may look like: each with a covariance matrix of its own; all with the
+        same one; each with standard deviations of its own along the axes, and no correlation; each
+        round, with one standard deviation in all directions.
+    min_std : float, default 0
+        Floor for the standard deviations in all directions, in the units of the data: the square
+        roots of the eigenvalues of the covariance matrices. With 0 a component may collapse;
+        :func:`em_core.fit` then stops with ``Status.NON_FINITE``.
+    estimate_weights : bool, default True
+        Whether the M-step updates the mixing weights, or leaves those of the initial guess.
+
+    Raises
+    ------
+    ValueError
+        If ``covariance`` is none of these, or ``min_std`` is not a finite number, 0 or larger.
+    """
+
+    covariance: Covariance = "full"
+    min_std: float = 0.0
+    estimate_weights: bool = True
+
+    def __post_init__(self) -> None:
+        _check_covariance(self.covariance)
+        check_not_negative("min_std", self.min_std)
+
+    def check(self, data: npt.NDArray[Any], params: MultivariateGaussianParams) -> None:
+        """Raise ValueError unless data are finite numbers and params describe such a mixture."""
+        check_data(data, ndim=2)
+        self.check_params(params)
+        if params.means.shape[1] != data.shape[1]:
+            raise ValueError(
+                f"means must have shape (K, {data.shape[1]}) to match data of shape {data.shape}, "
+                f"got {params.means.shape}"
+            )
+        # From below the floor the first M-step could only go down.
+        variances = np.linalg.eigvalsh(params.covariances)
+        low = np.flatnonzero(variances[:, 0] < self.min_std**2 - _EQUAL * variances[:, -1])
+        if len(low):
+            raise ValueError(
+                "covariances must have standard deviations of at least min_std = "
+                f"{self.min_std:g} in all directions, "
+                f"got {np.sqrt(variances[low[0], 0]):g} at [{low[0]}]"
+            )
+
+    def check_params(self, params: MultivariateGaussianParams) -> None:
+        """Raise ValueError unless params describe a mixture, be its deviations below the floor."""
+        check_kind(params, MultivariateGaussianParams)
+        means, covariances = params.means, params.covariances
+        if means.ndim != 2 or means.size == 0:
+            raise ValueError(
+                f"means must have shape (K, d) with K and d at least 1, got {means.shape}"
+            )
+        check_finite("means", means)
+        if covariances.shape != (*means.shape, means.shape[1]):
+            raise ValueError(
+                f"covariances must have shape {(*means.shape, means.shape[1])} to match means of "
+                f"shape {means.shape}, got {covariances.shape}"
+            )
+        check_finite("covariances", covariances)
+        _check_definite(covariances)
+        _check_form(covariances, self.covariance)
+        check_weights(params.weights)
+
+    def log_joint(self, data: npt.NDArray[Any], params: MultivariateGaussianParams) -> Array:
+        """Return log(pi_k N(x_i; mu_k, Sigma_k)), shape (n, K)."""
+        whiten, log_volumes = whitening(params.covariances)  # L^-1 and log |L|: Sigma = L L^T
+        rows = np.ascontiguousarray(data.T)  # a coordinate each
+        components = zip(whiten, params.means[:, :, None], strict=True)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            # Typed weights may sum to one only nearly; what the M-step returns does exactly.
+            constant = np.log(params.weights / params.weights.sum()) - log_volumes
+            constant -= params.means.shape[1] * _LOG_SQRT_2PI
+            whitened = (inverse @ (rows - mean) for inverse, mean in components)
+            squares = np.stack([(z**2).sum(axis=0) for z in whitened])  # |L^-1 (x_i - mu_k)|^2
+            return np.asarray((constant[:, None] - squares / 2).T)
+
+    def statistics(
+        self,
+        data: npt.NDArray[Any],
+        params: MultivariateGaussianParams,
+        responsibilities: Array,
+    ) -> MultivariateGaussianStatistics:
+        """Add up the shares, and the deviations from the current means weighted by them."""
+        counts = responsibilities.sum(axis=0)  # N_k = sum_i r_ik
+        first, second = np.empty_like(params.means), np.empty_like(params.covariances)
+        rows = np.ascontiguousarray(data.T)  # a coordinate each
+        for k, (shares, mean) in enumerate(zip(responsibilities.T, params.means, strict=True)):
+            deviations = rows - mean[:, None]
+            first[k] = deviations @ shares  # sum_i r_ik (x_i - mu_k)
+            second[k] = (deviations * shares) @ deviations.T  # ... (x_i - mu_k) (x_i - mu_k)^T
+        return MultivariateGaussianStatistics(counts, first, second)
+
+    def m_step(
+        self,
+        statistics: MultivariateGaussianStatistics,
+        previous: MultivariateGaussianParams,
+    ) -> MultivariateGaussianParams:
+        """Return the weighted means and covariances; a component without data stays."""
+        counts, first, second = statistics
+        seen = counts > _SEEN
+        n = np.where(seen, counts, np.inf)
+        shifts = first / n[:, None]
+        means = previous.means + shifts  # mu_k = sum_i r_ik x_i / N_k
+        # S_k = sum_i r_ik (x_i - mu_k) (x_i - mu_k)^T / N_k
+        scatters = about_new_means(shifts, second / n[:, None, None])
+        found = raised_to(self.min_std, in_form(self.covariance, scatters, counts))
+        covariances = np.where(self._informed(seen)[:, None, None], found, previous.covariances)
+        weights = counts / counts.sum() if self.estimate_weights else previous.weights  # N_k / n
+        return MultivariateGaussianParams(means, covariances, weights)
+
+    def expected_objective(
+        self,
+        statistics: MultivariateGaussianStatistics,
+        params: MultivariateGaussianParams,
+        previous: MultivariateGaussianParams,
+    ) -> float:
+        """Return Q = sum_k N_k log(pi_k / |Sigma_k|^(1/2)) - tr(Sigma_k^-1 N_k S_k) / 2."""
+        counts = statistics.counts
+        whiten, log_volumes = whitening(params.covariances)
+        products = _about(params.means, statistics, previous)
+        squares = (whiten @ products * whiten).sum(axis=(1, 2))  # tr(L^-1 N_k S_k L^-T)
+        weights = params.weights / params.weights.sum()
+        return float((xlogy(counts, weights) - counts * log_volumes - squares / 2).sum())
+
+    def component_counts(self, statistics: MultivariateGaussianStatistics) -> Array:
+        """Return the expected number of observations of each component, shape (K,)."""
+        return statistics.counts
+
+    def term_size(
+        self, statistics: MultivariateGaussianStatistics, params: MultivariateGaussianParams
+    ) -> float:
+        """Return the size of the terms before those of opposite signs cancel.
+
+        These are the products of coordinates that a squared distance is made of: the nearer a
+        covariance matrix is to a singular one, the larger they are.
+        """
+        counts, _, products = statistics
+        whiten, log_volumes = whitening(params.covariances)
+        precisions = whiten.mT @ whiten  # Sigma^-1
+        weights = params.weights / params.weights.sum()
+        terms = np.abs(xlogy(counts, weights)) + np.abs(counts * log_volumes)
+        return float(counts.sum() + terms.sum() + np.abs(precisions * products).sum() / 2)
+
+    def n_parameters(self, params: MultivariateGaussianParams) -> int:
+        """Return the number of free parameters.
+
+        These are K d means; for each covariance matrix d (d + 1) / 2 if it is full, d if it is
+        diagonal, and 1 if it is spherical; and K - 1 weights if they are estimated.
+        """
+        k, d = map(int, params.means.shape)
+        each = d * (d + 1) // 2
+        of_covariances = {"full": k * each, "tied": each, "diag": k * d, "spherical": k}
+        return k * d + of_covariances[self.covariance] + (k - 1) * self.estimate_weights
+
+    def why_not_finite(self, params: MultivariateGaussianParams) -> str:
+        """Return whether a component collapsed, or numbers are out of range; and what to do."""
+        far = float(np.abs(params.means).max())
+        variances = np.diagonal(params.covariances, axis1=1, axis2=2)
+        widest = float(np.sqrt(variances.max(initial=0.0)))
+        if far < _SMALLEST and widest < _SMALLEST:
+            return (
+                "Squared distances from the means are below the range of floating-point numbers. "
+                "Give the data in a smaller unit or, if all are 0, set a floor for the standard "
+                "deviations (min_std)."
+            )
+        finite = np.isfinite(params.covariances).all(axis=(1, 2))
+        flat = np.flatnonzero(is_singular(params.covariances) & finite)
+        if len(flat) and far < _LARGEST:
+            narrow = np.sqrt(variances[flat[0]]) <= ROUNDING * np.abs(params.means[flat[0]])
+            onto = (
+                "a single point"
+                if narrow.all()
+                else "a straight line"
+                if len(narrow) == 2
+                else "fewer dimensions than the data have"
+            )
+            who, their = (
+                ("All components have", "their")
+                if self.covariance == "tied"
+                else ("A component has", "its")
+            )
+            return (
+                f"{who} collapsed onto {onto}: {their} standard deviation in some direction is 0, "
+                f"and {their} density is infinite there. Start from another guess, or set a floor "
+                "for the standard deviations (min_std)."
+            )
+        return (
+            "Squared distances from the means, in standard deviations, are out of the range of "
+            "floating-point numbers. Give the data in a larger unit, or start from means that are "
+            "nearer to them."
+        )
+
+    def draw(
+        self,
+        params: MultivariateGaussianParams,
+        labels: npt.NDArray[np.int64],
+        *,
+        rng: np.random.Generator,
+    ) -> Array:
+        """Draw a point from the normal distribution of each label, shape (n, d)."""
+        drawn = rng.standard_normal((len(labels), params.means.shape[1]))
+        for k, factor in enumerate(np.linalg.cholesky(params.covariances)):
+            own = labels == k
+            drawn[own] = drawn[own] @ factor.T + params.means[k]  # x = mu + L z
+        return drawn
+
+    def _informed(self, seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
+        """Return whose covariances the data tell: if they are tied, all as soon as one is seen."""
+        return np.full_like(seen, seen.any()) if self.covariance == "tied" else seen
+
+
+def whitening(covariances: Array) -> tuple[Array, Array]:
+    """Return L^-1, shape (K, d, d), and log |L|, shape (K,), of Cholesky factors: Sigma = L L^T.
+
+    The coordinates of L^-1 (x - mu) are independent with variance 1, and log |L| is half the
+    logarithm of the determinant of Sigma. They are not numbers where a matrix is singular, as far
+    as its digits can tell.
+    """
+    factors = _cholesky(covariances)
+    factors[_is_flat(factors, covariances)] = np.nan
+    pivots = np.diagonal(factors, axis1=1, axis2=2)
+    return np.asarray(np.linalg.inv(factors), dtype=float), np.log(pivots).sum(axis=1)
+
+
+def is_singular(covariances: Array) -> npt.NDArray[np.bool_]:
+    """Return which matrices are singular or not definite, as far as their digits can tell."""
+    return _is_flat(_cholesky(covariances), covariances)
+
+
+def _is_flat(factors: Array, covariances: Array) -> npt.NDArray[np.bool_]:
+    pivots = np.diagonal(factors, axis1=1, axis2=2)
+    variances = np.diagonal(covariances, axis1=1, axis2=2)
+    return np.asarray(~(pivots**2 > _SINGULAR * variances).all(axis=1))
+
+
+def _cholesky(covariances: Array) -> Array:
+    """Return Cholesky factors, not a number where there is none."""
+    try:
+        return np.asarray(np.linalg.cholesky(covariances), dtype=float)
+    except np.linalg.LinAlgError:
+        if len(covariances) == 1:
+            return np.full_like(covariances, np.nan)
+    return np.concatenate([_cholesky(covariances[k : k + 1]) for k in range(len(covariances))])
+
+
+def about_new_means(shifts: Array, mean_products: Array) -> Array:
+    """Return covariances about the means to which the M-step moves, shape (K, d, d).
+
+    The plain formula is sum_i r_ik (x_i - m_k) (x_i - m_k)^T / N_k - (mu_k - m_k) (mu_k - m_k)^T,
+    where m_k is the mean before and mu_k after the step. Where a long move of the mean has eaten
+    the digits, this narrows only as far as they can tell, and leaves the rest to the next step: the
+    expected log-likelihood still rises.
+
+    Parameters
+    ----------
+    shifts : ndarray, shape (K, d)
+        mu_k - m_k.
+    mean_products : ndarray, shape (K, d, d)
+        Mean products of deviations from m_k.
+    """
+    found = mean_products - shifts[:, :, None] * shifts[:, None, :]
+    found = (found + found.mT) / 2
+    squares = np.diagonal(mean_products, axis1=1, axis2=2)
+    long = (shifts**2 > _LONG * squares).any(axis=1)
+    for k in np.flatnonzero(long & np.isfinite(found).all(axis=(1, 2))):
+        units = np.sqrt(np.where(squares[k] > 0, squares[k], 1.0))
+        variances, directions = np.linalg.eigh(found[k] / np.outer(units, units))
+        raised = directions * np.maximum(variances, _RESOLVED) @ directions.T
+        found[k] = (raised + raised.T) / 2 * np.outer(units, units)
+    return np.asarray(found)
+
+
+def in_form(covariance: Covariance, scatters: Array, counts: Array) -> Array:
+    """Return the maximum likelihood covariances of a form from full ones, shape (K, d, d).
+
+    Parameters
+    ----------
+    covariance : {"full", "tied", "diag", "spherical"}
+        The form.
+    scatters : ndarray, shape (K, d, d)
+        S_k, the covariances of the observations of each component.
+    counts : ndarray, shape (K,)
+        N_k, the number of these observations.
+    """
+    k, d, _ = scatters.shape
+    if covariance == "tied":  # sum_k N_k S_k / sum_k N_k
+        pooled = np.tensordot(counts / counts.sum(), scatters, axes=1)
+        return np.broadcast_to(pooled, (k, d, d))
+    variances = np.diagonal(scatters, axis1=1, axis2=2)
+    if covariance == "diag":  # what is off the diagonal is 0
+        return variances[:, :, None] * np.eye(d)
+    if covariance == "spherical":  # the mean over all directions
+        return np.asarray(variances.mean(axis=1)[:, None, None] * np.eye(d))
+    return scatters
+
+
+def raised_to(min_std: float, covariances: Array) -> Array:
+    """Return covariances with eigenvalues below ``min_std`` squared raised to that, (K, d, d).
+
+    Among the matrices whose eigenvalues are all at least so large, this is the one that is most
+    likely: eigenvectors stay, and each eigenvalue maximizes its own term of Q, -log(lambda) -
+    s / lambda, which rises up to the variance s in that direction and falls beyond it. A constant
+    added to the diagonal would change all the other eigenvalues as well, and Q might fall.
+
+    A floor that is out of reach of the digits of a matrix, since other directions are so much
+    wider, is raised into their reach.
+    """
+    if min_std == 0 or not np.isfinite(covariances).all():
+        return covariances
+    variances, directions = np.linalg.eigh(covariances)
+    floors = np.maximum(min_std**2, _RESOLVED * variances[:, -1])
+    for k in np.flatnonzero(variances[:, 0] < floors):
+        above = np.maximum(variances[k] - floors[k], 0.0)
+        raised = directions[k] * above @ directions[k].T
+        covariances = np.array(covariances)
+        covariances[k] = (raised + raised.T) / 2 + floors[k] * np.eye(len(above))
+    return covariances
+
+
+def _about(
+    means: Array,
+    statistics: MultivariateGaussianStatistics,
+    previous: MultivariateGaussianParams,
+) -> Array:
+    """Return the expected sums of (x - mean) (x - mean)^T about other means, shape (K, d, d)."""
+    counts, first, second = statistics
+    move = means - previous.means
+    cross = move[:, :, None] * first[:, None, :]
+    squares = counts[:, None, None] * move[:, :, None] * move[:, None, :]
+    return np.asarray(second - cross - cross.mT + squares)
+
+
+def _check_covariance(covariance: Any) -> None:
+    if covariance not in get_args(Covariance):
+        allowed = ", ".join(map(repr, get_args(Covariance)))
+        raise ValueError(f"covariance must be one of {allowed}, got {covariance!r}")
+
+
+def _check_definite(covariances: Array) -> None:
+    """Raise ValueError, naming the first offender, unless all are symmetric and definite."""
+    for k, matrix in enumerate(covariances):
+        variances = np.diagonal(matrix)
+        if (variances <= 0).any():
+            j = np.flatnonzero(variances <= 0)[0]
+            raise ValueError(
+                "covariances must have variances larger than 0 on the diagonal, "
+                f"got {variances[j]} at [{k}, {j}, {j}]"
+            )
+        stds = np.sqrt(variances)
+        odd = np.argwhere(np.abs(matrix - matrix.T) > _EQUAL * np.outer(stds, stds))
+        if len(odd):
+            i, j = odd[0]
+            raise ValueError(
+                f"covariances must be symmetric, got {matrix[i, j]} at [{k}, {i}, {j}] and "
+                f"{matrix[j, i]} at [{k}, {j}, {i}]"
+            )
+    singular = np.flatnonzero(is_singular(covariances))
+    if len(singular):
+        k = int(singular[0])
+        raise ValueError(
+            "covariances must be positive definite, with a variance above 0 in all directions "
+            "(in two dimensions, a correlation between -1 and 1), "
+            f"got {covariances[k].tolist()} at [{k}]"
+        )
+
+
+def _check_form(covariances: Array, covariance: Covariance) -> None:
+    """Raise ValueError, naming the first offender, unless covariances have the form."""
+    k = len(covariances)
+    stds = np.sqrt(np.diagonal(covariances, axis1=1, axis2=2))
+    off = np.abs(covariances - in_form(covariance, covariances, np.eye(k)[0]))
+    bad = np.argwhere(off > _EQUAL * stds[:, :, None] * stds[:, None, :])
+    if not len(bad):
+        return
+    where, value = tuple(map(int, bad[0])), covariances[tuple(bad[0])]
+    at = f"got {value} at {list(where)}"
+    if covariance == "tied":
+        raise ValueError(
+            f"covariances must be the same for all components if they are tied, {at} and "
+            f"{covariances[(0, *where[1:])]} at {[0, *where[1:]]}"
+        )
+    if covariance == "diag" or where[1] != where[2]:
+        raise ValueError(
+            f"covariances must be 0 off the diagonal if they are {_ADJECTIVES[covariance]}, {at}"
+        )
+    raise ValueError(
+        "covariances must have the same variance in all directions if they are spherical, "
+        f"got {np.diagonal(covariances[where[0]]).tolist()} at [{where[0]}]"
+    )
+
+
+_ADJECTIVES = {"diag": "diagonal", "spherical": "spherical"}
+
+
+def guess_from_points(
+    data: npt.ArrayLike,
+    n_components: int,
+    *,
+    rng: np.random.Generator,
+    covariance: Covariance = "full",
+) -> MultivariateGaussianParams:
+    """Start with means at different observations, drawn at random.
+
+    All covariances are that of the whole data, in the form ``covariance``, and the mixing weights
+    are equal.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer observations than components, the data have no such covariance with a
+        variance in all directions, ``data`` are not points (n, d) of finite numbers, or ``rng`` is
+        no generator.
+    """
+    means = kmeans.guess_from_points(data, n_components, rng=rng).centroids
+    return _about_all(data, means, covariance)
+
+
+def guess_plus_plus(
+    data: npt.ArrayLike,
+    n_components: int,
+    *,
+    rng: np.random.Generator,
+    covariance: Covariance = "full",
+) -> MultivariateGaussianParams:
+    """Start with means at observations far from one another: scikit-learn's k-means++.
+
+    See :func:`em_core.models.kmeans.guess_plus_plus`. All covariances are that of the whole data,
+    in the form ``covariance``, and the mixing weights are equal. Errors are those of
+    :func:`guess_from_points`.
+    """
+    means = kmeans.guess_plus_plus(data, n_components, rng=rng).centroids
+    return _about_all(data, means, covariance)
+
+
+def _about_all(
+    data: npt.ArrayLike, means: Array, covariance: Covariance
+) -> MultivariateGaussianParams:
+    """Return components at these means, as wide as the whole data."""
+    _check_covariance(covariance)
+    points = as_data(data, ndim=2)
+    k, d = means.shape
+    deviations = points - points.mean(axis=0)
+    whole = (deviations.T @ deviations / len(points))[None]
+    whole[:, *np.nonzero(np.eye(d))] *= ~(points == points[0]).all(axis=0)  # no rounding error
+    whole = in_form(covariance, (whole + whole.mT) / 2, np.ones(1))
+    if is_singular(whole)[0]:
+        raise ValueError(_why_no_spread(points, covariance))
+    return MultivariateGaussianParams(means, np.repeat(whole, k, axis=0), equal_weights(k))
+
+
+def _why_no_spread(points: Array, covariance: Covariance) -> str:
+    constant = np.flatnonzero((points == points[0]).all(axis=0))
+    if len(constant):
+        return (
+            "data must differ in each column to give a covariance matrix, "
+            f"got {len(points)} times {points[0, constant[0]]} in column {constant[0]}"
+        )
+    return (
+        "data must spread in all directions to give a covariance matrix, "
+        f"got {len(points)} points in {points.shape[1]} dimensions that do not: use covariances "
+        f'that are "diag" or "spherical", not {covariance!r}'
+    )

@@ -1,0 +1,35 @@
+"""The choice of data in the sidebar: simulated, published, or the reader's own."""
+
+from collections.abc import Collection
+
+import streamlit as st
+
+from em_ui.controls.page import Controls
+from em_ui.data.given import OWN, Given, Published, given
+from em_ui.data.kept import NoData
+
+
+def data_of(c: Controls, published: Collection[Published]) -> Given | None:
+    """Draw the choice of data; return those that are given, or None if they are simulated.
+
+    Also None if they are to be the reader's own and there are none yet: then
+    :func:`~em_ui.sections.lesson.run_of` ends the page with what to do.
+
+    Parameters
+    ----------
+    c : Controls
+        Of a lesson that declares ``data`` (:func:`em_ui.data.choice`) and ``own``
+        (:class:`em_ui.data.Own`).
+    published : collection of Published
+        The sets that the lesson offers.
+    """
+    c.group("Truth and data", "data")
+    if c.settings()["data"] == OWN:
+        c.show("own")
+    try:
+        found = given(c.settings(), published)
+    except NoData:
+        return None
+    if found is not None and found.source:
+        st.caption(f"{found.description} {found.source}")
+    return found
