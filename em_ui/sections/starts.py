@@ -122,7 +122,7 @@ def _present(run: Run, at: int, row: int) -> list[int]:
         found[at] = row
         return [int(i) + 1 for i in found]
     starts = getattr(run.problem.start, run.problem.words.by)
-    unit = data.std(axis=0)
+    unit = np.ptp(data, axis=0)
     unit[unit == 0] = 1.0
     chosen = {at: row}
     for i in range(k):
