@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -384,6 +385,48 @@ def _gaussian_tables(run: Run) -> Tables:
             if params is not None
         },
     }
+
+
+def gaussian_still(
+    run: Run,
+    params: Any,
+    *,
+    title: str,
+    across: str,
+    up: str,
+    same_units: bool,
+    hard: bool,
+) -> Drawing:
+    """Return the points of a run under other Gaussians, at rest.
+
+    Parameters
+    ----------
+    run
+        Whose points they are.
+    params
+        Means, covariances and weights of as many components as the run has.
+    title, across, up, same_units
+        As for :func:`gaussians`.
+    hard : bool
+        Whether each point goes wholly to the likeliest component.
+    """
+    words, tables = run.problem.words, _gaussian_tables(run)
+    frame = tables["frame"]
+    frame = frame.set_column(frame.column_names.index("hard"), "hard", pa.array([hard]))
+    things = (words.component.capitalize(), words.observation.capitalize())
+    return Drawing(
+        title,
+        charts.gaussians(
+            across, up, *things, same_units=same_units, truth=False, labelled=False, bound=False
+        ),
+        {
+            "points": tables["points"],
+            "frame": frame,
+            "steps": frames.gaussians([params], words.names),
+        },
+        f"{title}: {count(len(tables['points']), words.observation)}, {up} against {across}, "
+        + ("each in the colour of one component" if hard else "in blended colours"),
+    )
 
 
 def _known(c: Controls, run: Run) -> dict[str, bool]:

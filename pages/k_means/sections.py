@@ -260,4 +260,5 @@ def draw_hard_against_soft(c: Controls, run: Run) -> None:
 SECTIONS = sections.sections_of(
     by_hand=draw_by_hand,
     hard_against_soft={"draw": draw_hard_against_soft, "follows": True},
+    how_many={},
 )
