@@ -101,7 +101,7 @@ SPECS = {
     "find": controls.to_find("Centroids", MAX_CLUSTERS),
     "guess": GUESS,
     **TYPED_STARTS,
-    **starts.specs("centroids"),
+    **starts.specs("centroid"),
     **controls.usual("point", data_seed=6, tol="0"),
 }
 
