@@ -633,8 +633,8 @@ def scatter(
     whole: dict[str, Any] = {"zero": False, "nice": False}
     x, y = alt.X("x:Q", title=across).scale(**whole), alt.Y("y:Q", title=up).scale(**whole)
     place = [
-        alt.Tooltip("x:Q", title=across, format=".4~f"),
-        alt.Tooltip("y:Q", title=up, format=".4~f"),
+        alt.Tooltip("x:Q", title=across, format=".6~r"),
+        alt.Tooltip("y:Q", title=up, format=".6~r"),
     ]
     shape = alt.Shape("component:N", title="Cluster").scale(range=_SHAPES).legend(**_KEY)
     tooltip = [
