@@ -811,7 +811,9 @@ def _blend() -> str:
         for channel in "rgb"
     )
     pure = "scale('color', datum.component)"
-    return f"{_UNASSIGNED} ? ({_NEUTRAL['expr']}) : hard ? {pure} : rgb({', '.join(mixed)})"
+    # A colour in words is put into words once, and not each time that it is drawn.
+    blend = f"rgb({', '.join(mixed)}) + ''"
+    return f"{_UNASSIGNED} ? ({_NEUTRAL['expr']}) : hard ? {pure} : {blend}"
 
 
 def _own_scale(axis: str) -> str:
