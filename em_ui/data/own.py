@@ -232,7 +232,6 @@ class Own(Control):
                 names,
                 index=names.index(name) if name in names else None,
                 key=f"{part} {what}",
-                format_func=escaped,
                 placeholder="None" if clearable else "Choose a column",
                 **changed,
             )
@@ -244,7 +243,6 @@ class Own(Control):
                     names,
                     default=source.columns,
                     key=f"{part} columns",
-                    format_func=escaped,
                     max_selections=self.most,
                     **changed,
                 )
