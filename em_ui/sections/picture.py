@@ -257,7 +257,10 @@ def _with_bars(run: Run, values: np.ndarray, curves: Tables) -> Tables:
     """Return a histogram of some values, one an observation, with the curves over it."""
     edges, density, inside = bins.bins(values)
     middles, half_width = (edges[:-1] + edges[1:]) / 2, (edges[1] - edges[0]) / 2
-    grid = frames.curve_grid(edges, density.max())
+    # Few bars are wide, and lower than a curve that fits: there is room for a normal one.
+    spread = float(run.problem.sample.data.std())
+    normal = 1 / (math.sqrt(2 * math.pi) * spread) if spread > 0 else 0.0
+    grid = frames.curve_grid(edges, max(density.max(), normal))
     # Digits that tell a bar from its neighbours.
     digits = max(1 - math.floor(math.log10(2 * half_width)), 0)
     stands = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(middles) - 1)
