@@ -166,7 +166,12 @@ class Own(Control):
         by_name = {name.strip().lower(): name for name in reversed(numeric)}
         named = [by_name.get(role.lower()) for role in self.roles]
         rest = iter([name for name in numeric if name not in named])
-        found = [name or next(rest, None) for name in named]
+        # Where columns have the names of roles, one with another name is for no optional role.
+        optional = self.optional if any(named) else ()
+        found = [
+            name or (None if role in optional else next(rest, None))
+            for role, name in zip(self.roles, named, strict=True)
+        ]
         return [name for name in found if name is not None]
 
     def _use(self, key: str, source: _Source, wanted: Numbers | Reference | None = None) -> None:
