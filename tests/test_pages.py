@@ -35,7 +35,7 @@ HIDDEN_AT_FIRST = {
 # And those that other settings bring, once these have gone back.
 HIDDEN_THEN = {"k_means": {"guess": "Points that you choose", "k": 8, "max_iter": 5}}
 # Links under which all that changes only the view is there.
-VIEWS = {"k_means": [{"km_place": "true"}]}
+VIEWS = {"k_means": [{"km_place": "true"}, {"km_data": "Iris"}]}
 # How many situations there are at the least, where they are more than a few.
 SITUATIONS = {"maximum_likelihood": 3, "k_means": 7, "two_coins": 7, "gaussian_mixture": 7}
 
