@@ -102,7 +102,7 @@ class Controls:
         moved = context is not None and context.is_history_navigation
         given = self._address.given()
         if moved and not arrived:
-            self._address.follow(st.session_state.get(self.key("adapted defaults"), {}))
+            self._address.follow(self._defaults)
         if (arrived or moved) and given:
             st.session_state[self.key("last situation")] = given.get(BASED)
         if arrived and given and not moved:
@@ -139,10 +139,23 @@ class Controls:
         """Put other bounds and defaults in the place of those declared, before they are shown.
 
         They fit the data that the page is set to. The controls are declared with ``fits_data``.
+        Where one was left at its default, it goes to the new one when the data change.
         """
         self._adapted |= specs
-        defaults = {name: spec.default for name, spec in self._adapted.items()}
-        st.session_state[self.key("adapted defaults")] = defaults
+
+    @property
+    def _defaults(self) -> dict[str, Value]:
+        """The default with which each control that fits the data was shown last."""
+        found: dict[str, Value] = st.session_state.setdefault(self.key("adapted defaults"), {})
+        return found
+
+    def _follow_default(self, name: str, spec: Any) -> None:
+        key = self.key(name)
+        before = self._defaults.get(name, self._all[name].default)
+        # Whatever was chosen stands in the address, be it the default of other data.
+        if key not in st.query_params and st.session_state.get(key) == before:
+            st.session_state[key] = spec.default
+        self._defaults[name] = spec.default
 
     def show(self, name: str) -> Any:
         """Draw a control here, and return its value, which is within its bounds.
@@ -153,8 +166,10 @@ class Controls:
         if name in self.sealed and name != _STUDENT:
             return self.sealed[name]
         spec = self._adapted.get(name, self._all[name])
+        if getattr(spec, "fits_data", False):
+            self._follow_default(name, spec)
         if name in self.specs and name not in st.session_state.get(self.key("was shown"), (name,)):
-            self._address.bring_back(name)
+            self._address.bring_back(name, spec.default)
         value = spec.nearest(spec.widget(self.key(name)))
         self._shown[name] = value
         return value
@@ -252,8 +267,14 @@ class Controls:
         return {name: spec.default for name, spec in self.specs.items()} | dict(situation.values)
 
     def _differ(self, title: str, now: Mapping[str, Value]) -> frozenset[str]:
-        own = self.own(self.situations[title])
-        return frozenset(name for name, value in now.items() if value != own[name])
+        situation = self.situations[title]
+        own, fitting = self.own(situation), self._defaults
+        return frozenset(
+            name
+            for name, value in now.items()
+            if value != own[name]
+            and (name in situation.values or fitting.get(name, own[name]) != value)
+        )
 
     @contextlib.contextmanager
     def sidebar(self) -> Iterator[None]:
@@ -369,12 +390,21 @@ class Controls:
 
     def _set(self, values: Mapping[str, Value]) -> None:
         """Set everything that is not hidden and not the player's, by default to its default."""
+        names = [
+            name
+            for name in self._all
+            if (name not in self.sealed or name == _STUDENT) and name != "iter"
+        ]
+        # Which default fits the data is known once these are.
+        fitting = {
+            name
+            for name in names
+            if name not in values and getattr(self._all[name], "fits_data", False)
+        }
         self._address.write(
-            {
-                name: values.get(name, spec.default)
-                for name, spec in self._all.items()
-                if (name not in self.sealed or name == _STUDENT) and name != "iter"
-            }
+            {n: values.get(n, self._all[n].default) for n in names if n not in fitting}
         )
+        for name in fitting:
+            st.session_state.pop(self.key(name), None)
         rewind(self.prefix, self.key("iter"))
         st.session_state[self.key("choices")] = self.chosen + 1

@@ -611,8 +611,17 @@ def _paths(
 
 
 @cache
-def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
+def scatter(
+    across: str = "x",
+    up: str = "y",
+    *,
+    same_units: bool = True,
+    truth: bool = True,
+    labelled: bool | None = None,
+) -> Template:
     """Points in the colour and shape of their cluster, with the centroids and their paths.
+
+    With ``same_units`` a unit is as long in both directions.
 
     Data: ``points`` (x, y, observation, component, first, last: the iterations in which it is in
     this cluster, a row for each stay), ``steps``
@@ -622,13 +631,16 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     observation.
     """
     whole: dict[str, Any] = {"zero": False, "nice": False}
-    x, y = alt.X("x:Q", title="x").scale(**whole), alt.Y("y:Q", title="y").scale(**whole)
+    x, y = alt.X("x:Q", title=across).scale(**whole), alt.Y("y:Q", title=up).scale(**whole)
+    place = [
+        alt.Tooltip("x:Q", title=across, format=".4~f"),
+        alt.Tooltip("y:Q", title=up, format=".4~f"),
+    ]
     shape = alt.Shape("component:N", title="Cluster").scale(range=_SHAPES).legend(**_KEY)
     tooltip = [
         alt.Tooltip("observation:Q", title="Point"),
         alt.Tooltip("component:N", title="Cluster"),
-        alt.Tooltip("x:Q", format=".4~f"),
-        alt.Tooltip("y:Q", format=".4~f"),
+        *place,
     ]
 
     def those(which: str, size: int = 28, opacity: float = 0.55, **look: Any) -> Layer:
@@ -680,11 +692,7 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
         "y",
         color=_color("Cluster"),
         shape=shape,
-        tooltip=[
-            alt.Tooltip("component:N", title="Centroid"),
-            alt.Tooltip("x:Q", format=".4~f"),
-            alt.Tooltip("y:Q", format=".4~f"),
-        ],
+        tooltip=[alt.Tooltip("component:N", title="Centroid"), *place],
     )
 
     def centres(data: str, shape: str, words: str) -> Layer:
@@ -694,17 +702,13 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
             .encode(
                 x=x,
                 y=y,
-                tooltip=[
-                    alt.Tooltip("component:N", title=words),
-                    alt.Tooltip("x:Q", format=".4~f"),
-                    alt.Tooltip("y:Q", format=".4~f"),
-                ],
+                tooltip=[alt.Tooltip("component:N", title=words), *place],
             )
         )
 
     references = {
         "truth": centres("truth", "M-1,-1L1,1M1,-1L-1,1", "True centre"),
-        "labelled": centres("labelled", "M0,-1L0,1M-1,0L1,0", "Mean of the true cluster"),
+        "labelled": centres("labelled", "M0,-1L0,1M-1,0L1,0", "Mean with the labels known"),
     }
     known = _drawn(references, truth, labelled)
     chart = alt.layer(
@@ -722,79 +726,92 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     )
     return _steady(
         _compile(_on_canvas(chart), _PICTURE_HEIGHT),
-        x=_same_scale("x", "width"),
-        y=_same_scale("y", "height"),
+        x=_same_scale("x", "width") if same_units else _own_scale("x"),
+        y=_same_scale("y", "height") if same_units else _own_scale("y"),
         color=_EVERY_COMPONENT,
         shape=_EVERY_COMPONENT,
     )
 
 
-_COMPONENTS = "frame_now.k"
+def _few(terms: Sequence[str]) -> str:
+    """Return the expression for a sum over components that leaves out what no component has."""
+    start, *more = (" + ".join(terms[i:j]) for i, j in ((0, 2), (2, 4), (4, len(terms))))
+    return f"({start} + (n_parts > 2 ? {more[0]} + (n_parts > 4 ? {more[1]} : 0) : 0))"
 
 
-def _blended() -> tuple[list[alt.Parameter], Callable[[alt.Chart], alt.Chart], str, str]:
-    """Return what computes the points' responsibilities and colours in the browser.
+def _mixture() -> list[alt.Parameter]:
+    """Return the numbers of the mixture that gives the responsibilities which are shown.
+
+    ``n_parts``, and of each component its mean (``x_``, ``y_``), height at it (``h_``), the inverse
+    of the Cholesky factor over the root of 2 (``xx_``, ``yx_``, ``yy_``), and its colour in the
+    theme (``r_``, ``g_``, ``b_``). Data: ``steps`` and ``frame`` of :func:`gaussians`.
+    """
+    k = "(data('frame')[0] || {k: 0}).k"
+    first = f"{k} * max({ASSIGNMENT}, 0)"
+    expressions = {
+        "parts": f"slice(data('steps'), {first}, {first} + {k})",
+        "n_parts": "length(parts)",
+        "hard": "(data('frame')[0] || {hard: false}).hard",
+    }
+    for i in range(len(_SHAPES)):
+        part, color = f"parts[{i}]", f"color_{i}"
+        flat = f"!{part} || {part}.log_height == -1/0"
+        # A flat component takes no point, and its factor has no inverse.
+        known = {
+            "x": f"{part}.x",
+            "y": f"{part}.y",
+            "h": f"{part}.log_height",
+            "xx": f"SQRT1_2 / {part}.l_xx",
+            "yy": f"SQRT1_2 / {part}.l_yy",
+            "yx": f"-SQRT1_2 * {part}.l_yx / ({part}.l_xx * {part}.l_yy)",
+        }
+        for name, expression in known.items():
+            nothing = "-1/0" if name == "h" else "0"
+            expressions[f"{name}_{i}"] = f"{flat} ? {nothing} : {expression}"
+        expressions[color] = f"rgb({part} ? scale('color', {part}.component) : 'black')"
+        expressions |= {f"{channel}_{i}": f"{color}.{channel}" for channel in "rgb"}
+    return [alt.param(name=name, expr=expression) for name, expression in expressions.items()]
+
+
+def _shared(points: alt.Chart) -> alt.Chart:
+    """Return points (x, y) with their responsibilities, computed in the browser.
 
     Sent are the parameters alone: shares of each point at each iteration would be many times that.
-    Bayes' rule in log space, as in :func:`em_core.numerics.posterior`; the densities by forward
-    substitution in the Cholesky factor.
+    Bayes' rule in log space, as in :func:`em_core.numerics.posterior`: ``logs`` are the log
+    densities under each component, times its weight, but for a constant; ``shares`` are relative to
+    that of the likeliest, ``component``, and ``all`` is their sum.
 
-    Returns
-    -------
-    parameters : list of Parameter
-        ``frame_now``, the picture's one row; ``parts``, the components at the assignment's
-        iteration; ``palette``, their colours in the theme that is shown.
-    responsibilities : callable
-        Gives a chart of points (x, y) the fields ``shares`` (of each component, 0 where there is
-        none, divided by ``all``), ``component`` (the likeliest).
-    colour, told : str
-        Expressions for the colour of a point, and for its shares in words.
+    Streamlit has Vega interpret expressions instead of compiling them (1.67), so each symbol costs
+    time, and each expression much more: hence few of them, and short.
     """
     every = range(len(_SHAPES))
-    joint = []
+    logs = []
     for k in every:
-        part = f"parts[{k}]"
-        z = f"(datum.x - {part}.x) / {part}.l_xx"
-        up = f"(datum.y - {part}.y - {part}.l_yx * {z}) / {part}.l_yy"
-        density = f"{part}.log_height - (pow({z}, 2) + pow({up}, 2)) / 2"
-        joint.append(f"(length(parts) > {k} && {part}.log_height > -1/0 ? {density} : -1/0)")
-    palette = (
-        f"length(parts) > {k} ? rgb(scale('color', parts[{k}].component)) : rgb('black')"
-        for k in every
+        across = f"(datum.x - x_{k})"
+        z, up = f"{across} * xx_{k}", f"{across} * yx_{k} + (datum.y - y_{k}) * yy_{k}"
+        density = f"h_{k} - pow({z}, 2) - pow({up}, 2)"
+        logs.append(f"n_parts > {k} ? {density} : -1/0")
+    shares = ", ".join(f"exp(datum.logs[{k}] - datum.top)" for k in every)
+    return (
+        points.transform_calculate(logs=f"[{', '.join(logs)}]")
+        .transform_calculate(top="extent(datum.logs)[1]")
+        .transform_calculate(
+            shares=f"[{shares}]",
+            # An empty chart has no components yet.
+            component="(parts[indexof(datum.logs, datum.top)] || {component: ''}).component",
+        )
+        .transform_calculate(all=_few([f"datum.shares[{k}]" for k in every]))
     )
-    first = f"{_COMPONENTS} * max({ASSIGNMENT}, 0)"
-    parameters = [
-        alt.param(name="frame_now", expr="data('frame')[0] || {k: 0}"),
-        alt.param(name="parts", expr=f"slice(data('steps'), {first}, {first} + {_COMPONENTS})"),
-        alt.param(name="palette", expr=f"[{', '.join(palette)}]"),
-    ]
 
-    def responsibilities(points: alt.Chart) -> alt.Chart:
-        shares = (
-            f"frame_now.hard ? datum.best == {k} : exp(datum.joint[{k}] - datum.top)" for k in every
-        )
-        return (
-            points.transform_calculate(joint=f"[{', '.join(joint)}]")
-            .transform_calculate(top="extent(datum.joint)[1]")
-            .transform_calculate(best="indexof(datum.joint, datum.top)")
-            .transform_calculate(shares=f"[{', '.join(shares)}]")
-            .transform_calculate(all=" + ".join(f"datum.shares[{k}]" for k in every))
-            .transform_calculate(
-                component="length(parts) ? parts[max(datum.best, 0)].component : ''"
-            )
-        )
 
-    def mixed(channel: str) -> str:
-        terms = (f"datum.shares[{k}] * palette[{k}].{channel}" for k in every)
-        return f"({' + '.join(terms)}) / datum.all"
-
-    color = f"rgb({', '.join(mixed(channel) for channel in 'rgb')})"
-    told = [
-        f"(length(parts) > {k} ? {json.dumps(', ' if k else '')} + parts[{k}].component + ' '"
-        f" + format(datum.shares[{k}] / datum.all, '.{SHOWN_DIGITS}f') : '')"
-        for k in every
-    ]
-    return parameters, responsibilities, color, " + ".join(told)
+def _blend() -> str:
+    """Return the expression for the colour of a point of :func:`_shared`."""
+    mixed = (
+        _few([f"datum.shares[{k}] * {channel}_{k}" for k in range(len(_SHAPES))]) + " / datum.all"
+        for channel in "rgb"
+    )
+    pure = "scale('color', datum.component)"
+    return f"{_UNASSIGNED} ? ({_NEUTRAL['expr']}) : hard ? {pure} : rgb({', '.join(mixed)})"
 
 
 def _own_scale(axis: str) -> str:
@@ -814,6 +831,7 @@ def gaussians(
     same_units: bool,
     truth: bool = True,
     labelled: bool | None = None,
+    bound: bool = True,
 ) -> Template:
     """Points in the colours of their components, blended by responsibility, under the ellipses.
 
@@ -825,7 +843,7 @@ def gaussians(
     order of iterations and components), ``frame`` (x_low, x_high, y_low, y_high: what is to be
     seen; k: how many components; hard: whether a point goes wholly to the likeliest), ``chosen``
     (see :func:`_chosen`) and, with ``truth`` and ``labelled``, these (as ``steps``). A click picks
-    an observation.
+    an observation. Without ``bound`` this is a picture that rests, and there is no ``chosen``.
     """
     whole: dict[str, Any] = {"zero": False, "nice": False}
 
@@ -835,24 +853,29 @@ def gaussians(
             "y": alt.Y(y, type="quantitative", title=up).scale(**whole),
         }
 
-    parameters, responsibilities, blend, told = _blended()
     shape = alt.Shape("component:N", title=component_title).scale(range=_SHAPES).legend(**_KEY)
     color = _color(component_title)
-    points = responsibilities(alt.Chart(alt.NamedData("points")))
-    points = points.transform_calculate(told=f"{_UNASSIGNED} ? 'none yet' : {told}")
-    neutral = _NEUTRAL["expr"]
-    points = points.mark_point(filled=True, size=34, opacity=0.75, aria=False).encode(
-        **at("x", "y"),
-        color=alt.value(alt.ExprRef(f"{_UNASSIGNED} ? ({neutral}) : {blend}")),
-        shape=alt.condition(_UNASSIGNED, alt.value("circle"), shape),
-        tooltip=[
-            alt.Tooltip("observation:Q", title=observation_title),
-            alt.Tooltip("x:Q", title=across, format=".4~f"),
-            alt.Tooltip("y:Q", title=up, format=".4~f"),
-            alt.Tooltip("told:N", title="Responsibilities"),
-        ],
+    told = {
+        observation_title: "datum.observation",
+        across: "format(datum.x, '.4~f')",
+        up: "format(datum.y, '.4~f')",
+        f"Likeliest {component_title.lower()}": f"{_UNASSIGNED} ? 'none yet' : datum.component",
+        "Responsibility": f"{_UNASSIGNED} ? '–' : format(hard ? 1 : 1 / datum.all,"
+        f" '.{SHOWN_DIGITS}f')",
+    }
+    tooltip = ", ".join(f"{json.dumps(name)}: {value}" for name, value in told.items())
+    points = (
+        _shared(alt.Chart(alt.NamedData("points")))
+        .mark_point(filled=True, size=34, opacity=0.75, aria=False)
+        .encode(
+            **at("x", "y"),
+            color=alt.value(alt.ExprRef(_blend())),
+            shape=alt.condition(_UNASSIGNED, alt.value("circle"), shape),
+            tooltip=alt.value(alt.ExprRef(f"{{{tooltip}}}")),
+        )
     )
-    points = _pickable(points, "observation")
+    if bound:
+        points = _pickable(points, "observation")
 
     def ellipses(chart: alt.Chart, at_: str, deviations: Sequence[int], **look: Any) -> Layer:
         angle, mean, factor = f"{2 / _ELLIPSE} * PI * datum.i", f"datum.{at_}", f"datum.{at_}l_"
@@ -929,15 +952,15 @@ def gaussians(
         way,
         now,
         *names,
-        *_chosen(2, ring=True),
-    ).add_params(*parameters)
+        *(_chosen(2, ring=True) if bound else []),
+    ).add_params(*_mixture())
     domains = (
         {"x": _same_scale("x", "width"), "y": _same_scale("y", "height")}
         if same_units
         else {"x": _own_scale("x"), "y": _own_scale("y")}
     )
     return _steady(
-        _compile(_on_canvas(chart), _PICTURE_HEIGHT),
+        _compile(_on_canvas(chart), _PICTURE_HEIGHT if bound else _STILL_HEIGHT, bound=bound),
         **domains,
         color=_EVERY_COMPONENT,
         shape=_EVERY_COMPONENT,
@@ -1366,6 +1389,39 @@ def curves(title: str, kinds: tuple[str, ...], *, gap: bool = False) -> Template
         ],
     )
     return _sized(lines, _STILL_HEIGHT)
+
+
+@cache
+def criterion(title: str, x_title: str, places: str) -> Template:
+    """One criterion against the number of components, its choice marked. A click picks a number.
+
+    Data: ``criterion`` (k, low, high: the part of the axis that is k's, value: missing where it is
+    not defined, chosen: words at the choice, empty elsewhere). ``places`` is the values' format.
+    """
+    base = alt.Chart(alt.NamedData("criterion"))
+    x = _integers("k", x_title)
+    y = alt.Y("value:Q", title=None).scale(zero=False).axis(format="~s")
+    defined = base.transform_filter("isValid(datum.value)").encode(x=x, y=y)
+    line = defined.mark_line(color=_INK, aria=False)
+    points = defined.mark_point(color=_INK, filled=True, size=45, opacity=1, aria=False)
+    choice = defined.transform_filter("datum.chosen != ''")
+    mark = choice.mark_point(
+        color=_MARK, filled=True, shape="diamond", size=190, opacity=1, aria=False
+    )
+    words = choice.mark_text(dy=-15, fontSize=11, fontWeight=600, color=_TEXT, aria=False).encode(
+        text="chosen:N"
+    )
+    # As high as the chart, since a point is hard to hit.
+    columns = base.mark_rect(opacity=0, cursor="pointer", aria=False).encode(
+        x=alt.X("low:Q", title=x_title),
+        x2="high:Q",
+        tooltip=[
+            alt.Tooltip("k:Q", title=x_title),
+            alt.Tooltip("value:Q", title=title, format=places),
+        ],
+    )
+    layers = alt.layer(line, points, mark, words, _pickable(columns, "k"))
+    return _steady(_sized(layers, _HEIGHT), x=_extent(("criterion", "low"), ("criterion", "high")))
 
 
 @cache

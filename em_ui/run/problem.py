@@ -19,6 +19,8 @@ Settings = dict[str, Any]
 
 DATA, GUESS, DRAWING = range(3)
 
+NOBODY_KNOWS = "Nobody knows the truth behind these data."
+
 _FINE, _MOST_DECIMALS = 2, 12
 
 
@@ -200,6 +202,8 @@ class Problem:
     truth_known : bool
         Whether the data were made here. Of others the truth is not known, and in its place stands
         the estimate with the labels known.
+    unknown : str
+        Why it is not known, in a sentence.
     """
 
     words: Words
@@ -217,6 +221,7 @@ class Problem:
     fixed: Collection[str] = ()
     drawn: str | None = None
     truth_known: bool = True
+    unknown: str = NOBODY_KNOWS
 
     @property
     def hard(self) -> bool:

@@ -8,7 +8,7 @@ import pyarrow as pa
 import streamlit as st
 
 from em_ui.controls.page import Controls
-from em_ui.run.problem import count
+from em_ui.run.problem import NOBODY_KNOWS, count
 from em_ui.run.references import (
     DECIMALS,
     HARD_LABELS,
@@ -91,10 +91,8 @@ def _causes(run: Run, parts: Split) -> Iterator[str]:
             "more data make it smaller."
         )
     else:
-        yield (
-            "Nobody knows the truth behind these data. The estimate with the labels known misses "
-            "it by the luck of the sample."
-        )
+        luck = " The estimate with the labels known misses it by the luck of the sample."
+        yield problem.unknown + luck * (problem.unknown == NOBODY_KNOWS)
     if REST in parts.parts:
         yield "This run has no limit, so *the rest* cannot be divided."
         return
