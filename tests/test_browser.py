@@ -509,7 +509,7 @@ class TestPages:
         for lesson in [*SERVED, SERVED[2]]:
             name = lesson.url_path
             card = tab.page.locator(f".st-key-home_card_{lesson.name}")
-            card.get_by_role("link", name="Open").click()
+            card.get_by_role("link").click()
             tab.await_page(name)
             assert tab.page.url.endswith(f"/{name}")
             tab.go_to("Home", "")

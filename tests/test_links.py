@@ -31,6 +31,7 @@ A_NUMBER = {
     "k_means": "k",
     "two_coins": "tosses",
     "gaussian_mixture": "mean1",
+    "mixture_in_the_plane": "floor",
 }
 
 HOSTILE = [

@@ -16,6 +16,7 @@ from em_ui.pictures.player import rewind
 _HERE_NOW = "prefix of the page of the last run"
 _OWN = "Your own settings"
 _STUDENT = "student"
+_DATA = frozenset(("data", "own"))  # the controls that say where the data come from
 # From these and the truth the data follow, and in some lessons the truth itself.
 _DRAWN_BY = ("data_seed", _STUDENT)
 
@@ -224,7 +225,8 @@ class Controls:
     def situation(self) -> None:
         """Draw the choice of situation, which makes the one that is set the current one.
 
-        Where none is set, the last one stays current, as what the settings come from.
+        Where none is set, the last one stays current, as what the settings come from, unless the
+        data are others.
         """
         if self.sealed:
             return
@@ -235,7 +237,7 @@ class Controls:
             st.session_state[last] = exact
         title = str(st.session_state.get(last, ""))
         options, shown = list(self.situations), _OWN
-        if title in self.situations:
+        if self._may_come_from(title, now):
             self.current = self.situations[title]
             self.changed = not self._differ(title, now) <= frozenset(self.current.moves)
             shown = f"Based on “{title}”" if self.changed else title
@@ -265,6 +267,10 @@ class Controls:
     def own(self, situation: Situation) -> dict[str, Value]:
         """Return all settings of a situation."""
         return {name: spec.default for name, spec in self.specs.items()} | dict(situation.values)
+
+    def _may_come_from(self, title: str, now: Mapping[str, Value]) -> bool:
+        """Return whether settings may come from a situation: it says nothing of other data."""
+        return title in self.situations and not _DATA & self._differ(title, now)
 
     def _differ(self, title: str, now: Mapping[str, Value]) -> frozenset[str]:
         situation = self.situations[title]
@@ -306,7 +312,11 @@ class Controls:
         parameters = query(self.prefix, self._all, state)
         title = str(st.session_state.get(self.key("last situation"), ""))
         settings = {name: self.value(name) for name in self.specs}
-        come_from = title in self.situations and not self.sealed and self._differ(title, settings)
+        come_from = (
+            self._may_come_from(title, settings)
+            and not self.sealed
+            and self._differ(title, settings)
+        )
         copy_link(
             "Copy link to these settings",
             parameters | ({self.key(BASED): title} if come_from else {}),
@@ -405,6 +415,7 @@ class Controls:
             {n: values.get(n, self._all[n].default) for n in names if n not in fitting}
         )
         for name in fitting:
-            st.session_state.pop(self.key(name), None)
+            before = self._defaults.get(name, self._all[name].default)
+            st.session_state[self.key(name)] = before
         rewind(self.prefix, self.key("iter"))
         st.session_state[self.key("choices")] = self.chosen + 1

@@ -633,8 +633,8 @@ def scatter(
     whole: dict[str, Any] = {"zero": False, "nice": False}
     x, y = alt.X("x:Q", title=across).scale(**whole), alt.Y("y:Q", title=up).scale(**whole)
     place = [
-        alt.Tooltip("x:Q", title=across, format=".4~f"),
-        alt.Tooltip("y:Q", title=up, format=".4~f"),
+        alt.Tooltip("x:Q", title=across, format=".6~r"),
+        alt.Tooltip("y:Q", title=up, format=".6~r"),
     ]
     shape = alt.Shape("component:N", title="Cluster").scale(range=_SHAPES).legend(**_KEY)
     tooltip = [
@@ -811,7 +811,9 @@ def _blend() -> str:
         for channel in "rgb"
     )
     pure = "scale('color', datum.component)"
-    return f"{_UNASSIGNED} ? ({_NEUTRAL['expr']}) : hard ? {pure} : rgb({', '.join(mixed)})"
+    # A colour in words is put into words once, and not each time that it is drawn.
+    blend = f"rgb({', '.join(mixed)}) + ''"
+    return f"{_UNASSIGNED} ? ({_NEUTRAL['expr']}) : hard ? {pure} : {blend}"
 
 
 def _own_scale(axis: str) -> str:
@@ -1392,25 +1394,36 @@ def curves(title: str, kinds: tuple[str, ...], *, gap: bool = False) -> Template
 
 
 @cache
-def criterion(title: str, x_title: str, places: str) -> Template:
-    """One criterion against the number of components, its choice marked. A click picks a number.
+def criterion(title: str, x_title: str, places: str, best: str = "") -> Template:
+    """One criterion against the number of components. A click picks a number.
 
     Data: ``criterion`` (k, low, high: the part of the axis that is k's, value: missing where it is
-    not defined, chosen: words at the choice, empty elsewhere). ``places`` is the values' format.
+    not defined, chosen: words at the choice, empty elsewhere). ``places`` is the values' format,
+    and ``best`` is where the choice is: lowest, highest, or nowhere.
     """
     base = alt.Chart(alt.NamedData("criterion"))
-    x = _integers("k", x_title)
-    y = alt.Y("value:Q", title=None).scale(zero=False).axis(format="~s")
+    x = _integers("k", x_title).scale(nice=False).axis(tickCount=8)
+    room = 22 if best else 0  # for the words
+    y = alt.Y("value:Q", title=None).scale(zero=False, padding=room)
     defined = base.transform_filter("isValid(datum.value)").encode(x=x, y=y)
-    line = defined.mark_line(color=_INK, aria=False)
-    points = defined.mark_point(color=_INK, filled=True, size=45, opacity=1, aria=False)
-    choice = defined.transform_filter("datum.chosen != ''")
-    mark = choice.mark_point(
-        color=_MARK, filled=True, shape="diamond", size=190, opacity=1, aria=False
-    )
-    words = choice.mark_text(dy=-15, fontSize=11, fontWeight=600, color=_TEXT, aria=False).encode(
-        text="chosen:N"
-    )
+    layers: list[Layer] = [
+        defined.mark_line(color=_INK, aria=False),
+        defined.mark_point(color=_INK, filled=True, size=45, opacity=1, aria=False),
+    ]
+    if best:
+        choice = defined.transform_filter("datum.chosen != ''")
+        layers += [
+            choice.mark_point(
+                color=_MARK, filled=True, shape="diamond", size=190, opacity=1, aria=False
+            ),
+            choice.mark_text(
+                dy=17 if best == "lowest" else -17,
+                fontSize=11,
+                fontWeight=600,
+                color=_TEXT,
+                aria=False,
+            ).encode(text="chosen:N"),
+        ]
     # As high as the chart, since a point is hard to hit.
     columns = base.mark_rect(opacity=0, cursor="pointer", aria=False).encode(
         x=alt.X("low:Q", title=x_title),
@@ -1420,8 +1433,11 @@ def criterion(title: str, x_title: str, places: str) -> Template:
             alt.Tooltip("value:Q", title=title, format=places),
         ],
     )
-    layers = alt.layer(line, points, mark, words, _pickable(columns, "k"))
-    return _steady(_sized(layers, _HEIGHT), x=_extent(("criterion", "low"), ("criterion", "high")))
+    return _steady(
+        _sized(alt.layer(*layers, _pickable(columns, "k")), _HEIGHT),
+        x=_extent(("criterion", "low"), ("criterion", "high")),
+        y=_extent(("criterion", "value")),
+    )
 
 
 @cache

@@ -19,7 +19,7 @@ MOST = 8  # components
 SILHOUETTE_ROWS = 2_000
 
 # What no digit of a criterion shows, in nats; and of an inertia, as a fraction.
-_SHOWN, _ROUNDING = 0.002, 1e-9
+_SHOWN, _ROUNDING = 0.0025, 1e-9
 # The rest that is left to gain may be that much more than the last gains say.
 _CAUTION = 10.0
 # A run that gains less than this per observation has ended.
@@ -127,10 +127,12 @@ def compare(problems: Sequence[Problem], n: int) -> HowMany:
             spent += problem.cost * (runs[-1].n_iter + 1)
         if spent * (number + 1) / number > budget.STARTS:
             break
-    on_the_way = []
-    for problem, runs in zip(problems, traces, strict=True):
-        if not _follow_best(problem, runs, int(budget.ENDS / len(problems) / problem.cost)):
+    on_the_way, work = [], budget.ENDS
+    for i, (problem, runs) in enumerate(zip(problems, traces, strict=True)):
+        before = sum(trace.n_iter for trace in runs)
+        if not _follow_best(problem, runs, int(work / (len(problems) - i) / problem.cost)):
             on_the_way.append(problem.start.n_components)
+        work -= problem.cost * (sum(trace.n_iter for trace in runs) - before)
     drawing = stream(first.guess_seed, DRAWING)
     drawn = first.sample.data[draw_rows(first.n, SILHOUETTE_ROWS, rng=drawing)]
     candidates = []

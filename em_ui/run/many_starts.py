@@ -160,7 +160,8 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
         )
     table = pd.DataFrame(rows)
     return ManyStarts(
-        table=table.astype({"solution": "Int64", f"limit {title}": float}),
+        # Copied, since pandas warns of what columns of changed types are made of.
+        table=table.astype({"solution": "Int64", f"limit {title}": float}).copy(),
         columns=columns,
         curves=pa.concat_tables(curves).combine_chunks(),
         moving=sum(end.trace.status is Status.MAX_ITER for end in ends),

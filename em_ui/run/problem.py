@@ -124,6 +124,12 @@ class Words:
         The truth as a place to start from.
     miss : float, optional
         The miss in ``by`` that halves the score of a student's guess.
+    axes : sequence of str
+        What the columns of given data are called, where a parameter has an entry for each. By
+        default they are x and y, or numbers.
+    known : sequence of str
+        What the groups of given data are called, if they are known: then they have these names, and
+        not those of the components.
     """
 
     title: str
@@ -138,10 +144,15 @@ class Words:
     algorithm: str = "EM"
     start_from: str = "the truth"
     miss: float | None = None
+    axes: Sequence[str] = ()
+    known: Sequence[str] = ()
 
     def symbol(self, column: Column) -> str:
-        """Return what the page calls a number among the parameters: symbol and component."""
-        return f"{self.quantities[column.field].symbol} {column.suffix}".rstrip()
+        """Return what the page calls a number among the parameters: symbol, component, column."""
+        suffix = column.suffix
+        if self.axes and column.axis and len(column.place) == 2:  # component, column
+            suffix = f"{column.component} {self.axes[column.place[1]]}"
+        return f"{self.quantities[column.field].symbol} {suffix}".rstrip()
 
 
 def in_digits(words: Words, values: Array, *fields: str) -> Words:
@@ -157,7 +168,8 @@ def in_digits(words: Words, values: Array, *fields: str) -> Words:
     fields : str
         The quantities in units of the data.
     """
-    spreads = np.atleast_1d(np.std(values, axis=0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        spreads = np.atleast_1d(np.std(values, axis=0))
     spreads = spreads[np.isfinite(spreads) & (spreads > 0)]
     if not len(spreads):
         return words

@@ -258,7 +258,12 @@ def _draw_charts(
 
         with column:
             charts.show(
-                charts.criterion(criterion.title, _things(run).capitalize(), _places(run, name)),
+                charts.criterion(
+                    criterion.title,
+                    _things(run).capitalize(),
+                    _places(run, name),
+                    criterion.best,
+                ),
                 {"criterion": _values(found, name)},
                 key=key,
                 title=f"{criterion.title}{f' ({better})' if better else ''}",
@@ -324,7 +329,7 @@ def _draw_table(c: Controls, run: Run, found: HowMany) -> None:
         column_order=[*first, *(name for name in table.columns if name not in first)],
         column_config={
             "n_components": _things(run).capitalize(),
-            "chosen_by": "Chosen by",
+            "chosen_by": st.column_config.TextColumn("Chosen by", width="medium"),
             "best_start": "Best start",
             "collapsed": "Starts that collapsed",
             **{

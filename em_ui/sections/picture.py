@@ -42,42 +42,34 @@ def _picked(c: Controls) -> str:
 
 
 def _chosen(
-    c: Controls,
-    run: Run,
-    axes: tuple[int, int] = (0, 1),
-    place: Callable[[int], tuple[float, str]] | None = None,
+    c: Controls, run: Run, place: Callable[[int], tuple[float, float, str]] | None = None
 ) -> Tables:
     """Return what marks the observation in the picture, once the visitor has chosen one.
 
-    ``axes`` are the columns that are drawn, where there are more. Or ``place`` maps its index to
-    where it stands, and to what it is in words.
+    ``place`` maps its index to where it stands, and to what it is in words, if that is not its
+    value.
     """
     number = int(c.value("observation"))
     chosen = number != c.view["observation"].default or _picked(c) in st.session_state
     i = min(number, run.problem.n) - 1
-    return {"chosen": _chosen_table(run, i, chosen, axes, *(place(i) if place else ()))}
+    return {"chosen": _chosen_table(run, i, chosen, *(place(i) if place else _stands(run, i)))}
+
+
+def _stands(run: Run, i: int, axes: tuple[int, int] = (0, 1)) -> tuple[float, float, str]:
+    """Return where an observation stands, in the two columns drawn, and its value in words."""
+    row = run.problem.sample.data[i]
+    if np.ndim(row):
+        return float(row[axes[0]]), float(row[axes[1]]), ""
+    return float(row), float(row), f"{row:.6g}"
 
 
 @cached_quietly
-def _chosen_table(
-    run: Run,
-    i: int,
-    chosen: bool,
-    axes: tuple[int, int],
-    place: float | None = None,
-    told: str = "",
-) -> pa.Table:
+def _chosen_table(run: Run, i: int, chosen: bool, x: float, y: float, told: str) -> pa.Table:
     problem = run.problem
     rows = problem.sample.data[i : i + 1]
-    if place is None and np.ndim(rows[0]):
-        x, y = rows[0][list(axes)]
-    else:
-        x, y = np.broadcast_to(rows[0] if place is None else place, 2)
     label, texts = "", [""] * len(run.steps)
     if chosen:
         label = f"{problem.words.observation.capitalize()} {i + 1}"
-        if np.ndim(rows[0]) == 0 and not told:
-            told = f"{x:.6g}"
         label += f" ({told})" * bool(told)
         for t, step in enumerate(run.steps):
             shares = problem.responsibilities(rows, step.params)[0]
@@ -88,7 +80,7 @@ def _chosen_table(
             ]
             texts[t] = f"{label}: {problem.words.component} {', '.join(parts)}"
     columns = {"iteration": np.arange(len(run.steps)), "text": texts}
-    return frames.extend(frames.arrow(columns), x=float(x), y=float(y), chosen=chosen, label=label)
+    return frames.extend(frames.arrow(columns), x=x, y=y, chosen=chosen, label=label)
 
 
 def outcomes(c: Controls, run: Run, n_outcomes: int, *, title: str, outcome: str) -> Drawing:
@@ -144,7 +136,7 @@ def proportions(
     return Drawing(
         title,
         template,
-        _shown(c, run, tables) | _chosen(c, run, place=place),
+        _shown(c, run, tables) | _chosen(c, run, lambda i: (place(i)[0], *place(i))),
         f"{count(run.problem.n, words.observation)} by {outcome.lower()}, in bins. Each bar is "
         f"divided by the responsibilities of {component}s {', '.join(run.names)}.",
     )
@@ -341,7 +333,9 @@ def plane(
     """
     problem, words, truth = run.problem, run.problem.words, _known(c, run)["truth"]
     across, up = (problem.data_columns[axis] for axis in axes)
-    tables = _shown(c, run, _plane_tables(run, axes)) | _chosen(c, run, axes)
+    tables = _shown(c, run, _plane_tables(run, axes)) | _chosen(
+        c, run, lambda i: _stands(run, i, axes)
+    )
     drawn = len(tables["points"]["observation"].unique())
     columns = problem.sample.data.shape[1]
     return Drawing(

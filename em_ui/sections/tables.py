@@ -12,6 +12,7 @@ from em_ui.run.problem import NOBODY_KNOWS, count
 from em_ui.run.references import (
     DECIMALS,
     HARD_LABELS,
+    MODEL,
     REST,
     SAMPLE,
     START,
@@ -19,6 +20,7 @@ from em_ui.run.references import (
     Split,
     assumed,
     split,
+    unable,
 )
 from em_ui.run.run import Run
 from em_ui.sections.findings import stands_for
@@ -85,10 +87,16 @@ def references(run: Run) -> None:
 def _causes(run: Run, parts: Split) -> Iterator[str]:
     """Yield what the parts of the way are, in sentences that hold for this run."""
     problem, algorithm = run.problem, run.problem.words.algorithm
+    if MODEL in parts.parts:
+        yield (
+            f"*The model* cannot have the true {unable(run)}. More data do not take away what that "
+            "adds."
+        )
     if SAMPLE in parts.parts:
         yield (
-            "With the labels known, the estimate still misses the truth: that is *the sample*, and "
-            "more data make it smaller."
+            "With the labels known, the estimate still misses "
+            f"{'what the model can be' if MODEL in parts.parts else 'the truth'}: that is *the "
+            "sample*, and more data make it smaller."
         )
     else:
         luck = " The estimate with the labels known misses it by the luck of the sample."

@@ -135,7 +135,9 @@ def fitting(values: Array | None, find: int, kind: Stds) -> dict[str, Control]:
     if values is not None:
         spread = float(np.std(values)) if np.ptp(values) > 0 else bins.unit(abs(float(values[0])))
         step = bins.unit(spread) / 10
-        floor = max(_FLOOR * spread, _ROUNDED * bins.grid(values, spread))
+        floor = _FLOOR * spread
+        if len(np.unique(values)) < len(values):  # as there are where values were rounded
+            floor = max(floor, _ROUNDED * bins.grid(values, spread))
         least = bins.unit(floor)
         found["floor"] = _with("floor", _rounded(floor, least), least)
         for i, mean in enumerate(_start_means(values, find, spread, step), 1):

@@ -15,6 +15,7 @@ from em_ui import controls, data
 from em_ui.controls import Choice, Number
 from em_ui.data import Given, Published
 from em_ui.data.read import MAX_GROUPS
+from em_ui.inert import plain
 from em_ui.run import (
     Objective,
     Problem,
@@ -73,6 +74,8 @@ PUBLISHED = (
     ),
 )
 _FARTHEST, _NEAR = 1e12, 50.0  # from zero, that a start may be typed in; with simulated clusters
+_LARGEST = 1e150  # number that may be squared
+_PRINTED = (1e-6, 1e15)  # between what inertias are printed without powers of ten
 _PLACES = range(1, MAX_CLUSTERS + 1)
 
 TYPED_STARTS = {
@@ -98,7 +101,7 @@ SPECS = {
     "find": controls.to_find("Centroids", MAX_CLUSTERS),
     "guess": GUESS,
     **TYPED_STARTS,
-    **starts.specs("centroids"),
+    **starts.specs("centroid"),
     **controls.usual("point", data_seed=6, tol="0"),
 }
 
@@ -171,10 +174,21 @@ def problem(settings: Settings) -> Problem:
         sample, lines = simulated_clusters(s, seeds)
     else:
         values = given.values
+        if np.abs(values).max() > _LARGEST:
+            raise ValueError(
+                "the numbers are so large that squared distances are out of the range of "
+                "floating-point numbers. Give them in a larger unit"
+            )
         sample = given.sample(
             KMeans(), values, lambda k, rng: guess_from_points(values, k, rng=rng)
         )
-        words, lines = in_digits(WORDS, values, "centroids"), given.lines(WORDS)
+        lines = given.lines(WORDS)
+        words = replace(
+            in_digits(WORDS, values, "centroids"),
+            objective=replace(WORDS.objective, format=_inertia_format(values)),
+            axes=plain(given.columns),
+            known=plain(given.groups),
+        )
     method = GUESSES.get(s.guess, guess_from_points)
 
     def guess(rng: np.random.Generator) -> KMeansParams:
@@ -195,6 +209,17 @@ def problem(settings: Settings) -> Problem:
         drawn=POINTS if s.guess not in GUESSES else None,
         truth_known=given is None,
     )
+
+
+def _inertia_format(values: Array) -> str:
+    """Return the format of inertias of given data: more decimals where they are small."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = float(np.var(values, axis=0).sum() * len(values))  # that of one cluster
+    if total == 0:
+        return WORDS.objective.format
+    if not _PRINTED[0] <= total < _PRINTED[1]:
+        return ".6g"
+    return f",.{max(4 - math.floor(math.log10(total)), 4)}f"
 
 
 def _typed(settings: Settings, points: Array, find: int) -> KMeansParams | None:

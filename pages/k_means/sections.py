@@ -31,7 +31,8 @@ def columns_shown(c: Controls, given: Given | None) -> tuple[int, int]:
     """
     if given is None or len(given.columns) == len(VIEW):
         return 0, 1
-    first = np.argsort(-np.std(given.values, axis=0), kind="stable")
+    with np.errstate(over="ignore", invalid="ignore"):
+        first = np.argsort(-np.std(given.values, axis=0), kind="stable")
     c.adapt(
         **{
             name: replace(spec, options=given.columns, default=given.columns[first[i]])
@@ -51,7 +52,7 @@ def same_units(run: Run) -> bool:
     """Return whether a unit can be drawn as long in one direction as in the other."""
     data = run.problem.sample.data
     sides = np.ptp(data, axis=0)
-    return data.shape[1] == len(VIEW) and bool(sides.min() >= SHORTEST * sides.max())
+    return data.shape[1] == len(VIEW) and bool(sides.min() >= SHORTEST * sides.max() > 0)
 
 
 def caption_of(c: Controls, run: Run, drawn: int, axes: tuple[int, int]) -> str:
@@ -99,31 +100,24 @@ def mislabelled(run: Run) -> tuple[dict[int, int], int] | None:
 
 
 def mistaken(c: Controls, run: Run, given: Given | None) -> str:
-    """Return in words how many points are in another cluster than their label says, if it is known.
+    """Return in words how many points are in another cluster than their label says.
 
-    Nothing before the run was played, and nothing where the labels are hidden.
+    Nothing before the run was played, where no labels are known, and where they are hidden.
     """
     found = None if c.sealed or not played(c, run) else mislabelled(run)
     if found is None:
         return ""
     (matching, wrong), n = found, run.problem.n
-    whose = "their label says" if wrong != 1 else "its label says"
+    one = wrong < 2
+    number = f"{wrong:,} of {n:,} points {'is' if one else 'are'}" if wrong else "No point is"
+    says = "its label says" if one else "their label says"
     if given is None:
-        whose = "the one they come from" if wrong != 1 else "the one it comes from"
-    names = (
-        [f"the true cluster {name}" for name in NAMES]
-        if given is None
-        else [escaped(name) for name in given.groups]
-    )
-    pairs = ", ".join(f"{NAMES[k]} as {names[group]}" for k, group in matching.items())
-    number = (
-        f"{wrong:,} of {n:,} points {'is' if wrong == 1 else 'are'}" if wrong else "No point is"
-    )
-    if not wrong and given is None:
-        whose = "the one it comes from"
-    elif not wrong:
-        whose = "its label says"
-    return f"**{number} in another cluster than {whose}**, at the best matching: cluster {pairs}."
+        says = f"the one {'it comes' if one else 'they come'} from"
+    matched = ""
+    if given is not None:
+        pairs = (f"{NAMES[k]} as {escaped(given.groups[j])}" for k, j in matching.items())
+        matched = f": cluster {', '.join(pairs)}"
+    return f"**{number} in another cluster than {says}**, at the best matching{matched}."
 
 
 def findings(run: Run) -> Iterator[str]:
@@ -202,7 +196,8 @@ def draw_by_hand(c: Controls, run: Run) -> None:
 
 def _decimals(run: Run) -> int:
     """Return how many decimals a squared distance has: of given data, as many as its size needs."""
-    least = np.square(run.problem.sample.data.std(axis=0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        least = np.var(run.problem.sample.data, axis=0)
     if run.problem.truth_known or not least.any():
         return 2
     return min(max(2 - math.floor(math.log10(least[least > 0].min())), 2), 17)

@@ -8,6 +8,7 @@ from em_ui.sections import starts
 from pages.mixture_in_the_plane.problem import (
     AXES,
     FULL,
+    MAX_COMPONENTS,
     PUBLISHED,
     RINGS,
     ROUND,
@@ -19,9 +20,10 @@ from pages.mixture_in_the_plane.problem import (
     problem,
     start_specs,
     to_be_found,
+    too_many_labels,
     typed_names,
 )
-from pages.mixture_in_the_plane.sections import SECTIONS, VIEW, axes_of, findings
+from pages.mixture_in_the_plane.sections import ACROSS, SECTIONS, UP, axes_of, findings
 from pages.mixture_in_the_plane.situations import MISCONCEPTIONS, SITUATIONS
 
 ELLIPSES = {
@@ -50,7 +52,9 @@ c = sections.controls_of(
     SECTIONS,
     truth=[name for name in SPECS if name.rstrip("12345678") in TRUTH],
     asked=[name for name in SPECS if name.rstrip("12345678") in ("x", "y")],
-    **VIEW,
+    across=ACROSS,
+    up=UP,
+    **starts.VIEW,
 )
 with c.sidebar():
     given = sections.data_of(c, PUBLISHED)
@@ -63,6 +67,11 @@ with c.sidebar():
             c.show_beside(f"x{i}", f"y{i}", f"size{i}")
             c.show_beside(f"sd_x{i}", f"sd_y{i}", f"corr{i}")
         c.show_all("data_seed", "student")
+    if given and too_many_labels(given):
+        st.caption(
+            f"There are {len(given.groups)} labels, more than a mixture here can have components "
+            f"({MAX_COMPONENTS}), so they are not used."
+        )
     c.group("Components", "find", "kind")
     c.group("Initial guess", "guess")
     find = to_be_found(c.settings(), given)

@@ -1,5 +1,6 @@
 """The controls of the Gaussian mixture in the plane, and the problem that they set."""
 
+import math
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -157,22 +158,24 @@ def problem(settings: Settings) -> Problem:
     given = rings(settings) if s.data == RINGS else data.given(settings, PUBLISHED)
     more: dict[str, Any] = {"data_columns": ["x", "y"]}
     if given is not None:
-        values, groups = given.values, given.n_groups
+        if too_many_labels(given):
+            given = replace(given, labels=None)
+        values = given.values
         lines = ring_lines(settings) if s.data == RINGS else given.lines(WORDS)
         more = {"data_lines": lines, "data_columns": given.columns, "truth_known": False}
         if s.data == RINGS:
             more["unknown"] = "Behind these points are two rings, and no Gaussians."
     else:
-        groups, sizes = s.k, [settings[f"size{i}"] for i in range(1, s.k + 1)]
+        sizes = [settings[f"size{i}"] for i in range(1, s.k + 1)]
         truth = replace(typed_in(settings, s.k), weights=np.array(sizes) / sum(sizes))
         sample, lines = simulated(MultivariateGaussianMixture(), truth, sizes, settings)
         values, more["data_lines"] = sample.data, lines
         if not s.weights:
-            truth = replace(truth, weights=equal_weights(groups))
+            truth = replace(truth, weights=equal_weights(s.k))
     # Three digits, so that page and script can say it exactly.
     floor = float(f"{s.floor * values.std(axis=0).min():.3g}")
     mixture = MultivariateGaussianMixture(KINDS[s.kind], floor, s.weights)
-    find, method = s.find or groups, GUESSES.get(s.guess, guess_from_points)
+    find, method = to_be_found(settings, given), GUESSES.get(s.guess, guess_from_points)
 
     def guess_of(k: int, rng: np.random.Generator) -> MultivariateGaussianParams:
         check_enough(k, len(values))
@@ -241,8 +244,16 @@ def ring_lines(settings: Settings) -> list[str]:
 
 def to_be_found(settings: Settings, given: data.Given | None) -> int:
     """Return how many components are looked for."""
-    groups = settings["k"] if settings["data"] == data.SIMULATED else 2
-    return int(settings["find"] or (given.n_groups if given else groups))
+    if given:
+        known = min(given.n_groups, MAX_COMPONENTS)
+    else:
+        known = 2 if settings["data"] == RINGS else settings["k"]
+    return int(settings["find"] or known)
+
+
+def too_many_labels(given: data.Given) -> bool:
+    """Return whether the labels name more groups than there can be components."""
+    return given.labels is not None and len(given.groups) > MAX_COMPONENTS
 
 
 def typed_names(k: int, kind: str) -> list[list[str]]:
@@ -261,38 +272,31 @@ def typed_names(k: int, kind: str) -> list[list[str]]:
 
 
 def start_specs(settings: Settings, given: data.Given | None, k: int) -> dict[str, Control]:
-    """Return the controls of a start that is typed in, which fit the data.
+    """Return the controls of a start that is typed in, whose defaults fit the data.
 
-    Means lie in the range of the data, and no farther outside of it than it is wide. By default
-    they are points along the direction in which the data spread most, and as wide as a part of
-    these.
+    Means are points along the direction in which the data differ most, and widths a quarter of the
+    data's range.
     """
+    if settings["data"] == PUBLISHED[0].title:
+        return {}  # as declared
     if given:
         values = given.values
     elif settings["data"] == RINGS:
         values = rings(settings).values
     else:
         values = np.array(GROUPS)[:, :2]  # not the truth, which may be hidden
-    low, high = values.min(axis=0), values.max(axis=0)
-    wide = np.where(high > low, high - low, 1.0)
-    usual = settings["data"] == PUBLISHED[0].title
-    places = np.array(STARTS) if usual else spread_out(values, k)
-    sds = np.array(START_SDS) if usual else wide / 4
+    places, wide = spread_out(values, k), np.ptp(values, axis=0)
     specs: dict[str, Control] = {}
     for axis, name in enumerate("xy"):
-        step = 10.0 ** (np.floor(np.log10(wide[axis])) - 1)
-        near = {"low": low[axis] - wide[axis], "high": high[axis] + wide[axis], "step": step}
-        positive = {"low": wide[axis] * 1e-4, "high": wide[axis] * 2, "step": step}
+        decimals = 1 - math.floor(math.log10(wide[axis] or 1.0))
         for i in range(1, k + 1):
-            for control, default, bounds in (
-                (f"start_{name}{i}", places[i - 1, axis], near),
-                (f"start_sd_{name}{i}", sds[axis], positive),
+            for control, default in (
+                (f"start_{name}{i}", places[i - 1, axis]),
+                (f"start_sd_{name}{i}", wide[axis] / 4 or 1.0),
             ):
-                if not usual:  # three digits of the range
-                    default = round(default, 2 - int(np.floor(np.log10(wide[axis]))))
-                numbers = {key: float(value) for key, value in bounds.items()}
                 declared: Any = SPECS[control]
-                specs[control] = replace(declared, default=float(default), **numbers)
+                near = declared.nearest(round(float(default), decimals + 1))
+                specs[control] = replace(declared, default=near, step=10.0**-decimals)
     return specs
 
 

@@ -11,9 +11,9 @@ from em_core import KMeans, KMeansParams, MultivariateGaussianParams, Status, Tr
 from em_core.models.multivariate_gaussian_mixture import about_new_means, is_singular
 from em_core.numerics import Array
 from em_ui import sections
-from em_ui.controls import Choice, Control, Controls, Section
+from em_ui.controls import Choice, Controls, Section
 from em_ui.run import Run, budget, cached, count
-from em_ui.sections import convergence, hard_against_soft, hill, starts
+from em_ui.sections import convergence, hard_against_soft, hill
 from pages.mixture_in_the_plane.problem import AXES, MAX_COMPONENTS, ROUND, TIED, TO_SCALE
 
 EMPTY = 0.1  # points; a component with less has none
@@ -32,11 +32,8 @@ PLACES = {
         ("Variance upwards", "covariances", (1, 1)),
     )
 }
-VIEW: dict[str, Control] = {
-    "across": Choice("Across the hill", tuple(PLACES), "Mean across of component 1"),
-    "up": Choice("Up the hill", tuple(PLACES), "Mean across of component 2"),
-    **starts.VIEW,
-}
+ACROSS = Choice("Across the hill", tuple(PLACES), "Mean across of component 1")
+UP = Choice("Up the hill", tuple(PLACES), "Mean across of component 2")
 
 
 def findings(run: Run) -> Iterator[str]:
