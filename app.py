@@ -35,8 +35,9 @@ else:
 
     from starlette.middleware import Middleware
     from streamlit.runtime.pages_manager import PagesManager
+    from uvicorn.protocols.http import h11_impl
 
-    from em_ui.no_uploads import NoUploads
+    from em_ui.uploads import Uploads
 
     # The server imports what the pages need before it answers, or the first visitor would wait.
     for module in ("sklearn.cluster", "sklearn.datasets"):
@@ -47,4 +48,8 @@ else:
     # A folder named pages makes Streamlit look for the pages there until the first script has
     # called st.navigation; a first visitor with a link to a lesson would read "page not found".
     PagesManager.uses_pages_directory = False
-    app = st.App(__file__, middleware=[Middleware(NoUploads)])
+
+    # Links hold small data, and a browser sends them on. uvicorn's parser would refuse more than 16
+    # kB that do not arrive at once; it has a setting for it, but Streamlit 1.67 none to hand on.
+    h11_impl.DEFAULT_MAX_INCOMPLETE_EVENT_SIZE = 128 * 1024
+    app = st.App(__file__, middleware=[Middleware(Uploads)])

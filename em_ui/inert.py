@@ -1,7 +1,9 @@
 """Text that comes from outside, made so that a page shows it and nothing else happens."""
 
 import re
+from collections.abc import Iterable
 
+_PLAIN = re.compile(r"[^\W_][\w .()/°+-]*")
 _SPECIAL = re.compile(r"([!-/:-@\[-`{-~])")  # what Markdown knows: all punctuation of ASCII
 
 
@@ -43,3 +45,17 @@ def escaped(text: str, at_most: int = 60) -> str:
     plain = " ".join("".join(c if c.isprintable() else " " for c in text[: at_most + 1]).split())
     short = plain[:at_most] + "…" if len(text) > at_most else plain
     return _SPECIAL.sub(r"\\\1", short)
+
+
+def plain(names: Iterable[str]) -> tuple[str, ...]:
+    """Return names that can stand in any text, with numbers from 1 in the place of others.
+
+    Parameters
+    ----------
+    names : iterable of str
+        For example of columns. Those of letters, digits and a few signs that mean nothing to
+        Markdown stay.
+    """
+    return tuple(
+        name if _PLAIN.fullmatch(name) else str(i) for i, name in enumerate(names, start=1)
+    )

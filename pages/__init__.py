@@ -11,7 +11,7 @@ from typing import Any
 
 ROOT = Path(__file__).parents[1]
 
-ARTICLE = "The article’s examples"
+ARTICLE, FURTHER = "The article’s examples", "Further examples"
 
 
 @dataclass(frozen=True)
@@ -98,6 +98,14 @@ LESSONS = [
         ":material/area_chart:",
         ARTICLE,
         "Numbers from several bell curves. Find means, standard deviations and shares together.",
+    ),
+    Lesson(
+        "pages.mixture_in_the_plane",
+        "Gaussian mixture in the plane",
+        ":material/blur_on:",
+        FURTHER,
+        "Points from several clouds, such as the eruptions of a geyser. Ellipses turn and shrink "
+        "until they fit.",
     ),
 ]
 

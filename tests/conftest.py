@@ -244,7 +244,10 @@ class Page(Part):
         return True
 
     def widgets(self) -> list[Any]:
-        return [widget for kind in WIDGETS for widget in self.at.get(kind)]
+        """The controls, but for those by which own numbers are chosen: ``own`` is their text."""
+        parts = f"{self.prefix}_own "
+        every = (widget for kind in WIDGETS for widget in self.at.get(kind))
+        return [widget for widget in every if not widget.key.startswith(parts)]
 
     def name_of(self, widget: Any) -> str:
         """Return the name of a control; the choice of situation has a key for each."""

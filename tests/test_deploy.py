@@ -5,6 +5,7 @@ import http.client
 import os
 import re
 import shutil
+import socket
 import subprocess
 import threading
 import time
@@ -12,10 +13,12 @@ import urllib.error
 import urllib.request
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, contextmanager
+from contextlib import AsyncExitStack, closing, contextmanager, suppress
+from functools import partial
 from http.cookies import SimpleCookie
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
+from uuid import uuid4
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -25,7 +28,17 @@ from websockets.exceptions import InvalidStatus
 
 from benchmarks.client import Session
 from benchmarks.load import Plan, run
-from benchmarks.servers import NGINX, OPENER, SITE, free_port, on_loopback, serve_behind_nginx
+from benchmarks.servers import (
+    NGINX,
+    OPENER,
+    SITE,
+    _wait,
+    free_port,
+    on_loopback,
+    serve_behind_nginx,
+    stop,
+)
+from em_ui.uploads import MAX_FILES, MAX_KEPT
 from pages import LESSONS
 
 pytestmark = [
@@ -167,49 +180,206 @@ async def places_for(student, names):
     raise ConnectionError("the server closed the connection")
 
 
-def put(address, path, token):
-    """Send a file of .95 MB as Streamlit's page does, and return the answer's status and text."""
+FILE = b"x" * 1_000_000
+
+
+def request(address, method, path, headers, body=b""):
+    """Return the status and the text of an answer; 0 if the server has closed its ears before."""
+    chunked = "Transfer-Encoding" in headers
+    with closing(http.client.HTTPConnection(address, timeout=30)) as connection:
+        try:
+            connection.request(method, path, body, headers, encode_chunked=chunked)
+            with connection.getresponse() as response:
+                return response.status, response.read().decode()
+        except ConnectionError:
+            return 0, ""
+
+
+def put(address, path, token, content=FILE, cookie="", more=None, method="PUT"):
+    """Send a file as Streamlit's page does, and return the answer's status and text."""
     mark = b"------x\r\n"
     head = b'Content-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
-    body = mark + head + b"x" * 950_000 + b"\r\n------x--\r\n"
+    body = mark + head + content + b"\r\n------x--\r\n"
     headers = {
         "Content-Type": "multipart/form-data; boundary=----x",
-        "Cookie": f"_streamlit_xsrf={token}",
+        "Cookie": f"_streamlit_xsrf={token}; {cookie}",
         "X-Xsrftoken": token,
+        **(more or {}),
     }
-    host, _, port = address.partition(":")
-    connection = http.client.HTTPConnection(host, int(port), timeout=20)
-    connection.request("PUT", path, body, headers)
-    with connection.getresponse() as response:
-        answer = response.status, response.read().decode()
-    connection.close()
-    return answer
+    if "Transfer-Encoding" in headers:
+        parts = [body[i : i + 50_000] for i in range(0, len(body), 50_000)]
+        return request(address, method, path, headers, iter(parts))
+    return request(address, method, path, headers, body)
 
 
-def test_nobody_can_leave_a_file_with_or_without_nginx(farm):
-    """Nobody who has a page open, at the very places that Streamlit names for its files."""
-    server = farm.servers[0]
-    with OPENER.open(f"http://{server.address}/_stcore/health", timeout=10) as response:
-        token = SimpleCookie(response.headers["Set-Cookie"])["_streamlit_xsrf"].value
+def token_from(address, **headers):
+    """Return Streamlit's cookie against forged requests, as a page gets it."""
+    asked = urllib.request.Request(f"http://{address}/_stcore/health", headers=headers)
+    with OPENER.open(asked, timeout=10) as response:
+        cookies = SimpleCookie()
+        for line in response.headers.get_all("Set-Cookie"):
+            cookies.load(line)
+    return cookies["_streamlit_xsrf"].value
+
+
+@contextmanager
+def nginx(farm, folder, *edits):
+    """Start another nginx before the same processes, its configuration edited, at its address."""
+    site = SITE.read_text()
+    for port, server in zip((8501, 8502), farm.servers, strict=True):
+        site = site.replace(f"127.0.0.1:{port}", server.address)
+    for old, new in edits:
+        assert old in site
+        site = site.replace(old, new)
+    port = free_port()
+    (folder / "nginx.conf").write_text(on_loopback(site, port, folder))
+    command = [NGINX, "-p", str(folder), "-c", str(folder / "nginx.conf"), "-e", "stderr"]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        _wait("nginx", f"http://127.0.0.1:{port}/_stcore/health", process, folder / "access")
+        yield f"127.0.0.1:{port}"
+    finally:
+        stop(process)
+
+
+def test_file_of_a_visitor_gets_through_with_the_cookie_against_forgery(farm):
+    cookie = farm.cookie(30)
+    token = token_from(farm.address, Cookie=cookie)
 
     async def visit():
-        async with Session(server.address) as student:
+        async with Session(farm.address, cookie=cookie) as student:
             await student.open("two-coins")
-            places = await places_for(student, [f"{i}.csv" for i in range(100)])
-            before = server.resident_megabytes()
-            answers = [
-                await asyncio.to_thread(put, server.address, place, token) for place in places
-            ]
-            return places, answers, server.resident_megabytes() - before
+            first, second = await places_for(student, ["a.csv", "b.csv"])
+            send = partial(asyncio.to_thread, put, farm.address, cookie=cookie)
+            assert await send(first, token) == (204, "")
+            assert (await send(second, "forged"))[0] == 403
+            assert await send(first, token, b"", method="DELETE") == (204, "")
+            encoded = second.replace("upload", "%75pload")
+            assert await send(encoded, token) == (204, "")
+            return second
 
-    places, answers, grown = run_apart(visit())
-    assert len(set(places)) == 100
-    assert answers == [(403, "This app takes no files.")] * 100
-    assert grown < 20  # MB, of the 95 that were sent
-    encoded = places[0].replace("upload", "%75pload")
-    for path in (*places[:10], encoded, f"/{places[0]}"):
-        assert put(server.address, path, token)[0] == 403
-        assert put(farm.address, path, token)[0] == 403
+    place = run_apart(visit())
+    assert put(farm.address, place, token, cookie=cookie)[0] == 400  # the page has been closed
+
+
+@pytest.mark.parametrize("through", ["nginx", "server"])
+def test_too_large_files_and_other_methods_are_refused(farm, through):
+    address = farm.address if through == "nginx" else farm.servers[0].address
+    cookie = farm.cookie(30) if through == "nginx" else ""
+    token = token_from(address, Cookie=cookie)
+
+    async def visit():
+        async with Session(address, cookie=cookie) as student:
+            await student.open("two-coins")
+            [place] = await places_for(student, ["a.csv"])
+            send = partial(asyncio.to_thread, put, address, place, token, cookie=cookie)
+            chunked = {"Transfer-Encoding": "chunked"}
+            assert await send(more=chunked) == (204, "")
+            assert (await send(FILE + b"x" * 60_000))[0] in (0, 413)
+            assert (await send(FILE * 5, more=chunked))[0] in (0, 413)
+            for method in ("POST", "GET", "PATCH"):
+                found, _ = await send(b"", method=method)
+                assert found == (403 if through == "nginx" else 405)
+            for path in (f"/{place}", place.replace("/_stcore", "//_stcore"), f"{place}/x"):
+                found, _ = await asyncio.to_thread(put, address, path, token, cookie=cookie)
+                assert found in (400, 404)
+
+    run_apart(visit())
+
+
+def flood(server, visitors, files):
+    """Return by how much the process grows while visitors bring so many files, and the answers."""
+    token = token_from(server.address)
+
+    async def visit():
+        async with AsyncExitStack() as stack:
+            places = []
+            for _ in range(visitors):
+                student = await stack.enter_async_context(Session(server.address))
+                await student.open("two-coins")
+                names = [f"{i}.csv" for i in range(files // visitors + 1)]
+                places.append(await places_for(student, names))
+            before = server.resident_megabytes()
+            of_all = [place for mine in zip(*places, strict=True) for place in mine][:files]
+            with ThreadPoolExecutor(min(8, visitors)) as pool:
+                answers = list(pool.map(lambda place: put(server.address, place, token), of_all))
+            return server.resident_megabytes() - before, answers
+
+    return run_apart(visit())
+
+
+def test_flood_of_one_visitor_is_bounded(farm):
+    grown, answers = flood(farm.servers[0], 1, 100)
+    assert answers == [(204, "")] * 100
+    assert grown < MAX_FILES + 30  # MB, of the 100 that were sent
+
+
+def test_flood_of_many_visitors_is_bounded(farm):
+    grown, answers = flood(farm.servers[1], 30, 150)
+    assert answers == [(204, "")] * 150
+    assert grown < MAX_KEPT / 1e6 + 40  # MB, of the 150 that were sent
+
+
+def test_one_student_brings_so_many_files_through_nginx_and_no_more(farm, tmp_path):
+    address = f"/_stcore/upload_file/{uuid4()}/{uuid4()}"
+    with nginx(farm, tmp_path) as site:
+        ask = partial(request, site, "DELETE", address)
+        allowed = 1 + int(re.search(r"em_student_uploads burst=(\d+)", SITE.read_text())[1])
+        found = [ask({"Cookie": "em_student=greedy"})[0] for _ in range(allowed + 5)]
+        assert found == [403] * allowed + [429] * 5  # without the token there is nothing to delete
+        assert ask({"Cookie": "em_student=modest"})[0] == 403
+
+
+def test_slow_file_never_reaches_a_process(farm, tmp_path):
+    """It is taken in whole first, and given up when nothing more of it comes."""
+    path = f"/_stcore/upload_file/{uuid4()}/{uuid4()}"
+    with nginx(farm, tmp_path, ("client_body_timeout  20s", "client_body_timeout 500ms")) as site:
+        connection = http.client.HTTPConnection(site, timeout=30)
+        connection.putrequest("PUT", path)
+        connection.putheader("Content-Length", "1000000")
+        connection.endheaders(b"x" * 500_000)
+        with suppress(http.client.RemoteDisconnected):
+            assert connection.getresponse().status == 408
+        connection.close()
+        [line] = [line for line in (tmp_path / "access").read_text().splitlines() if path in line]
+        assert line.split()[-1] == "-"
+
+
+def test_cookie_against_forgery_comes_back_from_a_frame(farm, tmp_path):
+    """A browser keeps it there over HTTPS, which a header stands for here."""
+    with nginx(farm, tmp_path, ("map $https", "map $http_x_https")) as site:
+
+        def attributes(**headers):
+            asked = urllib.request.Request(f"http://{site}/_stcore/health", headers=headers)
+            with OPENER.open(asked, timeout=10) as response:
+                lines = response.headers.get_all("Set-Cookie")
+            [line] = [line for line in lines if line.startswith("_streamlit_xsrf")]
+            return set(line.split("; ")[1:])
+
+        assert attributes() == {"Path=/", "SameSite=Lax"}
+        secure = {"Path=/", "SameSite=None", "Secure", "Partitioned"}
+        assert attributes(**{"X-Https": "on"}) == secure
+
+
+def test_link_with_numbers_of_its_own_gets_through(farm):
+    link = f"/two-coins?{urlencode({'own': '0123456789' * 2_000})}"
+    for address in (farm.address, farm.servers[0].address):
+        found, text = request(address, "GET", link, {"Referer": f"http://{address}{link}"})
+        assert (found, "<title>" in text) == (200, True)
+
+
+def test_link_that_arrives_in_pieces_gets_through(farm):
+    """A process without nginx before it sees it so, from a network that is not this machine's."""
+    host, _, port = farm.servers[0].address.partition(":")
+    head = (
+        f"GET /two-coins?own={'x' * 50_000} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n"
+    )
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for i in range(0, len(head), 1_000):
+            connection.sendall(head[i : i + 1_000].encode())
+        answer = connection.makefile("rb").readline()
+    assert answer.split()[1] == b"200"
 
 
 def test_metrics_are_not_for_visitors(farm):
@@ -235,7 +405,7 @@ def test_every_answer_has_the_headers_once(farm, path):
     except urllib.error.HTTPError as error:
         headers = error.headers
     assert headers.get_all("X-Content-Type-Options") == ["nosniff"]
-    assert headers.get_all("Referrer-Policy") == ["same-origin"]
+    assert headers.get_all("Referrer-Policy") == ["no-referrer"]
     [policy] = headers.get_all("Content-Security-Policy")
     assert policy.endswith("frame-ancestors 'self' http://127.0.0.1:*")
     assert "clipboard-write=(self)" in headers["Permissions-Policy"]

@@ -14,6 +14,8 @@ from hypothesis import strategies as st
 
 from em_ui.controls import Choice, Number, Section, Switch
 from em_ui.controls.specs import VIEW
+from em_ui.data import Own, kept
+from em_ui.data.kept import Numbers
 from em_ui.run import DATA, stream
 
 # An example opens the app, which takes 0.1 s: only a few, and none to shrink a failure.
@@ -29,6 +31,7 @@ A_NUMBER = {
     "k_means": "k",
     "two_coins": "tosses",
     "gaussian_mixture": "mean1",
+    "mixture_in_the_plane": "floor",
 }
 
 HOSTILE = [
@@ -297,12 +300,21 @@ def is_number(text: str) -> bool:
         return False
 
 
+def own_numbers(spec):
+    """Return numbers that any lesson with this control takes."""
+    d = spec.least if spec.several else spec.most
+    rows = [[1 + 7 * i % 5 + (9 + i % 4) * j for j in range(d)] for i in range(12)]
+    return Numbers("mine", tuple(f"column {j}" for j in range(d)), np.array(rows, dtype=float))
+
+
 def any_value(spec):
     """Return a strategy for the values that a reader can set."""
     if isinstance(spec, Switch | Section):
         return st.booleans()
     if isinstance(spec, Choice):
         return st.sampled_from(spec.options)
+    if isinstance(spec, Own):
+        return st.just(kept.told_as(own_numbers(spec)))
     if isinstance(spec.step, int):
         most = 5 if spec is VIEW["starts"] else 1_500  # keeps the runs short
         return st.integers(spec.low, min(spec.high, most))
@@ -319,6 +331,7 @@ class TestCopiedLink:
     def test_shows_the_same_page(self, visit, declared, name, data):
         specs = every_control(declared[name])
         chosen = data.draw(st.sets(st.sampled_from(sorted(specs)), max_size=8))
+        chosen |= {"own"} & set(specs)
         values = {control: data.draw(any_value(specs[control])) for control in sorted(chosen)}
         query = {f"{PREFIXES[name]}_{c}": specs[c].text(v) for c, v in values.items()}
         page = visit(name, **query)

@@ -52,7 +52,7 @@ class TestText:
     @settings(max_examples=60)
     @given(given_set=small_sets())
     def test_small_sets_come_back_to_the_last_digit(self, given_set):
-        back = told(kept._written(given_set))
+        back = told(kept.told_as(given_set))
         np.testing.assert_array_equal(back.rows, given_set.rows)
         assert back.columns == given_set.columns
         assert back.groups == given_set.groups
@@ -64,16 +64,16 @@ class TestText:
 
     def test_frequencies_take_one_row_each(self):
         values = np.repeat(np.arange(29.0), 40)[:, None]
-        back = told(kept._written(Numbers("crabs", ("ratio",), values)))
+        back = told(kept.told_as(Numbers("crabs", ("ratio",), values)))
         np.testing.assert_array_equal(back.rows, values)
 
     def test_more_rows_are_only_named(self):
         values = np.arange(MAX_IN_LINK + 1.0)[:, None]
         many = Numbers("long.csv", ("x",), values)
-        text = kept._written(many)
+        text = kept.told_as(many)
         assert told(text) == Reference("long.csv", MAX_IN_LINK + 1, ("x",), many.digest)
         assert len(text) < 200
-        assert isinstance(told(kept._written(Numbers("x", ("x",), values[1:]))), Numbers)
+        assert isinstance(told(kept.told_as(Numbers("x", ("x",), values[1:]))), Numbers)
 
     @pytest.mark.parametrize(
         "change",

@@ -79,7 +79,7 @@ class TestOnThePage:
         click(page, 5)
         rows = np.array(rows_of(page)) - 1
         assert rows[1] == 4
-        data, unit = problem.sample.data, problem.sample.data.std(axis=0)
+        data, unit = problem.sample.data, np.ptp(problem.sample.data, axis=0)
         for k in (0, 2):
             distances = np.linalg.norm((data - problem.start.centroids[k]) / unit, axis=1)
             assert rows[k] == distances.argmin()
@@ -89,7 +89,7 @@ class TestOnThePage:
         typed = {f"km_start_{axis}{k}": "0" for axis in "xy" for k in (1, 2, 3)}
         page = visit("k_means", km_guess="Typed in", km_place="true", **typed)
         data = run_at("k_means").problem.sample.data
-        nearest = 1 + int(np.linalg.norm(data / data.std(axis=0), axis=1).argmin())
+        nearest = 1 + int(np.linalg.norm(data / np.ptp(data, axis=0), axis=1).argmin())
         click(page, nearest)
         rows = rows_of(page)
         assert rows[0] == nearest

@@ -166,14 +166,14 @@ class MultivariateGaussianMixture(
     def log_joint(self, data: npt.NDArray[Any], params: MultivariateGaussianParams) -> Array:
         """Return log(pi_k N(x_i; mu_k, Sigma_k)), shape (n, K)."""
         whiten, log_volumes = whitening(params.covariances)  # L^-1 and log |L|: Sigma = L L^T
-        components = zip(whiten, params.means, strict=True)
+        rows = np.ascontiguousarray(data.T)  # a coordinate each
+        components = zip(whiten, params.means[:, :, None], strict=True)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             # Typed weights may sum to one only nearly; what the M-step returns does exactly.
             constant = np.log(params.weights / params.weights.sum()) - log_volumes
             constant -= params.means.shape[1] * _LOG_SQRT_2PI
-            # A row a coordinate, so that they are contiguous: z = L^-1 (x_i - mu_k)
-            whitened = (inverse @ (data - mean).T for inverse, mean in components)
-            squares = np.stack([(z**2).sum(axis=0) for z in whitened])
+            whitened = (inverse @ (rows - mean) for inverse, mean in components)
+            squares = np.stack([(z**2).sum(axis=0) for z in whitened])  # |L^-1 (x_i - mu_k)|^2
             return np.asarray((constant[:, None] - squares / 2).T)
 
     def statistics(
@@ -185,8 +185,9 @@ class MultivariateGaussianMixture(
         """Add up the shares, and the deviations from the current means weighted by them."""
         counts = responsibilities.sum(axis=0)  # N_k = sum_i r_ik
         first, second = np.empty_like(params.means), np.empty_like(params.covariances)
+        rows = np.ascontiguousarray(data.T)  # a coordinate each
         for k, (shares, mean) in enumerate(zip(responsibilities.T, params.means, strict=True)):
-            deviations = (data - mean).T
+            deviations = rows - mean[:, None]
             first[k] = deviations @ shares  # sum_i r_ik (x_i - mu_k)
             second[k] = (deviations * shares) @ deviations.T  # ... (x_i - mu_k) (x_i - mu_k)^T
         return MultivariateGaussianStatistics(counts, first, second)

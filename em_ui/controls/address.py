@@ -168,7 +168,7 @@ class Address:
         for name, value in values.items():
             spec, key = self.specs[name], self.key(name)
             value = st.session_state[key] = spec.nearest(value)
-            if value != spec.default:
+            if value != spec.default or getattr(spec, "fits_data", False):
                 address[key] = _stored(spec, value)
         # Streamlit 1.67 refuses to set the parameter of a control in public, and would by itself
         # send the browser a message for each, and so make it an entry of the history for each.
@@ -198,11 +198,11 @@ class Address:
             gone.append(key)
         return gone
 
-    def bring_back(self, name: str) -> None:
+    def bring_back(self, name: str, default: Value) -> None:
         """Put a control that appears into the address, with the value that was kept for it."""
         spec, key = self.specs[name], self.key(name)
-        value = spec.nearest(st.session_state.get(key, spec.default))
-        if value == spec.default or key in st.query_params:
+        value = spec.nearest(st.session_state.get(key, default))
+        if value == default or key in st.query_params:
             return
         with get_session_state().query_params() as parameters:  # see above
             parameters.set_with_no_forward_msg(key, _stored(spec, value))

@@ -16,6 +16,7 @@ from em_ui.pictures.player import rewind
 _HERE_NOW = "prefix of the page of the last run"
 _OWN = "Your own settings"
 _STUDENT = "student"
+_DATA = frozenset(("data", "own"))  # the controls that say where the data come from
 # From these and the truth the data follow, and in some lessons the truth itself.
 _DRAWN_BY = ("data_seed", _STUDENT)
 
@@ -102,7 +103,7 @@ class Controls:
         moved = context is not None and context.is_history_navigation
         given = self._address.given()
         if moved and not arrived:
-            self._address.follow(st.session_state.get(self.key("adapted defaults"), {}))
+            self._address.follow(self._defaults)
         if (arrived or moved) and given:
             st.session_state[self.key("last situation")] = given.get(BASED)
         if arrived and given and not moved:
@@ -139,10 +140,23 @@ class Controls:
         """Put other bounds and defaults in the place of those declared, before they are shown.
 
         They fit the data that the page is set to. The controls are declared with ``fits_data``.
+        Where one was left at its default, it goes to the new one when the data change.
         """
         self._adapted |= specs
-        defaults = {name: spec.default for name, spec in self._adapted.items()}
-        st.session_state[self.key("adapted defaults")] = defaults
+
+    @property
+    def _defaults(self) -> dict[str, Value]:
+        """The default with which each control that fits the data was shown last."""
+        found: dict[str, Value] = st.session_state.setdefault(self.key("adapted defaults"), {})
+        return found
+
+    def _follow_default(self, name: str, spec: Any) -> None:
+        key = self.key(name)
+        before = self._defaults.get(name, self._all[name].default)
+        # Whatever was chosen stands in the address, be it the default of other data.
+        if key not in st.query_params and st.session_state.get(key) == before:
+            st.session_state[key] = spec.default
+        self._defaults[name] = spec.default
 
     def show(self, name: str) -> Any:
         """Draw a control here, and return its value, which is within its bounds.
@@ -153,8 +167,10 @@ class Controls:
         if name in self.sealed and name != _STUDENT:
             return self.sealed[name]
         spec = self._adapted.get(name, self._all[name])
+        if getattr(spec, "fits_data", False):
+            self._follow_default(name, spec)
         if name in self.specs and name not in st.session_state.get(self.key("was shown"), (name,)):
-            self._address.bring_back(name)
+            self._address.bring_back(name, spec.default)
         value = spec.nearest(spec.widget(self.key(name)))
         self._shown[name] = value
         return value
@@ -209,7 +225,8 @@ class Controls:
     def situation(self) -> None:
         """Draw the choice of situation, which makes the one that is set the current one.
 
-        Where none is set, the last one stays current, as what the settings come from.
+        Where none is set, the last one stays current, as what the settings come from, unless the
+        data are others.
         """
         if self.sealed:
             return
@@ -220,7 +237,7 @@ class Controls:
             st.session_state[last] = exact
         title = str(st.session_state.get(last, ""))
         options, shown = list(self.situations), _OWN
-        if title in self.situations:
+        if self._may_come_from(title, now):
             self.current = self.situations[title]
             self.changed = not self._differ(title, now) <= frozenset(self.current.moves)
             shown = f"Based on “{title}”" if self.changed else title
@@ -251,9 +268,19 @@ class Controls:
         """Return all settings of a situation."""
         return {name: spec.default for name, spec in self.specs.items()} | dict(situation.values)
 
+    def _may_come_from(self, title: str, now: Mapping[str, Value]) -> bool:
+        """Return whether settings may come from a situation: it says nothing of other data."""
+        return title in self.situations and not _DATA & self._differ(title, now)
+
     def _differ(self, title: str, now: Mapping[str, Value]) -> frozenset[str]:
-        own = self.own(self.situations[title])
-        return frozenset(name for name, value in now.items() if value != own[name])
+        situation = self.situations[title]
+        own, fitting = self.own(situation), self._defaults
+        return frozenset(
+            name
+            for name, value in now.items()
+            if value != own[name]
+            and (name in situation.values or fitting.get(name, own[name]) != value)
+        )
 
     @contextlib.contextmanager
     def sidebar(self) -> Iterator[None]:
@@ -285,7 +312,11 @@ class Controls:
         parameters = query(self.prefix, self._all, state)
         title = str(st.session_state.get(self.key("last situation"), ""))
         settings = {name: self.value(name) for name in self.specs}
-        come_from = title in self.situations and not self.sealed and self._differ(title, settings)
+        come_from = (
+            self._may_come_from(title, settings)
+            and not self.sealed
+            and self._differ(title, settings)
+        )
         copy_link(
             "Copy link to these settings",
             parameters | ({self.key(BASED): title} if come_from else {}),
@@ -369,12 +400,22 @@ class Controls:
 
     def _set(self, values: Mapping[str, Value]) -> None:
         """Set everything that is not hidden and not the player's, by default to its default."""
+        names = [
+            name
+            for name in self._all
+            if (name not in self.sealed or name == _STUDENT) and name != "iter"
+        ]
+        # Which default fits the data is known once these are.
+        fitting = {
+            name
+            for name in names
+            if name not in values and getattr(self._all[name], "fits_data", False)
+        }
         self._address.write(
-            {
-                name: values.get(name, spec.default)
-                for name, spec in self._all.items()
-                if (name not in self.sealed or name == _STUDENT) and name != "iter"
-            }
+            {n: values.get(n, self._all[n].default) for n in names if n not in fitting}
         )
+        for name in fitting:
+            before = self._defaults.get(name, self._all[name].default)
+            st.session_state[self.key(name)] = before
         rewind(self.prefix, self.key("iter"))
         st.session_state[self.key("choices")] = self.chosen + 1

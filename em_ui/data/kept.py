@@ -90,7 +90,7 @@ class Reference:
 
 def keep(numbers: Numbers) -> str:
     """Keep numbers for this session; return the text that stands for them in settings and links."""
-    text = _written(numbers)
+    text = told_as(numbers)
     kept: dict[str, tuple[str, Numbers]] = st.session_state.setdefault(_SESSION, {})
     kept.pop(numbers.digest, None)
     kept[numbers.digest] = (text, numbers)
@@ -150,7 +150,8 @@ def described(found: Numbers | Reference) -> str:
     return f"{rows:,} {'row' if rows == 1 else 'rows'} of “{found.name}”"
 
 
-def _written(numbers: Numbers) -> str:
+def told_as(numbers: Numbers) -> str:
+    """Return the text that :func:`told` reads: all of them, or what they are if they are many."""
     values = numbers.rows
     labels = np.zeros(len(values), dtype=int) if numbers.labels is None else numbers.labels
     # Equal rows that follow each other stand once, as those made of frequencies.

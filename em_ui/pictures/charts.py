@@ -611,8 +611,17 @@ def _paths(
 
 
 @cache
-def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
+def scatter(
+    across: str = "x",
+    up: str = "y",
+    *,
+    same_units: bool = True,
+    truth: bool = True,
+    labelled: bool | None = None,
+) -> Template:
     """Points in the colour and shape of their cluster, with the centroids and their paths.
+
+    With ``same_units`` a unit is as long in both directions.
 
     Data: ``points`` (x, y, observation, component, first, last: the iterations in which it is in
     this cluster, a row for each stay), ``steps``
@@ -622,13 +631,16 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     observation.
     """
     whole: dict[str, Any] = {"zero": False, "nice": False}
-    x, y = alt.X("x:Q", title="x").scale(**whole), alt.Y("y:Q", title="y").scale(**whole)
+    x, y = alt.X("x:Q", title=across).scale(**whole), alt.Y("y:Q", title=up).scale(**whole)
+    place = [
+        alt.Tooltip("x:Q", title=across, format=".6~r"),
+        alt.Tooltip("y:Q", title=up, format=".6~r"),
+    ]
     shape = alt.Shape("component:N", title="Cluster").scale(range=_SHAPES).legend(**_KEY)
     tooltip = [
         alt.Tooltip("observation:Q", title="Point"),
         alt.Tooltip("component:N", title="Cluster"),
-        alt.Tooltip("x:Q", format=".4~f"),
-        alt.Tooltip("y:Q", format=".4~f"),
+        *place,
     ]
 
     def those(which: str, size: int = 28, opacity: float = 0.55, **look: Any) -> Layer:
@@ -680,11 +692,7 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
         "y",
         color=_color("Cluster"),
         shape=shape,
-        tooltip=[
-            alt.Tooltip("component:N", title="Centroid"),
-            alt.Tooltip("x:Q", format=".4~f"),
-            alt.Tooltip("y:Q", format=".4~f"),
-        ],
+        tooltip=[alt.Tooltip("component:N", title="Centroid"), *place],
     )
 
     def centres(data: str, shape: str, words: str) -> Layer:
@@ -694,17 +702,13 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
             .encode(
                 x=x,
                 y=y,
-                tooltip=[
-                    alt.Tooltip("component:N", title=words),
-                    alt.Tooltip("x:Q", format=".4~f"),
-                    alt.Tooltip("y:Q", format=".4~f"),
-                ],
+                tooltip=[alt.Tooltip("component:N", title=words), *place],
             )
         )
 
     references = {
         "truth": centres("truth", "M-1,-1L1,1M1,-1L-1,1", "True centre"),
-        "labelled": centres("labelled", "M0,-1L0,1M-1,0L1,0", "Mean of the true cluster"),
+        "labelled": centres("labelled", "M0,-1L0,1M-1,0L1,0", "Mean with the labels known"),
     }
     known = _drawn(references, truth, labelled)
     chart = alt.layer(
@@ -722,8 +726,8 @@ def scatter(*, truth: bool = True, labelled: bool | None = None) -> Template:
     )
     return _steady(
         _compile(_on_canvas(chart), _PICTURE_HEIGHT),
-        x=_same_scale("x", "width"),
-        y=_same_scale("y", "height"),
+        x=_same_scale("x", "width") if same_units else _own_scale("x"),
+        y=_same_scale("y", "height") if same_units else _own_scale("y"),
         color=_EVERY_COMPONENT,
         shape=_EVERY_COMPONENT,
     )
@@ -829,6 +833,7 @@ def gaussians(
     same_units: bool,
     truth: bool = True,
     labelled: bool | None = None,
+    bound: bool = True,
 ) -> Template:
     """Points in the colours of their components, blended by responsibility, under the ellipses.
 
@@ -840,7 +845,7 @@ def gaussians(
     order of iterations and components), ``frame`` (x_low, x_high, y_low, y_high: what is to be
     seen; k: how many components; hard: whether a point goes wholly to the likeliest), ``chosen``
     (see :func:`_chosen`) and, with ``truth`` and ``labelled``, these (as ``steps``). A click picks
-    an observation.
+    an observation. Without ``bound`` this is a picture that rests, and there is no ``chosen``.
     """
     whole: dict[str, Any] = {"zero": False, "nice": False}
 
@@ -871,7 +876,8 @@ def gaussians(
             tooltip=alt.value(alt.ExprRef(f"{{{tooltip}}}")),
         )
     )
-    points = _pickable(points, "observation")
+    if bound:
+        points = _pickable(points, "observation")
 
     def ellipses(chart: alt.Chart, at_: str, deviations: Sequence[int], **look: Any) -> Layer:
         angle, mean, factor = f"{2 / _ELLIPSE} * PI * datum.i", f"datum.{at_}", f"datum.{at_}l_"
@@ -948,7 +954,7 @@ def gaussians(
         way,
         now,
         *names,
-        *_chosen(2, ring=True),
+        *(_chosen(2, ring=True) if bound else []),
     ).add_params(*_mixture())
     domains = (
         {"x": _same_scale("x", "width"), "y": _same_scale("y", "height")}
@@ -956,7 +962,7 @@ def gaussians(
         else {"x": _own_scale("x"), "y": _own_scale("y")}
     )
     return _steady(
-        _compile(_on_canvas(chart), _PICTURE_HEIGHT),
+        _compile(_on_canvas(chart), _PICTURE_HEIGHT if bound else _STILL_HEIGHT, bound=bound),
         **domains,
         color=_EVERY_COMPONENT,
         shape=_EVERY_COMPONENT,
@@ -1381,6 +1387,53 @@ def curves(title: str, kinds: tuple[str, ...], *, gap: bool = False) -> Template
         ],
     )
     return _sized(lines, _STILL_HEIGHT)
+
+
+@cache
+def criterion(title: str, x_title: str, places: str, best: str = "") -> Template:
+    """One criterion against the number of components. A click picks a number.
+
+    Data: ``criterion`` (k, low, high: the part of the axis that is k's, value: missing where it is
+    not defined, chosen: words at the choice, empty elsewhere). ``places`` is the values' format,
+    and ``best`` is where the choice is: lowest, highest, or nowhere.
+    """
+    base = alt.Chart(alt.NamedData("criterion"))
+    x = _integers("k", x_title).scale(nice=False).axis(tickCount=8)
+    room = 22 if best else 0  # for the words
+    y = alt.Y("value:Q", title=None).scale(zero=False, padding=room)
+    defined = base.transform_filter("isValid(datum.value)").encode(x=x, y=y)
+    layers: list[Layer] = [
+        defined.mark_line(color=_INK, aria=False),
+        defined.mark_point(color=_INK, filled=True, size=45, opacity=1, aria=False),
+    ]
+    if best:
+        choice = defined.transform_filter("datum.chosen != ''")
+        layers += [
+            choice.mark_point(
+                color=_MARK, filled=True, shape="diamond", size=190, opacity=1, aria=False
+            ),
+            choice.mark_text(
+                dy=17 if best == "lowest" else -17,
+                fontSize=11,
+                fontWeight=600,
+                color=_TEXT,
+                aria=False,
+            ).encode(text="chosen:N"),
+        ]
+    # As high as the chart, since a point is hard to hit.
+    columns = base.mark_rect(opacity=0, cursor="pointer", aria=False).encode(
+        x=alt.X("low:Q", title=x_title),
+        x2="high:Q",
+        tooltip=[
+            alt.Tooltip("k:Q", title=x_title),
+            alt.Tooltip("value:Q", title=title, format=places),
+        ],
+    )
+    return _steady(
+        _sized(alt.layer(*layers, _pickable(columns, "k")), _HEIGHT),
+        x=_extent(("criterion", "low"), ("criterion", "high")),
+        y=_extent(("criterion", "value")),
+    )
 
 
 @cache

@@ -160,7 +160,8 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
         )
     table = pd.DataFrame(rows)
     return ManyStarts(
-        table=table.astype({"solution": "Int64", f"limit {title}": float}),
+        # Copied, since pandas warns of what columns of changed types are made of.
+        table=table.astype({"solution": "Int64", f"limit {title}": float}).copy(),
         columns=columns,
         curves=pa.concat_tables(curves).combine_chunks(),
         moving=sum(end.trace.status is Status.MAX_ITER for end in ends),
@@ -180,6 +181,8 @@ def _ends(problem: Problem, traces: Sequence[Trace[Any]], work: float) -> list[_
         for trace in traces
     ]
     iterations, some = int(work / problem.cost), _FIRST
+    # There are finitely many assignments: a run that has arrived gains nothing more.
+    ends_exactly = problem.winner_takes_all
     while True:
         going = [i for i, trace in enumerate(followed) if trace.status is Status.MAX_ITER]
         some = min(some, iterations // max(len(going), 1), _MOST)
@@ -187,7 +190,8 @@ def _ends(problem: Problem, traces: Sequence[Trace[Any]], work: float) -> list[_
             break
         for i in going:
             before = followed[i].n_iter
-            followed[i] = follow(problem, followed[i], most=before + some, tol=_STILL * (some > 1))
+            tol = 0.0 if ends_exactly else _STILL * (some > 1)
+            followed[i] = follow(problem, followed[i], most=before + some, tol=tol)
             iterations -= followed[i].n_iter - before
         if some == _MOST:
             break
@@ -199,8 +203,8 @@ def _ends(problem: Problem, traces: Sequence[Trace[Any]], work: float) -> list[_
             ends.append(_End(trace, -np.inf, np.inf))
             continue
         left = left_to_gain(trace.objectives)
-        if trace.status is not Status.MAX_ITER and not np.isfinite(left):
-            left = 0.0  # too short to tell, and it has arrived
+        if trace.status is not Status.MAX_ITER and (ends_exactly or not np.isfinite(left)):
+            left = 0.0  # it has arrived, by the rule or as it is too short to tell
         told = _EQUAL * problem.n < left < np.inf
         reach = objective + left if told else objective
         ends.append(_End(trace, reach, _CAUTION * left))

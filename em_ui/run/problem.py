@@ -19,6 +19,8 @@ Settings = dict[str, Any]
 
 DATA, GUESS, DRAWING = range(3)
 
+NOBODY_KNOWS = "Nobody knows the truth behind these data."
+
 _FINE, _MOST_DECIMALS = 2, 12
 
 
@@ -122,6 +124,12 @@ class Words:
         The truth as a place to start from.
     miss : float, optional
         The miss in ``by`` that halves the score of a student's guess.
+    axes : sequence of str
+        What the columns of given data are called, where a parameter has an entry for each. By
+        default they are x and y, or numbers.
+    known : sequence of str
+        What the groups of given data are called, if they are known: then they have these names, and
+        not those of the components.
     """
 
     title: str
@@ -136,10 +144,15 @@ class Words:
     algorithm: str = "EM"
     start_from: str = "the truth"
     miss: float | None = None
+    axes: Sequence[str] = ()
+    known: Sequence[str] = ()
 
     def symbol(self, column: Column) -> str:
-        """Return what the page calls a number among the parameters: symbol and component."""
-        return f"{self.quantities[column.field].symbol} {column.suffix}".rstrip()
+        """Return what the page calls a number among the parameters: symbol, component, column."""
+        suffix = column.suffix
+        if self.axes and column.axis and len(column.place) == 2:  # component, column
+            suffix = f"{column.component} {self.axes[column.place[1]]}"
+        return f"{self.quantities[column.field].symbol} {suffix}".rstrip()
 
 
 def in_digits(words: Words, values: Array, *fields: str) -> Words:
@@ -155,7 +168,8 @@ def in_digits(words: Words, values: Array, *fields: str) -> Words:
     fields : str
         The quantities in units of the data.
     """
-    spreads = np.atleast_1d(np.std(values, axis=0))
+    with np.errstate(over="ignore", invalid="ignore"):
+        spreads = np.atleast_1d(np.std(values, axis=0))
     spreads = spreads[np.isfinite(spreads) & (spreads > 0)]
     if not len(spreads):
         return words
@@ -200,6 +214,8 @@ class Problem:
     truth_known : bool
         Whether the data were made here. Of others the truth is not known, and in its place stands
         the estimate with the labels known.
+    unknown : str
+        Why it is not known, in a sentence.
     """
 
     words: Words
@@ -217,6 +233,7 @@ class Problem:
     fixed: Collection[str] = ()
     drawn: str | None = None
     truth_known: bool = True
+    unknown: str = NOBODY_KNOWS
 
     @property
     def hard(self) -> bool:

@@ -13,6 +13,7 @@ from em_ui.run.cache import cached
 from em_ui.run.limit import follow, left_to_gain, left_to_move
 from em_ui.run.run import Run, match
 
+MODEL = "the model"
 SAMPLE, LABELS, HARD_LABELS = "the sample", "missing labels", "hard assignment, missing labels"
 START, STOP, REST = "the start", "stopped early", "the rest"
 
@@ -65,6 +66,22 @@ def assumed(run: Run) -> str:
     return f"assumed {' and '.join(titles)}" if titles else ""
 
 
+def unable(run: Run) -> str:
+    """Return what the page calls the estimated parameters whose true values the model cannot have.
+
+    As where it has one number for all components, or a floor. "" if there are none.
+    """
+    problem, truth = run.problem, run.problem.sample.truth
+    if not problem.truth_known or truth is None or problem.truth is None:
+        return ""
+    titles = [
+        f"{quantity.title.lower()}s"
+        for field, quantity in problem.quantities.items()
+        if (getattr(problem.truth, field) != getattr(truth, field)).any()
+    ]
+    return " and ".join(titles)
+
+
 @cached
 def split(run: Run) -> Split | None:
     """Return the parts of the way from the truth to the estimate.
@@ -83,9 +100,14 @@ def split(run: Run) -> Split | None:
             params = params.relabel(np.argsort(matching))
         return np.array([column.of(params) for column in columns])
 
-    true, known = (np.array([column.of(p) for column in columns]) for p in (truth, run.labelled))
+    # What the model would estimate of endless data with labels, which may not be the truth.
+    able = problem.truth if problem.truth_known and problem.truth is not None else truth
+    true, nearest, known = (
+        np.array([column.of(p) for column in columns]) for p in (truth, able, run.labelled)
+    )
     found = numbers(run.params)
-    parts = {SAMPLE: known - true}
+    parts = {MODEL: nearest - true} if (nearest != true).any() else {}
+    parts[SAMPLE] = known - nearest
     reached, level = True, False
     collapsed = run.trace.status is Status.NON_FINITE
     limit = run.trace if collapsed else run.followed(_known, most=run.glance)

@@ -17,6 +17,7 @@ from em_ui.sections.findings import not_the_best, other_number
 from em_ui.sections.lesson import controls_of, more, play, results, run_of, sections_of
 from em_ui.sections.picture import (
     beyond,
+    gaussian_still,
     gaussians,
     histogram,
     marginals,
@@ -39,6 +40,7 @@ __all__ = [
     "data_of",
     "formula",
     "fractions",
+    "gaussian_still",
     "gaussians",
     "histogram",
     "in_row",

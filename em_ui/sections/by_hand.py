@@ -14,6 +14,7 @@ from em_ui.run.run import Run
 
 _Made = TypeVar("_Made")
 _SIGNIFICANT = 4
+_READABLE = 6  # decimals
 _DECIMALS = 17  # more than a number between 0 and 1 has in floating point
 
 
@@ -131,7 +132,8 @@ def as_printed(
         What is done with the numbers.
     values : float or int
         The numbers. They get as few decimals as make the operation, on what is printed, give the
-        result that is printed. Whole numbers stay whole.
+        result that is printed. Whole numbers stay whole. Where many decimals are zeros, they get
+        digits and a power of ten.
     least : int, default 3
         Decimals that they have at least.
     shown : callable
@@ -143,16 +145,16 @@ def as_printed(
         The numbers, and the result.
     """
     result = shown(operation(*values))
+    tiny = least > _READABLE
     written: list[str] = []
-    for decimals in range(least, _DECIMALS + 1):
-        written = [
-            f"{v}" if isinstance(v, int | np.integer) else f"{v:.{decimals}f}" for v in values
-        ]
+    for digits in range(_SIGNIFICANT if tiny else least, _DECIMALS + 1):
+        places = f".{digits}{'g' if tiny else 'f'}"
+        written = [f"{v}" if isinstance(v, int | np.integer) else f"{v:{places}}" for v in values]
         if shown(operation(*map(float, written))) == result:
             break
-    return written, result
+    return [scientific(text) for text in written], result
 
 
 def bracketed(text: str) -> str:
-    """Return a printed number, in brackets if it is negative."""
-    return f"({text})" if text.startswith("-") else text
+    """Return a printed number, in brackets if it is negative or has a power of ten."""
+    return f"({text})" if text.startswith("-") or "10^" in text else text

@@ -31,5 +31,5 @@ def data_of(c: Controls, published: Collection[Published]) -> Given | None:
     except NoData:
         return None
     if found is not None and found.source:
-        st.caption(f"{found.description} {found.source}")
+        st.caption(found.description, help=found.source)
     return found

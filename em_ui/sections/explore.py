@@ -232,7 +232,7 @@ def _legend(run: Run, references: Mapping[str, pa.Table], *, short: bool = False
     labels = "the estimate with the labels known"
     if not run.problem.truth_known or "truth" not in references:
         lines = "Dashed and dotted" if "truth" in references else "Dotted"
-        return labels if short else f"{lines}: {labels}. Nobody knows the truth."
+        return labels if short else f"{lines}: {labels}. {run.problem.unknown}"
     if "labelled" not in references:
         return "the truth" if short else "Dashed: the truth."
     return f"the truth and {labels}" if short else f"Dashed: the truth. Dotted: {labels}."

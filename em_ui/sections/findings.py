@@ -108,6 +108,8 @@ def level(run: Run) -> str:
 def stands_for(run: Run, params: Params | None = None) -> str:
     """Return which estimate stands for which component of the truth, where names differ.
 
+    Known groups have names of their own.
+
     Parameters
     ----------
     run : Run
@@ -119,17 +121,21 @@ def stands_for(run: Run, params: Params | None = None) -> str:
     matching = match(params or run.params, run.problem.sample.truth, words.by)
     if matching is None:
         return ""
-    pairs = [(words.names[i], words.names[j]) for i, j in enumerate(matching.tolist()) if i != j]
+    names = words.known or words.names
+    pairs = [
+        (words.names[i], names[j]) for i, j in enumerate(matching.tolist()) if words.known or i != j
+    ]
     if not pairs:
         return ""
     (ours, theirs), *others = pairs
     true = "true " if run.problem.truth_known else ""
+    whose = "" if words.known else f"the {true}{words.group} "
     rest = [f"{a} for {b}" for a, b in others]
     last = f", and {rest[-1]}" if rest else ""
     between = "".join(f", {each}" for each in rest[:-1])
     if ours.isdigit():  # which does not begin a sentence
         ours = f"{words.component.capitalize()} {ours}"
-    return f"{ours} stands for the {true}{words.group} {theirs}{between}{last}."
+    return f"{ours} stands for {whose}{theirs}{between}{last}."
 
 
 def _listed(shares: np.ndarray) -> str:

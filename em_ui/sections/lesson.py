@@ -19,6 +19,7 @@ from em_ui.sections import (
     convergence,
     hard_against_soft,
     hill,
+    how_many,
     many_starts,
     take_away,
     teacher,
@@ -46,6 +47,7 @@ _KNOWN = {
         formerly="surface",
     ),
     "many_starts": Section("Many starts", ":material/shuffle:", many_starts.draw, formerly="many"),
+    "how_many": Section("How many components?", ":material/bar_chart:", how_many.draw),
     "convergence": Section(
         "Has it really converged?", ":material/speed:", convergence.draw, formerly="speed"
     ),
@@ -56,7 +58,7 @@ _UNTIL_THEN = (
     "The table of all iterations, and what they add up to, appear here once you have played to the "
     "end. (⇥ in the player goes there at once.)"
 )
-_OPTIONAL = {"hard_against_soft", "hill"}
+_OPTIONAL = {"hard_against_soft", "hill", "how_many"}
 
 
 def sections_of(**own: Draw | Section | dict[str, Any]) -> dict[str, Section]:
@@ -67,7 +69,8 @@ def sections_of(**own: Draw | Section | dict[str, Any]) -> dict[str, Section]:
     own : callable, dict or Section
         By name: what draws a known section in this lesson, or changes to it (attributes of
         :class:`~em_ui.controls.specs.Section`), or a new one, which stands before the known ones.
-        *Hard against soft* and the hill are on the page only if they are named here.
+        *Hard against soft*, the hill and *How many components?* are on the page only if they are
+        named here.
     """
     new = {name: section for name, section in own.items() if isinstance(section, Section)}
     known = {

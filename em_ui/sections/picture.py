@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,18 +37,21 @@ def _picked(c: Controls) -> str:
     return f"{c.prefix} observation was picked"
 
 
-def _chosen(c: Controls, run: Run) -> Tables:
-    """Return what marks the observation in the picture, once the visitor has chosen one."""
+def _chosen(c: Controls, run: Run, axes: tuple[int, int] = (0, 1)) -> Tables:
+    """Return what marks the observation in the picture, once the visitor has chosen one.
+
+    ``axes`` are the columns that are drawn, where there are more.
+    """
     number = int(c.value("observation"))
     chosen = number != c.view["observation"].default or _picked(c) in st.session_state
-    return {"chosen": _chosen_table(run, min(number, run.problem.n) - 1, chosen)}
+    return {"chosen": _chosen_table(run, min(number, run.problem.n) - 1, chosen, axes)}
 
 
 @cached_quietly
-def _chosen_table(run: Run, i: int, chosen: bool) -> pa.Table:
+def _chosen_table(run: Run, i: int, chosen: bool, axes: tuple[int, int]) -> pa.Table:
     problem = run.problem
     rows = problem.sample.data[i : i + 1]
-    x, y = np.broadcast_to(rows[0], 2)
+    x, y = rows[0][list(axes)] if np.ndim(rows[0]) else np.broadcast_to(rows[0], 2)
     label, texts = "", [""] * len(run.steps)
     if chosen:
         label = f"{problem.words.observation.capitalize()} {i + 1}"
@@ -253,40 +257,77 @@ def _bars(
     )
 
 
-def plane(c: Controls, run: Run, *, title: str) -> Drawing:
+def plane(
+    c: Controls,
+    run: Run,
+    *,
+    title: str,
+    axes: tuple[int, int] = (0, 1),
+    same_units: bool = True,
+) -> Drawing:
     """Return the points in the plane, each in the colour of its component, and the centres' paths.
 
-    Many points are drawn as a fixed random sample of them.
+    Many points are drawn as a fixed random sample of them. Of data with more than two columns two
+    are drawn, without borders: what is nearest depends on the others too.
+
+    Parameters
+    ----------
+    c, run
+        The page's controls, and the run.
+    title : str
+        Of the picture.
+    axes : (int, int)
+        The columns across and upwards, from 0.
+    same_units : bool
+        Whether a unit is to be as long in one direction as in the other.
     """
-    words, truth = run.problem.words, _known(c, run)["truth"]
-    tables = _shown(c, run, _plane_tables(run)) | _chosen(c, run)
+    problem, words, truth = run.problem, run.problem.words, _known(c, run)["truth"]
+    across, up = (problem.data_columns[axis] for axis in axes)
+    tables = _shown(c, run, _plane_tables(run, axes)) | _chosen(c, run, axes)
     drawn = len(tables["points"]["observation"].unique())
+    columns = problem.sample.data.shape[1]
     return Drawing(
         title,
-        charts.scatter(**_known(c, run)),
+        charts.scatter(across, up, same_units=same_units, **_known(c, run)),
         tables,
         f"{count(drawn, words.observation)} in {count(len(run.names), words.group)}, with the "
         f"paths of the {words.component}s from the initial guess"
-        + (", and the true centres as crosses" if truth else ""),
+        + (", and the true centres as crosses" if truth else "")
+        + (f". Of {columns} columns, {across} is drawn across and {up} upwards" * (columns > 2)),
     )
 
 
 @cached_quietly
-def _plane_tables(run: Run) -> Tables:
+def _plane_tables(run: Run, axes: tuple[int, int]) -> Tables:
     problem, data = run.problem, run.problem.sample.data
     drawn = frames.sample_rows(len(data), stream(run.settings["data_seed"], DRAWING))
     assigned = frames.assigned(problem.labelled_model, data, run.trace)
     rows, stays = frames.stays(assigned[:, drawn], problem.words.names)
-    x, y = data[drawn[rows]].T
-    centres = [getattr(step.params, problem.words.by) for step in run.steps]
-    seen = np.concatenate([data, *centres])
+    x, y = data[np.ix_(drawn[rows], axes)].T
+    centres = [getattr(step.params, problem.words.by)[:, axes] for step in run.steps]
+    seen = np.concatenate([data[:, axes], *centres])
     (x_low, y_low), (x_high, y_high) = seen.min(axis=0)[:, None], seen.max(axis=0)[:, None]
     frame = {"x_low": x_low, "x_high": x_high, "y_low": y_low, "y_high": y_high}
     points = {"x": x, "y": y, "observation": drawn[rows] + 1, **stays}
     tables = {"points": frames.arrow(points), "frame": frames.arrow(frame)}
     tables["changes"] = frames.changes(assigned, problem.words.observation)
-    tables["borders"] = frames.borders(centres, seen.min(axis=0), seen.max(axis=0))
-    return {**tables, "steps": run.frames.steps, **run.frames.references}
+    flat = data.shape[1] == len(axes)
+    # In two of more columns there are none.
+    walls = centres if flat else [centre[:0] for centre in centres]
+    tables["borders"] = frames.borders(walls, seen.min(axis=0), seen.max(axis=0))
+    centres_in = {"steps": run.frames.steps, **run.frames.references}
+    if not flat:
+        centres_in = {n: _projected(t, problem.words.by, axes) for n, t in centres_in.items()}
+    return {**tables, **centres_in}
+
+
+def _projected(table: pa.Table, field: str, axes: tuple[int, int]) -> pa.Table:
+    """Return what a picture needs of a table with a column for each entry of ``field``."""
+    columns = {
+        name: table[name] for name in ("iteration", "component") if name in table.schema.names
+    }
+    x, y = (table[f"{field} {axis + 1}"] for axis in axes)
+    return pa.table({**columns, "x": x, "y": y})
 
 
 def gaussians(
@@ -344,6 +385,48 @@ def _gaussian_tables(run: Run) -> Tables:
             if params is not None
         },
     }
+
+
+def gaussian_still(
+    run: Run,
+    params: Any,
+    *,
+    title: str,
+    across: str,
+    up: str,
+    same_units: bool,
+    hard: bool,
+) -> Drawing:
+    """Return the points of a run under other Gaussians, at rest.
+
+    Parameters
+    ----------
+    run
+        Whose points they are.
+    params
+        Means, covariances and weights of as many components as the run has.
+    title, across, up, same_units
+        As for :func:`gaussians`.
+    hard : bool
+        Whether each point goes wholly to the likeliest component.
+    """
+    words, tables = run.problem.words, _gaussian_tables(run)
+    frame = tables["frame"]
+    frame = frame.set_column(frame.column_names.index("hard"), "hard", pa.array([hard]))
+    things = (words.component.capitalize(), words.observation.capitalize())
+    return Drawing(
+        title,
+        charts.gaussians(
+            across, up, *things, same_units=same_units, truth=False, labelled=False, bound=False
+        ),
+        {
+            "points": tables["points"],
+            "frame": frame,
+            "steps": frames.gaussians([params], words.names),
+        },
+        f"{title}: {count(len(tables['points']), words.observation)}, {up} against {across}, "
+        + ("each in the colour of one component" if hard else "in blended colours"),
+    )
 
 
 def _known(c: Controls, run: Run) -> dict[str, bool]:

@@ -43,12 +43,12 @@ VIEW: View = {
 }
 
 
-def specs(things: str) -> dict[str, Control]:
+def specs(thing: str) -> dict[str, Control]:
     """Return the controls of the starts: the number of an observation for each.
 
-    ``things`` is what the components are called, in the plural.
+    ``thing`` is what starts there.
     """
-    told = f"The {things.lower()} start at points of the data, which are numbered in their order."
+    told = f"The {thing} starts at this point of the data, which are numbered in their order."
     return {
         f"start_row{k}": Number(f"Start {k}, point", k, 1, 100_000, 1, told, to_the_last=True)
         for k in range(1, MOST + 1)
@@ -122,7 +122,7 @@ def _present(run: Run, at: int, row: int) -> list[int]:
         found[at] = row
         return [int(i) + 1 for i in found]
     starts = getattr(run.problem.start, run.problem.words.by)
-    unit = data.std(axis=0)
+    unit = np.ptp(data, axis=0)
     unit[unit == 0] = 1.0
     chosen = {at: row}
     for i in range(k):

@@ -8,10 +8,11 @@ import pyarrow as pa
 import streamlit as st
 
 from em_ui.controls.page import Controls
-from em_ui.run.problem import count
+from em_ui.run.problem import NOBODY_KNOWS, count
 from em_ui.run.references import (
     DECIMALS,
     HARD_LABELS,
+    MODEL,
     REST,
     SAMPLE,
     START,
@@ -19,6 +20,7 @@ from em_ui.run.references import (
     Split,
     assumed,
     split,
+    unable,
 )
 from em_ui.run.run import Run
 from em_ui.sections.findings import stands_for
@@ -85,16 +87,20 @@ def references(run: Run) -> None:
 def _causes(run: Run, parts: Split) -> Iterator[str]:
     """Yield what the parts of the way are, in sentences that hold for this run."""
     problem, algorithm = run.problem, run.problem.words.algorithm
+    if MODEL in parts.parts:
+        yield (
+            f"*The model* cannot have the true {unable(run)}. More data do not take away what that "
+            "adds."
+        )
     if SAMPLE in parts.parts:
         yield (
-            "With the labels known, the estimate still misses the truth: that is *the sample*, and "
-            "more data make it smaller."
+            "With the labels known, the estimate still misses "
+            f"{'what the model can be' if MODEL in parts.parts else 'the truth'}: that is *the "
+            "sample*, and more data make it smaller."
         )
     else:
-        yield (
-            "Nobody knows the truth behind these data. The estimate with the labels known misses "
-            "it by the luck of the sample."
-        )
+        luck = " The estimate with the labels known misses it by the luck of the sample."
+        yield problem.unknown + luck * (problem.unknown == NOBODY_KNOWS)
     if REST in parts.parts:
         yield "This run has no limit, so *the rest* cannot be divided."
         return

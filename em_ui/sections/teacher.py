@@ -101,8 +101,7 @@ def sheet(c: Controls, run: Run) -> list[Question]:
         text = "What would one estimate with the labels known?"
         found.append(Question(text, _parameters(run, run.labelled), 3))
     truth = problem.sample.truth if problem.truth_known else None
-    unknown = "Nobody knows the truth behind these data."
-    answer = unknown if truth is None else _parameters(run, truth, marked=False)
+    answer = problem.unknown if truth is None else _parameters(run, truth, marked=False)
     return [*found, Question("What is the truth?", answer, 3)]
 
 

@@ -87,7 +87,8 @@ if sections.compares(c, run):
     caption += " Dotted: with the labels known."
 caption = f"{caption} {sections.beyond(run)}".rstrip()
 picture = sections.histogram(c, run, value="Value")
-sections.play(c, run, picture, caption=caption, findings=findings(run))
+told = findings(run, compares=sections.compares(c, run))
+sections.play(c, run, picture, caption=caption, findings=told)
 last = run.frames.last
 stills = STILLS if last <= max(STILLS) else (0, last // 2, last)
 sections.results(

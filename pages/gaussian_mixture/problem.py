@@ -43,6 +43,8 @@ PUBLISHED = (
 MEANS = (-10.0, 30.0, 3.0, 60.0, -40.0, 90.0, -70.0, 120.0)
 STDS = (3.0, 7.0, 5.0, 4.0, 6.0, 5.0, 4.0, 6.0)
 SMALLEST, FARTHEST = 1e-12, 1e15  # that can be typed, in whatever unit
+_FIND = controls.to_find("Components", MAX_COMPONENTS)
+_GUESS = Choice("Initial guess", (*GUESSES, TYPED), WHOLE, fits_data=True)
 SPECS = {
     "data": data.choice(PUBLISHED),
     "own": data.Own(),
@@ -62,7 +64,7 @@ SPECS = {
             ),
         }.items()
     },
-    "find": controls.to_find("Components", MAX_COMPONENTS),
+    "find": _FIND,
     "stds": Choice(
         "Standard deviations",
         tuple(KINDS),
@@ -70,7 +72,7 @@ SPECS = {
         "Each component may have one of its own, or all have the same; both are estimated. Or they "
         "are known, and stay as they are typed in.",
     ),
-    "guess": Choice("Initial guess", (*GUESSES, TYPED), WHOLE),
+    "guess": _GUESS,
     "weights": Switch("Estimate mixing weights", True, "Off: they stay equal, as in the article."),
     "hard": Switch("Hard assignment", False, "Each value goes wholly to its likeliest component."),
     "floor": Number(
@@ -105,8 +107,8 @@ def for_any_number(given: data.Given) -> dict[str, Control]:
     known = f"With 0: {min(given.n_groups, MAX_COMPONENTS)}"
     named = given.labels is not None and not too_many_labels(given)
     return {
-        "find": replace(SPECS["find"], help=known + ", as many as the labels name" * named + "."),
-        "guess": replace(SPECS["guess"], default=POINTS),
+        "find": replace(_FIND, help=known + ", as many as the labels name" * named + "."),
+        "guess": replace(_GUESS, default=POINTS),
     }
 
 
@@ -133,12 +135,14 @@ def fitting(values: Array | None, find: int, kind: Stds) -> dict[str, Control]:
     if values is not None:
         spread = float(np.std(values)) if np.ptp(values) > 0 else bins.unit(abs(float(values[0])))
         step = bins.unit(spread) / 10
-        floor = max(_FLOOR * spread, _ROUNDED * bins.grid(values, spread))
+        floor = _FLOOR * spread
+        if len(np.unique(values)) < len(values):  # as there are where values were rounded
+            floor = max(floor, _ROUNDED * bins.grid(values, spread))
         least = bins.unit(floor)
-        found["floor"] = _with(SPECS["floor"], _rounded(floor, least), least)
+        found["floor"] = _with("floor", _rounded(floor, least), least)
         for i, mean in enumerate(_start_means(values, find, spread, step), 1):
-            found[f"start_mean{i}"] = _with(SPECS[f"start_mean{i}"], mean, step)
-            found[f"start_sd{i}"] = _with(SPECS[f"start_sd{i}"], _rounded(spread, step), step)
+            found[f"start_mean{i}"] = _with(f"start_mean{i}", mean, step)
+            found[f"start_sd{i}"] = _with(f"start_sd{i}", _rounded(spread, step), step)
     if kind == "common":
         found["start_sd1"] = replace(found["start_sd1"], label="Start SD of all")
     elif kind == "known":
@@ -161,8 +165,10 @@ def _rounded(value: float, step: float) -> float:
     return round(float(value), -math.floor(math.log10(step) + 0.5))
 
 
-def _with(spec: Any, default: float, step: float) -> Number:
-    return replace(spec, default=float(spec.nearest(default)), step=max(step, SMALLEST))
+def _with(name: str, default: float, step: float) -> Number:
+    spec: Any = SPECS[name]
+    number: Number = replace(spec, default=spec.nearest(default), step=max(step, SMALLEST))
+    return number
 
 
 def why_not_whole(values: Array) -> str:
@@ -188,7 +194,7 @@ def problem(settings: Settings) -> Problem:
         """Return parameters with standard deviations that the model can start from."""
         stds, k = params.stds, params.n_components
         if kind == "known":
-            stds = _numbers(settings, "start_sd", k)
+            stds = np.array(_numbers(settings, "start_sd", k))
         elif kind == "common":
             stds = np.full(k, stds[0])
         return replace(params, stds=np.maximum(stds, floor))
@@ -219,8 +225,8 @@ def problem(settings: Settings) -> Problem:
     find, values = components(settings, given), sample.data
     typed = None
     if s.guess == TYPED:
-        means, stds = (_numbers(settings, f"start_{field}", find) for field in ("mean", "sd"))
-        typed = of_model(GaussianParams(means, stds, equal_weights(find)))
+        means, widths = (_numbers(settings, f"start_{field}", find) for field in ("mean", "sd"))
+        typed = of_model(GaussianParams(means, widths, equal_weights(find)))
     fixed = {"stds": kind == "known", "weights": not s.weights}
     return pose(
         words,

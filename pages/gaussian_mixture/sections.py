@@ -16,8 +16,11 @@ from em_ui.sections import convergence, hard_against_soft, hill
 EMPTY = 0.1  # values; a component with less has none
 
 
-def findings(run: Run) -> Iterator[str]:
-    """Yield what may have gone wrong in this run."""
+def findings(run: Run, *, compares: bool) -> Iterator[str]:
+    """Yield what may have gone wrong in this run.
+
+    ``compares`` says whether the page may tell the truth, where it is known.
+    """
     mixture, weights = run.problem.mixture, run.params.weights
     floor, common = mixture.min_std, mixture.stds == "common"
     if run.trace.status is Status.NON_FINITE and not run.trace.final.params.stds.all():
@@ -43,8 +46,24 @@ def findings(run: Run) -> Iterator[str]:
         )
     if run.settings["weights"] and run.problem.n * weights.min() < EMPTY:
         yield "A component has lost all its values. Start it closer to the data."
+    if compares and mixture.stds == "known":
+        yield from not_the_true_deviations(run)
     yield from sections.not_the_best(run)
     yield from sections.other_number(run)
+
+
+def not_the_true_deviations(run: Run) -> Iterator[str]:
+    """Yield that what is taken for known is not so, if it is not."""
+    truth = run.problem.sample.truth
+    if not run.problem.truth_known or truth is None:
+        return
+    taken, true = (np.sort(params.stds) for params in (run.params, truth))
+    if not np.array_equal(taken, true):
+        listed = [", ".join(f"{std:g}" for std in stds) for stds in (taken, true)]
+        yield (
+            f"The standard deviations that are taken for known ({listed[0]}) are not those of the "
+            f"truth ({listed[1]}). They pull the estimates away from it, and more data do not help."
+        )
 
 
 def estimated(run: Run) -> str:
@@ -106,7 +125,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
         lines += [
             rf"p_{name} &= \pi_{name}\,\mathcal N(x;\mu_{name},\sigma_{name}^2)",
             rf"&= \frac{{{weight}}}{{{std}\sqrt{{2\pi}}}}"
-            rf"\,e^{{-\frac{{({x} - {mean})^2}}{{2\cdot {std}^2}}}}",
+            rf"\,e^{{-\frac{{({x} - {mean})^2}}{{2\cdot {sections.bracketed(std)}^2}}}}",
             f"&= {part}",
         ]
     sections.formula(lines)
@@ -221,5 +240,6 @@ SECTIONS = sections.sections_of(
     by_hand=draw_by_hand,
     hard_against_soft=draw_hard_against_soft,
     hill=draw_hill,
+    how_many={},
     convergence=draw_convergence,
 )

@@ -5,8 +5,21 @@ from collections.abc import Sequence
 import numpy as np
 
 from em_ui.controls import Situation, Value, query
+from em_ui.data import OWN
+from em_ui.data.kept import Numbers, told_as
 from em_ui.run import Run, count
-from pages.gaussian_mixture.problem import LARGEST, MAX_COMPONENTS, POINTS, SPECS, TYPED, WORDS
+from em_ui.sections import convergence
+from pages.gaussian_mixture.problem import (
+    COMMON,
+    EACH,
+    KNOWN,
+    LARGEST,
+    MAX_COMPONENTS,
+    POINTS,
+    SPECS,
+    TYPED,
+    WORDS,
+)
 
 
 def groups(*components: tuple[float, float, int]) -> dict[str, Value]:
@@ -15,6 +28,13 @@ def groups(*components: tuple[float, float, int]) -> dict[str, Value]:
     for i, (mean, std, size) in enumerate(components, 1):
         values |= {f"mean{i}": mean, f"sd{i}": std, f"size{i}": size}
     return values
+
+
+def typed(means: Sequence[float], stds: Sequence[float]) -> dict[str, Value]:
+    """Return the settings of a start that is typed in; of one deviation for all, the first."""
+    fields = {"start_mean": means, "start_sd": stds}
+    numbers = {f"{f}{i}": x for f, values in fields.items() for i, x in enumerate(values, 1)}
+    return {"guess": TYPED, **numbers}
 
 
 HEIGHTS = groups((163.0, 7.0, 1_000), (177.0, 7.0, 1_000))
@@ -44,6 +64,52 @@ def heights(run: Run) -> str:
         f"tolerance of 1e-10 EM is at {b[0]:.2f} and {b[1]:.2f} after "
         f"{count(patient.trace.n_iter, 'iteration')}, "
         + ("and has converged." if patient.trace.converged else "and still moving.")
+    )
+
+
+def waiting(run: Run) -> str:
+    """Say where the means end, what share is short, and what one normal and one width would do."""
+    first, last = run.steps[1].params, run.params
+    short, long = np.argsort(last.means)
+    one, common = run.other(find=1), run.other(stds=COMMON)
+    moved = float(np.abs(common.params.means - last.means).max())
+    return (
+        f"The first iteration leads to {first.means[short]:.2f} and {first.means[long]:.2f} "
+        f"minutes, and after {count(run.trace.n_iter, 'iteration')} the means are at "
+        f"{last.means[short]:.2f} and {last.means[long]:.2f}. {last.weights[short]:.1%} of the "
+        "waits belong to the short ones. The log-likelihood is "
+        f"{run.trace.final.objective:,.2f}; one normal distribution alone would reach "
+        f"{one.trace.final.objective:,.2f}. The standard deviations are "
+        f"{last.stds[short]:.2f} and {last.stds[long]:.2f}: with one for all, no mean ends more "
+        f"than {convergence.plain(moved)} minutes elsewhere."
+    )
+
+
+def maize(run: Run) -> str:
+    """Say what each component takes, and what is gained on one normal, and by two widths."""
+    low, high = np.argsort(run.params.means)
+    counts = run.final_statistics[0]
+    others = run.other(find=1), run.other(stds=EACH)
+    found, one, free = (each.trace.final.objective for each in (run, *others))
+    return (
+        f"It takes {counts[low]:.1f} of the {run.problem.n} values, with a mean of "
+        f"{run.params.means[low]:.1f}; the other has {run.params.means[high]:.1f}. The "
+        f"log-likelihood is {found:.2f}, and with one normal distribution {one:.2f}: "
+        f"{found - one:.2f} more, for two numbers more. With a standard deviation for each it "
+        f"would be {free:.2f}."
+    )
+
+
+def exercise(run: Run) -> str:
+    """Say which way the means go."""
+    sizes = [f"{np.abs(step.params.means).max():.8f}" for step in run.steps[1:4]]
+    last = np.abs(run.params.means).max()
+    return (
+        f"No: to 0, both of them. Their distances from it go to {', '.join(sizes)}; after "
+        f"{count(run.trace.n_iter, 'iteration')} it is {last:.3f}. Two normal distributions of "
+        "standard deviation 1 are too wide to part these values, and each value goes in part to "
+        "the component on the other side. By hand: each step takes the mean μ to tanh μ, which is "
+        "nearer to 0. It gets there ever more slowly, by no constant factor."
     )
 
 
@@ -123,6 +189,49 @@ SITUATIONS = {
         "Yes: at its best, a model with more components can only fit closer. That does not "
         "make them real. Criteria such as BIC ask whether the gain is worth the parameters.",
         moves=("find",),
+    ),
+    "Old Faithful": Situation(
+        {
+            "data": "Old Faithful: waiting times",
+            "find": 2,
+            **typed((50.0, 80.0), (10.0, 10.0)),
+            "floor": 0.3,
+            "max_iter": 100,
+            "tol": "1e-10",
+        },
+        "How long one waits for the next eruption of a geyser, in minutes. Where will the two "
+        "means end, and which share of the waits belongs to the short ones?",
+        waiting,
+        moves=("stds", "find"),
+    ),
+    "Darwin’s maize": Situation(
+        {
+            "data": "Darwin’s maize",
+            "find": 2,
+            "stds": COMMON,
+            **typed((-50.0, 30.0), (36.0,)),
+            "floor": 0.1,
+            "max_iter": 500,
+            "tol": "1e-10",
+        },
+        "Two of 15 differences lie far below the others. There is one standard deviation for all. "
+        "Will the lower component take these two, and no more?",
+        maize,
+        moves=("stds", "find"),
+    ),
+    "Known standard deviations": Situation(
+        {
+            "data": OWN,
+            "own": told_as(Numbers("an exercise", ("value",), np.array([[-1.0], [1.0]]))),
+            "find": 2,
+            "stds": KNOWN,
+            **typed((-2.0, 2.0), (1.0, 1.0)),
+            "weights": False,
+            "tol": "0",
+        },
+        "An exercise: the values −1 and 1, two components of equal shares and known standard "
+        "deviations 1, and a start at −2 and 2. Do the means go to −1 and 1?",
+        exercise,
     ),
     "One wide group, one narrow": Situation(
         {**WIDE, "guess_seed": 1, "start": 11, "max_iter": 100},

@@ -3,21 +3,53 @@
 import streamlit as st
 
 from em_ui import sections
+from em_ui.data import SIMULATED
 from em_ui.sections import starts
-from pages.k_means.problem import SPECS, TYPED, WORDS, problem
-from pages.k_means.sections import SECTIONS, findings
+from pages.k_means.problem import (
+    PUBLISHED,
+    SPECS,
+    TYPED,
+    VIEW,
+    WORDS,
+    guess_options,
+    problem,
+    to_look_for,
+    typed_starts,
+)
+from pages.k_means.sections import (
+    SECTIONS,
+    caption_of,
+    columns_shown,
+    findings,
+    mistaken,
+    same_units,
+)
 from pages.k_means.situations import MISCONCEPTIONS, SITUATIONS
 
 TRUTH = ("spread", "rest_size", "rest_spread")
-c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=TRUTH, **starts.VIEW)
+c = sections.controls_of(
+    WORDS,
+    SPECS,
+    SITUATIONS,
+    SECTIONS,
+    truth=TRUTH,
+    **starts.VIEW,
+    across=VIEW["across"],
+    upwards=VIEW["upwards"],
+)
 with c.sidebar():
-    c.group("Truth and data", "k", "size", "spread")
-    if c.settings()["k"] > 1:
-        c.show_all("rest_size", "rest_spread")
-    c.show_all("data_seed", "student")
+    given = sections.data_of(c, PUBLISHED)
+    if given is None and c.settings()["data"] == SIMULATED:
+        c.show_all("k", "size", "spread")
+        if c.settings()["k"] > 1:
+            c.show_all("rest_size", "rest_spread")
+        c.show_all("data_seed", "student")
+    axes = columns_shown(c, given)
+    c.adapt(guess=guess_options(given))
     c.group("Initial guess", "find", "guess")
-    find = c.settings()["find"] or c.settings()["k"]
+    find = to_look_for(c.settings(), given)
     if c.settings()["guess"] == TYPED:
+        c.adapt(**typed_starts(given, find))
         for k in range(1, find + 1):
             c.show_beside(f"start_x{k}", f"start_y{k}")
     elif c.settings()["guess"] == starts.CHOSEN:
@@ -32,27 +64,27 @@ st.markdown(
     "**Which points belong together?** Each point comes from one of a few clusters, scattered "
     "around its centre. Neither the centres nor the memberships are known; each would be easy to "
     "find if one had the other."
+    if given is None
+    else "**Which points belong together?** K-Means divides them into as many clusters as it is "
+    "asked for, whether they are there or not, each around its centroid. The memberships would be "
+    "easy to find if one had the centroids, and these if one had the memberships."
 )
 run = sections.run_of(c, WORDS, problem)
-picture = sections.plane(c, run, title="Points in the colour and shape of their nearest centroid")
+title = "Points in the colour and shape of their nearest centroid"
+picture = sections.plane(c, run, title=title, axes=axes, same_units=same_units(run))
 # A point has a row for each stay in a cluster.
-drawn, n = len(picture.datasets["points"]["observation"].unique()), run.problem.n
-caption = (
-    "Large marks: centroids, with their paths. Outlined: points that have just changed sides. "
-    "Click a point to see its calculation."
-)
-if sections.compares(c, run):
-    caption += " Grey crosses: true centres; upright, the means of the true clusters."
-if drawn < n:
-    caption += f" Drawn: a fixed random sample of {drawn:,} of the {n:,} points; the fit uses all."
+drawn = len(picture.datasets["points"]["observation"].unique())
 sections.play(
     c,
     run,
     picture,
-    caption=caption,
+    caption=caption_of(c, run, drawn, axes),
     findings=findings(run),
     on_pick=lambda: starts.on_pick(c, run),
 )
+told = mistaken(c, run, given)
+if told:
+    st.markdown(told)
 sections.results(c, run)
 
 st.header("The two steps")

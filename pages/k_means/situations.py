@@ -78,7 +78,7 @@ MISCONCEPTIONS = (
     ),
     (
         "Clusters have an order.",
-        "The numbers come from the start. Distances to the truth are taken to the matching centre.",
+        "Their numbers come from the start: from another one, the same clusters may get others.",
     ),
     (
         "More centroids are better, since the inertia is lower.",

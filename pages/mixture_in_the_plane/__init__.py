@@ -1,0 +1,1 @@
+"""Gaussian mixture in the plane."""
