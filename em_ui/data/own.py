@@ -112,6 +112,11 @@ class Own(Control):
         self._shown(key, text, source)
         return text
 
+    def trouble(self, key: str) -> str:
+        """Return why what was brought last cannot be used, or "" if it can."""
+        source = _source(key)
+        return source.error if source else ""
+
     @property
     def most(self) -> int:
         """As many columns as can be used."""
