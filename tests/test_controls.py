@@ -147,6 +147,14 @@ class TestQuoted:
         assert _quoted(text) == "empty"
 
 
+# What the view of a lesson has besides that of all.
+OWN_VIEW = {
+    "k_means": {"across", "up", "place", "place_k"},
+    "gaussian_mixture": {"across", "up"},
+    "mixture_in_the_plane": {"across", "up", "place", "place_k"},
+}
+
+
 class TestDeclarations:
     """What the pages declare fits together."""
 
@@ -199,7 +207,7 @@ class TestDeclarations:
     @pytest.mark.parametrize("name", RUNNING)
     def test_view_is_the_same_on_every_page_but_for_the_word_and_the_sections(self, declared, name):
         noun = BY_NAME[name].module("problem").WORDS.observation.capitalize()
-        own = {"across", "up"} if name == "gaussian_mixture" else set()
+        own = OWN_VIEW.get(name, set())
         assert declared[name].view == {
             **VIEW,
             "observation": Number(noun, 1, 1, 100_000, 1, to_the_last=True),
@@ -250,7 +258,7 @@ class TestSectionsOfALesson:
         labels = [section.label for section in sections_of(BY_NAME[name]).values()]
         on_page = [e.label for e in page.at.expander if e.label in labels]
         assert on_page == labels
-        known = list(sections.sections_of(hill={}, hard_against_soft={}))
+        known = list(sections.sections_of(hill={}, hard_against_soft={}, how_many={}))
         names = [n for n in page.sections() if n in known]
         assert names == [n for n in known if n in names]
         assert set(SHARED) <= set(names)

@@ -123,7 +123,7 @@ SPECS: dict[str, Control] = {
     "own": data.Own(roles=("Across", "Upwards")),
     "k": Number("Components", 3, 1, MAX_COMPONENTS, 1),
     **{name: spec for i in range(1, MAX_COMPONENTS + 1) for name, spec in _numbers(i).items()},
-    "ring_size": Number("Points on each ring", 250, 1, LARGEST, 1),
+    "ring_size": Number("Points on each ring", 250, 5, LARGEST, 1),
     "ring_noise": Number("Width of the rings", 0.25, 0.0, 2.0, 0.05, format="%g"),
     "find": controls.to_find("Components", MAX_COMPONENTS),
     "guess": Choice("Initial guess", (TYPED, *GUESSES, starts.CHOSEN), TYPED),

@@ -427,7 +427,7 @@ def draw_starts(c: Controls, run: Run) -> None:
 
 
 def draw_how_many(c: Controls, run: Run) -> None:
-    """Draw how well other numbers of coins would do."""
+    """Draw the comparison of one coin, two and more; the page itself looks for two."""
     how_many.draw(c, run, find=None, drawn=guess_uniform)
 
 
