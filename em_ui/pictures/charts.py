@@ -1008,10 +1008,13 @@ def shares(
     y_title: str,
     component_title: str,
     *,
+    whole: bool = True,
     truth: bool = True,
     labelled: bool | None = None,
 ) -> Template:
     """Draw counts of a discrete outcome, divided between the components, with the expected counts.
+
+    ``whole`` says whether outcomes are whole numbers; otherwise they are the middles of bins.
 
     Data: ``bars`` (low, high, label, height, component, order, share: packed digits per
     iteration), ``expected`` (outcome, iteration, count), ``chosen`` (see :func:`_chosen`) and, with
@@ -1025,6 +1028,7 @@ def shares(
             alt.Tooltip("count:Q", title="Expected count", format=".2f"),
         ],
     }
+    axis = alt.Axis(format="d", tickMinStep=1) if whole else alt.Axis(format="~g")
     known = _wanted(truth, labelled)
     line = _lines("expected", *known)
     expected = line(
@@ -1037,7 +1041,7 @@ def shares(
     }
     chart = alt.layer(
         _hidden("expected", "outcome", "count"),
-        _bars(x_title, y_title, component_title, alt.Axis(format="d", tickMinStep=1), height=",d"),
+        _bars(x_title, y_title, component_title, axis, height=",d"),
         *_drawn(references, truth, labelled),
         expected,
         *_chosen(2, ring=False),
