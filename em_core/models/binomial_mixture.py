@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import xlog1py, xlogy
+from scipy.special import betainc, xlog1py, xlogy
 
 from em_core.checks import (
     WrongShapeError,
@@ -417,6 +417,39 @@ def dispersion(model: BinomialMixture, data: npt.ArrayLike) -> float:
         return float("nan")
     excess = h - m / np.mean(m) * h.mean()  # h_i - m_i theta
     return float((excess**2).mean() / (np.mean(m) * p * (1 - p)))
+
+
+def expected_in_bins(params: BinomialParams, tosses: npt.ArrayLike, edges: npt.ArrayLike) -> Array:
+    """Return how many trials are expected to have a proportion of heads in each bin.
+
+    Parameters
+    ----------
+    params : BinomialParams
+        The coins, and how probable each is.
+    tosses : array_like of int, shape (n,)
+        How often each trial tosses its coin.
+    edges : array_like, shape (bins + 1,)
+        Ends of the bins, ascending. A bin holds its left end, and the last one its right end too.
+
+    Returns
+    -------
+    ndarray, shape (bins,)
+        They sum to n if the bins hold all proportions.
+    """
+    m, times = np.unique(as_floats("tosses", tosses), return_counts=True)
+    ends = as_floats("edges", edges)[:, None] * m
+    # As a proportion h / m below an end: ends that are whole numbers but for rounding are whole.
+    whole = np.rint(ends)
+    ends = np.where(np.abs(ends - whole) <= 4 * np.finfo(float).eps * (1 + ends), whole, ends)
+    most = np.ceil(ends) - 1
+    most[-1] = np.floor(ends[-1])
+    h = np.clip(most, 0, m - 1)[:, :, None]
+    # P(heads <= h) is an incomplete beta function.
+    below = betainc(m[:, None] - h, h + 1, 1 - params.heads_prob)
+    below[most < 0] = 0
+    below[most >= m] = 1
+    mixed = below @ (params.weights / params.weights.sum())
+    return np.asarray(np.diff(mixed @ times))
 
 
 class Grid(NamedTuple):

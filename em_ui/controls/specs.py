@@ -88,6 +88,8 @@ class Number(Control):
         if math.isnan(number):
             return self.default
         number = min(max(number, self.low), self.high)
+        if self.slider and self.fits_data:
+            return round(number, 10)  # of which the step is not known here
         steps = round((number - self.low) / self.step)
         if isinstance(self.step, int):
             return int(self.low + steps * self.step)

@@ -203,12 +203,12 @@ def of_table(text: str, marks: Sequence[Mark], separator: str | None = None) -> 
             rows = _sample(text, "")
             notes = (
                 "Each line holds one comma, which was taken for a decimal comma. If it separates "
-                "two columns, choose decimal points.",
+                "two columns, choose the point as decimal sign.",
             )
         else:
             notes = (
                 "Each line holds one comma, which was taken to separate two columns. If it is a "
-                "decimal comma, choose so.",
+                "decimal comma, choose the comma as decimal sign.",
             )
     header = _header(rows)
     body = rows[header:] or rows

@@ -811,7 +811,9 @@ def _blend() -> str:
         for channel in "rgb"
     )
     pure = "scale('color', datum.component)"
-    return f"{_UNASSIGNED} ? ({_NEUTRAL['expr']}) : hard ? {pure} : rgb({', '.join(mixed)})"
+    # A colour in words is put into words once, and not each time that it is drawn.
+    blend = f"rgb({', '.join(mixed)}) + ''"
+    return f"{_UNASSIGNED} ? ({_NEUTRAL['expr']}) : hard ? {pure} : {blend}"
 
 
 def _own_scale(axis: str) -> str:
@@ -857,8 +859,8 @@ def gaussians(
     color = _color(component_title)
     told = {
         observation_title: "datum.observation",
-        across: "format(datum.x, '.4~f')",
-        up: "format(datum.y, '.4~f')",
+        across: "format(datum.x, '.6~r')",
+        up: "format(datum.y, '.6~r')",
         f"Likeliest {component_title.lower()}": f"{_UNASSIGNED} ? 'none yet' : datum.component",
         "Responsibility": f"{_UNASSIGNED} ? '–' : format(hard ? 1 : 1 / datum.all,"
         f" '.{SHOWN_DIGITS}f')",
@@ -927,8 +929,8 @@ def gaussians(
         shape=shape,
         tooltip=[
             alt.Tooltip("component:N", title=component_title),
-            alt.Tooltip("x:Q", title=across, format=".4~f"),
-            alt.Tooltip("y:Q", title=up, format=".4~f"),
+            alt.Tooltip("x:Q", title=across, format=".6~r"),
+            alt.Tooltip("y:Q", title=up, format=".6~r"),
         ],
     )
     name: dict[str, Any] = {
@@ -1006,10 +1008,13 @@ def shares(
     y_title: str,
     component_title: str,
     *,
+    whole: bool = True,
     truth: bool = True,
     labelled: bool | None = None,
 ) -> Template:
     """Draw counts of a discrete outcome, divided between the components, with the expected counts.
+
+    ``whole`` says whether outcomes are whole numbers; otherwise they are the middles of bins.
 
     Data: ``bars`` (low, high, label, height, component, order, share: packed digits per
     iteration), ``expected`` (outcome, iteration, count), ``chosen`` (see :func:`_chosen`) and, with
@@ -1023,6 +1028,7 @@ def shares(
             alt.Tooltip("count:Q", title="Expected count", format=".2f"),
         ],
     }
+    axis = alt.Axis(format="d", tickMinStep=1) if whole else alt.Axis(format="~g")
     known = _wanted(truth, labelled)
     line = _lines("expected", *known)
     expected = line(
@@ -1035,7 +1041,7 @@ def shares(
     }
     chart = alt.layer(
         _hidden("expected", "outcome", "count"),
-        _bars(x_title, y_title, component_title, alt.Axis(format="d", tickMinStep=1), height=",d"),
+        _bars(x_title, y_title, component_title, axis, height=",d"),
         *_drawn(references, truth, labelled),
         expected,
         *_chosen(2, ring=False),

@@ -24,6 +24,7 @@ from em_ui.sections.picture import (
     outcomes,
     pick,
     plane,
+    proportions,
     stills,
 )
 from em_ui.sections.situation import answer, question
@@ -53,6 +54,7 @@ __all__ = [
     "pick",
     "plane",
     "play",
+    "proportions",
     "question",
     "ratios",
     "results",

@@ -1,7 +1,7 @@
 """The main pictures: outcomes and histograms that are shared, and points in the plane."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,12 +22,16 @@ _REFERENCES = ("truth", "labelled")
 Tables = dict[str, pa.Table]
 
 
-def pick(c: Controls, run: Run) -> None:
-    """Take the observation that was clicked, or of a bar the nearest one, in a callback."""
+def pick(c: Controls, run: Run, places: np.ndarray | None = None) -> None:
+    """Take the observation that was clicked, or of a bar the nearest one, in a callback.
+
+    ``places``, shape (n,), says where the observations stand, if not at their values.
+    """
     number = charts.picked(c.key("picture"), "observation")
     label = charts.picked(c.key("picture"), "label")
     if label is not None:
-        number = np.abs(run.problem.sample.data - float(label)).argmin() + 1
+        places = run.problem.sample.data if places is None else places
+        number = np.abs(places - float(label)).argmin() + 1
     if number is not None:
         c.set(observation=int(number))
         st.session_state[_picked(c)] = True
@@ -37,36 +41,46 @@ def _picked(c: Controls) -> str:
     return f"{c.prefix} observation was picked"
 
 
-def _chosen(c: Controls, run: Run, axes: tuple[int, int] = (0, 1)) -> Tables:
+def _chosen(
+    c: Controls, run: Run, place: Callable[[int], tuple[float, float, str]] | None = None
+) -> Tables:
     """Return what marks the observation in the picture, once the visitor has chosen one.
 
-    ``axes`` are the columns that are drawn, where there are more.
+    ``place`` maps its index to where it stands, and to what it is in words, if that is not its
+    value.
     """
     number = int(c.value("observation"))
     chosen = number != c.view["observation"].default or _picked(c) in st.session_state
-    return {"chosen": _chosen_table(run, min(number, run.problem.n) - 1, chosen, axes)}
+    i = min(number, run.problem.n) - 1
+    return {"chosen": _chosen_table(run, i, chosen, *(place(i) if place else _stands(run, i)))}
+
+
+def _stands(run: Run, i: int, axes: tuple[int, int] = (0, 1)) -> tuple[float, float, str]:
+    """Return where an observation stands, in the two columns drawn, and its value in words."""
+    row = run.problem.sample.data[i]
+    if np.ndim(row):
+        return float(row[axes[0]]), float(row[axes[1]]), ""
+    return float(row), float(row), f"{row:.6g}"
 
 
 @cached_quietly
-def _chosen_table(run: Run, i: int, chosen: bool, axes: tuple[int, int]) -> pa.Table:
+def _chosen_table(run: Run, i: int, chosen: bool, x: float, y: float, told: str) -> pa.Table:
     problem = run.problem
     rows = problem.sample.data[i : i + 1]
-    x, y = rows[0][list(axes)] if np.ndim(rows[0]) else np.broadcast_to(rows[0], 2)
     label, texts = "", [""] * len(run.steps)
     if chosen:
         label = f"{problem.words.observation.capitalize()} {i + 1}"
-        if np.ndim(rows[0]) == 0:
-            label += f" ({x:.6g})"
+        label += f" ({told})" * bool(told)
         for t, step in enumerate(run.steps):
             shares = problem.responsibilities(rows, step.params)[0]
-            told = [
+            parts = [
                 f"{name} {share:.3f}" if share < 1 else name
                 for name, share in zip(run.names, shares, strict=True)
                 if share >= _SEEN
             ]
-            texts[t] = f"{label}: {problem.words.component} {', '.join(told)}"
+            texts[t] = f"{label}: {problem.words.component} {', '.join(parts)}"
     columns = {"iteration": np.arange(len(run.steps)), "text": texts}
-    return frames.extend(frames.arrow(columns), x=float(x), y=float(y), chosen=chosen, label=label)
+    return frames.extend(frames.arrow(columns), x=x, y=y, chosen=chosen, label=label)
 
 
 def outcomes(c: Controls, run: Run, n_outcomes: int, *, title: str, outcome: str) -> Drawing:
@@ -89,6 +103,42 @@ def outcomes(c: Controls, run: Run, n_outcomes: int, *, title: str, outcome: str
         _shown(c, run, _outcome_tables(run, n_outcomes)) | _chosen(c, run),
         f"{count(run.problem.n, words.observation)} by {outcome.lower()}. Each bar is divided by "
         f"the responsibilities of {component}s {', '.join(run.names)}.",
+    )
+
+
+def proportions(
+    c: Controls,
+    run: Run,
+    tables: Tables,
+    *,
+    place: Callable[[int], tuple[float, str]],
+    title: str,
+    outcome: str,
+) -> Drawing:
+    """Return the picture of outcomes that are no whole numbers, in bins divided by responsibility.
+
+    Parameters
+    ----------
+    c, run
+        The page's controls, and the run.
+    tables : dict of str to pyarrow.Table
+        As :func:`em_ui.pictures.charts.shares` draws them, but for what marks an observation.
+    place : callable
+        Maps the index of an observation to where it stands, and to what it is in words.
+    title, outcome : str
+        Of the picture, and what an outcome is called.
+    """
+    words = run.problem.words
+    things, component = f"{words.observation}s", words.component
+    template = charts.shares(
+        outcome, things.capitalize(), component.capitalize(), whole=False, **_known(c, run)
+    )
+    return Drawing(
+        title,
+        template,
+        _shown(c, run, tables) | _chosen(c, run, lambda i: (place(i)[0], *place(i))),
+        f"{count(run.problem.n, words.observation)} by {outcome.lower()}, in bins. Each bar is "
+        f"divided by the responsibilities of {component}s {', '.join(run.names)}.",
     )
 
 
@@ -148,7 +198,7 @@ def marginals(c: Controls, run: Run, *, across: str, up: str) -> list[Drawing]:
                 f"Histogram of {title} of {count(run.problem.n, words.observation)}, each bar "
                 f"divided by responsibility, with the marginal density of each of "
                 f"{count(len(run.names), words.component)} and their sum"
-                + (", and the true density" if known["truth"] else ""),
+                + (", and the true density" * (known["truth"] and run.problem.truth_known)),
             )
         )
     return drawings
@@ -207,7 +257,10 @@ def _with_bars(run: Run, values: np.ndarray, curves: Tables) -> Tables:
     """Return a histogram of some values, one an observation, with the curves over it."""
     edges, density, inside = bins.bins(values)
     middles, half_width = (edges[:-1] + edges[1:]) / 2, (edges[1] - edges[0]) / 2
-    grid = frames.curve_grid(edges, density.max())
+    # Few bars are wide, and lower than a curve that fits: there is room for a normal one.
+    spread = float(run.problem.sample.data.std())
+    normal = 1 / (math.sqrt(2 * math.pi) * spread) if spread > 0 else 0.0
+    grid = frames.curve_grid(edges, max(density.max(), normal))
     # Digits that tell a bar from its neighbours.
     digits = max(1 - math.floor(math.log10(2 * half_width)), 0)
     stands = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(middles) - 1)
@@ -283,7 +336,9 @@ def plane(
     """
     problem, words, truth = run.problem, run.problem.words, _known(c, run)["truth"]
     across, up = (problem.data_columns[axis] for axis in axes)
-    tables = _shown(c, run, _plane_tables(run, axes)) | _chosen(c, run, axes)
+    tables = _shown(c, run, _plane_tables(run, axes)) | _chosen(
+        c, run, lambda i: _stands(run, i, axes)
+    )
     drawn = len(tables["points"]["observation"].unique())
     columns = problem.sample.data.shape[1]
     return Drawing(
@@ -346,7 +401,7 @@ def gaussians(
     same_units : bool
         Whether both axes have the same unit: then it is as long in one direction as in the other.
     """
-    words, known = run.problem.words, _known(c, run)
+    words, known, truth_known = run.problem.words, _known(c, run), run.problem.truth_known
     tables = _shown(c, run, _gaussian_tables(run)) | _chosen(c, run)
     return Drawing(
         title,
@@ -362,7 +417,7 @@ def gaussians(
         f"{count(len(tables['points']), words.observation)}, {up} against {across}, each in the "
         f"colours of the components by its responsibilities, with ellipses at one and two standard "
         f"deviations of {count(len(run.names), words.component)} and the paths of their means"
-        + (", and the true ellipses, at two, dashed" if known["truth"] else ""),
+        + (", and the true ellipses, at two, dashed" if known["truth"] and truth_known else ""),
     )
 
 

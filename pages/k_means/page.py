@@ -6,10 +6,11 @@ from em_ui import sections
 from em_ui.data import SIMULATED
 from em_ui.sections import starts
 from pages.k_means.problem import (
+    ACROSS,
     PUBLISHED,
     SPECS,
     TYPED,
-    VIEW,
+    UP,
     WORDS,
     guess_options,
     problem,
@@ -34,8 +35,8 @@ c = sections.controls_of(
     SECTIONS,
     truth=TRUTH,
     **starts.VIEW,
-    across=VIEW["across"],
-    upwards=VIEW["upwards"],
+    across=ACROSS,
+    up=UP,
 )
 with c.sidebar():
     given = sections.data_of(c, PUBLISHED)

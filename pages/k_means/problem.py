@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -37,20 +37,6 @@ GUESSES = {
     PLUS_PLUS: guess_plus_plus,
     "Random places": guess_uniform,
 }
-
-
-@dataclass(frozen=True)
-class Column(Choice):
-    """The name of a column of the data. The page puts in what names there are."""
-
-    options: tuple[str, ...] = ()
-    default: str = ""
-    fits_data: bool = True
-
-    def nearest(self, value: Any) -> str:
-        """Return ``value`` if it is a name, or may be one."""
-        may_be = isinstance(value, str) and not self.options
-        return value if may_be else super().nearest(value)
 
 
 WORDS = Words(
@@ -105,7 +91,9 @@ SPECS = {
     **controls.usual("point", data_seed=6, tol="0"),
 }
 
-VIEW = {"across": Column("Across"), "upwards": Column("Upwards")}
+_AXIS = "With 0: of the columns that are not on the other axis, the one that varies most."
+ACROSS = Number("Column across", 0, 0, MAX_COLUMNS, 1, _AXIS, to_the_last=True)
+UP = Number("Column upwards", 0, 0, MAX_COLUMNS, 1, _AXIS, to_the_last=True)
 
 
 def to_look_for(settings: Settings, given: Given | None) -> int:

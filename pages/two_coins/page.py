@@ -1,60 +1,86 @@
 """Two coins: a binomial mixture, with every trial's share in each coin."""
 
+import contextlib
+
 import streamlit as st
 
-from em_ui import sections
-from pages.two_coins.problem import SIMULATED, SPECS, TYPED, WORDS, problem
+from em_ui import data, sections
+from pages.two_coins import picture
+from pages.two_coins.problem import (
+    PUBLISHED,
+    SPECS,
+    TYPED,
+    WORDS,
+    fitting,
+    of_labels,
+    problem,
+    trials,
+)
 from pages.two_coins.sections import SECTIONS, findings
 from pages.two_coins.situations import MISCONCEPTIONS, SITUATIONS
 
 TRUTH = ("true_a", "true_b", "share_a")
 c = sections.controls_of(WORDS, SPECS, SITUATIONS, SECTIONS, truth=TRUTH, asked=TRUTH[:2])
+tosses: int | None = None
 with c.sidebar():
-    c.group("Truth and data", "data")
-    if c.settings()["data"] == SIMULATED:
+    given = sections.data_of(c, PUBLISHED)
+    if given is None and c.settings()["data"] == data.SIMULATED:
         c.show_all(*TRUTH, "tosses", "trials", "data_seed", "student")
+        tosses = c.settings()["tosses"]
+    if given is not None:
+        if len(given.columns) == 1:
+            c.show("tosses")
+        if of_labels(given):
+            st.caption(of_labels(given))
+        with contextlib.suppress(ValueError):  # which is said where the run would be
+            read = trials(given, c.settings())
+            tosses = read.n_tosses
+            if c.settings()["data"] == data.OWN:
+                c.adapt(**fitting(read))
     c.group("Initial guess", "guess")
     typed = c.settings()["guess"] == TYPED
     c.show_all(*(("start_a", "start_b") if typed else ("guess_seed", "start")))
     c.group("Algorithm", "hard", "weights", "tol", "max_iter")
 
-tosses = c.settings()["tosses"]
+times = "a number of times" if tosses is None else "once" if tosses == 1 else f"{tosses:,} times"
 
 st.title("Two coins")
 st.markdown(
     "**Whose heads are these?** A pocket holds two coins, A and B, with unknown probabilities of "
-    f"heads. Each trial draws one of them, tosses it {'once' if tosses == 1 else f'{tosses} times'}"
-    " and notes the number of heads. Nobody notes which coin it was."
+    f"heads. Each trial draws one of them, tosses it {times} and notes the number of heads. Nobody "
+    "notes which coin it was."
 )
 run = sections.run_of(c, WORDS, problem)
-caption = (
-    "Bars: trials, divided by responsibility. Click a bar to see the calculation for its first "
-    "trial. Solid line: trials expected under the current coins."
-)
+caption = picture.caption(run)
 if sections.compares(c, run):
     caption += " Dashed: under the true coins." * run.problem.truth_known
     caption += " Dotted: with the coins known."
-title = "Trials by number of heads, shared between the coins"
-picture = sections.outcomes(c, run, tosses + 1, title=title, outcome="Heads")
-told = findings(run, compares=sections.compares(c, run))
-sections.play(c, run, picture, caption=caption, findings=told)
+sections.play(
+    c,
+    run,
+    picture.picture(c, run),
+    caption=caption,
+    findings=findings(run, compares=sections.compares(c, run)),
+    on_pick=lambda: picture.pick(c, run),
+)
 sections.results(c, run)
 
 st.header("The two steps")
+m = "m" if run.problem.mixture.n_tosses else "m_i"
 st.markdown(
-    "**E-step.** How probable is each coin, given the $h_i$ heads of trial $i$ in $m$ tosses? "
+    f"**E-step.** How probable is each coin, given the $h_i$ heads of trial $i$ in ${m}$ tosses? "
     "Bayes’ rule gives the *responsibilities*; the sum is over both coins, and "
     "$\\pi_k$ is a coin’s *mixing weight*, how probable it is before one looks:"
 )
 st.latex(
-    r"r_{ik} = \frac{\pi_k\,\theta_k^{h_i}(1-\theta_k)^{m-h_i}}"
-    r"{\sum_j \pi_j\,\theta_j^{h_i}(1-\theta_j)^{m-h_i}}"
+    rf"r_{{ik}} = \frac{{\pi_k\,\theta_k^{{h_i}}(1-\theta_k)^{{{m}-h_i}}}}"
+    rf"{{\sum_j \pi_j\,\theta_j^{{h_i}}(1-\theta_j)^{{{m}-h_i}}}}"
 )
 st.markdown(
     "**M-step.** Share out the heads and tails by responsibility, add them up, and take heads over "
     "tosses:"
 )
-sections.formula([r"\theta_k &= \frac{\sum_i r_{ik}\,h_i}{\sum_i r_{ik}\,m}"])
+sections.formula([rf"\theta_k &= \frac{{\sum_i r_{{ik}}\,h_i}}{{\sum_i r_{{ik}}\,{m}}}"])
 if run.settings["weights"]:
     st.markdown("The mixing weights are estimated too, as each coin’s part of the $n$ trials:")
     sections.formula([r"\pi_k &= \frac{1}{n}\sum_i r_{ik}"])

@@ -2,21 +2,26 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import streamlit as st
 
 from em_core import BinomialParams, Status
 from em_core.engine import objective_of
-from em_core.models.binomial_mixture import dispersion, fit_grid
+from em_core.models.binomial_mixture import dispersion, fit_grid, guess_uniform
 from em_ui import sections
 from em_ui.controls import Controls, Section
 from em_ui.pictures import charts, frames
 from em_ui.run import Run, budget, cached, cached_quietly, count
-from em_ui.sections import hard_against_soft, hill, many_starts
+from em_ui.sections import hard_against_soft, hill, how_many, many_starts
 from em_ui.sections.explore import played
 from em_ui.sections.findings import stands_for
+from pages.two_coins.picture import heads_and_tosses
+
+Row = npt.NDArray[Any]
 
 LISTED_TRIALS = 1_000
 SAME = 1e-6  # heads probabilities closer than this are one
@@ -29,13 +34,26 @@ MARKED = (  # on the hill, whatever the run
     "a mirror image as high, and a saddle between them, so are these"
 )
 BESIDE = 0.01  # how far around a point of the hill it is looked whether that is a top
-MAP_STARTS = 101  # along each side of the map
+# Along each side of the map: as many as can be followed for some iterations.
+MAP_SIDES, MAP_ITERATIONS = (101, 61, 31, 11), 20
 MAP_ENDS = ("A above B", "A below B", "both equal", "impossible")
 
 
 def spread(run: Run) -> float:
     """Return how much more the numbers of heads vary than those of one coin."""
     return dispersion(run.problem.mixture, run.problem.sample.data)
+
+
+def varies(run: Run) -> str:
+    """Return in words what :func:`spread` compares."""
+    if run.problem.mixture.n_tosses:
+        return "their variance is"
+    return "the squared distances from those that one expects of it are"
+
+
+def told(run: Run, probability: float) -> str:
+    """Return a heads probability with the page's digits."""
+    return f"{probability:{run.problem.words.quantities['heads_prob'].format}}"
 
 
 def near(run: Run) -> float:
@@ -66,26 +84,26 @@ def findings(run: Run, *, compares: bool = True) -> Iterator[str]:
     if trials.min() == 0:
         k = int(trials.argmin())
         yield (
-            f"Coin {run.names[k]} has no trials left, so it stays at {theta[k]:.3f}."
+            f"Coin {run.names[k]} has no trials left, so it stays at {told(run, theta[k])}."
             + " A start nearer to the data may give it some." * (run.problem.n > 1)
         )
     elif where_equal(run) == "saddle":
         yield (
-            f"Both coins ended at the same probability, {theta[0]:.3f}. This is a saddle: equal "
-            "coins share every trial alike, so nothing pulls them apart. A small difference would "
-            f"grow, at first to {spread(run):.2f} times its size in each iteration. Start them "
-            "apart."
+            f"Both coins ended at the same probability, {told(run, theta[0])}. This is a saddle: "
+            "equal coins share every trial alike, so nothing pulls them apart. A small difference "
+            f"would grow, at first to {spread(run):.2f} times its size in each iteration. Start "
+            "them apart."
         )
         return
     elif where_equal(run) == "top":
         yield (
-            f"Both coins ended at the same probability, {theta.mean():.3f}, and starts a little "
-            "apart come back to it: "
+            f"Both coins ended at the same probability, {told(run, theta.mean())}, and starts a "
+            "little apart come back to it: "
             + (
                 "all tosses show the same side."
                 if np.isnan(spread(run))
-                else "the numbers of heads vary no more than those of a single coin (their "
-                f"variance is {spread(run):.2f} times as large)."
+                else "the numbers of heads vary no more than those of a single coin "
+                f"({varies(run)} {spread(run):.2f} times as large)."
             )
         )
     yield from sections.not_the_best(run)
@@ -105,10 +123,12 @@ def waits(c: Controls, run: Run) -> bool:
 @cached_quietly
 def attributed(run: Run, iteration: int) -> pa.Table:
     """Return an iteration's E-step, trial by trial, for the trials that are listed."""
-    heads = run.problem.sample.data[:LISTED_TRIALS]
-    tails = run.settings["tosses"] - heads
-    columns = {"trial": np.arange(1, len(heads) + 1), "heads": heads, "tails": tails}
-    shares = run.problem.responsibilities(heads, run.steps[iteration].params).T
+    rows = run.problem.sample.data[:LISTED_TRIALS]
+    heads, tosses = (each[:LISTED_TRIALS] for each in heads_and_tosses(run))
+    tails = tosses - heads
+    own = {} if run.problem.mixture.n_tosses else {"tosses": tosses}
+    columns = {"trial": np.arange(1, len(heads) + 1), **own, "heads": heads, "tails": tails}
+    shares = run.problem.responsibilities(rows, run.steps[iteration].params).T
     for coin, share in zip(run.names, shares, strict=True):
         columns[f"responsibility {coin}"] = share
         columns[f"heads to {coin}"] = share * heads
@@ -142,9 +162,10 @@ def draw_attribution(c: Controls, run: Run) -> None:
         height=260,
         column_config={
             name: st.column_config.NumberColumn(
-                name.replace("responsibility", "r"), format="%d" if j < 3 else "%.3f"
+                name.replace("responsibility", "r"),
+                format="%.3f" if name.split()[-1] in run.names else "%d",
             )
-            for j, name in enumerate(table.column_names)
+            for name in table.column_names
         },
         alt="Responsibilities and attributed heads and tails of each trial at "
         f"{sections.moment(at)}",
@@ -166,11 +187,16 @@ def sums(run: Run, at: int) -> list[str]:
     lines = []
     for k, coin in enumerate(run.names):
         if trials[k] == 0:
-            lines.append(rf"\theta_{coin} &= {update.heads_prob[k]:.3f}\text{{, without trials}}")
+            value = told(run, update.heads_prob[k])
+            lines.append(rf"\theta_{coin} &= {value}\text{{, without trials}}")
             continue
         least = 2 if heads[k] + tails[k] < MANY else 0
         (h, t), made = sections.as_printed(
-            lambda h, t: h / (h + t), heads[k], tails[k], least=least
+            lambda h, t: h / (h + t),
+            heads[k],
+            tails[k],
+            least=least,
+            shown=lambda made: told(run, made),
         )
         lines.append(rf"\theta_{coin} &= \frac{{{h}}}{{{h} + {t}}} = {made}")
     if run.settings["weights"]:
@@ -184,8 +210,8 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     """Write one trial's numbers into the formulas, and the sums that they go into."""
     at, i = sections.chosen(c, run)
     params = run.steps[at].params
-    h = int(run.problem.sample.data[i])
-    t = run.settings["tosses"] - h
+    heads, tosses = heads_and_tosses(run)
+    row, h, t = run.problem.sample.data[i : i + 1], int(heads[i]), int(tosses[i] - heads[i])
     shown = f"Trial {i + 1} shows {count(h, 'head')} and {count(t, 'tail')}."
     if not np.isfinite(run.steps[at].objective):
         st.markdown(
@@ -198,8 +224,8 @@ def draw_by_hand(c: Controls, run: Run) -> None:
         f"**E-step.** {shown} How probable is that under each coin?"
         + " Both are equally likely beforehand, so the mixing weights cancel." * equal
     )
-    shares, attributed = split(run, at, h)
-    for coin, numbers in zip(run.names, products(run, at, h, shares), strict=True):
+    shares, attributed = split(run, at, row, h, t)
+    for coin, numbers in zip(run.names, products(run, at, row, h, t, shares), strict=True):
         mix = "" if equal else rf"\pi_{coin}\,"
         rule = rf"p_{coin} &= {mix}\theta_{coin}^{{{h}}}\,(1-\theta_{coin})^{{{t}}}"
         sections.formula([rule, f"&= {numbers}"])
@@ -219,20 +245,23 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     sections.formula(sums(run, at))
 
 
-def posterior(run: Run, heads: int, *numbers: float) -> list[float]:
+def posterior(run: Run, row: Row, *numbers: float) -> list[float]:
     """Return each coin’s share in a trial, for two heads probabilities and two mixing weights."""
     params = BinomialParams(numbers[:2], numbers[2:])
-    found = run.problem.mixture.e_step(np.array([heads]), params).responsibilities[0]
+    found = run.problem.mixture.e_step(row, params).responsibilities[0]
     return [float(share) for share in found]
 
 
-def split(run: Run, at: int, heads: int) -> tuple[list[str], list[list[str]]]:
-    """Return each coin’s responsibility for some heads, and lines of what it is given of them."""
-    params, tails = run.steps[at].params, run.settings["tosses"] - heads
-    soft = posterior(run, heads, *params.heads_prob, *params.weights)
+def split(run: Run, at: int, row: Row, heads: int, tails: int) -> tuple[list[str], list[list[str]]]:
+    """Return each coin’s responsibility for a trial, and lines of what it is given of it.
+
+    ``row`` is the trial as the model takes it.
+    """
+    params = run.steps[at].params
+    soft = posterior(run, row, *params.heads_prob, *params.weights)
     if run.problem.hard:
         shares = [f"{r:.3f}" for r in soft]
-        r_a, r_b = run.problem.responsibilities(np.array([heads]), params)[0].astype(int)
+        r_a, r_b = run.problem.responsibilities(row, params)[0].astype(int)
         factors = [str(r_a), str(r_b)]
         made = [str(r * n) for r in (r_a, r_b) for n in (heads, tails)]
         rules = [[rf"&\rightarrow {r}\text{{ (hard assignment)}}"] for r in factors]
@@ -254,16 +283,16 @@ def split(run: Run, at: int, heads: int) -> tuple[list[str], list[list[str]]]:
     return shares, lines
 
 
-def products(run: Run, at: int, heads: int, shares: list[str]) -> list[str]:
-    """Return each coin’s probability of some heads as a product of numbers.
+def products(run: Run, at: int, row: Row, heads: int, tails: int, shares: list[str]) -> list[str]:
+    """Return each coin’s probability of a trial as a product of numbers.
 
     They have the digits from which these shares follow.
     """
-    params, tails = run.steps[at].params, run.settings["tosses"] - heads
+    params = run.steps[at].params
     fixed = [0.5, 0.5] if params.weights[0] == params.weights[1] else []
     decimals = len(shares[0].partition(".")[2])
     numbers, _ = sections.as_printed(
-        lambda *found: posterior(run, heads, *found, *fixed),
+        lambda *found: posterior(run, row, *found, *fixed),
         *params.heads_prob.tolist(),
         *([] if fixed else params.weights.tolist()),
         shown=lambda found: " ".join(f"{share:.{decimals}f}" for share in found),
@@ -283,8 +312,9 @@ def draw_hard_against_soft(c: Controls, run: Run) -> None:
         return
     soft, hard = hard_against_soft.rows(run)
     apart = max(abs(soft[name] - hard[name]) for name in soft if name.startswith("θ"))
+    alike = "number of heads" if run.problem.mixture.n_tosses else "numbers of heads and tosses"
     st.markdown(
-        "Hard assignment gives all trials with the same number of heads to one coin. Soft "
+        f"Hard assignment gives all trials with the same {alike} to one coin. Soft "
         "assignment shares them, and so keeps the doubt. Here hard assignment ran for "
         f"{count(hard['iterations'], 'iteration')}, and soft for "
         f"{count(soft['iterations'], 'iteration')}. "
@@ -330,7 +360,8 @@ def spots(run: Run) -> dict[str, tuple[float, float]]:
         if abs(a - b) > BESIDE and abs(height(run, b, a) - top) <= ROUNDING * abs(top):
             found["mirror image"] = (b, a)
             if not run.problem.hard and spread(run) > 1 + LEVEL:
-                middle = float(run.problem.sample.data.mean() / run.settings["tosses"])
+                heads, tosses = heads_and_tosses(run)
+                middle = float(heads.sum() / tosses.sum())
                 found["saddle"] = (middle, middle)
     return found
 
@@ -346,12 +377,17 @@ def ends_of_starts(run: Run) -> tuple[pa.Table, int]:
 
     With it, from how many starts it had not ended when it was stopped.
     """
-    problem, grid = run.problem, np.linspace(0, 1, MAP_STARTS)
-    i, j = (index.ravel() for index in np.indices((MAP_STARTS, MAP_STARTS)))
+    problem = run.problem
+
+    def affordable(side: int) -> int:
+        return int(budget.MAP / problem.work / side**2)
+
+    side = next((n for n in MAP_SIDES if affordable(n) >= MAP_ITERATIONS), MAP_SIDES[-1])
+    grid = np.linspace(0, 1, side)
+    i, j = (index.ravel() for index in np.indices((side, side)))
     # Where each step takes long, starts that are on their way are shown as they are by then.
-    affordable = int(budget.MAP / problem.work / MAP_STARTS**2)
-    max_iter = min(problem.max_iter, affordable)
-    with budget.turn(problem.work * MAP_STARTS**2 * max_iter):
+    max_iter = min(problem.max_iter, affordable(side))
+    with budget.turn(problem.work * side**2 * max_iter):
         squares = fit_grid(
             problem.mixture,
             problem.sample.data,
@@ -363,7 +399,7 @@ def ends_of_starts(run: Run) -> tuple[pa.Table, int]:
     a, b = squares.heads_prob.T
     possible, equal = np.isfinite(squares.log_likelihood), abs(a - b) < near(run)
     end = np.select([~possible, equal, a > b, a < b], [MAP_ENDS[i] for i in (3, 2, 0, 1)], "")
-    edges = hill.edges(0, 1, MAP_STARTS)
+    edges = hill.edges(0, 1, side)
     table = frames.extend(hill.cells(edges, edges), end=end, iterations=squares.n_iter)
     return table, int((possible & ~squares.converged).sum())
 
@@ -373,11 +409,11 @@ def draw_starts(c: Controls, run: Run) -> None:
     many_starts.draw(c, run)
     if run.problem.hard:
         return
+    table, moving = ends_of_starts(run)
     st.markdown(
-        f"**A map of starts.** All {MAP_STARTS**2:,} pairs of starts on a grid: where EM "
+        f"**A map of starts.** All {len(table):,} pairs of starts on a grid: where EM "
         "ends, and how long it takes (a stronger colour is longer)."
     )
-    table, moving = ends_of_starts(run)
     ends = table["end"].to_pylist()
     counted = [f"{ends.count(end):,} {end}" for end in MAP_ENDS if end in ends]
     charts.show(
@@ -390,6 +426,11 @@ def draw_starts(c: Controls, run: Run) -> None:
         st.caption(f"From {count(moving, 'start')} EM was still moving when it was stopped.")
 
 
+def draw_how_many(c: Controls, run: Run) -> None:
+    """Draw the comparison of one coin, two and more; the page itself looks for two."""
+    how_many.draw(c, run, find=None, drawn=guess_uniform)
+
+
 SECTIONS = sections.sections_of(
     attribution=Section(
         "The E-step, trial by trial", ":material/table_rows:", draw_attribution, follows=True
@@ -397,5 +438,6 @@ SECTIONS = sections.sections_of(
     by_hand=draw_by_hand,
     hard_against_soft=draw_hard_against_soft,
     hill=draw_hill,
+    how_many=draw_how_many,
     many_starts=draw_starts,
 )

@@ -6,7 +6,7 @@ from em_core.diagnostics import linear_rate
 from em_ui import sections
 from em_ui.controls import Situation
 from em_ui.run import Run, count
-from pages.two_coins.problem import PUBLISHED
+from pages.two_coins.problem import FIVE
 from pages.two_coins.sections import spread
 
 ALIKE = {
@@ -118,7 +118,7 @@ SITUATIONS = {
         far_start,
     ),
     "Do and Batzoglou": Situation(
-        {"data": PUBLISHED, "start_a": 0.6, "start_b": 0.5},
+        {"data": FIVE, "start_a": 0.6, "start_b": 0.5},
         "Five trials of ten tosses: 5, 9, 8, 4 and 7 heads. With the coins known, one would say "
         "0.80 and 0.45. EM does not know them. Will it say the same?",
         published,
