@@ -19,6 +19,7 @@ import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
 from conftest import BY_NAME, PREFIXES, RUNNING, sections_of
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
+from sklearn.datasets import load_iris
 
 from benchmarks.servers import OURS, ROOT, Server, serve, stop
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
@@ -509,7 +510,7 @@ class TestPages:
         for lesson in [*SERVED, SERVED[2]]:
             name = lesson.url_path
             card = tab.page.locator(f".st-key-home_card_{lesson.name}")
-            card.get_by_role("link", name="Open").click()
+            card.get_by_role("link").click()
             tab.await_page(name)
             assert tab.page.url.endswith(f"/{name}")
             tab.go_to("Home", "")
@@ -2047,3 +2048,85 @@ class TestLinks:
             paper = new_tab().page
             paper.set_content(Path(download.value.path()).read_text())
             assert len(re.findall(rb"/Type\s*/Page\b", paper.pdf(prefer_css_page_size=True))) == 1
+
+
+class TestOwnNumbers:
+    """Numbers that a visitor brings, as a new visitor brings them."""
+
+    OWN = "Your own"
+
+    def arrive(self, tab, lesson):
+        prefix = PREFIXES[lesson]
+        path = BY_NAME[lesson].url_path
+        query = urllib.parse.urlencode({f"{prefix}_data": self.OWN})
+        tab.page.goto(f"{tab.url}/{path}?{query}")
+        expect(tab.page.get_by_text("There are no numbers yet.")).to_be_visible()
+
+    def paste(self, tab, text):
+        area = tab.page.get_by_role("textbox", name="Paste numbers")
+        area.fill(text)
+        area.press("Control+Enter")
+
+    def bring(self, tab, name, content):
+        place = tab.page.locator("[data-testid=stSidebar] input[type=file]")
+        place.set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
+
+    def test_pasted_ones_run_and_travel_in_the_link(self, new_tab):
+        tab = new_tab()
+        self.arrive(tab, "gaussian_mixture")
+        self.paste(tab, "49 -67 8 16 6 23 28 41 14 29 56 24 75 60 -48")
+        expect(tab.page.get_by_text("Used: 15 rows")).to_be_visible()
+        tab.await_charts(CHARTS["gaussian-mixture"])
+        tab.press_end()
+        readout, status = tab.readout, tab.status
+        other = new_tab()
+        other.page.goto(tab.page.url)
+        other.await_page("gaussian-mixture", AT_THE_END["gaussian-mixture"])
+        expect(other.status_line).to_have_text(status)
+        assert other.readout == readout
+
+    def test_back_takes_them_away_and_forward_brings_them_back(self, new_tab):
+        tab = new_tab()
+        self.arrive(tab, "gaussian_mixture")
+        self.paste(tab, "1 2 4 5 1.5")
+        tab.await_charts(CHARTS["gaussian-mixture"])
+        readout = tab.readout
+        tab.page.go_back()
+        expect(tab.page.get_by_text("There are no numbers yet.")).to_be_visible()
+        tab.page.go_forward()
+        tab.await_charts(CHARTS["gaussian-mixture"])
+        assert tab.readout == readout
+
+    def test_a_file_of_another_locale_is_read(self, new_tab):
+        iris = load_iris(as_frame=True).frame
+        content = iris.to_csv(index=False, sep=";", decimal=",").encode("utf-8-sig")
+        tab = new_tab()
+        self.arrive(tab, "k_means")
+        self.bring(tab, "iris.csv", content)
+        expect(tab.page.get_by_text("Used: 150 rows of “iris.csv”.")).to_be_visible()
+        tab.await_charts(3)
+        # The server lets go of the file once it is read, and the place for it is free again.
+        expect(tab.page.get_by_test_id("stFileUploaderFile")).to_have_count(0)
+
+    def test_a_photograph_is_named_as_what_it_is(self, new_tab):
+        tab = new_tab()
+        self.arrive(tab, "gaussian_mixture")
+        self.bring(tab, "photo.csv", (ROOT / "docs" / "home.png").read_bytes())
+        expect(tab.page.get_by_text("Your numbers cannot be used.")).to_be_visible()
+        expect(tab.page.get_by_test_id("stException")).to_have_count(0)
+
+    def test_names_in_a_file_set_nothing_on_the_page(self, new_tab):
+        tab = new_tab()
+        self.arrive(tab, "gaussian_mixture")
+        self.paste(tab, '"<img src=x onerror=alert(1)>**b**"\n1\n2\n4\n5\n')
+        tab.await_charts(CHARTS["gaussian-mixture"])
+        expect(tab.page.locator("img[src=x]")).to_have_count(0)
+
+    def test_another_visitor_sees_nothing_of_them(self, new_tab):
+        tab = new_tab()
+        self.arrive(tab, "gaussian_mixture")
+        self.paste(tab, "1 2 4 5 1.5")
+        tab.await_charts(CHARTS["gaussian-mixture"])
+        other = new_tab()
+        self.arrive(other, "gaussian_mixture")
+        expect(other.page.get_by_role("button", name="again")).to_have_count(0)

@@ -258,7 +258,7 @@ class TestSectionsOfALesson:
         labels = [section.label for section in sections_of(BY_NAME[name]).values()]
         on_page = [e.label for e in page.at.expander if e.label in labels]
         assert on_page == labels
-        known = list(sections.sections_of(hill={}, hard_against_soft={}))
+        known = list(sections.sections_of(hill={}, hard_against_soft={}, how_many={}))
         names = [n for n in page.sections() if n in known]
         assert names == [n for n in known if n in names]
         assert set(SHARED) <= set(names)

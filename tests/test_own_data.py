@@ -176,6 +176,7 @@ class TestPage:
         page = visit("toy_lesson")
         page.paste("calls\n3\nfour\n5")
         assert "four" in page.at.sidebar.error[0].value
+        assert any("four" in error.value for error in page.at.main.error)
         assert not page.charts
 
     def test_what_the_model_refuses_is_said(self, visit):

@@ -43,7 +43,7 @@ HIDDEN_THEN = {
 }
 # Links under which all that changes only the view is there.
 VIEWS = {
-    "k_means": [{"km_place": "true"}],
+    "k_means": [{"km_place": "true"}, {"km_data": "Iris"}],
     "mixture_in_the_plane": [{"gp_place": "true"}, {"gp_data": "Simulated", "gp_k": "1"}],
 }
 # How many situations there are at the least, where they are more than a few.

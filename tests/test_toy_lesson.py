@@ -162,10 +162,10 @@ class TestApp:
 
     def test_start_page_has_a_card_of_it(self, plain):
         home = plain("home").at
-        cards = [s.value for s in home.subheader if re.match(r"\d+\. ", s.value)]
-        assert cards == [f"{i}. {lesson.title}" for i, lesson in enumerate(LESSONS, 1)]
-        assert cards[-1] == "5. Calls at two shops"
-        texts = [text.value for text in home.markdown]
+        cards = [link.proto.label for link in home.get("page_link")]
+        assert cards == [f"**{i}. {lesson.title}**" for i, lesson in enumerate(LESSONS, 1)]
+        assert cards[-1].endswith(". Calls at two shops**")
+        texts = [text.value for text in home.caption]
         assert all(lesson.card in texts for lesson in LESSONS)
         assert home.get("page_link")[-1].proto.page == "toy-lesson"
 

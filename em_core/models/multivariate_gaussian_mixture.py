@@ -321,7 +321,12 @@ def whitening(covariances: Array) -> tuple[Array, Array]:
     factors = _cholesky(covariances)
     factors[_is_flat(factors, covariances)] = np.nan
     pivots = np.diagonal(factors, axis1=1, axis2=2)
-    return np.asarray(np.linalg.inv(factors), dtype=float), np.log(pivots).sum(axis=1)
+    inverses = np.zeros_like(factors)
+    # Row by row, so that coordinates in units far apart do not blur each other.
+    for i, pivot in enumerate(pivots.T[:, :, None]):
+        inverses[:, i, i, None] = 1 / pivot
+        inverses[:, i, :i] = -np.vecmat(factors[:, i, :i], inverses[:, :i, :i]) / pivot
+    return inverses, np.log(pivots).sum(axis=1)
 
 
 def is_singular(covariances: Array) -> npt.NDArray[np.bool_]:

@@ -16,6 +16,7 @@ from em_ui.data import kept
 from em_ui.data.kept import MAX_IN_LINK, NoData, Numbers, Reference
 from em_ui.data.read import Table, choose, numeric_columns, read
 from em_ui.inert import escaped
+from em_ui.uploads import release
 
 _PREVIEW = 4  # rows
 _PASTED = "pasted numbers"
@@ -111,6 +112,11 @@ class Own(Control):
         self._shown(key, text, source)
         return text
 
+    def trouble(self, key: str) -> str:
+        """Return why what was brought last cannot be used, or "" if it can."""
+        source = _source(key)
+        return source.error if source else ""
+
     @property
     def most(self) -> int:
         """As many columns as can be used."""
@@ -132,7 +138,8 @@ class Own(Control):
         file = st.session_state[_file_key(key, number)]
         if file is not None:
             content, name = file.getvalue(), kept.short_name(file.name)
-            _forget(key)  # both widgets begin anew, and the server lets go of the file
+            release(file)
+            _forget(key)  # both widgets begin anew
             self._take(key, _Source(content, name))
 
     def _take(self, key: str, source: _Source) -> None:
@@ -230,7 +237,6 @@ class Own(Control):
                 names,
                 index=names.index(name) if name in names else None,
                 key=f"{part} {what}",
-                format_func=escaped,
                 placeholder="None" if clearable else "Choose a column",
                 **changed,
             )
@@ -242,7 +248,6 @@ class Own(Control):
                     names,
                     default=source.columns,
                     key=f"{part} columns",
-                    format_func=escaped,
                     max_selections=self.most,
                     **changed,
                 )

@@ -11,6 +11,7 @@ import streamlit as st
 from em_ui.controls.page import Controls, Situation
 from em_ui.controls.specs import VIEW, Control, Section
 from em_ui.data.kept import NoData
+from em_ui.data.own import Own
 from em_ui.pictures import player
 from em_ui.run.problem import Problem, Settings, Words
 from em_ui.run.run import Run, fitted
@@ -130,7 +131,11 @@ def run_of(c: Controls, words: Words, make: Callable[[Settings], Problem]) -> Ru
     try:
         return fitted(make, c.settings())
     except ValueError as error:
-        if isinstance(error, NoData):
+        own = c.specs.get("own")
+        trouble = own.trouble(c.key("own")) if isinstance(own, Own) else ""
+        if isinstance(error, NoData) and trouble:
+            st.error(f"Your numbers cannot be used. {trouble}", icon=":material/error:")
+        elif isinstance(error, NoData):
             text = f"{str(error)[:1].upper()}{str(error)[1:]}."
             st.info(text, icon=":material/table:")
         else:

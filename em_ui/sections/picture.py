@@ -198,7 +198,7 @@ def marginals(c: Controls, run: Run, *, across: str, up: str) -> list[Drawing]:
                 f"Histogram of {title} of {count(run.problem.n, words.observation)}, each bar "
                 f"divided by responsibility, with the marginal density of each of "
                 f"{count(len(run.names), words.component)} and their sum"
-                + (", and the true density" if known["truth"] else ""),
+                + (", and the true density" * (known["truth"] and run.problem.truth_known)),
             )
         )
     return drawings
@@ -257,7 +257,10 @@ def _with_bars(run: Run, values: np.ndarray, curves: Tables) -> Tables:
     """Return a histogram of some values, one an observation, with the curves over it."""
     edges, density, inside = bins.bins(values)
     middles, half_width = (edges[:-1] + edges[1:]) / 2, (edges[1] - edges[0]) / 2
-    grid = frames.curve_grid(edges, density.max())
+    # Few bars are wide, and lower than a curve that fits: there is room for a normal one.
+    spread = float(run.problem.sample.data.std())
+    normal = 1 / (math.sqrt(2 * math.pi) * spread) if spread > 0 else 0.0
+    grid = frames.curve_grid(edges, max(density.max(), normal))
     # Digits that tell a bar from its neighbours.
     digits = max(1 - math.floor(math.log10(2 * half_width)), 0)
     stands = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(middles) - 1)
@@ -398,7 +401,7 @@ def gaussians(
     same_units : bool
         Whether both axes have the same unit: then it is as long in one direction as in the other.
     """
-    words, known = run.problem.words, _known(c, run)
+    words, known, truth_known = run.problem.words, _known(c, run), run.problem.truth_known
     tables = _shown(c, run, _gaussian_tables(run)) | _chosen(c, run)
     return Drawing(
         title,
@@ -414,7 +417,7 @@ def gaussians(
         f"{count(len(tables['points']), words.observation)}, {up} against {across}, each in the "
         f"colours of the components by its responsibilities, with ellipses at one and two standard "
         f"deviations of {count(len(run.names), words.component)} and the paths of their means"
-        + (", and the true ellipses, at two, dashed" if known["truth"] else ""),
+        + (", and the true ellipses, at two, dashed" if known["truth"] and truth_known else ""),
     )
 
 

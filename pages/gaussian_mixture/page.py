@@ -14,6 +14,7 @@ from pages.gaussian_mixture.problem import (
     TYPED,
     WHOLE,
     WORDS,
+    axis_title,
     components,
     fitting,
     for_any_number,
@@ -86,7 +87,7 @@ if sections.compares(c, run):
     caption += " Dashed: the truth." * run.problem.truth_known
     caption += " Dotted: with the labels known."
 caption = f"{caption} {sections.beyond(run)}".rstrip()
-picture = sections.histogram(c, run, value="Value")
+picture = sections.histogram(c, run, value=axis_title(given))
 told = findings(run, compares=sections.compares(c, run))
 sections.play(c, run, picture, caption=caption, findings=told)
 last = run.frames.last
@@ -94,7 +95,7 @@ stills = STILLS if last <= max(STILLS) else (0, last // 2, last)
 sections.results(
     c,
     run,
-    moments=lambda: sections.stills(c, run, stills, value="Value"),
+    moments=lambda: sections.stills(c, run, stills, value=axis_title(given)),
     heading="The guess, and later moments",
 )
 

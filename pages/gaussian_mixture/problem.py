@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from em_core import GaussianMixture, GaussianParams
+from em_core import data as published
 from em_core.models.gaussian_mixture import Stds, guess_from_points, guess_integers
 from em_core.numerics import Array, equal_weights
 from em_ui import controls, data
@@ -242,6 +243,15 @@ def problem(settings: Settings) -> Problem:
         drawn=POINTS if typed else None,
         truth_known=given is None,
     )
+
+
+def axis_title(given: data.Given | None) -> str:
+    """Return what values are called on an axis: of a published set by name and unit."""
+    if given is None or not given.load:
+        return "Value"  # a reader's own names would make a chart for each
+    dataset = getattr(published, given.load)()
+    unit = dataset.units[dataset.columns.index(given.columns[0])]
+    return f"{given.columns[0].capitalize()} ({unit})"
 
 
 def too_many_labels(given: data.Given) -> str:

@@ -7,7 +7,7 @@ from em_ui.pictures.miniature import miniature
 from pages import LESSONS
 from pages.home.example import recorded
 
-A_ROW = 4  # cards
+A_ROW = 3  # cards
 
 LOOP = """
 flowchart TB
@@ -31,9 +31,8 @@ for first in range(0, len(LESSONS), A_ROW):
     row = enumerate(LESSONS[first : first + A_ROW], first + 1)
     for column, (number, lesson) in zip(st.columns(A_ROW), row, strict=False):
         box = column.container(border=True, height="stretch", key=f"home_card_{lesson.name}")
-        box.subheader(f"{number}. {lesson.title}")
-        box.markdown(lesson.card)
-        box.page_link(lesson.page, label="Open", icon=":material/arrow_forward:")
+        box.page_link(lesson.page, label=f"**{number}. {lesson.title}**", icon=lesson.icon)
+        box.caption(lesson.card)
 
 st.header("Why it is needed")
 left, middle, right = st.columns(3)

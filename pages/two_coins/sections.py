@@ -438,6 +438,6 @@ SECTIONS = sections.sections_of(
     by_hand=draw_by_hand,
     hard_against_soft=draw_hard_against_soft,
     hill=draw_hill,
-    many_starts=draw_starts,
     how_many=draw_how_many,
+    many_starts=draw_starts,
 )
