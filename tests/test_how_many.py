@@ -91,7 +91,7 @@ class TestComparison:
         run = small(**settings)
         found = compared_at(run, 1, most=3)
         said = "\n".join(words._remarks(run, found, 1))
-        assert ("Here runs go on from where this page's tolerance" in said) == beyond
+        assert ("Here runs go on from where this page’s tolerance" in said) == beyond
 
     def test_a_run_that_time_cuts_short_is_said_to_be_on_its_way(self, monkeypatch):
         monkeypatch.setattr(budget, "ENDS", 0.0)
@@ -213,7 +213,7 @@ class TestWords:
         of_aic, of_icl = words._differences(run, found)
         assert "AIC chooses more than BIC" in of_aic
         assert r"\log n = 6.2" in of_aic
-        assert "ICL chooses fewer than BIC: of BIC's 2 coins some overlap" in of_icl
+        assert "ICL chooses fewer than BIC: of BIC’s 2 coins some overlap" in of_icl
         pair = made_up(aic=[3, 2, 1], bic=[3, 1, 2], icl=[3, 1, 2])
         assert words._chosen(run, pair) == "AIC chooses **K = 3** and BIC and ICL choose **K = 2**."
         assert len(list(words._differences(run, pair))) == 1
@@ -302,6 +302,7 @@ class TestCollapse:
         "gm_floor": "0",
         "gm_k": "1",
         "gm_size1": "12",
+        "gm_data_seed": "3",
         "gm_guess": "Random data points",
     }
 

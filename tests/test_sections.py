@@ -1498,6 +1498,7 @@ COSTS = {
     "hard_against_soft": ["em_ui.sections.hard_against_soft.rows"],
     "hill": ["em_ui.sections.hill._slice", "em_ui.sections.hill._heights"],
     "many_starts": ["em_ui.sections.many_starts.many_starts"],
+    "how_many": ["em_ui.run.how_many.how_many"],
     "convergence": ["em_ui.sections.convergence.stopping_rule"],
     "code": ["em_ui.sections.take_away.script"],
     "teacher": ["em_ui.sections.teacher.sheet"],

@@ -170,7 +170,7 @@ def _differences(run: Run, found: HowMany) -> Iterator[str]:
         )
     if icl < bic:
         yield (
-            f"ICL chooses fewer than BIC: of BIC's {bic} {_things(run)} some overlap, and ICL "
+            f"ICL chooses fewer than BIC: of BIC’s {bic} {_things(run)} some overlap, and ICL "
             f"counts the doubt of which {run.problem.words.observation} belongs to which."
         )
     elif icl > bic:
@@ -193,7 +193,7 @@ def _remarks(run: Run, found: HowMany, wanted: int) -> Iterator[str]:
         yield f"These runs take long, so {_listed(short)}."
     if found.beyond:
         yield (
-            "Here runs go on from where this page's tolerance and iteration limit stop them: the "
+            "Here runs go on from where this page’s tolerance and iteration limit stop them: the "
             f"criteria ask how {'high' if problem.objective.sign > 0 else 'low'} a run comes in "
             "the end."
         )
