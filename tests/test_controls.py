@@ -73,6 +73,15 @@ class TestNumber:
     def test_sliders_do_not_gather_digits(self):
         assert SLIDER.nearest(0.1 + 2 * 0.1) == 0.3
 
+    def test_sliders_that_fit_data_keep_what_is_finer_than_their_step(self):
+        # A link is mended before it is known which step fits its data.
+        fine = Number("x", 0.5, 0.0, 1.0, 0.01, slider=True, fits_data=True)
+        assert fine.nearest("0.00125") == 0.00125
+        assert fine.nearest(0.1 + 0.2) == 0.3
+        assert fine.nearest("7") == 1.0
+        coarse = Number("x", 0.5, 0.0, 1.0, 0.01, slider=True)
+        assert coarse.nearest("0.00125") == 0.0
+
 
 class TestChoiceSwitchAndSection:
     @given(given_value=anything)
