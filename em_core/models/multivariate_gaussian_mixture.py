@@ -174,7 +174,9 @@ class MultivariateGaussianMixture(
             constant -= params.means.shape[1] * _LOG_SQRT_2PI
             whitened = (inverse @ (rows - mean) for inverse, mean in components)
             squares = np.stack([(z**2).sum(axis=0) for z in whitened])  # |L^-1 (x_i - mu_k)|^2
-            return np.asarray((constant[:, None] - squares / 2).T)
+            squares *= -0.5  # in place, since arrays more would crowd each other out of the cache
+            squares += constant[:, None]
+            return np.asarray(squares.T)
 
     def statistics(
         self,
