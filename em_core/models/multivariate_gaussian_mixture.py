@@ -538,8 +538,8 @@ def guess_plus_plus(
     """Start with means at observations far from one another: scikit-learn's k-means++.
 
     The next mean is drawn with probability proportional to the squared distance from those chosen
-    already (Arthur and Vassilvitskii, "k-means++", SODA 2007). All covariances are that of the whole data,
-    in the form ``covariance``, and the mixing weights are equal. Errors are those of
+    already (Arthur and Vassilvitskii, "k-means++", SODA 2007). All covariances are that of the
+    whole data, in the form ``covariance``, and the mixing weights are equal. Errors are those of
     :func:`guess_from_points`.
     """
     from sklearn.cluster import kmeans_plusplus  # a second of import, needed here alone
