@@ -89,7 +89,9 @@ def maize(run: Run) -> str:
     """Say what each component takes, and what is gained on one normal, and by two widths."""
     low, high = np.argsort(run.params.means)
     counts = run.final_statistics[0]
-    others = run.other(find=1), run.other(stds=EACH)
+    # Of one for all, the start has only the first.
+    widths = dict.fromkeys(("start_sd1", "start_sd2"), run.settings["start_sd1"])
+    others = run.other(find=1), run.other(stds=EACH, **widths)
     found, one, free = (each.trace.final.objective for each in (run, *others))
     return (
         f"It takes {counts[low]:.1f} of the {run.problem.n} values, with a mean of "
