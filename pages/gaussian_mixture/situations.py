@@ -255,13 +255,18 @@ MISCONCEPTIONS = (
     ),
     (
         "Components have an order.",
-        "Exchange two of them and nothing changes. The numbers come from the start; where the page "
-        "compares with the truth, it says which stands for which.",
+        "Exchange two of them and nothing changes. The numbers come from the start; where others are "
+        "compared with them, the page says which stands for which.",
     ),
     (
         "More components are better, since the likelihood is higher.",
         "At its best it always is: each component can only add. Whether it is real is another "
-        "question.",
+        "question: open *How many components?*.",
+    ),
+    (
+        "A standard deviation for each component is always better than one for all.",
+        "It fits closer, with more numbers to estimate. Of few values it may be told badly, and it "
+        "may fall to 0 on a single one. One for all cannot, before every value lies on a mean.",
     ),
     (
         "A different answer from each start is a bug.",
