@@ -21,6 +21,7 @@ BOUND = {
     "scatter": charts.scatter(),
     "shares": charts.shares("Heads", "Trials", "Coin"),
     "densities": charts.densities("Value", "Component"),
+    "gaussians": charts.gaussians("x", "y", "Component", "Point", same_units=True),
     "hill with a path": charts.hill("Mean 1", "Mean 2", "Loss", path=True),
     "bound": charts.bound("Mean", "Objective"),
     **{
@@ -30,6 +31,9 @@ BOUND = {
             "scatter": charts.scatter,
             "shares": lambda **o: charts.shares("Heads", "Trials", "Coin", **o),
             "densities": lambda **o: charts.densities("Value", "Component", **o),
+            "gaussians": lambda **o: charts.gaussians(
+                "x", "y", "Component", "Point", same_units=False, **o
+            ),
         }.items()
     },
 }
@@ -41,7 +45,12 @@ FREE = {
     "distance": charts.distance("Distance"),
     "start map": charts.start_map("A", "B", ("this", "that")),
 }
-PICKABLE = {"scatter": "observation", "shares": "label", "densities": "label"}
+PICKABLE = {
+    "scatter": "observation",
+    "shares": "label",
+    "densities": "label",
+    "gaussians": "observation",
+}
 # Settings far from the defaults: other data, other guess, other length of the run.
 CHANGED = {
     "maximum_likelihood": {"data_seed": 9, "guess_std": 3.0, "size": 50, "mean": 120.0},
@@ -98,7 +107,7 @@ def fields_made(unit):
 class TestTemplates:
     @pytest.mark.parametrize("name", BOUND)
     def test_player_can_bind_every_iteration(self, name):
-        parameters = {p["name"]: p for p in BOUND[name]["params"]}
+        parameters = {p["name"]: p for p in BOUND[name]["params"] if "expr" not in p}
         picked = parameters.pop("pick", None)
         assert (picked is not None) == (name.split()[0] in PICKABLE)
         assert set(parameters) == {"iter", "assign"}
@@ -121,7 +130,7 @@ class TestTemplates:
         (unit,) = (unit for unit, _ in layers(BOUND[name]) if unit.get("name") == view)
         assert field in str(unit["encoding"]["tooltip"])
 
-    @pytest.mark.parametrize("name", ["parameter", "scatter", "shares", "densities"])
+    @pytest.mark.parametrize("name", ["parameter", "scatter", "shares", "densities", "gaussians"])
     def test_truth_and_labels_are_drawn_apart_or_not_at_all(self, name):
         references = [(u, data) for u, data in layers(BOUND[name]) if data in ("truth", "labelled")]
         assert list(dict.fromkeys(data for _, data in references)) == ["truth", "labelled"]
@@ -142,6 +151,7 @@ class TestTemplates:
             charts.scatter,
             lambda **known: charts.shares("Heads", "Trials", "Coin", **known),
             lambda **known: charts.densities("Value", "Component", **known),
+            lambda **known: charts.gaussians("x", "y", "Part", "Point", same_units=True, **known),
         ],
     )
     @pytest.mark.parametrize("known", ["truth", "labelled"])
@@ -151,7 +161,7 @@ class TestTemplates:
         assert drawn & {"truth", "labelled"} == {known}
 
     @pytest.mark.parametrize(
-        "name", ["objective", "parameter", "movement", "scatter", "hill with a path"]
+        "name", ["objective", "parameter", "movement", "scatter", "gaussians", "hill with a path"]
     )
     def test_nothing_is_drawn_before_it_is_played(self, name):
         for unit, data in layers(BOUND[name]):
@@ -207,7 +217,8 @@ class TestTemplates:
     def test_no_tooltip_shows_a_raw_number(self, template):
         for unit, _ in layers(template):
             kind = unit["mark"]["type"] if isinstance(unit["mark"], dict) else unit["mark"]
-            for field in unit["encoding"].get("tooltip", []):
+            tooltip = unit["encoding"].get("tooltip", [])
+            for field in tooltip if isinstance(tooltip, list) else []:
                 assert field.get("title") or field["field"] in "xy"
                 if field["type"] == "quantitative":
                     whole = field["field"] in ("iteration", "iterations", "start", "outcome")

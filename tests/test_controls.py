@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from em_ui import sections
 from em_ui.controls import Choice, Number, Section, Switch, seal, seed, to_find, usual
-from em_ui.controls.address import _quoted, _same
+from em_ui.controls.address import _same
 from em_ui.controls.specs import VIEW, iteration_limit, start_number, student, tolerance
 from em_ui.sections import by_hand, hill
 
@@ -73,6 +73,15 @@ class TestNumber:
     def test_sliders_do_not_gather_digits(self):
         assert SLIDER.nearest(0.1 + 2 * 0.1) == 0.3
 
+    def test_sliders_that_fit_data_keep_what_is_finer_than_their_step(self):
+        # A link is mended before it is known which step fits its data.
+        fine = Number("x", 0.5, 0.0, 1.0, 0.01, slider=True, fits_data=True)
+        assert fine.nearest("0.00125") == 0.00125
+        assert fine.nearest(0.1 + 0.2) == 0.3
+        assert fine.nearest("7") == 1.0
+        coarse = Number("x", 0.5, 0.0, 1.0, 0.01, slider=True)
+        assert coarse.nearest("0.00125") == 0.0
+
 
 class TestChoiceSwitchAndSection:
     @given(given_value=anything)
@@ -123,28 +132,12 @@ class TestSame:
         assert not _same(text, value)
 
 
-class TestQuoted:
-    @given(text=st.text())
-    def test_is_short_and_inert(self, text):
-        quoted = _quoted(text)
-        if quoted == "empty":
-            return
-        assert quoted[0] == quoted[-1] == "`"
-        assert "`" not in quoted[1:-1]
-        assert quoted.isprintable()
-        assert len(quoted) <= 33
-        assert quoted[1:-1].strip()
-
-    def test_keeps_what_is_harmless(self):
-        assert _quoted("Zwölf $x$ <b>") == "`Zwölf $x$ <b>`"
-
-    def test_cuts_what_is_long(self):
-        assert _quoted("x" * 31) == f"`{'x' * 30}…`"
-        assert _quoted("x" * 30) == f"`{'x' * 30}`"
-
-    @pytest.mark.parametrize("text", ["", "  ", "`", "\n\t", "\u202e"])
-    def test_calls_what_cannot_be_seen_empty(self, text):
-        assert _quoted(text) == "empty"
+# What the view of a lesson has besides that of all.
+OWN_VIEW = {
+    "k_means": {"across", "up", "place", "place_k"},
+    "gaussian_mixture": {"across", "up"},
+    "mixture_in_the_plane": {"across", "up", "place", "place_k"},
+}
 
 
 class TestDeclarations:
@@ -199,7 +192,7 @@ class TestDeclarations:
     @pytest.mark.parametrize("name", RUNNING)
     def test_view_is_the_same_on_every_page_but_for_the_word_and_the_sections(self, declared, name):
         noun = BY_NAME[name].module("problem").WORDS.observation.capitalize()
-        own = {"across", "up"} if name == "gaussian_mixture" else set()
+        own = OWN_VIEW.get(name, set())
         assert declared[name].view == {
             **VIEW,
             "observation": Number(noun, 1, 1, 100_000, 1, to_the_last=True),
@@ -250,7 +243,7 @@ class TestSectionsOfALesson:
         labels = [section.label for section in sections_of(BY_NAME[name]).values()]
         on_page = [e.label for e in page.at.expander if e.label in labels]
         assert on_page == labels
-        known = list(sections.sections_of(hill={}, hard_against_soft={}))
+        known = list(sections.sections_of(hill={}, hard_against_soft={}, how_many={}))
         names = [n for n in page.sections() if n in known]
         assert names == [n for n in known if n in names]
         assert set(SHARED) <= set(names)

@@ -39,7 +39,10 @@ def components(at: AppTest, name: str) -> list[dict]:
     [
         (("truth", "labelled"), "Dashed: the truth. Dotted: the estimate with the labels known."),
         (("truth",), "Dashed: the truth."),
-        (("labelled",), "Dotted: the estimate with the labels known. Nobody knows the truth."),
+        (
+            ("labelled",),
+            "Dotted: the estimate with the labels known. Nobody knows the truth behind these data.",
+        ),
         ((), None),
     ],
     ids=str,

@@ -1,6 +1,6 @@
 """From a trace to tables: what the charts draw and what the iteration table says."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -17,6 +17,8 @@ from em_core import (
     GaussianParams,
     KMeans,
     KMeansParams,
+    MultivariateGaussianMixture,
+    MultivariateGaussianParams,
     Params,
     Status,
     Step,
@@ -521,3 +523,145 @@ class TestPictures:
         assert len(set(rows)) == len(rows) == drawn
         assert (np.diff(rows) > 0).all()
         assert rows.max() < n
+
+
+ELLIPSES = (
+    MultivariateGaussianParams(
+        [[1.0, 2.0], [-3.0, 1e8]],
+        [[[4.0, 1.0], [1.0, 9.0]], [[1e-12, -4e-7], [-4e-7, 1.0]]],
+        [0.25, 0.75],
+    ),
+    MultivariateGaussianParams(
+        [[4.0, 6.0], [-3.0, 1e8]], [np.eye(2), np.diag([0.25, 16.0])], [0.5, 0.5]
+    ),
+)
+
+
+class TestCovariances:
+    """Of a covariance matrix each number is listed once, and drawn as what one sees of it."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def built(cls):
+        return build(trace_of(*ELLIPSES), ELLIPSES[1], "12")
+
+    def test_each_number_is_named_once(self):
+        columns = frames.schema(ELLIPSES[0], "12")
+        of_first = [column.name for column in columns if column.component == "1"]
+        assert of_first == [
+            *("means 1 x", "means 1 y"),
+            *("covariances 1 xx", "covariances 1 xy", "covariances 1 yy"),
+            "weights 1",
+        ]
+        values = [column.of(ELLIPSES[0]) for column in columns if column.field == "covariances"]
+        assert values == [4, 1, 9, 1e-12, -4e-7, 1]
+
+    def test_in_more_dimensions_axes_have_numbers(self):
+        params = MultivariateGaussianParams([[0.0] * 3], [np.eye(3)], [1.0])
+        columns = [c for c in frames.schema(params, "1") if c.field == "covariances"]
+        assert [c.axis for c in columns] == ["1 1", "1 2", "1 3", "2 2", "2 3", "3 3"]
+
+    def test_either_triangle_names_the_number(self):
+        for place in ((0, 0, 1), (0, 1, 0)):
+            column = frames.column_of(ELLIPSES[0], "12", "covariances", place)
+            assert column == ("covariances 1 xy", "covariances", "1", "xy", (0, 0, 1))
+        assert frames.column_of(ELLIPSES[0], "12", "weights", 1).name == "weights 2"
+        with pytest.raises(ValueError, match=r"has no means at \(0, 2\)"):
+            frames.column_of(ELLIPSES[0], "12", "means", (0, 2))
+
+    def test_steps_have_deviations_and_correlation(self, built):
+        steps = built.steps
+        assert set(steps) == {
+            *("component", "x", "y", "sd_x", "sd_y", "correlation"),
+            *("weights", "iteration", "movement"),
+        }
+        assert list(steps["sd_x"]) == pytest.approx([2, 1e-6, 1, 0.5])
+        assert list(steps["sd_y"]) == pytest.approx([3, 1, 1, 4])
+        assert list(steps["correlation"]) == pytest.approx([1 / 6, -0.4, 0, 0])
+        assert list(built.truth["sd_y"]) == pytest.approx([1, 4])
+
+    def test_without_width_there_is_no_correlation(self):
+        flat = MultivariateGaussianParams([[0.0, 0.0]], [np.diag([0.0, 4.0])], [1.0])
+        row = frames.by_component(flat, "1").to_pylist()[0]
+        assert (row["sd_x"], row["sd_y"], row["correlation"]) == (0, 2, 0)
+
+    def test_movement_is_that_of_the_means_alone(self, built):
+        assert list(built.steps["movement"][2:]) == [5, 0]
+
+    def test_table_has_each_number(self, built):
+        assert list(built.table["covariances 2 xy"]) == [-4e-7, 0]
+        assert "covariances 2 yx" not in built.table
+
+
+class TestGaussians:
+    def test_factors_give_the_covariances(self):
+        table = frames.gaussians(ELLIPSES, "12").to_pandas()
+        assert list(table["iteration"]) == [0, 0, 1, 1]
+        assert list(table["component"]) == list("1212")
+        np.testing.assert_array_equal(
+            table[["x", "y"]], np.concatenate([params.means for params in ELLIPSES])
+        )
+        factors = np.zeros((4, 2, 2))
+        factors[:, 0, 0], factors[:, 1, 0], factors[:, 1, 1] = table[
+            ["l_xx", "l_yx", "l_yy"]
+        ].T.values
+        covariances = np.concatenate([params.covariances for params in ELLIPSES])
+        np.testing.assert_allclose(factors @ factors.mT, covariances, rtol=1e-14)
+
+    def test_heights_are_those_of_the_densities_but_for_a_constant(self):
+        table = frames.gaussians(ELLIPSES, "12").to_pandas()
+        model, found = MultivariateGaussianMixture(), []
+        for params in ELLIPSES:
+            found += list(np.diagonal(model.log_joint(params.means, params)))
+        np.testing.assert_allclose(table["log_height"] - found, np.log(2 * np.pi), rtol=1e-10)
+
+    @pytest.mark.parametrize(
+        "covariance",
+        [
+            np.zeros((2, 2)),
+            np.diag([0.0, 1.0]),
+            np.diag([1.0, 0.0]),
+            [[1, 2], [2, 4]],
+            [[1, 9], [9, 1]],
+        ],
+        ids=str,
+    )
+    def test_what_is_flat_has_numbers_and_takes_no_point(self, covariance):
+        params = MultivariateGaussianParams([[0.0, 1.0]], [covariance], [1.0])
+        (row,) = frames.gaussians([params], "1").to_pylist()
+        assert row.pop("log_height") == -np.inf
+        assert all(np.isfinite(row[name]) for name in ("x", "y", "l_xx", "l_yx", "l_yy"))
+
+    def test_a_component_without_weight_takes_no_point(self):
+        params = replace(ELLIPSES[1], weights=np.array([1.0, 0.0]))
+        assert list(frames.gaussians([params], "12").to_pandas()["log_height"]) == [0, -np.inf]
+
+    @pytest.mark.parametrize("axis", [0, 1])
+    def test_marginals_are_those_of_the_model(self, axis):
+        table = frames.marginals(ELLIPSES, "12", axis).to_pandas()
+        draws = np.random.default_rng(0).multivariate_normal(
+            ELLIPSES[0].means[0], ELLIPSES[0].covariances[0], size=200_000
+        )[:, axis]
+        assert table["means"][0] == pytest.approx(draws.mean(), abs=0.03)
+        assert table["stds"][0] == pytest.approx(draws.std(), rel=0.01)
+        assert list(table["weights"]) == [0.25, 0.75, 0.5, 0.5]
+
+    def test_bars_of_points_are_divided_by_the_points_in_them(self):
+        points = np.array([[1.0, 2.0], [1.1, 2.0], [-3.0, 1e8], [4.0, 6.0]])
+        model, trace = MultivariateGaussianMixture(), trace_of(*ELLIPSES)
+        table = frames.divided_bars(
+            model,
+            trace,
+            "12",
+            middles=np.array([-3.0, 1.0, 4.0]),
+            half_width=0.5,
+            heights=np.array([1.0, 2.0, 1.0]),
+            digits=1,
+            values=points,
+            bars=np.array([1, 1, 0, 2]),
+        ).to_pandas()
+        for t, params in enumerate(ELLIPSES):
+            shares = model.e_step(points, params).responsibilities
+            wanted = np.array([shares[2], shares[:2].mean(axis=0), shares[3]])
+            drawn = [int(text[5 * t : 5 * t + 5]) / 99_999 for text in table["share"]]
+            np.testing.assert_allclose(np.reshape(drawn, (2, 3)).T, wanted, atol=2e-5)

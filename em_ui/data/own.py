@@ -16,6 +16,7 @@ from em_ui.data import kept
 from em_ui.data.kept import MAX_IN_LINK, NoData, Numbers, Reference
 from em_ui.data.read import Table, choose, numeric_columns, read
 from em_ui.inert import escaped
+from em_ui.uploads import release
 
 _PREVIEW = 4  # rows
 _PASTED = "pasted numbers"
@@ -137,7 +138,8 @@ class Own(Control):
         file = st.session_state[_file_key(key, number)]
         if file is not None:
             content, name = file.getvalue(), kept.short_name(file.name)
-            _forget(key)  # both widgets begin anew, and the server lets go of the file
+            release(file)
+            _forget(key)  # both widgets begin anew
             self._take(key, _Source(content, name))
 
     def _take(self, key: str, source: _Source) -> None:
@@ -230,12 +232,13 @@ class Own(Control):
         part = f"{key} {st.session_state.get(_times(key), 0)}"
 
         def one(label: str, name: str | None, *, clearable: bool, what: str) -> None:
+            # What has a value at first could not be cleared otherwise.
             st.selectbox(
                 label,
-                names,
+                [*names, None] if clearable else names,
                 index=names.index(name) if name in names else None,
                 key=f"{part} {what}",
-                format_func=escaped,
+                format_func=lambda option: "None" if option is None else option,
                 placeholder="None" if clearable else "Choose a column",
                 **changed,
             )
@@ -247,7 +250,6 @@ class Own(Control):
                     names,
                     default=source.columns,
                     key=f"{part} columns",
-                    format_func=escaped,
                     max_selections=self.most,
                     **changed,
                 )

@@ -859,8 +859,8 @@ def gaussians(
     color = _color(component_title)
     told = {
         observation_title: "datum.observation",
-        across: "format(datum.x, '.4~f')",
-        up: "format(datum.y, '.4~f')",
+        across: "format(datum.x, '.6~r')",
+        up: "format(datum.y, '.6~r')",
         f"Likeliest {component_title.lower()}": f"{_UNASSIGNED} ? 'none yet' : datum.component",
         "Responsibility": f"{_UNASSIGNED} ? '–' : format(hard ? 1 : 1 / datum.all,"
         f" '.{SHOWN_DIGITS}f')",
@@ -929,8 +929,8 @@ def gaussians(
         shape=shape,
         tooltip=[
             alt.Tooltip("component:N", title=component_title),
-            alt.Tooltip("x:Q", title=across, format=".4~f"),
-            alt.Tooltip("y:Q", title=up, format=".4~f"),
+            alt.Tooltip("x:Q", title=across, format=".6~r"),
+            alt.Tooltip("y:Q", title=up, format=".6~r"),
         ],
     )
     name: dict[str, Any] = {

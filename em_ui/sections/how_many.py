@@ -15,6 +15,7 @@ from em_ui.run import how_many
 from em_ui.run.how_many import MOST, SILHOUETTE_ROWS, Drawn, HowMany
 from em_ui.run.problem import count
 from em_ui.run.run import Run
+from em_ui.sections.convergence import plain
 from em_ui.sections.tables import csv_download, numbers
 
 
@@ -61,7 +62,7 @@ def draw(c: Controls, run: Run, *, find: str | None = "find", drawn: Drawn | Non
     spec = None if find is None else c.specs[find]
     most = min(MOST, int(spec.high)) if isinstance(spec, Number) else MOST
     found = how_many.how_many(run, wanted, most=most, find=find, drawn=drawn)
-    st.markdown(f"{_what(run, found)} {_chosen(found)}")
+    st.markdown(f"{_what(run, found)} {_chosen(run, found)}")
     for text in _differences(run, found):
         st.markdown(text)
     for text in _remarks(run, found, wanted):
@@ -86,6 +87,10 @@ def draw(c: Controls, run: Run, *, find: str | None = "find", drawn: Drawn | Non
                     st.button(f"Look for {k}", key=key, on_click=look_for, args=(k,))
     _draw_table(c, run, found)
     st.markdown("\n".join(_why(run, found)))
+
+
+def _objective(run: Run) -> str:
+    return run.problem.objective.title.lower()
 
 
 def _things(run: Run) -> str:
@@ -124,11 +129,11 @@ def _what(run: Run, found: HowMany) -> str:
     return f"K = {ks[0]} to {ks[-1]} {things}{fewer}, {each}."
 
 
-def _chosen(found: HowMany) -> str:
+def _chosen(run: Run, found: HowMany) -> str:
     """Return which number each criterion chooses."""
     selection = found.selection
     if all(each.trace is None for each in selection.candidates):
-        return "**All starts collapsed**, with every K, so that no criterion can choose."
+        return f"**No start came to a finite {_objective(run)}**, so no criterion can choose."
     by_number: dict[int, list[str]] = {}
     for name, k in selection.chosen.items():
         by_number.setdefault(k, []).append(_CRITERIA[name].name)
@@ -165,7 +170,7 @@ def _differences(run: Run, found: HowMany) -> Iterator[str]:
         )
     if icl < bic:
         yield (
-            f"ICL chooses fewer than BIC: of BIC's {bic} {_things(run)} some overlap, and ICL "
+            f"ICL chooses fewer than BIC: of BIC’s {bic} {_things(run)} some overlap, and ICL "
             f"counts the doubt of which {run.problem.words.observation} belongs to which."
         )
     elif icl > bic:
@@ -178,28 +183,34 @@ def _differences(run: Run, found: HowMany) -> Iterator[str]:
 def _remarks(run: Run, found: HowMany, wanted: int) -> Iterator[str]:
     """Yield what one should know before one believes these numbers."""
     problem, selection = run.problem, found.selection
+    short = []
     if found.n_starts < wanted:
         are = "is" if found.n_starts == 1 else "are"
-        yield f"These runs take long, so only {count(found.n_starts, 'start')} of each {are} run."
-    if found.limit < problem.max_iter:
+        short.append(f"only {count(found.n_starts, 'start')} of each {are} run")
+    if found.limit is not None:
+        short.append(f"starts are compared after {count(found.limit, 'iteration')} at the most")
+    if short:
+        yield f"These runs take long, so {_listed(short)}."
+    if found.beyond:
         yield (
-            f"For the same reason starts are compared after {count(found.limit, 'iteration')} at "
-            "the most."
+            "Here runs go on from where this page’s tolerance and iteration limit stop them: the "
+            f"criteria ask how {'high' if problem.objective.sign > 0 else 'low'} a run comes in "
+            "the end."
+        )
+    some = [
+        f"{each.n_collapsed} of {count(each.n_starts, 'start')} with K = {each.n_components}"
+        for each in selection.candidates
+        if each.trace is not None and each.n_collapsed
+    ]
+    if some:
+        yield (
+            f"Without a finite {_objective(run)} at the end, and so no candidates: {_listed(some)}."
         )
     gone = [each.n_components for each in selection.candidates if each.trace is None]
-    some = [each for each in selection.candidates if each.trace is not None and each.n_collapsed]
-    if some:
-        told = [
-            f"{each.n_collapsed} of {count(each.n_starts, 'start')} with K = {each.n_components}"
-            for each in some
-        ]
-        yield f"Collapsed, and no candidates: {_listed(told)}."
-    if gone:
+    if 0 < len(gone) < len(selection.candidates):
         yield (
-            f"{_with(gone)} all starts collapsed onto single {problem.words.observation}s, where "
-            "the likelihood has no bound: there is nothing to compare."
-            if not problem.winner_takes_all or problem.hard
-            else f"{_with(gone)} no start came to a finite {problem.objective.title.lower()}."
+            f"{_with(gone)} no start came to a finite {_objective(run)}, so there is nothing to "
+            "compare."
         )
     if found.on_the_way:
         yield (
@@ -209,7 +220,7 @@ def _remarks(run: Run, found: HowMany, wanted: int) -> Iterator[str]:
     if found.beaten:
         worse = "lower" if problem.objective.sign > 0 else "higher"
         yield (
-            f"{_with(found.beaten)} the {problem.objective.title.lower()} is {worse} than with "
+            f"{_with(found.beaten)} the {_objective(run)} is {worse} than with "
             "fewer. More can always do as well, so a better solution exists than was found; more "
             "starts may find it."
         )
@@ -219,9 +230,9 @@ def _remarks(run: Run, found: HowMany, wanted: int) -> Iterator[str]:
             f", which {_listed(criteria)} choose{'s' * (len(criteria) == 1)}" if criteria else ""
         )
         yield (
-            f"{_with(found.held)} a {problem.words.component} is held at the smallest standard "
-            f"deviation, {problem.mixture.min_std:g}. That fit{choice} is as good as this "
-            "bound lets it be, and says little of the number."
+            f"{_with(found.held)} a {problem.words.component} is as narrow as this page lets it "
+            f"be: its standard deviation is held at {plain(problem.mixture.min_std)}. How good "
+            f"that fit{choice} is, is up to this bound, and says little of the number."
         )
     edge = [
         _CRITERIA[name].name for name, k in selection.chosen.items() if k == _numbers(found)[-1]
@@ -331,7 +342,7 @@ def _draw_table(c: Controls, run: Run, found: HowMany) -> None:
             "n_components": _things(run).capitalize(),
             "chosen_by": st.column_config.TextColumn("Chosen by", width="medium"),
             "best_start": "Best start",
-            "collapsed": "Starts that collapsed",
+            "collapsed": "Starts without a finite end",
             **{
                 name: numbers(_CRITERIA[name].title, _places(run, name))
                 for name in selection.measured
@@ -370,7 +381,6 @@ def _why(run: Run, found: HowMany) -> Iterator[str]:
             "within them, with a price for their number. It likes round clusters of one size."
         )
         yield "- Neither is defined for one cluster, so neither can say that there are no clusters."
-        model = "clusters round and equally wide, as K-Means does"
     else:
         if "aic" in criteria:
             yield (
@@ -394,10 +404,10 @@ def _why(run: Run, found: HowMany) -> Iterator[str]:
             f"{words.observation} belongs to which, and a free parameter costs $\\log n$, here "
             f"{math.log(problem.n):.1f}."
         )
-        model = f"each {words.component} to have the shape that the model gives it"
     yield ""
     yield (
-        "**None of them knows the truth.** They compare these fits on these data, and take "
-        f"{model}: a group of another shape is cut into several. That criteria agree is no proof "
-        "either, and other data from the same source may make them choose otherwise."
+        "**None of them knows the truth.** They compare these fits to these data, and take the "
+        f"model for granted: a group that is not as the model has it is cut into several {things}. "
+        "That criteria agree is no proof either, and other data from the same source may make "
+        "them choose otherwise."
     )

@@ -198,7 +198,7 @@ def marginals(c: Controls, run: Run, *, across: str, up: str) -> list[Drawing]:
                 f"Histogram of {title} of {count(run.problem.n, words.observation)}, each bar "
                 f"divided by responsibility, with the marginal density of each of "
                 f"{count(len(run.names), words.component)} and their sum"
-                + (", and the true density" if known["truth"] else ""),
+                + (", and the true density" * (known["truth"] and run.problem.truth_known)),
             )
         )
     return drawings
@@ -401,7 +401,7 @@ def gaussians(
     same_units : bool
         Whether both axes have the same unit: then it is as long in one direction as in the other.
     """
-    words, known = run.problem.words, _known(c, run)
+    words, known, truth_known = run.problem.words, _known(c, run), run.problem.truth_known
     tables = _shown(c, run, _gaussian_tables(run)) | _chosen(c, run)
     return Drawing(
         title,
@@ -417,7 +417,7 @@ def gaussians(
         f"{count(len(tables['points']), words.observation)}, {up} against {across}, each in the "
         f"colours of the components by its responsibilities, with ellipses at one and two standard "
         f"deviations of {count(len(run.names), words.component)} and the paths of their means"
-        + (", and the true ellipses, at two, dashed" if known["truth"] else ""),
+        + (", and the true ellipses, at two, dashed" if known["truth"] and truth_known else ""),
     )
 
 

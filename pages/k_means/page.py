@@ -6,11 +6,13 @@ from em_ui import sections
 from em_ui.data import SIMULATED
 from em_ui.sections import starts
 from pages.k_means.problem import (
+    ACROSS,
     PUBLISHED,
     SPECS,
     TYPED,
-    VIEW,
+    UP,
     WORDS,
+    find_as_told,
     guess_options,
     problem,
     to_look_for,
@@ -34,8 +36,8 @@ c = sections.controls_of(
     SECTIONS,
     truth=TRUTH,
     **starts.VIEW,
-    across=VIEW["across"],
-    upwards=VIEW["upwards"],
+    across=ACROSS,
+    up=UP,
 )
 with c.sidebar():
     given = sections.data_of(c, PUBLISHED)
@@ -45,7 +47,7 @@ with c.sidebar():
             c.show_all("rest_size", "rest_spread")
         c.show_all("data_seed", "student")
     axes = columns_shown(c, given)
-    c.adapt(guess=guess_options(given))
+    c.adapt(find=find_as_told(given), guess=guess_options(given))
     c.group("Initial guess", "find", "guess")
     find = to_look_for(c.settings(), given)
     if c.settings()["guess"] == TYPED:

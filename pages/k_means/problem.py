@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -39,20 +39,6 @@ GUESSES = {
 }
 
 
-@dataclass(frozen=True)
-class Column(Choice):
-    """The name of a column of the data. The page puts in what names there are."""
-
-    options: tuple[str, ...] = ()
-    default: str = ""
-    fits_data: bool = True
-
-    def nearest(self, value: Any) -> str:
-        """Return ``value`` if it is a name, or may be one."""
-        may_be = isinstance(value, str) and not self.options
-        return value if may_be else super().nearest(value)
-
-
 WORDS = Words(
     title="K-Means",
     prefix="km",
@@ -85,6 +71,7 @@ TYPED_STARTS = {
     for k in _PLACES
     for axis in "xy"
 }
+FIND = controls.to_find("Centroids", MAX_CLUSTERS)
 GUESS = Choice("Initial guess", (*GUESSES, starts.CHOSEN, TYPED), POINTS)
 SPECS = {
     "data": data.choice(PUBLISHED),
@@ -98,20 +85,33 @@ SPECS = {
     "rest_spread": Number(
         "Spread of the others, relative to cluster 1", 1.0, 0.1, 1.0, 0.1, slider=True
     ),
-    "find": controls.to_find("Centroids", MAX_CLUSTERS),
+    "find": FIND,
     "guess": GUESS,
     **TYPED_STARTS,
     **starts.specs("centroid"),
     **controls.usual("point", data_seed=6, tol="0"),
 }
 
-VIEW = {"across": Column("Across"), "upwards": Column("Upwards")}
+_AXIS = "With 0: of the columns that are not on the other axis, the one that varies most."
+ACROSS = Number("Column across", 0, 0, MAX_COLUMNS, 1, _AXIS, to_the_last=True)
+UP = Number("Column upwards", 0, 0, MAX_COLUMNS, 1, _AXIS, to_the_last=True)
 
 
 def to_look_for(settings: Settings, given: Given | None) -> int:
     """Return how many centroids there are: if nobody says, as many as groups are known of."""
     groups = settings["k"] if given is None else given.n_groups
     return int(settings["find"] or min(groups, MAX_CLUSTERS))
+
+
+def find_as_told(given: Given | None) -> Number:
+    """Return the control of the number of centroids, which says what 0 stands for."""
+    if given is None:
+        return FIND
+    why = "the number of known groups" if given.groups else "since nobody knows how many there are"
+    most = min(given.n_groups, MAX_CLUSTERS)
+    if given.n_groups > most:
+        why = f"since no more can be looked for, and {given.n_groups} groups are known"
+    return replace(FIND, help=f"With 0: {most}, {why}.")
 
 
 def typed_starts(given: Given | None, find: int) -> dict[str, Number]:

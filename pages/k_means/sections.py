@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,43 +15,48 @@ from em_ui.inert import escaped
 from em_ui.run import Run, cached_quietly
 from em_ui.sections.explore import played
 from pages import lesson
-from pages.k_means.problem import NAMES, PLUS_PLUS, VIEW
+from pages.k_means.problem import NAMES, PLUS_PLUS
 
 SOFTNESS = (2.0, 1.0, 0.5, 0.25, 0.1)  # standard deviations, relative to the clusters' own
 
 # Of the longer axis: where the shorter one is less, the points would lie on a line.
 SHORTEST = 1 / 5
+_PLANE = 2  # columns of a picture
 
 
 def columns_shown(c: Controls, given: Given | None) -> tuple[int, int]:
-    """Return the columns across and upwards; let the visitor choose them where there are more.
+    """Return the columns across and upwards, from 0; where there are more, let one choose them.
 
     By default those that vary most, and so decide most about what is near.
     """
-    if given is None or len(given.columns) == len(VIEW):
+    if given is None or len(given.columns) == _PLANE:
         return 0, 1
-    with np.errstate(over="ignore", invalid="ignore"):
-        first = np.argsort(-np.std(given.values, axis=0), kind="stable")
-    c.adapt(
-        **{
-            name: replace(spec, options=given.columns, default=given.columns[first[i]])
-            for i, (name, spec) in enumerate(VIEW.items())
-        }
-    )
-    st.caption("Columns in the picture:")
-    across, upwards = st.columns(2)
+    names = ", ".join(f"{i} {escaped(name)}" for i, name in enumerate(given.columns, 1))
+    st.caption(f"Two of the columns stand in the picture: {names}.")
+    across, up = st.columns(_PLANE)
     with across:
-        x = given.columns.index(c.show("across"))
-    with upwards:
-        y = given.columns.index(c.show("upwards"))
-    return x, y
+        x = min(int(c.show("across")), len(given.columns))
+    with up:
+        y = min(int(c.show("up")), len(given.columns))
+    return widest(given.values, x - 1, y - 1)
+
+
+def widest(values: np.ndarray, across: int, up: int) -> tuple[int, int]:
+    """Return two columns, from 0; in the place of -1, the one that varies most of the others."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        order = np.argsort(-np.std(values, axis=0), kind="stable").tolist()
+    if across < 0:
+        across = next(j for j in order if j != up)
+    if up < 0:
+        up = next(j for j in order if j != across)
+    return across, up
 
 
 def same_units(run: Run) -> bool:
     """Return whether a unit can be drawn as long in one direction as in the other."""
     data = run.problem.sample.data
     sides = np.ptp(data, axis=0)
-    return data.shape[1] == len(VIEW) and bool(sides.min() >= SHORTEST * sides.max() > 0)
+    return data.shape[1] == _PLANE and bool(sides.min() >= SHORTEST * sides.max() > 0)
 
 
 def caption_of(c: Controls, run: Run, drawn: int, axes: tuple[int, int]) -> str:
@@ -70,7 +74,7 @@ def caption_of(c: Controls, run: Run, drawn: int, axes: tuple[int, int]) -> str:
             if run.problem.truth_known
             else "Grey crosses: the means of the known groups."
         )
-    if len(columns) > len(VIEW):
+    if len(columns) > _PLANE:
         told.append(
             f"Of {len(columns)} columns, {columns[axes[0]]} is drawn across and {columns[axes[1]]} "
             "upwards. Borders are left out: which centroid is nearest depends on all columns, so "

@@ -386,5 +386,6 @@ SECTIONS = sections.sections_of(
     by_hand=draw_by_hand,
     hard_against_soft=draw_hard_against_soft,
     hill=draw_hill,
+    how_many={},
     convergence=draw_convergence,
 )

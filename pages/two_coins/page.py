@@ -42,7 +42,7 @@ with c.sidebar():
     c.show_all(*(("start_a", "start_b") if typed else ("guess_seed", "start")))
     c.group("Algorithm", "hard", "weights", "tol", "max_iter")
 
-times = "some times" if tosses is None else "once" if tosses == 1 else f"{tosses:,} times"
+times = "a number of times" if tosses is None else "once" if tosses == 1 else f"{tosses:,} times"
 
 st.title("Two coins")
 st.markdown(

@@ -82,22 +82,18 @@ def caption(run: Run) -> str:
 def edges(heads: Integers, tosses: Integers) -> tuple[int, Integers]:
     """Return how many bins there are between 0 and 1, and the ends of those that are needed.
 
-    There are about two for each root of the number of trials, in steps of 1, 2 or 5 times a power
-    of ten. The ends are counted in bins.
+    A bin is 1, 2 or 5 times a power of ten wide, so that there are about three for two roots of the
+    number of trials. The ends are counted in bins.
     """
     shares = heads / tosses
     low, high = float(shares.min()), float(shares.max())
-    wanted = min(math.ceil(2 * math.sqrt(len(heads))), MOST_BARS)
+    wanted = min(1.5 * math.sqrt(len(heads)), MOST_BARS)
     # One value alone stands in a bin as wide as what one more head would make of it.
     spread = high - low or _BINS_IN_ONE / max(float(tosses.max()), _BINS_IN_ONE)
-    per, steps = 1, (2, 2.5, 2)
-    for i in range(60):
-        if per * spread >= wanted:
-            break
-        per = int(per * steps[i % 3])
-    first, last = (int(x) for x in (bins_of(heads, tosses, per).min(), per * high))
-    last = min(max(last, first) + 1, per)
-    return per, np.arange(first, last + 1)
+    decade = 10 ** max(math.floor(math.log10(wanted / spread)), 0)
+    per = min((decade * n for n in (1, 2, 5, 10)), key=lambda n: abs(math.log(n * spread / wanted)))
+    bins = bins_of(heads, tosses, per)
+    return per, np.arange(bins.min(), bins.max() + 2)
 
 
 def bins_of(heads: Integers, tosses: Integers, per: int) -> Integers:

@@ -11,12 +11,12 @@ import streamlit as st
 
 from em_core import BinomialParams, Status
 from em_core.engine import objective_of
-from em_core.models.binomial_mixture import dispersion, fit_grid
+from em_core.models.binomial_mixture import dispersion, fit_grid, guess_uniform
 from em_ui import sections
 from em_ui.controls import Controls, Section
 from em_ui.pictures import charts, frames
 from em_ui.run import Run, budget, cached, cached_quietly, count
-from em_ui.sections import hard_against_soft, hill, many_starts
+from em_ui.sections import hard_against_soft, hill, how_many, many_starts
 from em_ui.sections.explore import played
 from em_ui.sections.findings import stands_for
 from pages.two_coins.picture import heads_and_tosses
@@ -426,6 +426,11 @@ def draw_starts(c: Controls, run: Run) -> None:
         st.caption(f"From {count(moving, 'start')} EM was still moving when it was stopped.")
 
 
+def draw_how_many(c: Controls, run: Run) -> None:
+    """Draw the comparison of one coin, two and more; the page itself looks for two."""
+    how_many.draw(c, run, find=None, drawn=guess_uniform)
+
+
 SECTIONS = sections.sections_of(
     attribution=Section(
         "The E-step, trial by trial", ":material/table_rows:", draw_attribution, follows=True
@@ -433,5 +438,6 @@ SECTIONS = sections.sections_of(
     by_hand=draw_by_hand,
     hard_against_soft=draw_hard_against_soft,
     hill=draw_hill,
+    how_many=draw_how_many,
     many_starts=draw_starts,
 )
