@@ -32,7 +32,8 @@ _MARKED = "it is marked where EM ends"
 _IMPOSSIBLE = "no such covariance matrix"
 _TOP, _GOAL = "top of the bound", "where the M-step goes"
 _BEYOND = 1.25  # times the largest variance on the path
-_EQUAL = 1e-9  # of the objective: bounds that differ by less are equally high
+_BESIDE = 1e-3  # of a slice's reach: a top is higher than what is so near
+_EQUAL = 1e-11  # of the objective: bounds that differ by less are equally high
 
 Spots = Mapping[str, Sequence[float]]
 Spot = tuple[str, int | tuple[int, ...]]  # a parameter, and where a number stands in its array
@@ -336,10 +337,10 @@ def _slice(run: Run, column: Column, low: float, high: float) -> tuple[Drawing, 
             y = bound(params) if possible(params) else np.nan
             if np.isfinite(y):
                 ends.append({"x": x, "y": y, "point": name, **interval})
-        if not possible(goes) or bound(goes) < np.nanmax(heights["Lower bound"]) - _EQUAL * abs(
-            bound(stands)
-        ):
-            exact = False
+        beside = (put(at, column, goal + side * _BESIDE * reach) for side in (-1, 1))
+        others = [bound(params) for params in beside if possible(params)]
+        highest = np.nanmax([*heights["Lower bound"], *others])
+        exact &= possible(goes) and bound(goes) >= highest - _EQUAL * abs(bound(stands))
     top = _TOP if exact else _GOAL
     ends = [{**end, "point": end["point"].replace(_GOAL, top)} for end in ends]
     note = "" if len(picked) > run.frames.last else f" Computed at {len(picked)} iterations."

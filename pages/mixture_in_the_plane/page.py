@@ -64,8 +64,8 @@ with c.sidebar():
     elif chosen == SIMULATED:
         c.show("k")
         for i in range(1, c.settings()["k"] + 1):
-            c.show_beside(f"x{i}", f"y{i}", f"size{i}")
-            c.show_beside(f"sd_x{i}", f"sd_y{i}", f"corr{i}")
+            for pair in (("x", "y"), ("sd_x", "sd_y"), ("corr", "size")):
+                c.show_beside(*(f"{name}{i}" for name in pair))
         c.show_all("data_seed", "student")
     if given and too_many_labels(given):
         st.caption(

@@ -179,7 +179,7 @@ def problem(settings: Settings) -> Problem:
 
     def guess_of(k: int, rng: np.random.Generator) -> MultivariateGaussianParams:
         check_enough(k, len(values))
-        return allowed(mixture, method(values, k, rng=rng))
+        return allowed(mixture, method(values, k, rng=rng, covariance=mixture.covariance))
 
     if given is not None:
         sample = given.sample(mixture, values, guess_of)
@@ -213,6 +213,11 @@ def typed_in(settings: Settings, k: int, prefix: str = "") -> MultivariateGaussi
         np.array([settings[f"{prefix}{name}{i}"] for i in range(1, k + 1)])
         for name in ("x", "y", "sd_x", "sd_y", "corr")
     )
+    kind = settings["kind"] if prefix else FULL
+    if kind == ROUND:  # one width for all directions, and the other is not asked for
+        up = across
+    elif kind == TIED:
+        across, up, correlation = (np.full(k, each[0]) for each in (across, up, correlation))
     both = correlation * across * up
     covariances = np.stack([across**2, both, both, up**2], axis=-1).reshape(k, 2, 2)
     return MultivariateGaussianParams(np.stack([x, y], axis=1), covariances, equal_weights(k))
@@ -265,38 +270,47 @@ def typed_names(k: int, kind: str) -> list[list[str]]:
     for i in range(1, k + 1):
         rows.append([f"start_x{i}", f"start_y{i}"])
         if i == 1 or kind != TIED:
-            spread = {ROUND: ["start_sd_x"], AXES: ["start_sd_x", "start_sd_y"]}
-            names = spread.get(kind, ["start_sd_x", "start_sd_y", "start_corr"])
-            rows.append([f"{name}{i}" for name in names])
+            rows.append(
+                [f"start_sd_x{i}"] if kind == ROUND else [f"start_sd_x{i}", f"start_sd_y{i}"]
+            )
+            rows += [[f"start_corr{i}"]] * (kind in (FULL, TIED))
     return rows
 
 
 def start_specs(settings: Settings, given: data.Given | None, k: int) -> dict[str, Control]:
-    """Return the controls of a start that is typed in, whose defaults fit the data.
+    """Return the controls of a start that is typed in, as they fit the data and the covariances.
 
-    Means are points along the direction in which the data differ most, and widths a quarter of the
-    data's range.
+    By default means are points along the direction in which the data differ most, and widths a
+    quarter of the data's range. Those of Old Faithful are as declared.
     """
-    if settings["data"] == PUBLISHED[0].title:
-        return {}  # as declared
-    if given:
-        values = given.values
-    elif settings["data"] == RINGS:
-        values = rings(settings).values
-    else:
+    specs: dict[str, Any] = {}
+    if settings["data"] != PUBLISHED[0].title:
         values = np.array(GROUPS)[:, :2]  # not the truth, which may be hidden
-    places, wide = spread_out(values, k), np.ptp(values, axis=0)
-    specs: dict[str, Control] = {}
-    for axis, name in enumerate("xy"):
-        decimals = 1 - math.floor(math.log10(wide[axis] or 1.0))
-        for i in range(1, k + 1):
-            for control, default in (
-                (f"start_{name}{i}", places[i - 1, axis]),
-                (f"start_sd_{name}{i}", wide[axis] / 4 or 1.0),
-            ):
-                declared: Any = SPECS[control]
-                near = declared.nearest(round(float(default), decimals + 1))
-                specs[control] = replace(declared, default=near, step=10.0**-decimals)
+        if given:
+            values = given.values
+        elif settings["data"] == RINGS:
+            values = rings(settings).values
+        places, wide = spread_out(values, k), np.ptp(values, axis=0)
+        for axis, name in enumerate("xy"):
+            decimals = 1 - math.floor(math.log10(wide[axis] or 1.0))
+            for i, place in enumerate(places[:, axis].tolist(), 1):
+                for control, default in (
+                    (f"start_{name}{i}", place),
+                    (f"start_sd_{name}{i}", float(wide[axis]) / 4 or 1.0),
+                ):
+                    declared: Any = SPECS[control]
+                    near = declared.nearest(round(default, decimals + 1))
+                    specs[control] = replace(declared, default=near, step=10.0**-decimals)
+    labels = {
+        TIED: {
+            "start_sd_x1": "Start SD x of all",
+            "start_sd_y1": "Start SD y of all",
+            "start_corr1": "Start correlation of all",
+        },
+        ROUND: {f"start_sd_x{i}": f"Start SD {i}" for i in range(1, k + 1)},
+    }
+    for name, label in labels.get(settings["kind"], {}).items():
+        specs[name] = replace(specs.get(name, SPECS[name]), label=label)
     return specs
 
 
