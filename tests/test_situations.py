@@ -24,6 +24,7 @@ from em_core import (
     iterate,
     match_components,
 )
+from em_core.data import darwin, old_faithful
 from em_core.diagnostics import linear_rate, map_eigenvalues
 from em_core.models import binomial_mixture, gaussian
 from em_core.models.binomial_mixture import fit_grid
@@ -616,6 +617,50 @@ class TestGaussianMixture:
         assert gain > 0
         # Worth six more parameters? Not to BIC, which asks for half of log n each.
         assert gain < 6 * np.log(3_000) / 2
+
+    def test_old_faithful(self, choose):
+        page = choose("gaussian_mixture", "Old Faithful")
+        converged(page)
+        waits = old_faithful().column("waiting")
+        start = GaussianParams([50, 80], [10, 10], [0.5, 0.5])
+        limit = fit(GaussianMixture(), waits, start, tol=0, max_iter=500).final
+        np.testing.assert_allclose(numbers(page, "means", 1), [54.92858041, 79.29581234], atol=1e-8)
+        np.testing.assert_allclose(mixture(page).means, limit.params.means, atol=5e-3)
+        assert page.status.endswith("Log-likelihood -1,034.0017.")
+        assert "54.93 and 79.30 minutes" in page.answer
+        assert "at 54.61 and 80.09. 36.1% of the waits" in page.answer
+        assert "one normal distribution alone would reach -1,095.29." in page.answer
+        assert f"are {limit.params.stds[0]:.2f} and {limit.params.stds[1]:.2f}" in page.answer
+        common = fit(GaussianMixture(stds="common"), waits, start, tol=0, max_iter=500).final
+        assert np.abs(common.params.means - limit.params.means).max() < 2e-3
+        assert "no mean ends more than 0.001" in page.answer
+
+    def test_darwin_s_maize(self, choose):
+        page = choose("gaussian_mixture", "Darwin’s maize")
+        converged(page)
+        values, end = darwin().column("difference"), mixture(page)
+        assert np.ptp(end.stds) == 0
+        shares = GaussianMixture().e_step(values, end).responsibilities[:, end.means.argmin()]
+        assert sorted(values[shares > 0.9]) == [-67, -48]
+        assert shares[values > -40].sum() < 0.1
+        assert f"It takes {shares.sum():.1f} of the 15 values" in page.answer
+        one = gaussian.log_likelihood(values, values.mean(), values.std())
+        gain = page.table["log-likelihood"].iloc[-1] - one
+        assert f"{gain:.2f} more, for two numbers more" in page.answer
+        free = fit(GaussianMixture(0.1), values, end, tol=0, max_iter=500).final.objective
+        assert page.answer.endswith(f"it would be {free:.2f}.")
+
+    def test_known_standard_deviations(self, choose):
+        page = choose("gaussian_mixture", "Known standard deviations")
+        means = page.table.filter(like="means").to_numpy()
+        np.testing.assert_allclose(means[:, 1], -means[:, 0], rtol=1e-12)
+        np.testing.assert_allclose(means[1:, 1], np.tanh(means[:-1, 1]), rtol=1e-12)
+        assert "0.96402758, 0.74606800, 0.63279732;" in page.answer
+        assert f"after 20 iterations it is {means[-1, 1]:.3f}" in page.answer
+        factors = means[1:, 1] / means[:-1, 1]
+        assert (np.diff(factors) > 0).all()  # no constant factor: ever more slowly
+        assert not list(page.table.filter(like="stds"))
+        assert [page.value(f"start_sd{i}") for i in (1, 2)] == [1, 1]
 
     def test_one_wide_group_and_one_narrow(self, visit, choose):
         page = choose("gaussian_mixture", "One wide group, one narrow")
