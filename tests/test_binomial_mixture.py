@@ -11,6 +11,7 @@ from contract import (
     for_many_seeds,
     weighted_sums,
 )
+from scipy.stats import binom
 
 from em_core import (
     BinomialMixture,
@@ -25,6 +26,7 @@ from em_core.diagnostics import map_eigenvalues
 from em_core.models.binomial_mixture import (
     BinomialStatistics,
     dispersion,
+    expected_in_bins,
     fit_grid,
     guess_uniform,
     published_trials,
@@ -949,3 +951,47 @@ class TestTossesOfTheirOwn:
         each = np.sqrt(data[:, 1:] * p * (1 - p))
         found = self.model.term_size(self.model.statistics(data, params, responsibilities), params)
         assert (responsibilities * each).sum() <= found <= 10 * (responsibilities * each).sum()
+
+
+class TestExpectedInBins:
+    @pytest.mark.parametrize("seed", range(3))
+    def test_agrees_with_loops(self, seed):
+        rng = np.random.default_rng(seed)
+        tosses = rng.integers(1, 40, size=25)
+        params = BinomialParams([0.7, 0.25], [0.4, 0.6])
+        per = 20
+        found = expected_in_bins(params, tosses, np.arange(per + 1) / per)
+        naive = np.zeros(per)
+        for m in tosses.tolist():
+            for h in range(m + 1):
+                p = sum(
+                    pi * math.comb(m, h) * theta**h * (1 - theta) ** (m - h)
+                    for theta, pi in zip(params.heads_prob, params.weights, strict=True)
+                )
+                naive[min(h * per // m, per - 1)] += p
+        np.testing.assert_allclose(found, naive, rtol=1e-10)
+        assert found.sum() == pytest.approx(25, rel=1e-13)
+
+    def test_ends_that_are_proportions_belong_to_the_bin_above(self):
+        params = BinomialParams([0.4], [1.0])
+        for m in (10, 30, 70, 1_000, 10**6):
+            # Not one of these ends is a binary fraction.
+            (below, above) = expected_in_bins(params, [m], [0, 0.3, 1])
+            cut = 3 * m // 10
+            exact = binom.cdf(cut - 1, m, 0.4)
+            assert below == pytest.approx(exact, rel=1e-9)
+            assert above == pytest.approx(1 - exact, rel=1e-9)
+
+    def test_bins_need_not_hold_all_proportions(self):
+        found = expected_in_bins(BinomialParams([0.5], [1.0]), [4, 4], [0.25, 0.5])
+        np.testing.assert_allclose(found, [2 * (4 + 6) / 16])  # its right end too: it is the last
+
+    def test_coins_that_always_or_never_show_heads(self):
+        params = BinomialParams([1.0, 0.0], [0.25, 0.75])
+        found = expected_in_bins(params, [3, 8], [0, 0.5, 1])
+        np.testing.assert_allclose(found, [1.5, 0.5])
+
+    def test_weights_typed_with_six_digits(self):
+        params = BinomialParams([0.2, 0.5, 0.8], [0.333333] * 3)
+        found = expected_in_bins(params, [9], [0, 1])
+        assert found.sum() == pytest.approx(1, rel=1e-14)

@@ -573,6 +573,36 @@ def test_pages_work_under_the_policy(farm, in_a_browser):
 
 
 @pytest.mark.browser
+def test_file_that_a_page_has_read_is_kept_no_longer(farm, in_a_browser):
+    def visit(tab, said, asked):
+        tab.goto(f"http://{farm.address}/gaussian-mixture?gm_data=Your+own")
+        rows = "".join(f"{i % 7},{i};{'ab'[i % 2]}\n" for i in range(60))
+        file = {"name": "a.csv", "mimeType": "text/csv", "buffer": f"Dauer;Art\n{rows}".encode()}
+        field = tab.get_by_test_id("stFileUploader").locator("input")
+        field.wait_for(state="attached", timeout=20_000)
+        field.set_input_files(file)
+        expect(tab.get_by_text("60 rows of “a.csv”")).to_be_visible(timeout=20_000)
+        [place] = {path for path in asked if path.startswith("/_stcore/upload_file/")}
+        [(_, process)] = finished(farm, place, 1)
+        with OPENER.open(f"http://{process}/_stcore/metrics", timeout=10) as response:
+            assert "UploadedFileManager" not in response.read().decode()
+        assert complaints(said) == []
+
+    in_a_browser(visit)
+
+
+@pytest.mark.browser
+def test_long_link_opens_in_a_browser(farm, in_a_browser):
+    def visit(tab, said, asked):
+        numbers = urlencode({"unknown": "0123456789" * 2_000})
+        tab.goto(f"http://{farm.address}/two-coins?tc_guess=By+hand&{numbers}")
+        expect(tab.locator("button[name=play]")).to_be_visible(timeout=20_000)
+        assert complaints(said) == []
+
+    in_a_browser(visit)
+
+
+@pytest.mark.browser
 def test_frame_is_for_the_platform_alone(farm, in_a_browser):
     def visit(tab, said, asked):
         with platform(farm, "127.0.0.1") as address:

@@ -1,4 +1,4 @@
-"""The lesson of Gaussian mixtures in the plane, against em_core, scikit-learn and published digits."""
+"""The Gaussian mixture in the plane against em_core, scikit-learn and published digits."""
 
 import re
 import warnings
@@ -21,7 +21,10 @@ from em_core import (
 )
 from em_core.data import iris, old_faithful
 from em_ui.run import DATA, GUESS, stream
-from pages.mixture_in_the_plane import problem as posed, sections as parts, situations
+from em_ui.run.many_starts import run_starts
+from pages.mixture_in_the_plane import problem as posed
+from pages.mixture_in_the_plane import sections as parts
+from pages.mixture_in_the_plane import situations
 from pages.mixture_in_the_plane.problem import AXES, FULL, KINDS, POINTS, RINGS, ROUND, TIED
 from pages.mixture_in_the_plane.situations import bic, groups
 
@@ -594,6 +597,18 @@ class TestOtherSections:
             run.params.means[0], run.params.covariances[0], 20_000
         )
         assert stats.kstest(drawn[:, 1], "norm", (run.params.means[0, 1], sds[0])).pvalue > 0.01
+
+
+class TestManyStarts:
+    def test_runs_that_sped_up_behind_a_plateau_have_arrived(self):
+        run = run_at(NAME)
+        starts = run_starts(run.problem, 20)
+        gains = np.diff(run.problem.fit(run.problem.guess(stream(1, GUESS, 7)), tol=0).objectives)
+        assert gains[20:-10].argmax() > 3  # the seventh gains most after a plateau
+        assert starts.table["solution"].notna().all()
+        assert starts.table["solution"][6] == 1
+        best = starts.table["limit log-likelihood"].max()
+        assert best == pytest.approx(-1130.26396018, abs=1e-7)
 
 
 class TestFindings:

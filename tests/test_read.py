@@ -110,6 +110,9 @@ def test_lists_of_one_column(text):
         ("Column 2,\n1,2\n4,5", ["Column 2", "Column 2 (2)"], [[1, 2], [4, 5]]),
         ('"" "a" "b"\n"1" 3.6 79', ["Column 1", "a", "b"], [[1, 3.6, 79]]),
         ('"a" "b"\n"1" 3.6 79\n"2" 1.8 54', ["Column 1", "a", "b"], [[1, 3.6, 79], [2, 1.8, 54]]),
+        ("a b\nx 3.6 79\ny 1.8 54", ["Column 1", "a", "b"], [[3.6, 79], [1.8, 54]]),
+        ("a;b;c\n1;2\n3;4;5\n6", ["a", "b", "c"], [[3, 4, 5]]),
+        ("a|b\n3,6|79\n1,8|54", ["a", "b"], [[3.6, 79], [1.8, 54]]),
         ("a\tb\n1\t3.6\t79\n2\t1.8\t54", ["Column 1", "a", "b"], [[1, 3.6, 79], [2, 1.8, 54]]),
         (
             "1 2 3\n4 5 6\n7 8 9",
@@ -149,6 +152,11 @@ def test_nearly_all_cells_of_a_column_of_numbers_are_numbers():
         ("3,6\n1,8\n4\n2,2", ","),  # a row without a comma
         ("3,6\n1,05\n4,0\n2,2", ","),  # a zero in front of a whole number
         ("\n".join(f"{i},{d}" for i in range(8) for d in (6, 81, 333)), ","),
+        ("\n".join(f"{x:.1f}".replace(".", ",") for x in np.linspace(3, 7, 60)), ","),
+        ("\n".join(f"{x:.1f}".replace(".", ",") for x in np.linspace(43, 96, 99)), ","),
+        ("\n".join(f"{i % 10},{i * 7 % 10}" for i in range(40)), "."),
+        ("\n".join(f"{i},{i % 10}" for i in range(40)), "."),
+        ("\n".join(f"{i % 5},{1 + i % 9}" for i in range(40)), "."),
         ("3,6\n1,8\n4,1\n2,2", "."),
         ("\n".join(f"{i},10" for i in range(30)), "."),
         ("\n".join(f"{i},{i}" for i in range(100)), "."),
@@ -374,6 +382,13 @@ def test_number_of_a_list_that_is_missing():
             "The table was read with decimal commas; all of its numbers need the same.",
         ),
         (
+            "a;b\n1;1'234,5\n3;6",
+            ["b"],
+            "Row 2, column `b`: expected a number, found `1'234,5`. "
+            "Marks of thousands are not read: take them out.",
+        ),
+        ("a,b\n1,€ 5\n3,€ 6", ["b"], "Row 2, column `b`: expected a number, found `€ 5`."),
+        (
             "a,b\n1,x\n3,y",
             ["b"],
             "Column `b` holds text, such as `x`, and numbers are expected. "
@@ -406,8 +421,8 @@ def test_cell_that_is_no_number_is_named_with_what_was_expected(text, columns, s
     [
         ("", "There are no numbers here yet."),
         (" \n;,\t\n", "There are no numbers here yet."),
-        ("a,b\n", "There is a line of names, and no row below it."),
-        ("nothing to be seen", "There is a line of names, and no row below it."),
+        ("a,b\n", "There is one line, without numbers, and no row below it."),
+        ("nothing to be seen", "There is one line, without numbers, and no row below it."),
         ("a,b\n1,2\n3,4,5\n", "Row 3 has 3 cells, and the table 2 columns."),
         (
             "1,2\n3,4\n5,6\n7,8\n9,10\n1,2,3\n1,2\n1,2\n",
@@ -417,6 +432,10 @@ def test_cell_that_is_no_number_is_named_with_what_was_expected(text, columns, s
         (
             "waiting time eruption\n79 3.6\n54 1.8",
             "The first line names 3 columns, and the rows below it have 2.",
+        ),
+        (
+            "x y species\n1 2 Iris setosa\n3 4 Iris virginica",
+            "The first line names 3 columns, and the rows below it have 4.",
         ),
         ('a,b\n1,"2\n3,4\n', "A quotation mark opens and is not closed"),
         ('a,b\n1,"' + "2\n" * 200_000, "A quotation mark opens and is not closed"),

@@ -37,7 +37,8 @@ OPEN_QUOTATION = (
 )
 _NAMES = {"\t": "tabs", ";": "semicolons", ",": "commas", " ": "blanks"}
 _THOUSANDS = re.compile(r"[+\-−]?[0-9]{1,3}(?:(?:\.[0-9]{3})+,[0-9]+|(?:,[0-9]{3})+\.[0-9]+)")
-_ONE_COMMA = re.compile(r"[+\-−]?[0-9]*,([0-9]+)")
+_ONE_COMMA = re.compile(r"[+\-−]?([0-9]*),([0-9]+)")
+_MANY = 20  # numbers whose digits behind the comma say something
 
 
 class Layout(NamedTuple):
@@ -184,7 +185,11 @@ def of_table(text: str, marks: Sequence[Mark], separator: str | None = None) -> 
     """
     if separator is None:
         separator = _separator_in_every_line(text)
-    candidates = [separator] if separator else [",", "", " "] if "." in marks else ["", " ", ","]
+    if separator:
+        candidates = [separator]
+    else:
+        candidates = [",", "", " "] if "." in marks else ["", " ", ","]
+        candidates = [*(each for each in ("\t", ";") if each in text), *candidates]
     found = []
     for candidate in candidates:
         rows = _sample(text, candidate)
@@ -213,8 +218,15 @@ def of_table(text: str, marks: Sequence[Mark], separator: str | None = None) -> 
     header = _header(rows)
     body = rows[header:] or rows
     width = _usual(len(row.cells) for row in body)
-    # Programs such as R leave out the name of a first column that only counts the rows.
-    unnamed = header and separator in ("\t", " ") and width == len(rows[0].cells) + 1
+    # Programs such as R leave out the name of a first column that only numbers or names the rows.
+    unnamed = (
+        header
+        and separator in ("\t", " ")
+        and width == len(rows[0].cells) + 1
+        and _tell_rows_apart([row.cells[0] for row in body])
+    )
+    if unnamed:
+        notes = (*notes, "The first column has no name, and seems to tell the rows apart.")
     if header and not unnamed and separator != " ":
         width = max(width, len(rows[0].cells))
     return Layout(separator, mark, header, unnamed, width, notes)
@@ -255,7 +267,7 @@ def _sample(text: str, separator: str) -> list[Row]:
 
 def _separator_in_every_line(text: str) -> str | None:
     lines = list(islice((line for line in text.split("\n") if line.strip()), _SAMPLE))
-    for separator in ("\t", ";"):
+    for separator in ("\t", ";", "|"):
         if sum(separator in line.strip(" ") for line in lines) >= 0.9 * len(lines):
             return separator
     return None
@@ -270,9 +282,18 @@ def _score(rows: Sequence[Row], mark: Mark, separator: str) -> float:
     named = len(rows[0].cells) + (separator == " " and len(rows[0].cells) < width)
     if header and named not in (width, written):
         regular /= 2
+    if header and separator.strip(" ") and 1 < named >= max(len(row.cells) for row in body):
+        regular = 1.0  # rows end early where their last cells are empty
     cells = [cell for row in body for cell in row.cells if cell.lower() not in MISSING]
     numbers = sum(is_number(cell, mark) for cell in cells) / max(len(cells), 1)
     return regular * numbers
+
+
+def _tell_rows_apart(cells: Sequence[str]) -> bool:
+    """Return whether cells count from the first on, or are different names."""
+    if cells[0].isdecimal():
+        return all(cell == str(i) for i, cell in enumerate(cells, int(cells[0])))
+    return len(set(cells)) == len(cells) and not any(is_number(cell, ".") for cell in cells)
 
 
 def _names_columns(rows: Sequence[Row]) -> bool:
@@ -296,15 +317,22 @@ def _header(rows: Sequence[Row]) -> bool:
 def _look_like_decimals(lines: Sequence[str]) -> bool:
     """Return whether numbers of the form 3,6 that stand one on a line have decimal commas.
 
-    Whole numbers have no zero in front, and one in ten ends in a zero, which a spreadsheet does
-    not write behind a comma.
+    Whole numbers have no zero in front. One in ten ends in a zero, which a spreadsheet does not
+    write behind a comma, unless it writes as many digits for all; then all ten come last.
     """
     first, *rest = map(_ONE_COMMA.fullmatch, lines)
     if not all(rest):
         # A line without a comma is no row of two columns, and one with two is no number.
         return not any(line.count(",") > 1 for line in lines)
-    behind = [found[1] for found in (first, *rest) if found]
+    found = [match for match in (first, *rest) if match]
+    behind = [match[2] for match in found]
     if any(len(part) > 1 and part.startswith("0") for part in behind):
         return True
-    varied = len({len(part) for part in behind}) > 1
-    return varied and len(behind) >= 20 and not any(part.endswith("0") for part in behind)
+    if len(behind) < _MANY:
+        return False
+    if len({len(part) for part in behind}) > 1:
+        return not any(part.endswith("0") for part in behind)
+    before = [match[1] for match in found]
+    different = len(set(before))
+    few = different < 8 or (different < len(before) and max(map(len, before)) > 1)
+    return few and len(behind[0]) == 1 and "0" in behind and len(set(behind)) >= 8

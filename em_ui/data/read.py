@@ -152,7 +152,7 @@ def _table(
         if how.unnamed:
             names = ["", *names[:-1]]
     if not len(cells):
-        raise ValueError("There is a line of names, and no row below it.")
+        raise ValueError("There is one line, without numbers, and no row below it.")
     _check_rows(len(cells))
     used = [bool(names[i]) or bool((cells[i] != "").any()) for i in range(how.width)]
     cells = cells.loc[:, used]
@@ -174,6 +174,7 @@ def _table(
 
 def _check_widths(text: str, how: Layout, skipped: int) -> None:
     """Refuse a row that has more cells than the table has columns; with blanks, fewer too."""
+    separators = layout.separators(how.separator)
     for position, (number, cells, _) in enumerate(layout.filled(text, how.separator)):
         named = how.header and position == 0
         short = how.separator == " " and len(cells) < how.width - (named and how.unnamed)
@@ -182,12 +183,12 @@ def _check_widths(text: str, how: Layout, skipped: int) -> None:
         if named:
             raise ValueError(
                 f"The first line names {len(cells):,} columns, and the rows below it have "
-                f"{how.width:,}. Put names that hold separators into quotation marks."
+                f"{how.width:,}. A name or a cell that holds {separators} needs quotation marks."
             )
         raise ValueError(
             f"Row {number + skipped:,} has {_cells(len(cells))}, and the table "
             f"{_columns(how.width)}. What separates its cells was taken to be "
-            f"{layout.separators(how.separator)}; a cell that holds them needs quotation marks."
+            f"{separators}; a cell that holds them needs quotation marks."
         )
 
 
@@ -344,10 +345,8 @@ def choose(
 
 def _check_not_text(table: Table, name: str) -> None:
     present = table.frame[name].dropna()
-    if not len(present) or _are_numbers(present, table.decimal).any():
+    if not len(present) or present.str.contains("[0-9]").any():
         return
-    if any(layout.is_number(cell, mark) for cell in present for mark in layout.MARKS):
-        return  # it will be said which mark it has, and which was expected
     others = ", ".join(quoted(known) for known in numeric_columns(table)) or "none"
     raise ValueError(
         f"Column {quoted(name)} holds text, such as {quoted(present.iloc[0])}, and numbers are "
@@ -399,7 +398,7 @@ def _wrong(column: pd.Series, wrong: pd.Series, expected: str, mark: Mark) -> st
         expected = "a finite number"
     elif layout.is_number(cell, other):
         hint = f" The table was read with {named[mark]}; all of its numbers need the same."
-    elif layout.is_number(cell.replace(other, "").replace(" ", ""), mark):
+    elif layout.is_number(re.sub(rf"[{other} '’]", "", cell), mark):
         hint = " Marks of thousands are not read: take them out."
     return (
         f"Row {row:,}, column {quoted(str(column.name))}: expected {expected}, found "

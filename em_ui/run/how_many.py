@@ -24,6 +24,9 @@ _SHOWN, _ROUNDING = 0.0025, 1e-9
 _CAUTION = 10.0
 # A run that gains less than this per observation has ended.
 _STILL = 1e-11
+# How far each start is followed before the best of them is chosen, whatever the page says: where
+# runs are stopped early, one that is slow at first looks worse than it is.
+_TOL, _ITERATIONS = 1e-8, 200
 _FEWEST = 10  # iterations that a run has, however long they take
 
 Drawn = Callable[..., Params]
@@ -41,8 +44,10 @@ class HowMany:
         The number of the start that led there; None where all collapsed.
     n_starts : int
         How many starts there were of each.
-    limit : int
-        After how many iterations a start was compared with the others, at the most.
+    limit : int or None
+        After how many iterations starts were compared, if time did not allow for more.
+    beyond : bool
+        Whether a best run goes on from where the page's tolerance and limit stop it.
     on_the_way : tuple of int
         Numbers of components whose best run would still gain what the page's digits show.
     beaten : tuple of int
@@ -57,7 +62,8 @@ class HowMany:
     selection: Selection[Any]
     best_starts: tuple[int | None, ...]
     n_starts: int
-    limit: int
+    limit: int | None
+    beyond: bool
     on_the_way: tuple[int, ...]
     beaten: tuple[int, ...]
     held: tuple[int, ...]
@@ -112,18 +118,20 @@ def compare(problems: Sequence[Problem], n: int) -> HowMany:
     Where that takes long, there are fewer starts, the same number for each: others wait while these
     run. The problems differ in the number of components alone, and the fewest come first.
 
-    The criteria are about the top of a hill, so the best run goes on from where the page's
-    tolerance and limit stop it, as far as time allows.
+    The criteria are about the top of a hill, so runs go on from where the page's tolerance and
+    limit stop them: all for a while, and then the best of each number as far as time allows.
     """
     first = problems[0]
     a_round = sum(problem.cost for problem in problems)
-    limit = min(first.max_iter, max(int(budget.STARTS / a_round), _FEWEST))
+    wanted = max(first.max_iter, _ITERATIONS)
+    limit = min(wanted, max(int(budget.STARTS / a_round), _FEWEST))
+    tol = 0.0 if first.winner_takes_all else min(first.tol, _TOL)
     traces: list[list[Trace[Any]]] = [[] for _ in problems]
     spent = 0
     for number in range(1, n + 1):
         for problem, runs in zip(problems, traces, strict=True):
             start = problem.guess(stream(problem.guess_seed, GUESS, number))
-            runs.append(problem.fit(start, max_iter=limit))
+            runs.append(problem.fit(start, tol=tol, max_iter=limit))
             spent += problem.cost * (runs[-1].n_iter + 1)
         if spent * (number + 1) / number > budget.STARTS:
             break
@@ -151,7 +159,8 @@ def compare(problems: Sequence[Problem], n: int) -> HowMany:
             for candidate, runs in zip(candidates, traces, strict=True)
         ),
         n_starts=len(traces[0]),
-        limit=limit,
+        limit=limit if limit < wanted else None,
+        beyond=any(_goes_on(problem, trace) for problem, trace in kept),
         on_the_way=tuple(on_the_way),
         beaten=_beaten(kept),
         held=tuple(p.start.n_components for p, trace in kept if _held(p, trace.final.params)),
@@ -168,7 +177,7 @@ def _follow_best(problem: Problem, runs: list[Trace[Any]], iterations: int) -> b
     hard = problem.winner_takes_all
     while True:
         trace = best(runs)
-        if trace.status is Status.NON_FINITE or (trace.converged and problem.tol == 0):
+        if trace.status is Status.NON_FINITE or (trace.converged and (hard or problem.tol == 0)):
             return True
         if not hard and _nothing_left(trace):
             return True
@@ -185,6 +194,13 @@ def _follow_best(problem: Problem, runs: list[Trace[Any]], iterations: int) -> b
         iterations -= runs[i].n_iter - before
         if runs[i].status is not Status.NON_FINITE:
             return runs[i].converged or (not hard and _nothing_left(runs[i]))
+
+
+def _goes_on(problem: Problem, trace: Trace[Any]) -> bool:
+    """Return whether a run is longer than the page's tolerance and limit let it be."""
+    gains = np.diff(trace.objectives[:-1])
+    stops = problem.tol > 0 and bool((gains <= problem.tol * problem.n).any())
+    return stops or trace.n_iter > problem.max_iter
 
 
 def _nothing_left(trace: Trace[Any]) -> bool:

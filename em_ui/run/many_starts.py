@@ -24,6 +24,9 @@ BEST, OTHER, OPEN = "best", "other", "not known"
 _STILL = 1e-11
 # Objectives per observation that differ by less are equal, as far as that can tell.
 _EQUAL = 1e-9
+# Of a run that has ended, gains are compared over so many last iterations at the least: behind a
+# plateau, those of more may still have grown.
+_LAST = 8
 # A run that is still on its way may gain this much more than its last gains say.
 _CAUTION = 10.0
 # What it may still gain per observation, at the most, if its limit is to be a solution of its own,
@@ -203,8 +206,10 @@ def _ends(problem: Problem, traces: Sequence[Trace[Any]], work: float) -> list[_
             ends.append(_End(trace, -np.inf, np.inf))
             continue
         left = left_to_gain(trace.objectives)
-        if trace.status is not Status.MAX_ITER and (ends_exactly or not np.isfinite(left)):
-            left = 0.0  # it has arrived, by the rule or as it is too short to tell
+        if trace.status is not Status.MAX_ITER:
+            left = min(left, left_to_gain(trace.objectives[-_LAST - 1 :]))
+            if ends_exactly or not np.isfinite(left):
+                left = 0.0  # it has arrived, by the rule or as it is too short to tell
         told = _EQUAL * problem.n < left < np.inf
         reach = objective + left if told else objective
         ends.append(_End(trace, reach, _CAUTION * left))

@@ -187,10 +187,16 @@ def _remarks(run: Run, found: HowMany, wanted: int) -> Iterator[str]:
     if found.n_starts < wanted:
         are = "is" if found.n_starts == 1 else "are"
         short.append(f"only {count(found.n_starts, 'start')} of each {are} run")
-    if found.limit < problem.max_iter:
+    if found.limit is not None:
         short.append(f"starts are compared after {count(found.limit, 'iteration')} at the most")
     if short:
         yield f"These runs take long, so {_listed(short)}."
+    if found.beyond:
+        yield (
+            "Here runs go on from where this page's tolerance and iteration limit stop them: the "
+            f"criteria ask how {'high' if problem.objective.sign > 0 else 'low'} a run comes in "
+            "the end."
+        )
     some = [
         f"{each.n_collapsed} of {count(each.n_starts, 'start')} with K = {each.n_components}"
         for each in selection.candidates

@@ -12,6 +12,7 @@ from pages.k_means.problem import (
     TYPED,
     UP,
     WORDS,
+    find_as_told,
     guess_options,
     problem,
     to_look_for,
@@ -46,7 +47,7 @@ with c.sidebar():
             c.show_all("rest_size", "rest_spread")
         c.show_all("data_seed", "student")
     axes = columns_shown(c, given)
-    c.adapt(guess=guess_options(given))
+    c.adapt(find=find_as_told(given), guess=guess_options(given))
     c.group("Initial guess", "find", "guess")
     find = to_look_for(c.settings(), given)
     if c.settings()["guess"] == TYPED:

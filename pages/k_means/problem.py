@@ -71,6 +71,7 @@ TYPED_STARTS = {
     for k in _PLACES
     for axis in "xy"
 }
+FIND = controls.to_find("Centroids", MAX_CLUSTERS)
 GUESS = Choice("Initial guess", (*GUESSES, starts.CHOSEN, TYPED), POINTS)
 SPECS = {
     "data": data.choice(PUBLISHED),
@@ -84,7 +85,7 @@ SPECS = {
     "rest_spread": Number(
         "Spread of the others, relative to cluster 1", 1.0, 0.1, 1.0, 0.1, slider=True
     ),
-    "find": controls.to_find("Centroids", MAX_CLUSTERS),
+    "find": FIND,
     "guess": GUESS,
     **TYPED_STARTS,
     **starts.specs("centroid"),
@@ -100,6 +101,17 @@ def to_look_for(settings: Settings, given: Given | None) -> int:
     """Return how many centroids there are: if nobody says, as many as groups are known of."""
     groups = settings["k"] if given is None else given.n_groups
     return int(settings["find"] or min(groups, MAX_CLUSTERS))
+
+
+def find_as_told(given: Given | None) -> Number:
+    """Return the control of the number of centroids, which says what 0 stands for."""
+    if given is None:
+        return FIND
+    why = "the number of known groups" if given.groups else "since nobody knows how many there are"
+    most = min(given.n_groups, MAX_CLUSTERS)
+    if given.n_groups > most:
+        why = f"since no more can be looked for, and {given.n_groups} groups are known"
+    return replace(FIND, help=f"With 0: {most}, {why}.")
 
 
 def typed_starts(given: Given | None, find: int) -> dict[str, Number]:
