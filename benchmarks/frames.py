@@ -19,11 +19,14 @@ from playwright.sync_api import Browser, CDPSession, Page, sync_playwright
 
 from benchmarks.servers import OURS, serve
 
+PLANE = "mixture-in-the-plane?gp_data=Simulated&gp_guess=Random+data+points"
 PAGES = {
     "K-Means": "k-means",
     "K-Means, 2,000 points": "k-means?km_k=4&km_size=500",
     "Gaussian mixture": "gaussian-mixture",
     "Gaussian mixture, 8 components": "gaussian-mixture?gm_k=8",
+    "In the plane, 3 components, 2,000": f"{PLANE}&gp_k=3&gp_size1=1600",
+    "In the plane, 8 components, 2,000": f"{PLANE}&gp_k=8&gp_size1=600",
     "Two coins": "two-coins",
 }
 WARM_UP, ROUNDS = 4, 3

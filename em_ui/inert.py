@@ -4,6 +4,9 @@ import re
 from collections.abc import Iterable
 
 _PLAIN = re.compile(r"[^\W_][\w .()/°+-]*")
+# Addresses become links although they are escaped, unless something that is not seen is in them.
+_ADDRESS = re.compile(r"(//|www|@)", re.IGNORECASE)
+_SEEN_BY_NOBODY = "\u2060"
 _SPECIAL = re.compile(r"([!-/:-@\[-`{-~])")  # what Markdown knows: all punctuation of ASCII
 
 
@@ -44,7 +47,7 @@ def escaped(text: str, at_most: int = 60) -> str:
     """
     plain = " ".join("".join(c if c.isprintable() else " " for c in text[: at_most + 1]).split())
     short = plain[:at_most] + "…" if len(text) > at_most else plain
-    return _SPECIAL.sub(r"\\\1", short)
+    return _SPECIAL.sub(r"\\\1", _ADDRESS.sub(rf"\1{_SEEN_BY_NOBODY}", short))
 
 
 def plain(names: Iterable[str]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from axe_playwright_python.base import AXE_FILE_PATH
-from conftest import BY_NAME, PREFIXES, RUNNING, sections_of
+from conftest import BY_NAME, PREFIXES, RUNNING, run_at, sections_of
 from playwright.sync_api import Browser, Locator, Page, expect, sync_playwright
 from sklearn.datasets import load_iris
 
@@ -25,6 +25,7 @@ from benchmarks.servers import OURS, ROOT, Server, serve, stop
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
 from em_core.models.binomial_mixture import published_trials
 from em_ui.controls.specs import VIEW
+from em_ui.pictures import charts
 from pages import LESSONS
 from pages.home.example import run
 
@@ -50,8 +51,8 @@ DESKTOP = {"width": 1920, "height": 1080}
 # The lessons that the server has: all but the one that the tests add.
 SERVED = [lesson for lesson in LESSONS if lesson.package.startswith("pages.")]
 # The number of charts before the end was reached, and after: of most lessons three.
-CHARTS = {"gaussian-mixture": 5}
-AT_THE_END = {"gaussian-mixture": 8}
+CHARTS = {"gaussian-mixture": 5, "mixture-in-the-plane": 7}
+AT_THE_END = {"gaussian-mixture": 8, "mixture-in-the-plane": 7}
 # Path, title, and the number of charts at first.
 PAGES = {
     "": ("Understanding the EM algorithm", 0),
@@ -1116,6 +1117,28 @@ class TestPlayer:
         assert all(words.startswith(f"{label}: ") for words in seen[1:])
         assert len(set(seen)) > 1
 
+    @pytest.mark.parametrize("at", [0, 2])
+    def test_a_click_sets_a_start_where_it_is_to(self, tab, at):
+        """It is one step of the browser's Back, and the player goes to the initial guess."""
+        tab.open("k-means?km_place=true" + f"&km_iter={at}" * (at > 0))
+        picture = tab.charts.first
+        tab.expect_frame(at, 5)
+        x, y = tab.view(picture, CLICKABLE)
+        entries = tab.page.evaluate("history.length")
+        picture.click(position={"x": x, "y": y})
+        tab.page.wait_for_url("**km_place_k=2**")
+        tab.expect_frame(0, 0)
+        row = int(tab.control("km_start_row1").input_value())
+        (point,) = tab.view(
+            picture,
+            f"view.data('points').filter(p => p.observation == {row} && !p.first)"
+            ".map(p => [p.x, p.y])",
+        )
+        start = "(start => [start.x, start.y])(view.data('steps')[0])"
+        assert tab.await_drawn(lambda: tab.view(picture, start), point.__eq__) == point
+        assert tab.page.evaluate("history.length") == entries + 1
+        assert "km_iter" not in tab.page.url
+
     def test_keeps_its_iteration_over_a_rerun(self, tab):
         tab.open(PUBLISHED)
         tab.slider.fill("4")
@@ -1787,6 +1810,152 @@ class TestWhatComesLater:
         tab.expect_frame(last, last)
         # Another mark for the mirror image, and one for the saddle.
         assert tab.await_drawn(pink, lambda found: found > 2 * before) > 2 * before
+
+
+PLANE = "mixture-in-the-plane"
+OVERLAPPING = {"data": "Simulated", "k": 8, "guess": "Random data points", "max_iter": 20}
+
+
+class TestGaussiansInThePlane:
+    @staticmethod
+    def points(tab: Tab) -> pd.DataFrame:
+        """Return the points that the picture draws: look, and what the browser has computed."""
+        names = ("observation", "component", "fill", "shape", "shares")
+        rows = tab.view(
+            tab.charts.first,
+            """(() => {
+                const found = [];
+                const walk = (mark) => (mark.items ?? []).forEach((item) => {
+                    if (item.datum?.shares) {
+                        const {observation, component, shares, all} = item.datum;
+                        found.push([observation, component, String(item.fill), item.shape,
+                            shares.map((share) => share / all)]);
+                    }
+                    walk(item);
+                });
+                walk(view.scenegraph().root);
+                return found;
+            })()""",
+        )
+        return pd.DataFrame(rows, columns=names).sort_values("observation", ignore_index=True)
+
+    @staticmethod
+    def at(tab: Tab, iteration: int) -> pd.DataFrame:
+        tab.slider.fill(str(iteration))
+        tab.expect_frame(iteration, int(tab.slider.get_attribute("max")))
+        drawn = "view.signal('assign')"
+        assert tab.view(tab.charts.first, drawn) == (iteration or -1)
+        return TestGaussiansInThePlane.points(tab)
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    @pytest.mark.parametrize(
+        "settings",
+        [{}, OVERLAPPING, {**OVERLAPPING, "k": 3, "hard": True}],
+        ids=["Old Faithful", "eight overlapping", "hard"],
+    )
+    def test_points_blend_colours_by_the_responsibilities_of_the_e_step(
+        self, tab, scheme, settings
+    ):
+        tab.page.emulate_media(reduced_motion="reduce", color_scheme=scheme)
+        query = {
+            f"gp_{name}": str(value).lower() if isinstance(value, bool) else value
+            for name, value in settings.items()
+        }
+        tab.open(f"{PLANE}?{urllib.parse.urlencode(query)}")
+        run = run_at("mixture_in_the_plane", **settings)
+        theme = tomllib.loads((ROOT / ".streamlit" / "config.toml").read_text())["theme"]
+        palette = np.array(
+            [
+                [int(color[i : i + 2], 16) for i in (1, 3, 5)]
+                for color in theme[scheme]["chartCategoricalColors"]
+            ]
+        )
+        before = self.at(tab, 0)
+        assert set(before["fill"]) == {{"light": "#8A96A3", "dark": "#77838F"}[scheme]}
+        assert set(before["shape"]) == {"circle"}
+        for t in (1, 3, run.frames.last):
+            points = self.at(tab, t)
+            data = run.problem.sample.data[points["observation"] - 1]
+            wanted = run.problem.responsibilities(data, run.steps[t].params)
+            if not run.problem.hard:
+                shares = np.array(points["shares"].to_list())[:, : len(run.names)]
+                np.testing.assert_allclose(shares, wanted, atol=1e-9)
+            blend = wanted @ palette[: len(run.names)]
+            drawn = [
+                [int(c[i : i + 2], 16) for i in (1, 3, 5)]
+                if c.startswith("#")
+                else [int(part) for part in re.findall(r"\d+", c)]
+                for c in points["fill"]
+            ]
+            np.testing.assert_allclose(drawn, blend, atol=0.51)
+            # Colour is not alone: the shape is that of the likeliest component.
+            likeliest = wanted.argmax(axis=1)
+            assert list(points["component"]) == [run.names[k] for k in likeliest]
+            assert list(points["shape"]) == [charts._SHAPES[k] for k in likeliest]
+
+    def test_ellipses_lie_one_and_two_deviations_from_the_means(self, tab):
+        tab.page.emulate_media(reduced_motion="reduce")
+        tab.open(PLANE)
+        run = run_at("mixture_in_the_plane")
+        for t in (0, 2):
+            self.at(tab, t)
+            rows = tab.view(
+                tab.charts.first,
+                """(() => {
+                    const found = [];
+                    const walk = (mark) => (mark.items ?? []).forEach((item) => {
+                        const {component, sd, right, upward} = item.datum ?? {};
+                        if (right !== undefined && mark.marktype === "line") {
+                            found.push([component, sd, right, upward]);
+                        }
+                        walk(item);
+                    });
+                    walk(view.scenegraph().root);
+                    return found;
+                })()""",
+            )
+            ellipses = pd.DataFrame(rows, columns=["component", "sd", "x", "y"])
+            assert ellipses.groupby(["component", "sd"]).ngroups == 4
+            for (component, sd), rim in ellipses.groupby(["component", "sd"]):
+                k = run.names.index(component)
+                params = run.steps[t].params
+                away = rim[["x", "y"]].to_numpy() - params.means[k]
+                inverse = np.linalg.inv(params.covariances[k])
+                squared = ((away @ inverse) * away).sum(axis=1)
+                np.testing.assert_allclose(squared, sd**2, rtol=1e-9)
+
+    def test_collapse_does_not_break_the_picture(self, tab):
+        tab.page.emulate_media(reduced_motion="reduce")
+        situation = BY_NAME["mixture_in_the_plane"].module("situations").SITUATIONS
+        (name,) = (name for name in situation if "collapse" in name.lower())
+        settings = dict(situation[name].values)
+        query = {
+            f"gp_{n}": str(v).lower() if isinstance(v, bool) else v for n, v in settings.items()
+        }
+        tab.open(f"{PLANE}?{urllib.parse.urlencode(query)}")
+        run = run_at("mixture_in_the_plane", **settings)
+        points = self.at(tab, run.frames.last)
+        data = run.problem.sample.data[points["observation"] - 1]
+        wanted = run.problem.responsibilities(data, run.steps[-1].params)
+        shares = np.array(points["shares"].to_list())[:, : len(run.names)]
+        np.testing.assert_allclose(shares, wanted, atol=1e-3)
+
+    def test_a_click_on_a_point_chooses_it(self, tab):
+        tab.open(f"{PLANE}?gp_by_hand=true")
+        place = tab.view(
+            tab.charts.first,
+            """(() => {
+                const [x, y] = ["x", "y"].map((name) => view.scale(name));
+                const [right, down] = view.origin(), {left, top} = view.padding();
+                const {x: across, y: up} = view.data("points")[9];
+                return {x: left + right + x(across), y: top + down + y(up)};
+            })()""",
+        )
+        tab.charts.first.locator("canvas.marks").click(position=place)
+        expect(tab.control("gp_observation")).not_to_have_value("1")
+        data = run_at("mixture_in_the_plane").problem.sample.data
+        chosen = int(tab.control("gp_observation").input_value()) - 1
+        np.testing.assert_allclose(data[chosen], data[9], atol=0.15)
 
 
 def prefix(path: str) -> str:

@@ -416,6 +416,15 @@ class TestHeadsAlone:
         assert "tosses" in page.shown()
         assert page.charts[0].alt.startswith("5 trials by heads.")
 
+    def test_a_column_that_is_not_wanted_can_be_left_away(self, visit):
+        page = pasted(visit, "5 1\n9 2\n8 3\n4 4\n7 5")
+        (error,) = page.at.error  # the second column only numbers the trials
+        assert "row 1 of those used has 5 heads in 1 toss." in error.value
+        page.choose(role_1="None")
+        assert not page.at.error
+        assert "tosses" in page.shown()
+        assert page.charts[0].alt.startswith("5 trials by heads.")
+
     def test_two_columns_without_names_are_heads_and_tosses(self, visit):
         page = pasted(visit, "5 10\n9 12\n8 10\n4 9")
         assert "by proportion of heads" in page.charts[0].title

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from em_ui import sections
 from em_ui.controls import Choice, Number, Section, Switch, seal, seed, to_find, usual
-from em_ui.controls.address import _quoted, _same
+from em_ui.controls.address import _same
 from em_ui.controls.specs import VIEW, iteration_limit, start_number, student, tolerance
 from em_ui.sections import by_hand, hill
 
@@ -73,6 +73,15 @@ class TestNumber:
     def test_sliders_do_not_gather_digits(self):
         assert SLIDER.nearest(0.1 + 2 * 0.1) == 0.3
 
+    def test_sliders_that_fit_data_keep_what_is_finer_than_their_step(self):
+        # A link is mended before it is known which step fits its data.
+        fine = Number("x", 0.5, 0.0, 1.0, 0.01, slider=True, fits_data=True)
+        assert fine.nearest("0.00125") == 0.00125
+        assert fine.nearest(0.1 + 0.2) == 0.3
+        assert fine.nearest("7") == 1.0
+        coarse = Number("x", 0.5, 0.0, 1.0, 0.01, slider=True)
+        assert coarse.nearest("0.00125") == 0.0
+
 
 class TestChoiceSwitchAndSection:
     @given(given_value=anything)
@@ -121,30 +130,6 @@ class TestSame:
     )
     def test_does_not_hold(self, text, value):
         assert not _same(text, value)
-
-
-class TestQuoted:
-    @given(text=st.text())
-    def test_is_short_and_inert(self, text):
-        quoted = _quoted(text)
-        if quoted == "empty":
-            return
-        assert quoted[0] == quoted[-1] == "`"
-        assert "`" not in quoted[1:-1]
-        assert quoted.isprintable()
-        assert len(quoted) <= 33
-        assert quoted[1:-1].strip()
-
-    def test_keeps_what_is_harmless(self):
-        assert _quoted("Zwölf $x$ <b>") == "`Zwölf $x$ <b>`"
-
-    def test_cuts_what_is_long(self):
-        assert _quoted("x" * 31) == f"`{'x' * 30}…`"
-        assert _quoted("x" * 30) == f"`{'x' * 30}`"
-
-    @pytest.mark.parametrize("text", ["", "  ", "`", "\n\t", "\u202e"])
-    def test_calls_what_cannot_be_seen_empty(self, text):
-        assert _quoted(text) == "empty"
 
 
 # What the view of a lesson has besides that of all.

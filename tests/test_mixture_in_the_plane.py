@@ -1,4 +1,4 @@
-"""The lesson of Gaussian mixtures in the plane, against em_core, scikit-learn and published digits."""
+"""The Gaussian mixture in the plane against em_core, scikit-learn and published digits."""
 
 import re
 import warnings
@@ -22,7 +22,9 @@ from em_core import (
 from em_core.data import iris, old_faithful
 from em_ui.run import DATA, GUESS, stream
 from em_ui.run.many_starts import run_starts
-from pages.mixture_in_the_plane import problem as posed, sections as parts, situations
+from pages.mixture_in_the_plane import problem as posed
+from pages.mixture_in_the_plane import sections as parts
+from pages.mixture_in_the_plane import situations
 from pages.mixture_in_the_plane.problem import AXES, FULL, KINDS, POINTS, RINGS, ROUND, TIED
 from pages.mixture_in_the_plane.situations import bic, groups
 
@@ -601,9 +603,7 @@ class TestManyStarts:
     def test_runs_that_sped_up_behind_a_plateau_have_arrived(self):
         run = run_at(NAME)
         starts = run_starts(run.problem, 20)
-        gains = np.diff(
-            run.problem.fit(run.problem.guess(stream(1, GUESS, 7)), tol=0).objectives
-        )
+        gains = np.diff(run.problem.fit(run.problem.guess(stream(1, GUESS, 7)), tol=0).objectives)
         assert gains[20:-10].argmax() > 3  # the seventh gains most after a plateau
         assert starts.table["solution"].notna().all()
         assert starts.table["solution"][6] == 1

@@ -11,13 +11,12 @@ import zlib
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import assume, example, given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as nst
 
 from em_core.data import iris, old_faithful
 from em_ui.data.read import MAX_BYTES, MAX_COLUMNS, MAX_ROWS, choose, numeric_columns, read
-from em_ui.inert import escaped, quoted
 
 
 def values(source, *columns, **keywords):
@@ -592,26 +591,6 @@ def test_nothing_that_is_read_gets_into_markdown(text):
     outside = "".join(said.split("`")[::2])
     assert not set("<>[]*$\u202e") & set(outside)
     assert "Row 3, column " in said
-
-
-@given(st.text(max_size=80))
-@example("`")
-@example("")
-def test_quoted_text_is_one_code_span_or_the_word_empty(text):
-    shown = quoted(text)
-    assert shown == "empty" or (shown.count("`") == 2 and shown[0] == shown[-1] == "`")
-    assert shown.isprintable()
-
-
-@given(st.text(max_size=100))
-@example(":smile: $x$ <b> [a](b) _a_ ~~x~~ \\")
-def test_escaped_text_has_no_punctuation_that_means_something(text):
-    shown = escaped(text)
-    assert not re.search(r"[!-/:-@\[-`{-~]", re.sub(r"\\.", "", shown))
-    assert "\n" not in shown
-    assert re.sub(r"\\(.)", r"\1", shown).removesuffix("…") in " ".join(
-        "".join(c if c.isprintable() else " " for c in text).split()
-    )
 
 
 NAMES = (

@@ -41,8 +41,19 @@ SET_UP = {
         "mean3": "4.567",
         "size3": "400",
     },
+    "mixture_in_the_plane": {
+        "data": "Simulated",
+        "guess": "Random data points",
+        "x1": "-4.437",
+        "sd_y1": "2.187",
+        "size1": "317",
+        "y3": "6.567",
+        "corr2": "-0.357",
+    },
     "toy_lesson": {"rate_a": "4.37", "rate_b": "11.69"},
 }
+# Of a page that simulates nothing at first: the settings under which it does.
+SIMULATED = {"mixture_in_the_plane": {"gp_data": "Simulated"}}
 
 
 def unseal(name, token):
@@ -112,7 +123,9 @@ def run_of(name):
     return trace, sample, model
 
 
+UPPER = (("xx", (0, 0)), ("xy", (0, 1)), ("yy", (1, 1)))  # of a covariance matrix
 SYMBOLS = {
+    "covariances": ("Σ {}", 4),
     "heads_prob": ("θ {}", 3),
     "means": ("μ {}", 2),
     "stds": ("σ {}", 2),
@@ -128,10 +141,17 @@ def words(params, *, marked=True):
     groups = {}
     for field, array in params.arrays().items():
         symbol, digits = SYMBOLS[field]
+        if field == "means" and array.ndim == 2:
+            digits = 3
         for name, value in zip(names, array, strict=False):
             texts = groups.setdefault(digits, [])
             if array.ndim == 1:
                 texts.append(f"{symbol.format(name)} {value:,.{digits}f}")
+            elif array.ndim == 3:
+                texts += [
+                    f"{symbol.format(name)} {axes} {value[at] + 0.0:,.{digits}f}"
+                    for axes, at in UPPER
+                ]
             else:
                 for axis, x in zip("xy", value, strict=True):
                     texts.append(f"{symbol.format(name)} {axis} {x:,.{digits}f}")
@@ -183,7 +203,7 @@ class TestSheet:
         title = "inertia" if name == "k_means" else "log-likelihood"
         limits = {"k_means": 100, "two_coins": 100, "gaussian_mixture": 20}
         limit = limits.get(name, default(name, "max_iter"))
-        gain = f"an iteration gains no more than 1e-6 per {noun}"
+        gain = f"an iteration gains no more than {default(name, 'tol')} per {noun}"
         rule = "no parameter changes any more" if name == "k_means" else gain
         rule += f", or after {limit}"
         for question, answer in (
@@ -226,7 +246,7 @@ class TestSheet:
         )
         question, answer = (said(name, situation, words) for words in (asked, situation.answer))
         assert f"1. {question} (5 min)\n\n    *{answer}*" in text
-        page.set(data_seed=13)
+        page.set(**({"floor": 0.02} if name in SIMULATED else {"data_seed": 13}))
         assert question not in page.section("teacher").text
         assert "1. At the initial guess" in page.section("teacher").text
 
@@ -252,7 +272,7 @@ class TestSheet:
         for control, raw in SET_UP[name].items():
             line = f"{specs[control].label}: {specs[control].words(specs[control].nearest(raw))}"
             assert line in answers
-            assert (line in questions) == (control in ("size", "weights"))
+            assert (line in questions) == (control in ("size", "weights", "data", "guess"))
 
     def test_stands_a_run_without_a_likelihood(self, visit):
         page = visit("two_coins", tc_start_a="0", tc_start_b="1", tc_teacher="true")
@@ -344,7 +364,7 @@ class TestStudentLink:
 
     @pytest.mark.parametrize("name", RUNNING)
     def test_teacher_is_told_where_the_defaults_show_the_truth(self, visit, name):
-        page = visit(name, **{f"{PREFIXES[name]}_teacher": "true"})
+        page = visit(name, **{f"{PREFIXES[name]}_teacher": "true"}, **SIMULATED.get(name, {}))
 
         def told():
             return [i.value for i in page.at.info if "sees the same truth" in i.value]
@@ -355,7 +375,11 @@ class TestStudentLink:
         drawn = (
             "data_seed"
             if name == "k_means"
-            else {"two_coins": "true_a", "gaussian_mixture": "mean1"}.get(name, "rate_a")
+            else {
+                "two_coins": "true_a",
+                "gaussian_mixture": "mean1",
+                "mixture_in_the_plane": "x1",
+            }.get(name, "rate_a")
         )
         step = 1 if drawn == "data_seed" else 0.01 if name == "two_coins" else 1.0
         page.set(**{drawn: page.value(drawn) + step})
@@ -383,8 +407,6 @@ class TestStudentLink:
         everything = "\n".join(texts)
         assert "from the truth:" not in everything
         secrets = [
-            "0.63",
-            "0.27",
             "-11.372",
             "3.187",
             "917",
@@ -392,8 +414,12 @@ class TestStudentLink:
             "numpy.random",
             "default_rng",
         ]
-        if name == "toy_lesson":
-            secrets += ["4.37", "11.69"]
+        own = {
+            "two_coins": ["0.63", "0.27"],
+            "mixture_in_the_plane": ["-4.437", "2.187", "6.567", "-0.357"],
+            "toy_lesson": ["4.37", "11.69"],
+        }
+        secrets += own.get(name, [])
         if name == "k_means":
             secrets += [f"{x:.4f}" for x in sample.truth.centroids.ravel()]
         for secret in secrets:
@@ -527,6 +553,7 @@ class TestQuiz:
             "two_coins": ["Heads probability A", "Heads probability B"],
             "gaussian_mixture": ["Mean 1", "Mean 2", "Mean 3"],
             "k_means": [f"Centroid {k} {axis}" for k in "123" for axis in "xy"],
+            "mixture_in_the_plane": [f"Mean {k} {axis}" for k in "123" for axis in "xy"],
         }
         title = words.quantities[words.by].title
         assert labels == asked.get(name, [f"{title} {k}" for k in words.names[: len(truth)]])
@@ -720,6 +747,11 @@ class TestClass:
             "k_means": [f"c {k} {axis}" for k in "123" for axis in "xy"],
             "two_coins": ["θ A", "θ B", "π A", "π B"],
             "gaussian_mixture": [f"{s} {k}" for s in "μσπ" for k in "123"],
+            "mixture_in_the_plane": [
+                *(f"μ {k} {axis}" for k in "123" for axis in "xy"),
+                *(f"Σ {k} {axes}" for k in "123" for axes, _ in UPPER),
+                *(f"π {k}" for k in "123"),
+            ],
         }.get(name, ["λ A", "λ B", "π A", "π B"])
         title = "Inertia" if name == "k_means" else "Log-likelihood"
         labels = [shown[column]["label"] for column in element.value.columns]
@@ -746,12 +778,13 @@ class TestClass:
     @pytest.mark.parametrize("name", RUNNING)
     def test_copied_link_lists_the_same_students(self, visit, name):
         prefix = PREFIXES[name]
-        page = visit(name, **{f"{prefix}_teacher": "true"})
+        simulated = SIMULATED.get(name, {})
+        page = visit(name, **{f"{prefix}_teacher": "true"}, **simulated)
         page.set(class_size=7, class_first=8_123)
         copy = visit(name, **page.link)
         table = copy.section("teacher").frame("each of 7 students")
         assert list(table["student"]) == list(range(8_123, 8_130))
-        theirs = visit(name, **{f"{prefix}_student": "8129"}).table
+        theirs = visit(name, **{f"{prefix}_student": "8129"}, **simulated).table
         columns = [c for c in theirs if c not in ("iteration", "gain")]
         assert table.iloc[-1][columns].tolist() == theirs.iloc[-1][columns].tolist()
 

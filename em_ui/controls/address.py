@@ -17,10 +17,10 @@ from streamlit.runtime.state import get_session_state
 
 from em_ui.controls import seal
 from em_ui.controls.specs import Control, Number, Section, Value
+from em_ui.inert import quoted
 
 _HERE = Path(__file__).parent
 _NOTICES = "notices about the link"
-_QUOTED_CHARACTERS = 30
 QUIZ, BASED = "quiz", "based"
 
 _copy_link = st.components.v2.component(
@@ -233,7 +233,7 @@ class Address:
                 )
             else:
                 notices.append(
-                    f"“{spec.label}” cannot be {_quoted(given[0])}; it is now {spec.words(value)}."
+                    f"“{spec.label}” cannot be {quoted(given[0])}; it is now {spec.words(value)}."
                 )
             if value == default:
                 wrong.append(key)
@@ -316,10 +316,3 @@ def _same(text: str, value: Value) -> bool:
         return float(text) == value
     except ValueError:
         return False
-
-
-def _quoted(text: str) -> str:
-    """Return what a link held as short, inert text: a code span without control characters."""
-    plain = "".join(c for c in text[: _QUOTED_CHARACTERS + 1] if c.isprintable() and c != "`")
-    short = plain[:_QUOTED_CHARACTERS] + "…" if len(text) > _QUOTED_CHARACTERS else plain
-    return f"`{short}`" if short.strip() else "empty"

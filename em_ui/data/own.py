@@ -232,11 +232,13 @@ class Own(Control):
         part = f"{key} {st.session_state.get(_times(key), 0)}"
 
         def one(label: str, name: str | None, *, clearable: bool, what: str) -> None:
+            # What has a value at first could not be cleared otherwise.
             st.selectbox(
                 label,
-                names,
+                [*names, None] if clearable else names,
                 index=names.index(name) if name in names else None,
                 key=f"{part} {what}",
+                format_func=lambda option: "None" if option is None else option,
                 placeholder="None" if clearable else "Choose a column",
                 **changed,
             )

@@ -13,7 +13,7 @@ from em_ui import controls, data
 from em_ui.controls import Choice, Control, Number, Switch
 from em_ui.inert import escaped
 from em_ui.pictures.bins import unit
-from em_ui.run import Problem, Quantity, Settings, Words, in_digits, pose, simulated
+from em_ui.run import Problem, Quantity, Settings, Words, count, in_digits, pose, simulated
 
 FIVE = "Five published trials"
 PUBLISHED = (data.Published(FIVE, "coin_trials", ("heads", "tosses")),)
@@ -111,7 +111,8 @@ def trials(given: data.Given, settings: Settings) -> Trials:
     if len(above):
         i = above[0]
         raise ValueError(
-            f"row {i + 1} of those used has {heads[i]:,} heads in {tosses[i]:,} tosses. {advice}"
+            f"row {i + 1} of those used has {count(heads[i], 'head')} in {tosses[i]:,} "
+            f"toss{'es' * bool(tosses[i] != 1)}. {advice}"
         )
     if given.labels is not None and len(given.groups) != COINS:
         given = replace(given, labels=None)
