@@ -55,7 +55,7 @@ PICKABLE = {
 CHANGED = {
     "maximum_likelihood": {"data_seed": 9, "guess_std": 3.0, "size": 50, "mean": 120.0},
     "k_means": {"k": 6, "size": 40, "spread": 4.0, "guess": "k-means++", "max_iter": 4},
-    "two_coins": {"situation": "Do and Batzoglou", "tol": "1e-10", "max_iter": 500},
+    "two_coins": {"situation": "Swapped names", "tol": "1e-10", "max_iter": 500, "tosses": 12},
     "gaussian_mixture": {"k": 5, "data_seed": 3, "guess": "Random data points", "floor": 0.5},
     "mixture_in_the_plane": {"find": 4, "kind": "Round (spherical)", "floor": 0.1, "max_iter": 4},
 }
