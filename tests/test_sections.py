@@ -1723,6 +1723,8 @@ def test_all_sections_stand_the_extremes(visit, downloads, name, query):
     for chart in page.charts:
         for data, frame in chart.data.items():
             numbers = frame.select_dtypes("number").drop(columns=undefined, errors="ignore")
+            if re.search("missing for|defined for none", chart.alt):  # a cluster alone
+                numbers = numbers.drop(columns="value")
             assert np.isfinite(numbers).all(axis=None), (chart.alt, data)
     assert page.section("code").block.code
     check_texts(page)
