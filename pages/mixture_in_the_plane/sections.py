@@ -327,7 +327,12 @@ def draw_hard_against_soft(c: Controls, run: Run) -> None:
                 run, run.params, title="The mixture, at its end", hard=run.problem.hard, **axes
             ),
             sections.gaussian_still(
-                run, as_circles(run), title="K-Means, at its end", hard=True, **axes
+                run,
+                as_circles(run),
+                title="K-Means, at its end",
+                hard=True,
+                borders=True,
+                **axes,
             ),
         ],
         key=c.key("beside"),
