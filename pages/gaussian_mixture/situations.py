@@ -255,8 +255,8 @@ MISCONCEPTIONS = (
     ),
     (
         "Components have an order.",
-        "Exchange two of them and nothing changes. The numbers come from the start; where others are "
-        "compared with them, the page says which stands for which.",
+        "Exchange two of them and nothing changes. The numbers come from the start; where there is "
+        "something to compare with, the page says which stands for which.",
     ),
     (
         "More components are better, since the likelihood is higher.",
