@@ -33,12 +33,12 @@ from em_core.checks import (
     check_weights,
     refuse_masked,
 )
-from em_core.data.blocks import count_rows
 from em_core.engine import fit_labelled
 from em_core.model import Mixture, Params, Sample, component_axes, draw_sample
 from em_core.numerics import (
     FEW_TRIALS,
     Array,
+    count_rows,
     equal_weights,
     log_binomial,
     log_choose,
