@@ -372,7 +372,7 @@ def _of_clusters(
     model: KMeans, data: Blocks, params: KMeansParams, drawn: Array
 ) -> dict[str, float]:
     statistics, objective = expectations(model, data, params)
-    k, inertia = params.n_components, -objective
+    k, inertia = params.n_components, 0.0 - objective
     found = {"inertia": inertia}
     if k > 1 and statistics.counts.all():
         labels = model.e_step(drawn, params).responsibilities.argmax(axis=1)

@@ -28,7 +28,7 @@ from em_ui.controls import Controls, Section, Situation
 from em_ui.controls.page import Told
 from em_ui.controls.seal import ENVIRONMENT
 from em_ui.data import OWN
-from em_ui.run.run import Run, fitted
+from em_ui.run.run import Run, fitted, run_em
 from pages import LESSONS, Lesson
 
 # Not the key of whoever runs the tests, nor a file in their home.
@@ -100,7 +100,9 @@ def run_at(name: str, **values: Any) -> Run:
     """Return the run of a lesson at these settings, and defaults for the rest."""
     lesson = BY_NAME[name].module("problem")
     defaults = {control: spec.default for control, spec in lesson.SPECS.items()}
-    return fitted(lesson.problem, defaults | values)
+    # What is made of own numbers is kept for a session, and here is none.
+    run = run_em if values.get("own") else fitted
+    return run(lesson.problem, defaults | values)
 
 
 def said(name: str, situation: Situation, words: Told) -> str:

@@ -1117,6 +1117,28 @@ class TestPlayer:
         assert all(words.startswith(f"{label}: ") for words in seen[1:])
         assert len(set(seen)) > 1
 
+    @pytest.mark.parametrize("at", [0, 2])
+    def test_a_click_sets_a_start_where_it_is_to(self, tab, at):
+        """It is one step of the browser's Back, and the player goes to the initial guess."""
+        tab.open("k-means?km_place=true" + f"&km_iter={at}" * (at > 0))
+        picture = tab.charts.first
+        tab.expect_frame(at, 5)
+        x, y = tab.view(picture, CLICKABLE)
+        entries = tab.page.evaluate("history.length")
+        picture.click(position={"x": x, "y": y})
+        tab.page.wait_for_url("**km_place_k=2**")
+        tab.expect_frame(0, 0)
+        row = int(tab.control("km_start_row1").input_value())
+        (point,) = tab.view(
+            picture,
+            f"view.data('points').filter(p => p.observation == {row} && !p.first)"
+            ".map(p => [p.x, p.y])",
+        )
+        start = "(start => [start.x, start.y])(view.data('steps')[0])"
+        assert tab.await_drawn(lambda: tab.view(picture, start), point.__eq__) == point
+        assert tab.page.evaluate("history.length") == entries + 1
+        assert "km_iter" not in tab.page.url
+
     def test_keeps_its_iteration_over_a_rerun(self, tab):
         tab.open(PUBLISHED)
         tab.slider.fill("4")

@@ -269,14 +269,17 @@ class TestWords:
         assert three < two - 1
         assert found.beaten == ()
 
-    def test_a_component_at_the_floor_is_named_and_so_is_who_chose_it(self):
-        run = small(floor=9.0)
+    @pytest.mark.parametrize("floor", [6.5, 9.0])
+    def test_a_component_at_the_floor_is_named_and_so_is_who_chose_it(self, floor):
+        run = small(floor=floor)
         found = compared_at(run)
         assert found.held
         for each in found.selection.candidates:
-            held = each.trace.final.params.stds.min() == 9.0
+            held = each.trace.final.params.stds.min() == floor
             assert held == (each.n_components in found.held)
-        (said,) = [t for t in words._remarks(run, found, 3) if "as narrow as" in t]
+        remarks = list(words._remarks(run, found, 3))
+        assert sum("as narrow as" in text for text in remarks) == 1
+        said = "\n".join(text for text in remarks if text.endswith("such a fit."))
         for name, k in found.selection.chosen.items():
             assert (name.upper() in said) == (k in found.held)
         free = small(floor=0.0)
@@ -463,6 +466,24 @@ class TestPage:
             "n_components", "inertia", "silhouette", "calinski_harabasz", "chosen_by", "best_start",
         ]  # fmt: skip
         assert str(part.frame("the criteria that choose")["silhouette"][2]) in content().decode()
+
+
+def test_iris_has_the_inertia_that_is_known_and_criteria_that_differ(visit):
+    part = opened_at(visit, "k_means", km_data="Iris").section("how_many")
+    table = part.frame("the criteria that choose").set_index("n_components")
+    assert table["inertia"][3] == pytest.approx(78.851, abs=5e-4)
+    assert table["chosen_by"][2] == "Silhouette"
+    assert table["chosen_by"][3] == "Calinski–Harabasz index"
+
+
+def test_the_galaxies_six_components_are_the_floors_doing(visit):
+    query = {"gm_data": "82 galaxies", "gm_guess": "Random data points"}
+    part = opened_at(visit, "gaussian_mixture", **query).section("how_many")
+    assert "AIC and BIC choose **K = 6** and ICL chooses **K = 3**." in part.text
+    assert "ICL chooses fewer than BIC: of BIC’s 6 components some overlap" in part.text
+    (said,) = [caption for caption in part.captions if "as narrow as" in caption]
+    assert said.startswith("With K = 6, 7 and 8 a component is as narrow as this page lets it be")
+    assert "AIC and BIC choose such a fit." in part.captions
 
 
 def test_old_faithful_in_the_plane_is_two_components_with_the_bic_that_is_published(visit):

@@ -27,6 +27,7 @@ from em_core import (
 )
 from em_core.data import old_faithful
 from em_core.diagnostics import linear_rate, map_eigenvalues
+from em_core.models import kmeans
 from em_core.models.multivariate_gaussian_mixture import (
     about_new_means,
     guess_from_points,
@@ -895,6 +896,11 @@ class TestGuesses:
         assert guess(data, 2, rng=generator(1)) == guess(
             data, 2, rng=generator(1), covariance="full"
         )
+
+    def test_starts_where_k_means_does_from_the_same_seed(self, guess):
+        theirs = getattr(kmeans, guess.__name__)(overlapping(30), 4, rng=generator(2))
+        ours = guess(overlapping(30), 4, rng=generator(2))
+        assert ours.means.tolist() == theirs.centroids.tolist()
 
     def test_is_driven_by_the_generator(self, guess):
         data, rng = overlapping(30), generator(6)

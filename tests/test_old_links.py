@@ -24,7 +24,13 @@ SECTIONS_NOW = {
     "teacher": "teacher",
 }
 # Controls that old links do not know, and what they then stand at.
-NEW = {"hill": False, "gap": False}
+NEW = {
+    "hill": False,
+    "gap": False,
+    "data": "Simulated",
+    "stds": "Each its own",
+    "place": False,
+}
 # Students of K-Means get other points around the class's centres now, once also other centres.
 REDRAWN = {"a student's data, the student's link"}
 LINKS = json.loads((Path(__file__).parent / "old_links.json").read_text())

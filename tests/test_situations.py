@@ -9,6 +9,7 @@ import pytest
 import simulated
 from conftest import BY_NAME, PREFIXES
 from scipy import stats
+from sklearn.linear_model import LogisticRegression
 from toy_lesson.model import PoissonMixture, PoissonParams
 
 from em_core import (
@@ -19,11 +20,15 @@ from em_core import (
     HardEM,
     KMeans,
     KMeansParams,
+    MultivariateGaussianMixture,
+    MultivariateGaussianParams,
+    Status,
     fit,
     fit_labelled,
     iterate,
     match_components,
 )
+from em_core.data import darwin, old_faithful
 from em_core.diagnostics import linear_rate, map_eigenvalues
 from em_core.models import binomial_mixture, gaussian
 from em_core.models.binomial_mixture import fit_grid
@@ -617,6 +622,50 @@ class TestGaussianMixture:
         # Worth six more parameters? Not to BIC, which asks for half of log n each.
         assert gain < 6 * np.log(3_000) / 2
 
+    def test_old_faithful(self, choose):
+        page = choose("gaussian_mixture", "Old Faithful")
+        converged(page)
+        waits = old_faithful().column("waiting")
+        start = GaussianParams([50, 80], [10, 10], [0.5, 0.5])
+        limit = fit(GaussianMixture(), waits, start, tol=0, max_iter=500).final
+        np.testing.assert_allclose(numbers(page, "means", 1), [54.92858041, 79.29581234], atol=1e-8)
+        np.testing.assert_allclose(mixture(page).means, limit.params.means, atol=5e-3)
+        assert page.status.endswith("Log-likelihood -1,034.0017.")
+        assert "54.93 and 79.30 minutes" in page.answer
+        assert "at 54.61 and 80.09. 36.1% of the waits" in page.answer
+        assert "one normal distribution alone would reach -1,095.29." in page.answer
+        assert f"are {limit.params.stds[0]:.2f} and {limit.params.stds[1]:.2f}" in page.answer
+        common = fit(GaussianMixture(stds="common"), waits, start, tol=0, max_iter=500).final
+        assert np.abs(common.params.means - limit.params.means).max() < 2e-3
+        assert "no mean ends more than 0.001" in page.answer
+
+    def test_darwin_s_maize(self, choose):
+        page = choose("gaussian_mixture", "Darwin’s maize")
+        converged(page)
+        values, end = darwin().column("difference"), mixture(page)
+        assert np.ptp(end.stds) == 0
+        shares = GaussianMixture().e_step(values, end).responsibilities[:, end.means.argmin()]
+        assert sorted(values[shares > 0.9]) == [-67, -48]
+        assert shares[values > -40].sum() < 0.1
+        assert f"It takes {shares.sum():.1f} of the 15 values" in page.answer
+        one = gaussian.log_likelihood(values, values.mean(), values.std())
+        gain = page.table["log-likelihood"].iloc[-1] - one
+        assert f"{gain:.2f} more, for two numbers more" in page.answer
+        free = fit(GaussianMixture(0.1), values, end, tol=0, max_iter=500).final.objective
+        assert page.answer.endswith(f"it would be {free:.2f}.")
+
+    def test_known_standard_deviations(self, choose):
+        page = choose("gaussian_mixture", "Known standard deviations")
+        means = page.table.filter(like="means").to_numpy()
+        np.testing.assert_allclose(means[:, 1], -means[:, 0], rtol=1e-12)
+        np.testing.assert_allclose(means[1:, 1], np.tanh(means[:-1, 1]), rtol=1e-12)
+        assert "0.96402758, 0.74606800, 0.63279732;" in page.answer
+        assert f"after 20 iterations it is {means[-1, 1]:.3f}" in page.answer
+        factors = means[1:, 1] / means[:-1, 1]
+        assert (np.diff(factors) > 0).all()  # no constant factor: ever more slowly
+        assert not list(page.table.filter(like="stds"))
+        assert [page.value(f"start_sd{i}") for i in (1, 2)] == [1, 1]
+
     def test_one_wide_group_and_one_narrow(self, visit, choose):
         page = choose("gaussian_mixture", "One wide group, one narrow")
         converged(page)
@@ -639,6 +688,213 @@ class TestGaussianMixture:
         shown = table["with the wrong component"]
         assert shown["soft EM"] == f"{100 * wrong:.1f}%"
         assert shown["K-Means"] == f"{100 * k_means_wrong:.1f}%"
+
+
+def plane(title):
+    """Return the run of a situation of the mixture in the plane, its answer, and its sample."""
+    run, answer = answered(title, "mixture_in_the_plane")
+    return run, answer, run.problem.sample
+
+
+def k_means_wrong(data, labels, start):
+    """Return the inertia of K-Means from a start, and the share of points on the wrong side."""
+    trace = fit(KMeans(), data, KMeansParams(start), tol=0, max_iter=300)
+    cut = KMeans().e_step(data, trace.final.params).responsibilities.argmax(axis=1)
+    return -trace.final.objective, min((cut != labels).mean(), (cut == labels).mean())
+
+
+def bic(trace, p, n):
+    return p * np.log(n) - 2 * trace.final.objective
+
+
+class TestMixtureInThePlane:
+    def test_old_faithful(self, choose):
+        page = choose("mixture_in_the_plane", "Old Faithful")
+        converged(page)
+        _, answer, sample = plane("Old Faithful")
+        slants = []
+        for k in "12":
+            xx, xy, yy = numbers(page, f"covariances {k}")
+            slants.append(xy / np.sqrt(xx * yy))
+            assert numbers(page, f"covariances {k}", 0)[1] == 0  # without any slant
+            # Both shrink, in both directions.
+            assert (np.array([xx, yy]) < numbers(page, f"covariances {k}", 0)[[0, 2]]).all()
+        over_all = np.corrcoef(sample.data, rowvar=False)[0, 1]
+        assert 0 < min(slants) < max(slants) < 0.5 < over_all
+        climb = page.table["gain"].dropna().to_numpy()
+        first, shares = numbers(page, "means", 1), numbers(page, "weights")
+        assert shares[0] < 0.5  # fewer than half are of the short kind
+        for figure in (
+            f"makes {climb[0] / climb.sum():.0%} of the climb",
+            f"({first[0]:.3f}, {first[1]:.3f}) and ({first[2]:.3f}, {first[3]:.3f})",
+            "the shares to 0.367 and 0.633",
+            f"correlations {slants[0]:.2f} and {slants[1]:.2f}",
+            f"over all ({over_all:.2f})",
+            f"{100 * shares[0]:.1f}% of the eruptions",
+            "The log-likelihood is -1,130.2640; with 11 free parameters that is a BIC of 2,322.19",
+        ):
+            assert figure in answer
+
+    def test_poor_local_optimum(self, choose):
+        page = choose("mixture_in_the_plane", "A poor local optimum")
+        converged(page)
+        run, answer, sample = plane("A poor local optimum")
+        winners = run.problem.responsibilities(sample.data, run.params).argmax(axis=1)
+        upper = sample.labels == 2
+        # Components 1 and 2 share the upper group, and 3 has the others.
+        assert (winners[upper] < 2).mean() > 0.99
+        assert np.bincount(winners[upper])[:2].min() > 50
+        assert (winners[~upper] == 2).mean() > 0.99
+        assert (page.table["gain"].dropna() > 0).all()
+        # There is space between the others that no point fills.
+        ours = run.params.means[2]
+        near = np.linalg.norm(sample.data - ours, axis=1) < 1
+        assert near.sum() < 5
+        best = fit(run.problem.mixture, sample.data, sample.truth, tol=0, max_iter=2_000)
+        assert best.final.objective > page.table["log-likelihood"].iloc[-1] + 200
+        assert answer.startswith("No. Components 1 and 2 share the upper group to the end")
+        assert f"component 3 covers {run.params.weights[2]:.0%}" in answer
+        assert f"{run.trace.final.objective:,.1f}" in answer
+        assert f"20 starts at random points reaches {best.final.objective:,.1f}" in answer
+        assert any(text.startswith("This is a poor optimum") for text in page.advice)
+
+    def test_two_long_parallel_clouds(self, choose):
+        page = choose("mixture_in_the_plane", "Two long parallel clouds")
+        converged(page)
+        run, answer, sample = plane("Two long parallel clouds")
+        # Long and thin, side by side.
+        for matrix in sample.truth.covariances:
+            thin, long = np.sqrt(np.linalg.eigvalsh(matrix))
+            assert long > 8 * thin
+        winners = run.problem.responsibilities(sample.data, run.params).argmax(axis=1)
+        wrong = min((winners != sample.labels).mean(), (winners == sample.labels).mean())
+        start = numbers(page, "means", 0).reshape(2, 2)
+        inertia, cut = k_means_wrong(sample.data, sample.labels, start)
+        assert wrong < 0.01 < 0.4 < cut
+        # No start helps K-Means, since the wrong cut has the smaller inertia.
+        true_means = [sample.data[sample.labels == k].mean(axis=0) for k in (0, 1)]
+        lengthwise = sum(
+            ((sample.data[sample.labels == k] - true_means[k]) ** 2).sum() for k in (0, 1)
+        )
+        assert inertia < 0.6 * lengthwise
+        assert k_means_wrong(sample.data, sample.labels, np.array(true_means))[1] > 0.4
+        assert answer.startswith(f"The mixture gives {wrong:.1%} of the points")
+        assert "K-Means 50.3%" in answer  # by the nearer of the true means
+
+    def test_one_component_where_two_would_do(self, choose):
+        page = choose("mixture_in_the_plane", "One component where two would do")
+        assert converged(page) == 2  # and the second step changes nothing
+        run, answer, sample = plane("One component where two would do")
+        whole = np.cov(sample.data, rowvar=False, bias=True)
+        np.testing.assert_allclose(numbers(page, "covariances", 1), whole[[0, 0, 1], [0, 1, 1]])
+        slant = np.corrcoef(sample.data, rowvar=False)[0, 1]
+        within = max(
+            abs(np.corrcoef(sample.data[sample.labels == k], rowvar=False)[0, 1]) for k in (0, 1)
+        )
+        assert within < 0.2 < 0.6 < slant
+        two = fit(
+            MultivariateGaussianMixture("spherical"),
+            sample.data,
+            MultivariateGaussianParams(sample.truth.means, [np.eye(2)] * 2, [0.5, 0.5]),
+            tol=0,
+            max_iter=2_000,
+        )
+        one = bic(run.trace, 5, 400)
+        assert bic(two, 7, 400) < one - 100
+        for figure in (
+            f"with correlation {slant:.2f}",
+            f"at most {within:.2f} in size",
+            "with two parameters more",
+            f"to {two.final.objective:,.1f}",
+            f"from {one:,.0f} to {bic(two, 7, 400):,.0f}",
+            "better: two circles",
+        ):
+            assert figure in answer
+
+    def test_a_collapse_in_the_plane(self, choose):
+        page = choose("mixture_in_the_plane", "A collapse in the plane")
+        assert page.status.startswith("**Stopped** at iteration ")
+        assert "collapsed onto a single point" in page.status
+        run, answer, sample = plane("A collapse in the plane")
+        last = page.table.iloc[-2]
+        widths = last.filter(like="xx").to_numpy(float)
+        narrow = int(widths.argmin()) + 1
+        assert 15 * last[f"weights {narrow}"] == pytest.approx(1, abs=0.02)
+        place = last[[f"means {narrow} x", f"means {narrow} y"]].to_numpy(float)
+        distances = np.linalg.norm(sample.data - place, axis=1)
+        assert distances.min() < 1e-6
+        assert (np.sort(distances)[1:] > 0.1).all()
+        assert (np.diff(page.table[f"covariances {narrow} xx"].to_numpy()[-9:-1]) < 0).all()
+        assert f"Component {narrow} keeps 1.00 points" in answer
+        assert f"point {distances.argmin() + 1} alone" in answer
+        # Slanted ellipses do so with two, and a smallest width prevents both.
+        settings = {"kind": "Each its own (full)", "size1": 4, "size2": 4, "size3": 4}
+        slanted = run.other(**settings)
+        assert slanted.trace.status is Status.NON_FINITE
+        assert 12 * slanted.params.weights.min() == pytest.approx(2, abs=0.05)
+        for changed in ({}, settings):
+            assert run.other(**changed, floor=0.05).trace.converged
+
+    def test_two_rings(self, choose):
+        page = choose("mixture_in_the_plane", "Two rings")
+        converged(page)
+        run, answer, sample = plane("Two rings")
+        model, labels = run.problem.mixture, sample.labels
+
+        def wrong(params):
+            winners = model.e_step(sample.data, params).responsibilities.argmax(axis=1)
+            return min((winners != labels).mean(), (winners == labels).mean())
+
+        assert 0.4 < wrong(run.params) <= 0.5
+        known = fit_labelled(model, sample.data, labels, run.problem.start)
+        with_labels = model.e_step(sample.data, known).responsibilities.argmax(axis=1) != labels
+        behind = (
+            run.trace.final.objective
+            - fit(model, sample.data, known, tol=0, max_iter=0).final.objective
+        )
+        assert behind > 50
+        # Other starts do not help.
+        ends = [run.other(start=start) for start in range(1, 13)]
+        assert min(wrong(end.params) for end in ends) > 0.4
+        # No conic parts the rings, not even one that is made to: where they cross, it would have
+        # to be on both sides of both.
+        x, y = sample.data.T
+        conic = np.column_stack([x, y, x * x, x * y, y * y])
+        best = LogisticRegression(C=1e6, max_iter=10_000).fit(conic, labels)
+        assert best.score(conic, labels) < 0.8
+        assert f"No: {wrong(run.params):.0%} of the points" in answer
+        # More components follow them more closely: few points are with those of the other ring.
+        eight = run.other(find=8, start=1, max_iter=500)
+        winners = run.problem.mixture.e_step(sample.data, eight.params).responsibilities
+        mixed = [np.bincount(labels[winners.argmax(axis=1) == k]) for k in range(8)]
+        assert sum(each.min() for each in mixed if len(each) == 2) < 0.31 * 500
+        assert eight.trace.final.objective > run.trace.final.objective + 200
+        assert f"give {with_labels.mean():.0%} of the points to the wrong one" in answer
+        assert f"log-likelihood is {behind:,.1f} lower" in answer
+
+    def test_too_many_components_in_the_plane(self, choose):
+        page = choose("mixture_in_the_plane", "Too many components")
+        converged(page)
+        run, answer, sample = plane("Too many components")
+        three = fit(run.problem.mixture, sample.data, sample.truth, tol=0, max_iter=2_000)
+        gain = page.table["log-likelihood"].iloc[-1] - three.final.objective
+        assert gain > 0
+        five_bic, three_bic = bic(run.trace, 29, 600), bic(three, 17, 600)
+        assert five_bic > three_bic + 10
+        for figure in (
+            f"Yes: it ends at {run.trace.final.objective:,.1f} instead of",
+            f"{three.final.objective:,.1f}. But that takes 29 free parameters instead of 17",
+            "does not pay",
+            f"{five_bic:,.0f} with five components, {three_bic:,.0f} with three",
+        ):
+            assert figure in answer
+        # The additional ones cut groups up, or settle on a few points.
+        winners = run.problem.responsibilities(sample.data, run.params).argmax(axis=1)
+        of_groups = np.array(
+            [np.bincount(sample.labels[winners == k], minlength=3) for k in range(5)]
+        )
+        assert (of_groups.max(axis=1) / of_groups.sum(axis=1) > 0.9).all()
+        assert sorted(np.bincount(of_groups.argmax(axis=1), minlength=3)) in ([1, 1, 3], [1, 2, 2])
 
 
 class TestToyLesson:

@@ -68,6 +68,26 @@ RUNS = {
         },
     ),
     "values, two components": ("gaussian_mixture", {"find": "2", "size1": "200", "max_iter": "40"}),
+    "the plane": ("mixture_in_the_plane", {}),
+    "the plane, circles, equal weights": (
+        "mixture_in_the_plane",
+        {"kind": "Round (spherical)", "weights": "false", "floor": "0.2"},
+    ),
+    "the plane, simulated, one ellipse, hard, a student": (
+        "mixture_in_the_plane",
+        {
+            "data": "Simulated",
+            "guess": "k-means++",
+            "kind": "One for all (tied)",
+            "hard": "true",
+            "student": "4",
+            "corr1": "-0.123456789",
+        },
+    ),
+    "the plane, rings": (
+        "mixture_in_the_plane",
+        {"data": "Two rings", "guess": "Points that you choose", "ring_noise": "0.3"},
+    ),
 }
 
 

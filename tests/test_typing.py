@@ -140,4 +140,4 @@ def test_installation_ships_the_types_and_every_module(tmp_path):
     shipped = {str(path.relative_to(built)) for path in built.rglob("*") if path.is_file()}
     modules = {str(path.relative_to(ROOT)) for path in (ROOT / "em_core").rglob("*.py")}
     assert {"em_core/data/blocks.py", "em_core/models/hard.py"} < modules
-    assert shipped == modules | {"em_core/py.typed"}
+    assert shipped == modules | {"em_core/py.typed", "em_core/data/old_faithful.csv"}

@@ -21,13 +21,14 @@ from scipy.special import xlogy
 from em_core.checks import (
     as_data,
     check_data,
+    check_enough_rows,
     check_finite,
     check_kind,
     check_not_negative,
+    check_rng,
     check_weights,
 )
 from em_core.model import Mixture, Params, component_axes
-from em_core.models import kmeans
 from em_core.numerics import ROUNDING, Array, equal_weights
 
 Covariance = Literal["full", "tied", "diag", "spherical"]
@@ -520,8 +521,11 @@ def guess_from_points(
         variance in all directions, ``data`` are not points (n, d) of finite numbers, or ``rng`` is
         no generator.
     """
-    means = kmeans.guess_from_points(data, n_components, rng=rng).centroids
-    return _about_all(data, means, covariance)
+    points = as_data(data, ndim=2)
+    check_rng(rng)
+    k = check_enough_rows(points, n_components)
+    means = points[rng.choice(len(points), size=k, replace=False)]
+    return _as_wide_as_all(points, means, covariance)
 
 
 def guess_plus_plus(
@@ -533,20 +537,27 @@ def guess_plus_plus(
 ) -> MultivariateGaussianParams:
     """Start with means at observations far from one another: scikit-learn's k-means++.
 
-    See :func:`em_core.models.kmeans.guess_plus_plus`. All covariances are that of the whole data,
-    in the form ``covariance``, and the mixing weights are equal. Errors are those of
+    The next mean is drawn with probability proportional to the squared distance from those chosen
+    already (Arthur and Vassilvitskii, "k-means++", SODA 2007). All covariances are that of the
+    whole data, in the form ``covariance``, and the mixing weights are equal. Errors are those of
     :func:`guess_from_points`.
     """
-    means = kmeans.guess_plus_plus(data, n_components, rng=rng).centroids
-    return _about_all(data, means, covariance)
+    from sklearn.cluster import kmeans_plusplus  # a second of import, needed here alone
+
+    points = as_data(data, ndim=2)
+    check_rng(rng)
+    k = check_enough_rows(points, n_components)
+    # It takes distances from inner products, where an offset costs digits.
+    centred, past = points - points.mean(axis=0), np.random.RandomState(rng.bit_generator)
+    _, rows = kmeans_plusplus(centred, k, random_state=past)
+    return _as_wide_as_all(points, points[rows], covariance)
 
 
-def _about_all(
-    data: npt.ArrayLike, means: Array, covariance: Covariance
+def _as_wide_as_all(
+    points: Array, means: Array, covariance: Covariance
 ) -> MultivariateGaussianParams:
     """Return components at these means, as wide as the whole data."""
     _check_covariance(covariance)
-    points = as_data(data, ndim=2)
     k, d = means.shape
     deviations = points - points.mean(axis=0)
     whole = (deviations.T @ deviations / len(points))[None]

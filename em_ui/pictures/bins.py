@@ -54,7 +54,7 @@ def bins(values: Array) -> Bins:
         edges = np.array([low - half, low + half])
     else:
         wanted = min(math.ceil(2 * math.sqrt(len(values))), _MOST)
-        first, last = _most_of(values)
+        first, last = most_of(values)
         stretched = (high - low) / (last - first) if last > first else 1.0
         if stretched > _MOST_WITH_OUTLIERS / _LEAST:
             low, high = first, last
@@ -71,7 +71,13 @@ def unit(size: float) -> float:
     return float(10.0 ** math.floor(math.log10(size))) if size > 0 else 1.0
 
 
-def _most_of(values: Array) -> tuple[float, float]:
+def spread(values: Array) -> float:
+    """Return the standard deviation, of numbers too whose squares are out of range."""
+    low, size = values.min(), float(np.ptp(values))
+    return size * float(np.std((values - low) / size)) if size > 0 else 0.0
+
+
+def most_of(values: Array) -> tuple[float, float]:
     """Return the ends of the shortest interval that holds all values but a few."""
     n = len(values)
     few = max(int(_PART_OUTLYING * n), int(n >= _ENOUGH))

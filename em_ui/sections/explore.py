@@ -170,7 +170,8 @@ def _relative(run: Run) -> pa.Table:
     """Return the steps, whose movement counts standard deviations of the data."""
     by, k = run.problem.words.by, run.params.n_components
     means = np.array([getattr(step.params, by) for step in run.steps])
-    moves = np.diff(means, axis=0) / run.problem.sample.data.std(axis=0)
+    scale = run.problem.sample.data.std(axis=0)  # 0 where all points are in one place
+    moves = np.diff(means, axis=0) / np.where(scale > 0, scale, 1.0)
     movement = np.concatenate([np.full(k, np.nan), np.linalg.norm(moves, axis=2).ravel()])
     steps = run.frames.steps.select(["component", "iteration"])
     return steps.append_column("movement", pa.array(movement, from_pandas=True))

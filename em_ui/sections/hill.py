@@ -188,7 +188,7 @@ def _heights(
     cells = int(np.clip(np.sqrt(budget.HILL / run.problem.cost), 9, GRID))
     x_edges, y_edges = edges(*across, cells), edges(*up, cells)
     values = heights(run, lambda a, b: put(put(params, x, a), y, b), x_edges, y_edges)
-    top = max(np.nanmax(values), run.steps[at].objective)
+    top = float(np.max(values[~np.isnan(values)], initial=run.steps[at].objective))
     return bands(values, x_edges, y_edges, n=run.problem.n, top=top)
 
 

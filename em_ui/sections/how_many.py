@@ -226,14 +226,13 @@ def _remarks(run: Run, found: HowMany, wanted: int) -> Iterator[str]:
         )
     if found.held:
         criteria = [_CRITERIA[name].name for name, k in selection.chosen.items() if k in found.held]
-        choice = (
-            f", which {_listed(criteria)} choose{'s' * (len(criteria) == 1)}" if criteria else ""
-        )
         yield (
             f"{_with(found.held)} a {problem.words.component} is as narrow as this page lets it "
-            f"be: its standard deviation is held at {plain(problem.mixture.min_std)}. How good "
-            f"that fit{choice} is, is up to this bound, and says little of the number."
+            f"be: its standard deviation is held at {plain(problem.mixture.min_std)}. How well "
+            "such a fit does is up to this bound, and says little of the number."
         )
+        if criteria:
+            yield _sentence(f"{_listed(criteria)} choose{'s' * (len(criteria) == 1)} such a fit")
     edge = [
         _CRITERIA[name].name for name, k in selection.chosen.items() if k == _numbers(found)[-1]
     ]

@@ -258,7 +258,7 @@ def _with_bars(run: Run, values: np.ndarray, curves: Tables) -> Tables:
     edges, density, inside = bins.bins(values)
     middles, half_width = (edges[:-1] + edges[1:]) / 2, (edges[1] - edges[0]) / 2
     # Few bars are wide, and lower than a curve that fits: there is room for a normal one.
-    spread = float(run.problem.sample.data.std())
+    spread = bins.spread(run.problem.sample.data)
     normal = 1 / (math.sqrt(2 * math.pi) * spread) if spread > 0 else 0.0
     grid = frames.curve_grid(edges, max(density.max(), normal))
     # Digits that tell a bar from its neighbours.

@@ -8,7 +8,9 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
+from em_core import Params
 from em_ui.controls.page import Controls
+from em_ui.pictures.frames import SYMMETRIC
 from em_ui.run.problem import literal
 from em_ui.run.run import Run
 from em_ui.sections.tables import csv_download
@@ -50,13 +52,21 @@ def script(run: Run) -> str:
         model=repr(problem.model),
         tol=problem.tol,
         max_iter=problem.max_iter,
-        parameters=" + ".join(f"step.params.{name}.ravel().tolist()" for name in estimated)
-        if problem.fixed
-        else "step.params.vector().tolist()",
+        parameters="step.params.vector().tolist()"
+        if not problem.fixed and not SYMMETRIC & set(estimated)
+        else " + ".join(_numbers(start, name) for name in estimated),
         # Nothing comes out as minus zero.
         sign="0.0 - " if problem.objective.sign < 0 else "",
         header=",".join(run.frames.table.column_names),
     )
+
+
+def _numbers(params: Params, name: str) -> str:
+    """Return the Python that lists a parameter's numbers as the iteration table does."""
+    size = getattr(params, name).shape[-1]
+    # Of a symmetric matrix each number once.
+    upper = f"[:, *np.triu_indices({size})]" if name in SYMMETRIC else ""
+    return f"step.params.{name}{upper}.ravel().tolist()"
 
 
 def draw(c: Controls, run: Run) -> None:

@@ -90,7 +90,7 @@ SPECS = {
 }
 
 # Of the data's standard deviation. A floor is to be far below that of any component.
-_FLOOR = 1 / 250
+_FLOOR, _MOST = 1 / 250, 1 / 20
 # What was rounded to a distance has lost this part of it: the deviation of a uniform distribution.
 _ROUNDED = 1 / math.sqrt(12)
 # Standard deviations of data to which whole numbers from 1 to 9 are near.
@@ -134,11 +134,13 @@ def fitting(values: Array | None, find: int, kind: Stds) -> dict[str, Control]:
     """
     found: dict[str, Any] = {name: SPECS[name] for name in _names("start_sd", find)}
     if values is not None:
-        spread = float(np.std(values)) if np.ptp(values) > 0 else bins.unit(abs(float(values[0])))
+        spread = bins.spread(values) or bins.unit(abs(float(values[0])))
         step = bins.unit(spread) / 10
-        floor = _FLOOR * spread
+        first, last = bins.most_of(values)
+        narrow = min(spread, last - first) or spread  # outliers make the data no wider
+        floor = _FLOOR * narrow
         if len(np.unique(values)) < len(values):  # as there are where values were rounded
-            floor = max(floor, _ROUNDED * bins.grid(values, spread))
+            floor = min(max(floor, _ROUNDED * bins.grid(values, spread)), _MOST * narrow)
         least = bins.unit(floor)
         found["floor"] = _with("floor", _rounded(floor, least), least)
         for i, mean in enumerate(_start_means(values, find, spread, step), 1):
@@ -174,7 +176,7 @@ def _with(name: str, default: float, step: float) -> Number:
 
 def why_not_whole(values: Array) -> str:
     """Return why whole numbers, as in the article, are no guess for given data; or ""."""
-    spread = float(np.std(values))
+    spread = bins.spread(values)
     if _NEAR[0] <= spread <= _NEAR[1]:
         return ""
     return (

@@ -89,7 +89,9 @@ def maize(run: Run) -> str:
     """Say what each component takes, and what is gained on one normal, and by two widths."""
     low, high = np.argsort(run.params.means)
     counts = run.final_statistics[0]
-    others = run.other(find=1), run.other(stds=EACH)
+    # Of one for all, the start has only the first.
+    widths = dict.fromkeys(("start_sd1", "start_sd2"), run.settings["start_sd1"])
+    others = run.other(find=1), run.other(stds=EACH, **widths)
     found, one, free = (each.trace.final.objective for each in (run, *others))
     return (
         f"It takes {counts[low]:.1f} of the {run.problem.n} values, with a mean of "
@@ -253,13 +255,18 @@ MISCONCEPTIONS = (
     ),
     (
         "Components have an order.",
-        "Exchange two of them and nothing changes. The numbers come from the start; where the page "
-        "compares with the truth, it says which stands for which.",
+        "Exchange two of them and nothing changes. The numbers come from the start; where there is "
+        "something to compare with, the page says which stands for which.",
     ),
     (
         "More components are better, since the likelihood is higher.",
         "At its best it always is: each component can only add. Whether it is real is another "
-        "question.",
+        "question: open *How many components?*.",
+    ),
+    (
+        "A standard deviation for each component is always better than one for all.",
+        "It fits closer, with more numbers to estimate. Of few values it may be told badly, and it "
+        "may fall to 0 on a single one. One for all cannot, before every value lies on a mean.",
     ),
     (
         "A different answer from each start is a bug.",

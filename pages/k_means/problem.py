@@ -59,14 +59,14 @@ PUBLISHED = (
         "Iris", "iris", ("sepal length", "sepal width", "petal length", "petal width"), groups=3
     ),
 )
-_FARTHEST, _NEAR = 1e12, 50.0  # from zero, that a start may be typed in; with simulated clusters
 _LARGEST = 1e150  # number that may be squared
+_NEAR = 50.0  # to zero, that starts are typed in for simulated clusters
 _PRINTED = (1e-6, 1e15)  # between what inertias are printed without powers of ten
 _PLACES = range(1, MAX_CLUSTERS + 1)
 
 TYPED_STARTS = {
     f"start_{axis}{k}": Number(
-        f"Start {k}, {axis}", float(k - 4), -_FARTHEST, _FARTHEST, 0.5, fits_data=True
+        f"Start {k}, {axis}", float(k - 4), -_LARGEST, _LARGEST, 0.5, fits_data=True
     )
     for k in _PLACES
     for axis in "xy"

@@ -162,7 +162,7 @@ def e_step_as_printed(
                 rf" + {_in(xx)}\cdot {_in(dy)}^2}}{{{sections.scientific(determinant)}}}",
                 f"&= {distance}",
                 rf"p_{name} &= \frac{{{weight}}}"
-                rf"{{2\pi\sqrt{{{sections.scientific(determinant)}}}}}\,e^{{-{distance}/2}}",
+                rf"{{2\pi\sqrt{{{sections.scientific(determinant)}}}}}\,e^{{-\frac{{{distance}}}{{2}}}}",
                 f"&= {sections.scientific(made[-1])}",
             ]
         printed = np.array(made, dtype=float)

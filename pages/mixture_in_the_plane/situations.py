@@ -168,8 +168,8 @@ def rings(run: Run) -> str:
         f"{np.mean(with_labels != labels):.0%} of the points to the wrong one, and their "
         f"log-likelihood is {run.trace.final.objective - there:,.1f} lower. Two Gaussians meet in "
         "a line, an ellipse, a parabola or a hyperbola, and none of these parts two rings that "
-        "cross. More components, several for each ring, would trace them; which belong together, "
-        "the likelihood does not say."
+        "cross. More components follow the rings more closely; which of them belong together, the "
+        "likelihood does not say."
     )
 
 
