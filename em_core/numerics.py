@@ -258,6 +258,11 @@ def match_labels(assigned: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[dict[i
     return {int(i): int(j) for i, j in pairs}, len(ours) - agree
 
 
+def equal_weights(n_components: int) -> Array:
+    """Return the mixing weights that favour no component, shape (n_components,)."""
+    return np.full(n_components, 1 / n_components)
+
+
 def count_rows(rows: npt.NDArray[Any], times: Array) -> tuple[npt.NDArray[Any], Array]:
     """Return the different rows, in order, and how often each was observed.
 
@@ -276,8 +281,3 @@ def count_rows(rows: npt.NDArray[Any], times: Array) -> tuple[npt.NDArray[Any], 
     rows = rows[order]
     first = np.append(True, (rows[1:] != rows[:-1]).any(axis=1))
     return rows[first], np.add.reduceat(times[order], np.flatnonzero(first))
-
-
-def equal_weights(n_components: int) -> Array:
-    """Return the mixing weights that favour no component, shape (n_components,)."""
-    return np.full(n_components, 1 / n_components)
