@@ -363,6 +363,8 @@ class TestOnPages:
         for chart in opened(name).charts:
             for frame in chart.data.values():
                 numbers = frame.select_dtypes("number").drop(columns="movement", errors="ignore")
+                if "missing for" in chart.alt:  # a cluster alone has no silhouette
+                    numbers = numbers.drop(columns="value")
                 assert np.isfinite(numbers).all(axis=None), chart.alt
 
     @pytest.mark.parametrize("name", RUNNING)

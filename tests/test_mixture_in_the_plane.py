@@ -231,8 +231,8 @@ class TestFloor:
         assert would == pytest.approx(np.sqrt(np.linalg.eigvalsh(update)[0]), rel=5e-3)
         assert would < floor
 
-    def test_no_ellipse_is_held_where_the_floor_is_far(self, plain):
-        assert not any("held" in text for text in plain(NAME).advice)
+    def test_no_ellipse_is_held_where_the_floor_is_far(self):
+        assert not any("held" in text for text in parts.findings(run_at(NAME)))
 
 
 class TestSimulated:

@@ -45,6 +45,25 @@ class TestPicture:
         sent = sum(table.nbytes for table in picture._gaussian_tables(run).values())
         assert sent < 28_000
 
+    def test_borders_lie_halfway_between_the_means(self):
+        run = run_at(NAME, **SIMULATED)
+        drawing = picture.gaussian_still(
+            run,
+            run.params,
+            title="Borders",
+            across="x",
+            up="y",
+            same_units=True,
+            hard=True,
+            borders=True,
+        )
+        borders = drawing.datasets["borders"].to_pandas()
+        assert len(borders) >= 2
+        for end in (["x", "y"], ["x2", "y2"]):
+            distances = np.linalg.norm(borders[end].to_numpy()[:, None] - run.params.means, axis=2)
+            nearest, second = np.sort(distances, axis=1).T[:2]
+            np.testing.assert_allclose(nearest, second, rtol=1e-4)
+
     def test_what_is_sent_does_not_grow_with_points_times_iterations(self):
         short, long = (
             picture._gaussian_tables(run_at(NAME, **SIMULATED, tol="0", max_iter=n))

@@ -485,6 +485,21 @@ def _chosen(y: int, *, ring: bool) -> list[Layer]:
     return [place.encode(opacity=seen), text]
 
 
+def _borders(shown: str) -> Layer:
+    """Return the borders between clusters, those rows of ``borders`` that are ``shown``."""
+    # In pixels, so that the axes do not follow what is cut off.
+    ends = {
+        end: alt.value(alt.ExprRef(f"scale('{end[0]}', datum.{end})"))
+        for end in ("x", "x2", "y", "y2")
+    }
+    return (
+        alt.Chart(alt.NamedData("borders"))
+        .transform_filter(shown)
+        .mark_rule(color=_TRUTH, strokeWidth=1, clip=True, aria=False)
+        .encode(**ends, opacity=alt.value(alt.ExprRef(f"{_UNASSIGNED} ? 0 : 0.8")))
+    )
+
+
 def _drawn(references: Mapping[str, Layer], truth: bool, labelled: bool | None) -> list[Layer]:
     """Return the layers of what is known."""
     wanted = _wanted(truth, labelled)
@@ -667,17 +682,6 @@ def scatter(
     coming = _coming(steps, "x", "y", by="component")
     way = _way(coming.mark_rule(color=_MARK, strokeWidth=2, opacity=0.9, aria=False), "x", "y")
     shown = f"datum.iteration == max({ASSIGNMENT}, 0)"
-    # In pixels, so that the axes do not follow what is cut off.
-    ends = {
-        end: alt.value(alt.ExprRef(f"scale('{end[0]}', datum.{end})"))
-        for end in ("x", "x2", "y", "y2")
-    }
-    borders = (
-        alt.Chart(alt.NamedData("borders"))
-        .transform_filter(shown)
-        .mark_rule(color=_TRUTH, strokeWidth=1, clip=True, aria=False)
-        .encode(**ends, opacity=alt.value(alt.ExprRef(f"{_UNASSIGNED} ? 0 : 0.8")))
-    )
     changes = (
         alt.Chart(alt.NamedData("changes"))
         .transform_filter(shown)
@@ -713,7 +717,7 @@ def scatter(
     known = _drawn(references, truth, labelled)
     chart = alt.layer(
         _to_scale(),
-        borders,
+        _borders(shown),
         unassigned,
         points,
         moved,
@@ -834,6 +838,7 @@ def gaussians(
     truth: bool = True,
     labelled: bool | None = None,
     bound: bool = True,
+    borders: bool = False,
 ) -> Template:
     """Points in the colours of their components, blended by responsibility, under the ellipses.
 
@@ -845,7 +850,8 @@ def gaussians(
     order of iterations and components), ``frame`` (x_low, x_high, y_low, y_high: what is to be
     seen; k: how many components; hard: whether a point goes wholly to the likeliest), ``chosen``
     (see :func:`_chosen`) and, with ``truth`` and ``labelled``, these (as ``steps``). A click picks
-    an observation. Without ``bound`` this is a picture that rests, and there is no ``chosen``.
+    an observation. Without ``bound`` this is a picture that rests, and there is no ``chosen``. With
+    ``borders`` (data as :func:`.frames.borders` returns them) these stand in the place of ellipses.
     """
     whole: dict[str, Any] = {"zero": False, "nice": False}
 
@@ -949,7 +955,7 @@ def gaussians(
         _to_scale(),
         points,
         *_drawn(references, truth, labelled),
-        estimate,
+        _borders(f"datum.iteration == max({ASSIGNMENT}, 0)") if borders else estimate,
         path,
         way,
         now,

@@ -451,6 +451,7 @@ def gaussian_still(
     up: str,
     same_units: bool,
     hard: bool,
+    borders: bool = False,
 ) -> Drawing:
     """Return the points of a run under other Gaussians, at rest.
 
@@ -464,6 +465,8 @@ def gaussian_still(
         As for :func:`gaussians`.
     hard : bool
         Whether each point goes wholly to the likeliest component.
+    borders : bool
+        Whether to draw, instead of ellipses, the lines halfway between two means.
     """
     words, tables = run.problem.words, _gaussian_tables(run)
     frame = tables["frame"]
@@ -472,16 +475,32 @@ def gaussian_still(
     return Drawing(
         title,
         charts.gaussians(
-            across, up, *things, same_units=same_units, truth=False, labelled=False, bound=False
+            across,
+            up,
+            *things,
+            same_units=same_units,
+            truth=False,
+            labelled=False,
+            bound=False,
+            borders=borders,
         ),
         {
             "points": tables["points"],
             "frame": frame,
             "steps": frames.gaussians([params], words.names),
+            **({"borders": _halfway(frame, params.means)} if borders else {}),
         },
         f"{title}: {count(len(tables['points']), words.observation)}, {up} against {across}, "
         + ("each in the colour of one component" if hard else "in blended colours"),
     )
+
+
+def _halfway(frame: pa.Table, means: np.ndarray) -> pa.Table:
+    """Return the borders between the regions nearest to each mean, in what is to be seen."""
+    low, high = (
+        np.array([frame[f"{axis}_{end}"][0].as_py() for axis in "xy"]) for end in ("low", "high")
+    )
+    return frames.borders([means], low, high)
 
 
 def _known(c: Controls, run: Run) -> dict[str, bool]:

@@ -93,8 +93,8 @@ SPECS = {
 }
 
 _AXIS = "With 0: of the columns that are not on the other axis, the one that varies most."
-ACROSS = Number("Column across", 0, 0, MAX_COLUMNS, 1, _AXIS, to_the_last=True)
-UP = Number("Column upwards", 0, 0, MAX_COLUMNS, 1, _AXIS, to_the_last=True)
+ACROSS = Number("Across", 0, 0, MAX_COLUMNS, 1, _AXIS, to_the_last=True)
+UP = Number("Upwards", 0, 0, MAX_COLUMNS, 1, _AXIS, to_the_last=True)
 
 
 def to_look_for(settings: Settings, given: Given | None) -> int:

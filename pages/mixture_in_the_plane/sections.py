@@ -327,7 +327,12 @@ def draw_hard_against_soft(c: Controls, run: Run) -> None:
                 run, run.params, title="The mixture, at its end", hard=run.problem.hard, **axes
             ),
             sections.gaussian_still(
-                run, as_circles(run), title="K-Means, at its end", hard=True, **axes
+                run,
+                as_circles(run),
+                title="K-Means, at its end",
+                hard=True,
+                borders=True,
+                **axes,
             ),
         ],
         key=c.key("beside"),
@@ -338,7 +343,8 @@ def draw_hard_against_soft(c: Controls, run: Run) -> None:
     st.markdown(
         f"Points whose likeliest component is {', '.join(run.names)}: **{mine}**. Points nearest "
         f"to the centroid that started there: **{other}**. The two disagree about "
-        f"{count(int((ours != theirs).sum()), 'point')} of {run.problem.n:,}."
+        f"{count(int((ours != theirs).sum()), 'point')} of {run.problem.n:,}. (The circles of "
+        "K-Means are as wide as all points lie from their centroids on average.)"
     )
 
 
