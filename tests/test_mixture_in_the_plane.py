@@ -419,7 +419,8 @@ NUMBER = r"-?\d+(?:\.\d+)?(?:e[+-]\d+)?"
 
 def plain_numbers(line):
     """Return the numbers of a line of LaTeX, without indices."""
-    line = re.sub(r"_(\d|\{[^}]*\})", "", line)
+    line = re.sub(r"_(\d|\{[^}]*\})|\^2", "", line)
+    line = re.sub(r"- (?=2\\cdot)", "-", line)
     line = re.sub(r"\\cdot 10\^\{(-?\d+)\}", lambda power: f"e{int(power[1]):+03d}", line)
     return [float(x) for x in re.findall(NUMBER, line)]
 
@@ -432,30 +433,33 @@ class TestByHand:
         lines = page.section("by_hand").formulas
         run = run_at(NAME, kind=kind)
         params = run.steps[at].params
-        made = []
+        made, rest = [], iter(lines)
         for k in range(2):
-            difference, (dx, dy), determinant, rule, distance, density, p = (
-                lines[7 * k + j] if j not in (1,) else plain_numbers(lines[7 * k + j])[-2:]
-                for j in range(7)
-            )
-            px, mx, py, my = plain_numbers(difference)[-4:]
+            (px, mx, dx), (py, my, dy) = (plain_numbers(next(rest)) for _ in "xy")
             assert (px, py) == pytest.approx(GEYSER[i], abs=5e-3)
             assert (mx, my) == pytest.approx(params.means[k], abs=5.1e-3)
             assert (px - mx, py - my) == pytest.approx((dx, dy), abs=1e-9)
-            *entries, size = plain_numbers(determinant)
-            xx, yy, xy = (*entries, 0.0)[:3] if len(entries) < 4 else (entries[0], *entries[1:3])
+            xx, yy, *both = plain_numbers(next(rest))
+            xy = both[0] if both else 0.0
+            (size,) = plain_numbers(next(rest))
+            found = params.covariances[k]
+            assert (xx, xy, yy) == pytest.approx(found[[0, 0, 1], [0, 1, 1]], rel=6e-3)
             assert xx * yy - xy**2 == pytest.approx(size, rel=6e-4)
+            assert plain_numbers(next(rest)) == [yy, dx]
+            if xy:
+                assert plain_numbers(next(rest)) == [-2, xy, dx, dy]
+            assert plain_numbers(next(rest)) == [xx, dy, size]
+            (q,) = plain_numbers(next(rest))
             expected = (yy * dx**2 - 2 * xy * dx * dy + xx * dy**2) / size
-            (q,) = plain_numbers(distance)
             assert q == pytest.approx(expected, abs=5.1e-3)
-            assert (" - 2\\cdot" in rule) == (xy != 0)
-            weight = plain_numbers(density)[0]
-            (joint,) = plain_numbers(p)
+            weight, two, within, minus_q, _ = plain_numbers(next(rest))
+            assert (two, within, abs(minus_q)) == (2, size, q)
+            (joint,) = plain_numbers(next(rest))
             exact = weight * np.exp(-q / 2) / (2 * np.pi * np.sqrt(size))
             assert joint == pytest.approx(exact, rel=6e-4)
             made.append(joint)
         exact = run.problem.mixture.e_step(GEYSER[i : i + 1], params).responsibilities[0]
-        for k, line in enumerate(lines[14:16]):
+        for k, line in zip(range(2), rest, strict=False):
             share = plain_numbers(line)[-1]
             assert share == pytest.approx(made[k] / sum(made), abs=5.1e-4)
             assert share == pytest.approx(exact[k], abs=5.1e-4)
@@ -468,16 +472,14 @@ class TestByHand:
         text = "\n".join(element.value for element in hand.block.latex)
         after = run_at(NAME, kind=kind, hard=hard).steps[1].params
         for k in range(2):
-            mean = re.search(rf"\\mu_{k + 1} &= .*?\}} = \(([^)]*)\)", text)[1]
+            after_it = text.split(rf"\mu_{k + 1} &=")[1].split("&= (")[1]
+            mean = after_it.split(")")[0]
             shown = [float(x) for x in mean.split(r",\ ")]
             np.testing.assert_allclose(shown, after.means[k], atol=5.1e-4)
-        symbol = r"\\Sigma" if kind == TIED else r"\\Sigma_1"
         if kind == ROUND:
-            found = re.search(rf"{symbol} &= \\sigma\^2 I.*?= ([\d.]+)", text.split("sigma^2 =")[1])
-            assert "sigma^2 I" in text
-            value = float(re.search(r"\}\}? = ([\d.]+)", text.split(r"\sigma^2 = ")[1])[1])
+            assert r"\Sigma_1 &= \sigma^2 I" in text
+            value = float(text.split(r"\sigma^2 &= ")[1].split("&= ")[1].split("\\")[0])
             assert value == pytest.approx(after.covariances[0, 0, 0], abs=5.1e-5)
-            assert found is None or found
             return
         (xx, xy), (_, yy) = after.covariances[0]
         both = "0" if kind == AXES else f"{xy:.4f}"
@@ -499,7 +501,8 @@ class TestByHand:
         joint = np.exp(MultivariateGaussianMixture().log_joint(point[None], params)[0])
         (x, _), lines, shares = parts.e_step_as_printed(["1", "2"], point, params, joint)
         assert len(x) > 5
-        made = [plain_numbers(line)[-1] for line in lines[6::7]]
+        results = [line for line in lines if line.startswith("&= ")]
+        made = [plain_numbers(line)[-1] for line in results[2::3]]
         assert shares == [f"{p / sum(made):.3f}" for p in made]
 
 

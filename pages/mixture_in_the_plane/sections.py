@@ -151,18 +151,21 @@ def e_step_as_printed(
             distance = f"{squared:.{digits}f}"
             density = np.exp(-float(distance) / 2) / (2 * np.pi * np.sqrt(float(determinant)))
             made.append(f"{float(weight) * density:.{digits + 2}g}")
-            cross = rf" - 2\cdot {_in(xy)}\cdot {_in(dx)}\cdot {_in(dy)}" * (float(xy) != 0)
+            over = sections.scientific(determinant)
+            # A term a line, so that they fit a phone.
+            cross = rf"&\quad - 2\cdot {_in(xy)}\cdot {_in(dx)}\cdot {_in(dy)}"
             lines += [
-                rf"(d_x, d_y) &= ({place[0]} - {_in(mean[0])},\ {place[1]} - {_in(mean[1])})",
-                rf"&= ({dx},\ {dy})",
+                rf"d_x &= {place[0]} - {_in(mean[0])} = {dx}",
+                rf"d_y &= {place[1]} - {_in(mean[1])} = {dy}",
                 rf"|\Sigma_{name}| &= {_in(xx)}\cdot {_in(yy)}"
-                + rf" - {_raised(xy)}^2" * (float(xy) != 0)
-                + f" = {sections.scientific(determinant)}",
-                rf"q_{name} &= \frac{{{_in(yy)}\cdot {_in(dx)}^2{cross}"
-                rf" + {_in(xx)}\cdot {_in(dy)}^2}}{{{sections.scientific(determinant)}}}",
+                + rf" - {_raised(xy)}^2" * (float(xy) != 0),
+                f"&= {over}",
+                rf"q_{name} &= \bigl({_in(yy)}\cdot {_in(dx)}^2",
+                *([cross] if float(xy) else []),
+                rf"&\quad + {_in(xx)}\cdot {_in(dy)}^2\bigr) / {_in(determinant)}",
                 f"&= {distance}",
                 rf"p_{name} &= \frac{{{weight}}}"
-                rf"{{2\pi\sqrt{{{sections.scientific(determinant)}}}}}\,e^{{-\frac{{{distance}}}{{2}}}}",
+                rf"{{2\pi\sqrt{{{over}}}}}\,e^{{-\frac{{{distance}}}{{2}}}}",
                 f"&= {sections.scientific(made[-1])}",
             ]
         printed = np.array(made, dtype=float)
@@ -217,7 +220,7 @@ def _m_step_lines(run: Run, at: int) -> list[str]:
             least=2,
             shown=lambda mean: rf"({places(mean[0])},\ {places(mean[1])})",
         )
-        lines.append(rf"\mu_{name} &= \frac{{({x},\ {y})}}{{{below}}} = {mean}")
+        lines += [rf"\mu_{name} &= \frac{{({x},\ {y})}}{{{below}}}", f"&= {mean}"]
         if kind != TIED:
             lines += _covariance(run, rf"\Sigma_{name}", products[k], n_k)
         if run.settings["weights"]:
@@ -236,8 +239,8 @@ def _covariance(run: Run, symbol: str, products: Array, n: float) -> list[str]:
         (across, up, below), variance = sections.as_printed(
             lambda a, b, n: (a + b) / (2 * n), xx, yy, n, least=2, shown=places
         )
-        half = rf"\frac{{{across} + {up}}}{{2\cdot {below}}} = {variance}"
-        return [rf"{symbol} &= \sigma^2 I,\quad \sigma^2 = {half}"]
+        half = rf"\frac{{{across} + {up}}}{{2\cdot {below}}}"
+        return [rf"{symbol} &= \sigma^2 I", rf"\sigma^2 &= {half}", f"&= {variance}"]
     (*sums, below), found = sections.as_printed(
         lambda a, b, d, n: (a / n, b / n, d / n),
         xx,
