@@ -16,7 +16,7 @@ from toy_lesson.model import PoissonMixture, guess_from_points
 from toy_lesson.problem import WORDS
 
 from em_core import fit_labelled
-from em_ui.data import OWN, Given, NoData, kept
+from em_ui.data import OWN, Given, NoData, kept, reach
 from em_ui.data.kept import MAX_IN_LINK, Numbers, Reference, told
 from em_ui.run import in_digits
 from em_ui.run.cache import cached_quietly
@@ -316,3 +316,28 @@ class TestDigits:
         words = in_digits(WORDS, np.array(values, float), "rates")
         assert words.quantities["rates"] == Quantity("Rate", "λ", places)
         assert words.quantities["weights"] == WORDS.quantities["weights"]
+
+
+class TestReach:
+    @pytest.mark.parametrize(
+        ("values", "expected"),
+        [([0, 10], (-10, 20)), ([5, 5], (0, 10)), ([0, 0], (-1, 1)), ([-1, 1], (-3, 3))],
+    )
+    def test_starts_may_lie_as_far_around_as_the_data_are_wide(self, values, expected):
+        assert reach(np.array(values, float)) == expected
+
+    @pytest.mark.parametrize(
+        ("name", "control", "text"),
+        [
+            ("gaussian_mixture", "start_mean1", "1000\n1010\n1020\n1005"),
+            ("k_means", "start_x1", "x,y\n1000,1\n1010,2\n1020,5\n1005,3"),
+            ("mixture_in_the_plane", "start_x1", "x,y\n1000,1\n1010,2\n1020,5\n1005,3"),
+        ],
+    )
+    def test_typed_starts_take_their_bounds_from_the_data(self, visit, name, control, text):
+        page = visit(name)
+        page.paste(text)
+        page.set(guess="Typed in")
+        widget = page.widget(control)
+        assert (widget.min, widget.max) == (980, 1040)
+        assert 1000 <= widget.value <= 1020

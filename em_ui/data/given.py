@@ -174,6 +174,19 @@ class Given:
         return Sample(data, self.labels, known)
 
 
+def reach(values: Array) -> tuple[float, float]:
+    """Return between what a start may be typed in: the range of the data, and as much around it.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        A column of the data.
+    """
+    low, high = float(values.min()), float(values.max())
+    size = high - low or abs(low) or 1.0
+    return low - size, high + size
+
+
 def choice(published: Collection[Published], default: str = SIMULATED) -> Choice:
     """Return the control of where the data come from."""
     options = (SIMULATED, *(each.title for each in published), OWN)

@@ -61,7 +61,7 @@ def check_enough(find: int, n: int) -> None:
     if find > n:
         raise ValueError(
             f"{find} different observations are needed to start from, and there are only {n}. "
-            "Look for fewer, make more data, or choose another initial guess"
+            "Look for fewer, take more data, or choose another initial guess"
         )
 
 
@@ -216,6 +216,8 @@ class Problem:
         the estimate with the labels known.
     unknown : str
         Why it is not known, in a sentence.
+    effort : float
+        How much longer a row takes than one of a number among Gaussians.
     """
 
     words: Words
@@ -234,6 +236,7 @@ class Problem:
     drawn: str | None = None
     truth_known: bool = True
     unknown: str = NOBODY_KNOWS
+    effort: float = 1.0
 
     @property
     def hard(self) -> bool:
@@ -300,8 +303,9 @@ class Problem:
 
     @property
     def work(self) -> int:
-        """Rows times components that one iteration looks at."""
-        return sum(map(len, self.data.parts)) * max(self.start.n_components, 1)
+        """Rows times components that one iteration looks at, in rows of the usual cost."""
+        rows = sum(map(len, self.data.parts))
+        return int(rows * max(self.start.n_components, 1) * self.effort)
 
     @property
     def cost(self) -> int:

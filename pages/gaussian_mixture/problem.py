@@ -95,6 +95,7 @@ _FLOOR, _MOST = 1 / 250, 1 / 20
 _ROUNDED = 1 / math.sqrt(12)
 # Standard deviations of data to which whole numbers from 1 to 9 are near.
 _NEAR = (1.0, 30.0)
+_WIDEST = 10  # standard deviations that can be typed in, of what the means may take
 
 
 def components(settings: Settings, given: data.Given | None) -> int:
@@ -144,8 +145,11 @@ def fitting(values: Array | None, find: int, kind: Stds) -> dict[str, Control]:
         least = bins.unit(floor)
         found["floor"] = _with("floor", _rounded(floor, least), least)
         for i, mean in enumerate(_start_means(values, find, spread, step), 1):
-            found[f"start_mean{i}"] = _with(f"start_mean{i}", mean, step)
-            found[f"start_sd{i}"] = _with(f"start_sd{i}", _rounded(spread, step), step)
+            low, high = data.reach(values)
+            found[f"start_mean{i}"] = _with(f"start_mean{i}", mean, step, low=low, high=high)
+            found[f"start_sd{i}"] = _with(
+                f"start_sd{i}", _rounded(spread, step), step, high=_WIDEST * (high - low)
+            )
     if kind == "common":
         found["start_sd1"] = replace(found["start_sd1"], label="Start SD of all")
     elif kind == "known":
@@ -168,8 +172,9 @@ def _rounded(value: float, step: float) -> float:
     return round(float(value), -math.floor(math.log10(step) + 0.5))
 
 
-def _with(name: str, default: float, step: float) -> Number:
-    spec: Any = SPECS[name]
+def _with(name: str, default: float, step: float, **bounds: float) -> Number:
+    declared: Any = SPECS[name]
+    spec = replace(declared, **bounds)
     number: Number = replace(spec, default=spec.nearest(default), step=max(step, SMALLEST))
     return number
 

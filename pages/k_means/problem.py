@@ -13,7 +13,7 @@ from em_core.models.kmeans import draw_centres, guess_from_points, guess_plus_pl
 from em_core.numerics import Array
 from em_ui import controls, data
 from em_ui.controls import Choice, Number
-from em_ui.data import Given, Published
+from em_ui.data import Given, Published, reach
 from em_ui.data.read import MAX_GROUPS
 from em_ui.inert import plain
 from em_ui.run import (
@@ -126,14 +126,15 @@ def typed_starts(given: Given | None, find: int) -> dict[str, Number]:
     for axis, values in zip("xy", given.values.T, strict=True):
         low, high = float(values.min()), float(values.max())
         size = high - low or abs(low) or 1.0
+        least, most = reach(values)
         digits = 2 - math.floor(math.log10(size))  # after the point
         for k in _PLACES:
             place = low + (high - low) * min((k - 0.5) / find, 1.0)
             adapted[f"start_{axis}{k}"] = Number(
                 f"Start {k}, {axis}",
                 round(place, digits),
-                low - size,
-                high + size,
+                least,
+                most,
                 10.0**-digits,
                 format=f"%.{max(digits, 0)}f",
                 fits_data=True,

@@ -85,6 +85,7 @@ STARTS = (
 )
 START_SDS = (float(np.sqrt(0.5)), float(np.sqrt(50.0)))
 FARTHEST, NARROWEST = 1e12, 1e-9  # what any data may ask for
+WIDEST = 10  # standard deviations that can be typed in, of what the means may take
 
 
 def _numbers(i: int) -> dict[str, Control]:
@@ -301,6 +302,16 @@ def start_specs(settings: Settings, given: data.Given | None, k: int) -> dict[st
                     declared: Any = SPECS[control]
                     near = declared.nearest(round(default, decimals + 1))
                     specs[control] = replace(declared, default=near, step=10.0**-decimals)
+    if given:
+        for axis, name in enumerate("xy"):
+            low, high = data.reach(given.values[:, axis])
+            for i in range(1, k + 1):
+                for control, bounds in (
+                    (f"start_{name}{i}", {"low": low, "high": high}),
+                    (f"start_sd_{name}{i}", {"high": WIDEST * (high - low)}),
+                ):
+                    spec: Any = specs.get(control, SPECS[control])
+                    specs[control] = replace(spec, **bounds)
     labels = {
         TIED: {
             "start_sd_x1": "Start SD x of all",

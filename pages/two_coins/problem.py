@@ -35,6 +35,9 @@ WORDS = Words(
 )
 
 
+OWN_TOSSES = 6.0  # times as long a row takes whose tosses are its own
+
+
 def probability(label: str, default: float, *, fits_data: bool = False) -> Number:
     """Return the control of a probability."""
     return Number(label, default, 0.0, 1.0, 0.01, slider=True, fits_data=fits_data)
@@ -222,4 +225,5 @@ def problem(settings: Settings) -> Problem:
         fixed=() if s.weights else ("weights",),
         drawn=RANDOM,
         truth_known=given is None,
+        effort=1.0 if mixture.n_tosses else OWN_TOSSES,
     )
