@@ -25,6 +25,7 @@ from benchmarks.servers import OURS, ROOT, Server, serve, stop
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
 from em_core.models.binomial_mixture import published_trials
 from em_ui.controls.specs import VIEW
+from em_ui.sections import how_many
 from em_ui.pictures import charts
 from pages import LESSONS
 from pages.home.example import run
@@ -2013,7 +2014,7 @@ class TestLinks:
         # The sections and what is in them, and where the player stands.
         (lesson,) = (each for each in SERVED if PREFIXES[each.name] == prefix)
         sections = sections_of(lesson)
-        view = {f"{prefix}_{name}" for name in (*VIEW, *sections, "across", "up")}
+        view = {f"{prefix}_{name}" for name in (*VIEW, *how_many.VIEW, *sections, "across", "up")}
         assert set(query) - view == set(keys) - situation - view
         assert {f"{prefix}_{name}" for name in sections} <= set(query)
 

@@ -16,6 +16,7 @@ from em_ui.controls import Choice, Number, Section, Switch
 from em_ui.controls.specs import VIEW
 from em_ui.data import Own, kept
 from em_ui.data.kept import Numbers
+from em_ui.pictures.bins import bins
 from em_ui.run import DATA, stream
 
 # An example opens the app, which takes 0.1 s: only a few, and none to shrink a failure.
@@ -626,7 +627,8 @@ class TestBetweenPages:
         assert page.table.equals(fresh.table)
         sample = simulated.values(*shown, rng=stream(1, DATA))
         bars = page.charts[0].data["bars"]
-        density, edges = np.histogram(sample.data, bins=60, density=True)
+        edges = bins(sample.data).edges
+        density, _ = np.histogram(sample.data, bins=edges, density=True)
         np.testing.assert_array_equal(bars[bars["component"] == "1"]["height"], density)
         np.testing.assert_allclose(bars[bars["component"] == "1"]["low"], edges[:-1])
 

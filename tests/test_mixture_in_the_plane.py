@@ -488,7 +488,7 @@ class TestByHand:
 
     def test_a_point_that_is_too_far_is_said_to_be(self, visit):
         page = visit(
-            NAME, **linked(start_y1=1e6, start_y2=-1e6, by_hand="true", max_iter=1, floor=0)
+            NAME, **linked(start_sd_y1=1e-6, start_sd_y2=1e-6, by_hand="true", max_iter=1, floor=0)
         )
         assert "so far from all components" in page.section("by_hand").text
 

@@ -301,7 +301,6 @@ VIEW: Mapping[str, Number | Switch] = {
     "observation": Number("Observation", 1, 1, 100_000, 1, to_the_last=True),
     "gap": Switch("Gap to the end on a log scale", False),
     "starts": Number("Number of starts", 20, 1, MAX_STARTS, 1),
-    "tries": Number("Starts for each", 5, 1, 50, 1),
     "class_size": Number("Students in the class", 5, 1, MAX_LISTED, 1),
     "class_first": Number("First student number", 1, 1, MAX_STUDENT, 1),
 }

@@ -43,6 +43,8 @@ _CRITERIA = {
         "Calinski–Harabasz index", "the Calinski–Harabasz index", best="highest"
     ),
 }
+# The controls that a page with this section has for it.
+VIEW = {"tries": Number("Starts for each", 5, 1, 50, 1)}
 _BETTER = {"lowest": "smaller is better", "highest": "larger is better"}
 
 

@@ -109,7 +109,8 @@ def controls_of(
         Further controls that change only what is shown.
     """
     observation = replace(VIEW["observation"], label=words.observation.capitalize())
-    shown = {**VIEW, "observation": observation, **view, **sections}
+    tries = how_many.VIEW if "how_many" in sections else {}
+    shown = {**VIEW, "observation": observation, **tries, **view, **sections}
     return Controls(words.prefix, specs, situations, truth, shown, asked)
 
 

@@ -144,8 +144,9 @@ def fitting(values: Array | None, find: int, kind: Stds) -> dict[str, Control]:
             floor = min(max(floor, _ROUNDED * bins.grid(values, spread)), _MOST * narrow)
         least = bins.unit(floor)
         found["floor"] = _with("floor", _rounded(floor, least), least)
-        for i, mean in enumerate(_start_means(values, find, spread, step), 1):
-            low, high = data.reach(values)
+        means = _start_means(values, find, spread, step)
+        low, high = data.reach(np.append(values, means))
+        for i, mean in enumerate(means, 1):
             found[f"start_mean{i}"] = _with(f"start_mean{i}", mean, step, low=low, high=high)
             found[f"start_sd{i}"] = _with(
                 f"start_sd{i}", _rounded(spread, step), step, high=_WIDEST * (high - low)
