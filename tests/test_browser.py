@@ -25,8 +25,8 @@ from benchmarks.servers import OURS, ROOT, Server, serve, stop
 from em_core import BinomialMixture, BinomialParams, HardEM, fit
 from em_core.models.binomial_mixture import published_trials
 from em_ui.controls.specs import VIEW
-from em_ui.sections import how_many
 from em_ui.pictures import charts
+from em_ui.sections import how_many
 from pages import LESSONS
 from pages.home.example import run
 
