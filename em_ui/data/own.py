@@ -107,9 +107,9 @@ class Own(Control):
         )
         if source and source.error:
             st.error(source.error, icon=":material/error:")
+        self._shown(key, text, source)
         if source and source.table is not None:
             self._choices(key, source)
-        self._shown(key, text, source)
         return text
 
     def trouble(self, key: str) -> str:
