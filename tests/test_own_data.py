@@ -242,6 +242,13 @@ class TestTakenAway:
             exec(compile(script, "script", "exec"), {"__name__": "script"})
         return out.getvalue()
 
+    def test_data_are_no_formulas_for_a_spreadsheet(self, visit, downloads):
+        page = visit("toy_lesson")
+        page.paste("=1+1\n" + "\n".join(map(str, CALLS)))
+        page.open("code")
+        data, _ = downloads["po-data.csv"]
+        assert data().decode().split("\n")[0].split(",")[-1] == "'=1+1"
+
     @pytest.mark.parametrize("text", [TEXT, LONG], ids=["in the script", "beside it"])
     def test_script_prints_the_table(self, visit, tmp_path, monkeypatch, downloads, text):
         page = visit("toy_lesson")
