@@ -18,7 +18,7 @@ from toy_lesson.problem import WORDS
 from em_core import fit_labelled
 from em_ui.data import OWN, Given, NoData, kept, reach
 from em_ui.data.kept import MAX_IN_LINK, Numbers, Reference, told
-from em_ui.run import in_digits
+from em_ui.run import in_digits, run
 from em_ui.run.cache import cached_quietly
 from em_ui.run.problem import Quantity
 
@@ -279,6 +279,17 @@ class TestKept:
         for _ in range(4):
             compute({"own": own})
         assert len(calls) == times
+
+    def test_a_page_runs_own_numbers_once_for_its_visitor(self, visit, monkeypatch):
+        runs = []
+        monkeypatch.setattr(run, "run_em", lambda *made, do=run.run_em: runs.append(1) or do(*made))
+        page = visit("toy_lesson")
+        page.paste(TEXT)
+        before = len(runs)
+        page.run()
+        assert len(runs) == before
+        visit("toy_lesson", **page.link)
+        assert len(runs) == before + 1
 
 
 class TestGiven:

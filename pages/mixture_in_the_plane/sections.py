@@ -351,8 +351,7 @@ def draw_hard_against_soft(c: Controls, run: Run) -> None:
     st.markdown(
         f"Points whose likeliest component is {', '.join(run.names)}: **{mine}**. Points nearest "
         f"to the centroid that started there: **{other}**. The two disagree about "
-        f"{count(int((ours != theirs).sum()), 'point')} of {run.problem.n:,}. (The circles of "
-        "K-Means are as wide as all points lie from their centroids on average.)"
+        f"{count(int((ours != theirs).sum()), 'point')} of {run.problem.n:,}."
     )
 
 
