@@ -494,7 +494,9 @@ class TestByHand:
 
     def test_a_point_that_is_too_far_is_said_to_be(self, visit):
         page = visit(
-            NAME, **linked(start_y1=1e6, start_y2=-1e6, by_hand="true", max_iter=1, floor=0)
+            NAME,
+            **linked(start_y1=149, start_y2=-10, start_sd_y1=0.5, start_sd_y2=0.5),
+            **linked(by_hand="true", max_iter=1, floor=0),
         )
         assert "so far from all components" in page.section("by_hand").text
 

@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
+from conftest import PREFIXES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -359,3 +360,30 @@ class TestReach:
         widget = page.widget(control)
         assert (widget.min, widget.max) == (980, 1040)
         assert 1000 <= widget.value <= 1020
+
+
+class TestScale:
+    """Numbers in whatever unit: the charge of an electron, milliseconds since 1970."""
+
+    TEXT = "a b\n2.1 5.3\n1.7 4.4\n2.6 5.9\n8.8 1.2\n9.3 0.4\n9.9 1.6\n8.5 0.9\n"
+
+    def pasted(self, visit, name, scale, offset):
+        rows = [line.split() for line in self.TEXT.splitlines()[1:]]
+        lines = [" ".join(f"{float(x) * scale + offset!r}" for x in row) for row in rows]
+        page = visit(name, **{f"{PREFIXES[name]}_guess": "Typed in"})
+        page.paste("\n".join(["a b", *lines]))
+        return page
+
+    @pytest.mark.parametrize("name", ["k_means", "gaussian_mixture", "mixture_in_the_plane"])
+    @pytest.mark.parametrize(("scale", "offset"), [(1e-19, 0), (1e7, 1.7e12), (1e30, 0)])
+    def test_starts_can_be_typed_in(self, visit, name, scale, offset):
+        page = self.pasted(visit, name, scale, offset)
+        assert page.ending == "success"
+        assert visit(name, **page.link).table.equals(page.table)
+
+    @pytest.mark.parametrize("name", ["k_means", "gaussian_mixture", "mixture_in_the_plane"])
+    @pytest.mark.parametrize(("scale", "unit"), [(1e200, "larger"), (1e-200, "smaller")])
+    def test_squares_out_of_range_are_refused_in_words(self, visit, name, scale, unit):
+        page = self.pasted(visit, name, scale, 0)
+        (error,) = page.at.error
+        assert error.value.endswith(f"Give them in a {unit} unit.")

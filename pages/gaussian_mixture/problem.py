@@ -43,7 +43,7 @@ PUBLISHED = (
 )
 MEANS = (-10.0, 30.0, 3.0, 60.0, -40.0, 90.0, -70.0, 120.0)
 STDS = (3.0, 7.0, 5.0, 4.0, 6.0, 5.0, 4.0, 6.0)
-SMALLEST, FARTHEST = 1e-12, 1e15  # that can be typed, in whatever unit
+SMALLEST, FARTHEST = 1e-145, 1e152  # that can be typed, in whatever unit
 _FIND = controls.to_find("Components", MAX_COMPONENTS)
 _GUESS = Choice("Initial guess", (*GUESSES, TYPED), WHOLE, fits_data=True)
 SPECS = {
@@ -146,7 +146,10 @@ def fitting(values: Array | None, find: int, kind: Stds) -> dict[str, Control]:
         found["floor"] = _with("floor", _rounded(floor, least), least)
         for i, mean in enumerate(_start_means(values, find, spread, step), 1):
             low, high = data.reach(values)
-            found[f"start_mean{i}"] = _with(f"start_mean{i}", mean, step, low=low, high=high)
+            # Of equal values the starts lie around them.
+            found[f"start_mean{i}"] = _with(
+                f"start_mean{i}", mean, step, low=min(low, mean), high=max(high, mean)
+            )
             found[f"start_sd{i}"] = _with(
                 f"start_sd{i}", _rounded(spread, step), step, high=_WIDEST * (high - low)
             )
