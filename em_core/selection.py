@@ -393,14 +393,17 @@ def _silhouette(points: Array, labels: npt.NDArray[np.int64]) -> float:
 
 
 def _calinski_harabasz(params: KMeansParams, statistics: KMeansStatistics, inertia: float) -> float:
-    """Return (B / (K - 1)) / (W / (n - K)): squares between clusters over squares within them."""
+    """Return (B / (K - 1)) / (W / (n - K)): squares between clusters over squares within them.
+
+    Not a number where the latter are too small for one.
+    """
     counts, deviations = statistics
     n, k = counts.sum(), len(counts)
     moves = deviations / counts[:, None]  # from the centroids to the means of their points
     means = params.centroids - params.centroids[0] + moves
     between = counts @ ((means - counts @ means / n) ** 2).sum(axis=1)
     within = inertia - counts @ (moves**2).sum(axis=1)
-    return float(between / (k - 1) / (within / (n - k)))
+    return float(between / (k - 1) / (within / (n - k))) if within > 0 else math.nan
 
 
 def _as_numbers(n_components: Any) -> list[int]:

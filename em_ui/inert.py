@@ -57,8 +57,12 @@ def plain(names: Iterable[str]) -> tuple[str, ...]:
     ----------
     names : iterable of str
         For example of columns. Those of letters, digits and a few signs that mean nothing to
-        Markdown stay.
+        Markdown stay, unless they are an address. If one of them is such a number, all are numbers.
     """
-    return tuple(
-        name if _PLAIN.fullmatch(name) else str(i) for i, name in enumerate(names, start=1)
+    given = tuple(names)
+    numbers = tuple(map(str, range(1, len(given) + 1)))
+    found = tuple(
+        name if _PLAIN.fullmatch(name) and not _ADDRESS.search(name) else number
+        for name, number in zip(given, numbers, strict=True)
     )
+    return found if len(set(found)) == len(set(given)) else numbers

@@ -1,17 +1,16 @@
 """What several test files share: a page of the app, run through its entry point."""
 
+import itertools
 import json
 import os
 import re
 import threading
-import time
 import urllib.parse
 from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import pandas as pd
 import pytest
@@ -41,13 +40,17 @@ pytest.register_assert_rewrite("contract")
 app_test.ScriptCache = cache(app_test.ScriptCache)
 
 # AppTest gives all visitors one session. What is kept for a session is for one visitor here too.
-_sessions: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
+_SESSION = "session of the visitor"
+_sessions = itertools.count()
 
 
 def _session_of_visitor() -> str:
     context = get_script_run_ctx()
     assert context is not None
-    return _sessions.setdefault(context.session_state, str(len(_sessions)) + str(time.time_ns()))
+    state = context.session_state
+    if _SESSION not in state:
+        state[_SESSION] = f"visitor {next(_sessions)}"
+    return str(state[_SESSION])
 
 
 cache_resource_api.get_session_id_or_throw = _session_of_visitor

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from em_ui.inert import escaped, quoted
+from em_ui.inert import escaped, plain, quoted
 
 
 class TestQuoted:
@@ -52,3 +52,14 @@ def test_escaped_address_is_no_link(text):
     assert shown.replace("\u2060", "") == text
     # GitHub's Markdown, which Streamlit speaks, makes links of these and of nothing else.
     assert not re.search(r"(?i)https?://[-.\w]|www\.|@[-\w]", shown)
+
+
+@pytest.mark.parametrize("names", [("www.a.example/login", "b"), ("WWW.a", "b"), ("a//b", "b")])
+def test_plain_names_are_no_addresses(names):
+    assert plain(names) == ("1", "b")
+
+
+def test_plain_names_tell_apart_what_was_apart():
+    assert plain(["width", "*", "length"]) == ("width", "2", "length")
+    assert plain(["*", "1"]) == ("1", "2")
+    assert plain(["!", "a", "1"]) == ("1", "2", "3")

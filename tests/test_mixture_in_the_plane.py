@@ -231,6 +231,12 @@ class TestFloor:
         assert would == pytest.approx(np.sqrt(np.linalg.eigvalsh(update)[0]), rel=5e-3)
         assert would < floor
 
+    def test_a_line_along_the_axis_of_small_numbers_is_no_point(self):
+        run = run_at(NAME, start_x1=4.3, start_y1=75.0, start_sd_x1=0.5, start_sd_y1=0.05, floor=0)
+        assert "straight line" in run.message
+        (told,) = (text for text in parts.findings(run) if "has collapsed" in text)
+        assert "Component 1 has collapsed onto a line" in told
+
     def test_no_ellipse_is_held_where_the_floor_is_far(self):
         assert not any("held" in text for text in parts.findings(run_at(NAME)))
 
@@ -488,7 +494,9 @@ class TestByHand:
 
     def test_a_point_that_is_too_far_is_said_to_be(self, visit):
         page = visit(
-            NAME, **linked(start_sd_y1=1e-6, start_sd_y2=1e-6, by_hand="true", max_iter=1, floor=0)
+            NAME,
+            **linked(start_y1=149, start_y2=-10, start_sd_y1=0.5, start_sd_y2=0.5),
+            **linked(by_hand="true", max_iter=1, floor=0),
         )
         assert "so far from all components" in page.section("by_hand").text
 

@@ -34,6 +34,7 @@ from em_core.models.multivariate_gaussian_mixture import (
     guess_plus_plus,
     in_form,
     raised_to,
+    smallest_stds,
     whitening,
 )
 
@@ -624,6 +625,46 @@ def test_floor_leaves_what_is_above_it_to_the_last_digit():
     assert low.tolist() == [True, True, False]
     np.testing.assert_array_equal(found[~low], covariances[~low])
     assert raised_to(0.6, np.array([0.1 * np.eye(3)]))[0].tolist() == (0.36 * np.eye(3)).tolist()
+
+
+@pytest.mark.parametrize("kind", ["full", "diag"])
+@pytest.mark.parametrize("units", [[1e9, 1.0], [1.0, 1e-9], [1e8, 1.0]])
+def test_floor_far_below_the_narrow_column_changes_nothing(kind, units):
+    """As of the inhabitants of countries and the children of a family."""
+    rng = generator(3)
+    data = np.concatenate([rng.normal([0, 6], [1, 0.5], (60, 2)), rng.normal([9, 2], 1, (60, 2))])
+    data *= units
+    start = guess_from_points(data, 2, rng=generator(1), covariance=kind)
+    floor = 0.01 * data[:, 1].std()
+    free, held = (
+        fit(MultivariateGaussianMixture(kind, least), data, start, tol=1e-9)
+        for least in (0.0, floor)
+    )
+    assert held.converged
+    for ours, theirs in zip(
+        held.final.params.arrays().values(), free.final.params.arrays().values(), strict=True
+    ):
+        np.testing.assert_array_equal(ours, theirs)
+    assert (smallest_stds(held.final.params.covariances) > floor).all()
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.7])
+def test_floor_holds_the_narrow_column_in_its_own_unit(correlation):
+    stds = np.array([1e9, 0.5])
+    scatter = np.outer(stds, stds) * [[1, correlation], [correlation, 1]]
+    narrow = 0.5 * np.sqrt(1 - correlation**2)  # the first column is all that the rest is due to
+    assert smallest_stds(scatter[None])[0] == pytest.approx(narrow, rel=1e-6)
+    raised = raised_to(2.0, scatter[None])
+    assert smallest_stds(raised)[0] == pytest.approx(2.0, rel=1e-6)
+    # Beside the slope, by which the narrow direction is turned.
+    expected = 4.0 + (correlation * 0.5) ** 2
+    assert raised[0, 1, 1] == pytest.approx(expected, rel=1e-6)
+    assert raised[0, 0, 0] == pytest.approx(1e18, rel=1e-12)
+
+
+def test_smallest_deviation_is_zero_where_a_matrix_is_singular():
+    matrices = np.array([[[1.0, 2.0], [2.0, 4.0]], [[4.0, 0.0], [0.0, 9.0]], np.zeros((2, 2))])
+    np.testing.assert_allclose(smallest_stds(matrices), [0, 2, 0], rtol=1e-15)
 
 
 def test_floor_out_of_reach_of_the_digits():

@@ -8,6 +8,7 @@ import zlib
 
 import numpy as np
 import pytest
+from conftest import PREFIXES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -18,7 +19,7 @@ from toy_lesson.problem import WORDS
 from em_core import fit_labelled
 from em_ui.data import OWN, Given, NoData, kept, reach
 from em_ui.data.kept import MAX_IN_LINK, Numbers, Reference, told
-from em_ui.run import in_digits
+from em_ui.run import in_digits, run
 from em_ui.run.cache import cached_quietly
 from em_ui.run.problem import Quantity
 
@@ -242,6 +243,13 @@ class TestTakenAway:
             exec(compile(script, "script", "exec"), {"__name__": "script"})
         return out.getvalue()
 
+    def test_data_are_no_formulas_for_a_spreadsheet(self, visit, downloads):
+        page = visit("toy_lesson")
+        page.paste("=1+1\n" + "\n".join(map(str, CALLS)))
+        page.open("code")
+        data, _ = downloads["po-data.csv"]
+        assert data().decode().split("\n")[0].split(",")[-1] == "'=1+1"
+
     @pytest.mark.parametrize("text", [TEXT, LONG], ids=["in the script", "beside it"])
     def test_script_prints_the_table(self, visit, tmp_path, monkeypatch, downloads, text):
         page = visit("toy_lesson")
@@ -272,6 +280,17 @@ class TestKept:
         for _ in range(4):
             compute({"own": own})
         assert len(calls) == times
+
+    def test_a_page_runs_own_numbers_once_for_its_visitor(self, visit, monkeypatch):
+        runs = []
+        monkeypatch.setattr(run, "run_em", lambda *made, do=run.run_em: runs.append(1) or do(*made))
+        page = visit("toy_lesson")
+        page.paste(TEXT)
+        before = len(runs)
+        page.run()
+        assert len(runs) == before
+        visit("toy_lesson", **page.link)
+        assert len(runs) == before + 1
 
 
 class TestGiven:
@@ -341,3 +360,30 @@ class TestReach:
         widget = page.widget(control)
         assert (widget.min, widget.max) == (980, 1040)
         assert 1000 <= widget.value <= 1020
+
+
+class TestScale:
+    """Numbers in whatever unit: the charge of an electron, milliseconds since 1970."""
+
+    TEXT = "a b\n2.1 5.3\n1.7 4.4\n2.6 5.9\n8.8 1.2\n9.3 0.4\n9.9 1.6\n8.5 0.9\n"
+
+    def pasted(self, visit, name, scale, offset):
+        rows = [line.split() for line in self.TEXT.splitlines()[1:]]
+        lines = [" ".join(f"{float(x) * scale + offset!r}" for x in row) for row in rows]
+        page = visit(name, **{f"{PREFIXES[name]}_guess": "Typed in"})
+        page.paste("\n".join(["a b", *lines]))
+        return page
+
+    @pytest.mark.parametrize("name", ["k_means", "gaussian_mixture", "mixture_in_the_plane"])
+    @pytest.mark.parametrize(("scale", "offset"), [(1e-19, 0), (1e7, 1.7e12), (1e30, 0)])
+    def test_starts_can_be_typed_in(self, visit, name, scale, offset):
+        page = self.pasted(visit, name, scale, offset)
+        assert page.ending == "success"
+        assert visit(name, **page.link).table.equals(page.table)
+
+    @pytest.mark.parametrize("name", ["k_means", "gaussian_mixture", "mixture_in_the_plane"])
+    @pytest.mark.parametrize(("scale", "unit"), [(1e200, "larger"), (1e-200, "smaller")])
+    def test_squares_out_of_range_are_refused_in_words(self, visit, name, scale, unit):
+        page = self.pasted(visit, name, scale, 0)
+        (error,) = page.at.error
+        assert error.value.endswith(f"Give them in a {unit} unit.")

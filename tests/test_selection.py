@@ -139,6 +139,14 @@ def test_equal_trials_that_are_put_together_count_as_often_as_they_were_seen():
     assert selection.chosen == {"aic": 2, "bic": 2, "icl": 2}
 
 
+def test_an_index_without_a_scatter_within_is_not_defined():
+    points = [[0.0], [1e-170], [1.0], [2.0], [5.0]]  # the square of the smallest is below the range
+    selection = select(KMeans(), points, kmeans.guess_plus_plus, rng=np.random.default_rng(1))
+    assert np.isfinite([selection.candidates[k - 1].calinski_harabasz for k in (2, 3)]).all()
+    assert math.isnan(selection.candidates[3].calinski_harabasz)
+    assert selection.chosen["calinski_harabasz"] in (2, 3)
+
+
 def test_silhouette_and_calinski_harabasz_are_those_of_scikit_learn():
     selection = of_points()
     one, *others = selection.candidates

@@ -412,19 +412,51 @@ def raised_to(min_std: float, covariances: Array) -> Array:
     s / lambda, which rises up to the variance s in that direction and falls beyond it. A constant
     added to the diagonal would change all the other eigenvalues as well, and Q might fall.
 
-    A floor that is out of reach of the digits of a matrix, since other directions are so much
-    wider, is raised into their reach.
+    A direction whose variance no digit of a matrix tells is first given as much as one would. Which
+    one that is does not depend on the units of the coordinates: they may be far from each other.
     """
     if min_std == 0 or not np.isfinite(covariances).all():
         return covariances
     variances, directions = np.linalg.eigh(covariances)
-    floors = np.maximum(min_std**2, _RESOLVED * variances[:, -1])
-    for k in np.flatnonzero(variances[:, 0] < floors):
-        above = np.maximum(variances[k] - floors[k], 0.0)
-        raised = directions[k] * above @ directions[k].T
+    out_of_reach = min_std**2 < _RESOLVED * variances[:, -1]
+    for k in np.flatnonzero(out_of_reach | (variances[:, 0] < min_std**2)):
+        matrix, squares, axes = covariances[k], variances[k], directions[k]
+        if out_of_reach[k]:
+            matrix = _told_apart(matrix, min_std)
+            # Deviations have twice the digits of variances.
+            axes, stds, _ = np.linalg.svd(np.linalg.cholesky(matrix))
+            squares = stds**2
+        if squares.min() < min_std**2:
+            raised = axes * np.maximum(squares - min_std**2, 0.0) @ axes.T
+            matrix = (raised + raised.T) / 2 + min_std**2 * np.eye(len(squares))
         covariances = np.array(covariances)
-        covariances[k] = (raised + raised.T) / 2 + floors[k] * np.eye(len(above))
+        covariances[k] = matrix
     return covariances
+
+
+def _told_apart(covariance: Array, min_std: float) -> Array:
+    """Return a covariance matrix that is not singular; one that is not stays as it is.
+
+    Coordinates are in units of their standard deviations here, or of ``min_std`` if that is more.
+    """
+    units = np.sqrt(np.maximum(np.diagonal(covariance), min_std**2))
+    scale = np.outer(units, units)
+    variances, directions = np.linalg.eigh(covariance / scale)
+    if variances[0] >= _RESOLVED:
+        return covariance
+    raised = directions * np.maximum(variances, _RESOLVED) @ directions.T
+    return np.asarray((raised + raised.T) / 2 * scale)
+
+
+def smallest_stds(covariances: Array) -> Array:
+    """Return the standard deviation in the direction in which it is smallest, shape (K,).
+
+    It is 0 where a matrix is singular, as far as its digits can tell.
+    """
+    factors = _cholesky(covariances)
+    flat = _is_flat(factors, covariances)
+    factors[flat] = 0.0
+    return np.asarray(np.linalg.svd(factors, compute_uv=False)[:, -1])
 
 
 def _about(

@@ -17,6 +17,7 @@ from em_ui.inert import escaped
 
 SIMULATED, OWN = "Simulated", "Your own"
 _WHOLE = 2**53  # larger numbers have no ones
+_LARGEST, _NARROWEST = 1e150, 1e-140  # numbers, and ranges of a column, that may be squared
 _GROUPS = 2  # that are looked for in numbers of which nothing is known
 
 
@@ -200,9 +201,12 @@ def given(settings: Mapping[str, Any], published: Collection[Published]) -> Give
     ------
     NoData
         If they are to be the reader's own, and there are none in this session.
+    ValueError
+        If the reader's own are out of the range in which one can compute, in words for the page.
     """
     if settings["data"] == OWN:
         own = kept.recall(settings["own"])
+        _check_squares(own)
         n_groups = len(own.groups) or _GROUPS
         return Given(own.name, own.columns, own.rows, own.labels, own.groups, n_groups)
     for each in published:
@@ -221,3 +225,13 @@ def given(settings: Mapping[str, Any], published: Collection[Published]) -> Give
                 each.load,
             )
     return None
+
+
+def _check_squares(own: kept.Numbers) -> None:
+    """Raise ValueError if squared distances are out of the range of floating-point numbers."""
+    beyond = "that squared distances are out of the range of floating-point numbers. Give them in a"
+    if np.abs(own.rows).max() > _LARGEST:
+        raise ValueError(f"the numbers are so large {beyond} larger unit")
+    reach = np.ptp(own.rows, axis=0)
+    if ((reach > 0) & (reach < _NARROWEST)).any():
+        raise ValueError(f"the numbers are so near each other {beyond} smaller unit")

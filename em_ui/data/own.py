@@ -103,7 +103,8 @@ class Own(Control):
             on_change=self._brought,
             args=(key, number),
             max_upload_size=1,
-            help="The numbers stay in this browser session and are gone with it.",
+            help="The numbers are kept for this browser session and are gone with it. Up to "
+            f"{MAX_IN_LINK} rows stand in the address of the page too.",
         )
         if source and source.error:
             st.error(source.error, icon=":material/error:")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from em_core import Params, Selection, Status, Trace, best
+from em_core.models.multivariate_gaussian_mixture import smallest_stds
 from em_core.selection import criteria_of, draw_rows, judge
 from em_ui.run import budget
 from em_ui.run.cache import cached
@@ -20,6 +21,8 @@ SILHOUETTE_ROWS = 2_000
 
 # What no digit of a criterion shows, in nats; and of an inertia, as a fraction.
 _SHOWN, _ROUNDING = 0.0025, 1e-9
+# Rounding of a matrix whose smallest eigenvalue is the floor.
+_AT_THE_FLOOR = 1 + 1e-6
 # The rest that is left to gain may be that much more than the last gains say.
 _CAUTION = 10.0
 # A run that gains less than this per observation has ended.
@@ -227,9 +230,9 @@ def _held(problem: Problem, params: Params) -> bool:
     """Return whether the floor holds a component up: its likelihood is then the floor's doing."""
     floor, arrays = getattr(problem.mixture, "min_std", 0.0), params.arrays()
     if "covariances" in arrays:
-        narrowest = np.sqrt(max(np.linalg.eigvalsh(arrays["covariances"]).min(), 0.0))
+        narrowest = smallest_stds(arrays["covariances"]).min()
     elif "stds" in arrays and "stds" not in problem.fixed:
         narrowest = arrays["stds"].min()
     else:
         return False
-    return bool(0 < narrowest <= floor * (1 + _ROUNDING))
+    return bool(0 < narrowest <= floor * _AT_THE_FLOOR)

@@ -6,13 +6,13 @@ import streamlit as st
 
 from em_ui.controls.page import Controls
 from em_ui.data.given import OWN, Given, Published, given
-from em_ui.data.kept import NoData
 
 
 def data_of(c: Controls, published: Collection[Published]) -> Given | None:
     """Draw the choice of data; return those that are given, or None if they are simulated.
 
-    Also None if they are to be the reader's own and there are none yet: then
+    Also None if they are to be the reader's own and there are none yet, or none to compute with:
+    then
     :func:`~em_ui.sections.lesson.run_of` ends the page with what to do.
 
     Parameters
@@ -28,7 +28,7 @@ def data_of(c: Controls, published: Collection[Published]) -> Given | None:
         c.show("own")
     try:
         found = given(c.settings(), published)
-    except NoData:
+    except ValueError:
         return None
     if found is not None and found.source:
         st.caption(found.description, help=found.source)

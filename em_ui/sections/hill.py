@@ -13,6 +13,7 @@ import streamlit as st
 from em_core import Params, Status, iterate
 from em_core.diagnostics import lower_bound
 from em_core.engine import objective_of
+from em_core.models.multivariate_gaussian_mixture import is_singular
 from em_ui.controls.page import Controls
 from em_ui.pictures import charts, frames
 from em_ui.pictures.frames import SYMMETRIC, Column
@@ -211,7 +212,7 @@ def put(params: Any, column: Column, value: float) -> Any:
 def possible(params: Params) -> bool:
     """Return whether all covariance matrices of some parameters are positive definite."""
     return all(
-        bool((np.linalg.eigvalsh(array) > 0).all())
+        not is_singular(array).any()
         for field, array in params.arrays().items()
         if field in SYMMETRIC
     )

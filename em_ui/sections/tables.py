@@ -25,6 +25,8 @@ from em_ui.run.references import (
 from em_ui.run.run import Run
 from em_ui.sections.findings import stands_for
 
+_FORMULAS = ("=", "+", "-", "@")  # what a formula of a spreadsheet begins with
+
 
 def iteration_table(c: Controls, run: Run) -> None:
     """Show the iteration table, with a download of all its digits."""
@@ -136,11 +138,17 @@ def _causes(run: Run, parts: Split) -> Iterator[str]:
         )
 
 
+def _no_formula(name: str) -> str:
+    """Return the name of a column, which may come from a link, so that no spreadsheet runs it."""
+    return f"'{name}" if name.startswith(_FORMULAS) else name
+
+
 def csv_download(label: str, table: pa.Table | pd.DataFrame, file_name: str, key: str) -> None:
     """Offer a table with all its digits. It is written only when it is asked for."""
 
     def csv() -> bytes:
         frame = table.to_pandas() if isinstance(table, pa.Table) else table
+        frame = frame.rename(columns=_no_formula)
         return bytes(frame.to_csv(index=False).encode())
 
     st.download_button(

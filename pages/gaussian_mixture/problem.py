@@ -43,7 +43,7 @@ PUBLISHED = (
 )
 MEANS = (-10.0, 30.0, 3.0, 60.0, -40.0, 90.0, -70.0, 120.0)
 STDS = (3.0, 7.0, 5.0, 4.0, 6.0, 5.0, 4.0, 6.0)
-SMALLEST, FARTHEST = 1e-12, 1e15  # that can be typed, in whatever unit
+SMALLEST, FARTHEST = 1e-145, 1e152  # that can be typed, in whatever unit
 _FIND = controls.to_find("Components", MAX_COMPONENTS)
 _GUESS = Choice("Initial guess", (*GUESSES, TYPED), WHOLE, fits_data=True)
 SPECS = {

@@ -59,7 +59,7 @@ PUBLISHED = (
         "Iris", "iris", ("sepal length", "sepal width", "petal length", "petal width"), groups=3
     ),
 )
-_LARGEST = 1e150  # number that may be squared
+_LARGEST = 1e151  # number that may be typed in
 _NEAR = 50.0  # to zero, that starts are typed in for simulated clusters
 _PRINTED = (1e-6, 1e15)  # between what inertias are printed without powers of ten
 _PLACES = range(1, MAX_CLUSTERS + 1)
@@ -175,11 +175,6 @@ def problem(settings: Settings) -> Problem:
         sample, lines = simulated_clusters(s, seeds)
     else:
         values = given.values
-        if np.abs(values).max() > _LARGEST:
-            raise ValueError(
-                "the numbers are so large that squared distances are out of the range of "
-                "floating-point numbers. Give them in a larger unit"
-            )
         sample = given.sample(
             KMeans(), values, lambda k, rng: guess_from_points(values, k, rng=rng)
         )

@@ -84,7 +84,7 @@ STARTS = (
     (5.0, 95.0),
 )
 START_SDS = (float(np.sqrt(0.5)), float(np.sqrt(50.0)))
-FARTHEST, NARROWEST = 1e12, 1e-9  # what any data may ask for
+FARTHEST, NARROWEST = 1e152, 1e-145  # what any data may ask for
 WIDEST = 10  # standard deviations that can be typed in, of what the means may take
 
 

@@ -8,7 +8,11 @@ import numpy as np
 import streamlit as st
 
 from em_core import KMeans, KMeansParams, MultivariateGaussianParams, Status, Trace, fit
-from em_core.models.multivariate_gaussian_mixture import about_new_means, is_singular
+from em_core.models.multivariate_gaussian_mixture import (
+    about_new_means,
+    is_singular,
+    smallest_stds,
+)
 from em_core.numerics import Array
 from em_ui import sections
 from em_ui.controls import Choice, Controls, Section
@@ -18,6 +22,7 @@ from pages.mixture_in_the_plane.problem import AXES, MAX_COMPONENTS, ROUND, TIED
 
 EMPTY = 0.1  # points; a component with less has none
 _AT_THE_FLOOR = 1 + 1e-6  # rounding of a matrix whose smallest eigenvalue is the floor
+_NARROW = 1e-3  # of the data's variance; what is less in both directions is nearly a point
 _MOST_DECIMALS = 17
 
 # What the hill can be drawn over: by its name, the parameter, the component, and the rest of the
@@ -41,19 +46,20 @@ def findings(run: Run) -> Iterator[str]:
     floor, weights = run.problem.mixture.min_std, run.params.weights
     flat = np.flatnonzero(is_singular(run.trace.final.params.covariances))
     if run.trace.status is Status.NON_FINITE and len(flat):
-        widths = np.linalg.eigvalsh(run.params.covariances[flat[0]])
-        onto = "a point" if widths[1] < 1e-3 * np.var(run.problem.sample.data) else "a line"
+        widths = np.diagonal(run.params.covariances[flat[0]])
+        narrow = widths < _NARROW * run.problem.sample.data.var(axis=0)
+        onto = "a point" if narrow.all() else "a line"
         yield (
             f"Component {run.names[flat[0]]} has collapsed onto {onto}: in some direction its "
             "width has fallen to 0, where its density is infinite. Set a smallest width above 0, "
             "let all components have one covariance, or try another guess."
         )
-    smallest = np.sqrt(np.linalg.eigvalsh(run.params.covariances)[:, 0])
+    smallest = smallest_stds(run.params.covariances)
     held = int(smallest.argmin())
     if floor > 0 and smallest[held] <= floor * _AT_THE_FLOOR:
         free = replace(run.problem.mixture, min_std=0.0)
-        update = free.m_step(run.final_statistics, run.params).covariances[held]
-        width = np.sqrt(max(np.linalg.eigvalsh(update)[0], 0.0))
+        update = free.m_step(run.final_statistics, run.params).covariances
+        width = smallest_stds(update)[held]
         who = (
             "All components are"
             if run.settings["kind"] == TIED
@@ -99,8 +105,7 @@ def draw_by_hand(c: Controls, run: Run) -> None:
     st.markdown(f"**M-step.** Added up over all {problem.n:,} points:")
     sections.formula(_m_step_lines(run, at))
     floor, update = problem.mixture.min_std, problem.model.m_step(run.statistics(at), params)
-    smallest = np.sqrt(np.linalg.eigvalsh(update.covariances)[:, 0].min())
-    if floor and smallest <= floor * _AT_THE_FLOOR:
+    if floor and smallest_stds(update.covariances).min() <= floor * _AT_THE_FLOOR:
         st.caption(
             f"An ellipse that would be narrower than {convergence.plain(floor)} in some direction "
             "is widened to that afterwards, in that direction only."
@@ -346,8 +351,7 @@ def draw_hard_against_soft(c: Controls, run: Run) -> None:
     st.markdown(
         f"Points whose likeliest component is {', '.join(run.names)}: **{mine}**. Points nearest "
         f"to the centroid that started there: **{other}**. The two disagree about "
-        f"{count(int((ours != theirs).sum()), 'point')} of {run.problem.n:,}. (The circles of "
-        "K-Means are as wide as all points lie from their centroids on average.)"
+        f"{count(int((ours != theirs).sum()), 'point')} of {run.problem.n:,}."
     )
 
 
