@@ -26,7 +26,7 @@ from em_core import BinomialMixture, BinomialParams, HardEM, fit
 from em_core.models.binomial_mixture import published_trials
 from em_ui.controls.specs import VIEW
 from em_ui.pictures import charts
-from em_ui.sections import how_many
+from em_ui.sections import how_many, starts
 from pages import LESSONS
 from pages.home.example import run
 
@@ -1456,6 +1456,7 @@ class TestAccessibility:
     def test_page_has_no_serious_violation_and_no_faint_text(self, tab, path):
         tab.resize(LAPTOP)
         tab.open(path)
+        expect(tab.page.locator("[aria-busy=true]")).to_have_count(0)
         self.check(tab)
 
     @pytest.mark.parametrize("path", EXAMPLES)
@@ -2014,7 +2015,8 @@ class TestLinks:
         # The sections and what is in them, and where the player stands.
         (lesson,) = (each for each in SERVED if PREFIXES[each.name] == prefix)
         sections = sections_of(lesson)
-        view = {f"{prefix}_{name}" for name in (*VIEW, *how_many.VIEW, *sections, "across", "up")}
+        shared = {**VIEW, **how_many.VIEW, **starts.VIEW}
+        view = {f"{prefix}_{name}" for name in (*shared, *sections, "across", "up")}
         assert set(query) - view == set(keys) - situation - view
         assert {f"{prefix}_{name}" for name in sections} <= set(query)
 
@@ -2079,7 +2081,7 @@ class TestLinks:
                 toggle("tc_weights");
             }"""
         )
-        expect(tab.page.get_by_text("Mixing weight π", exact=True)).to_be_visible()
+        expect(tab.page.get_by_role("heading", name="Mixing weight π")).to_be_attached()
         expect(tab.situation).to_have_value("Based on “Wang’s article”")
         expect(tab.control("tc_hard")).to_be_checked()
         expect(tab.control("tc_weights")).to_be_checked()
