@@ -387,3 +387,50 @@ class TestScale:
         page = self.pasted(visit, name, scale, 0)
         (error,) = page.at.error
         assert error.value.endswith(f"Give them in a {unit} unit.")
+
+
+class TestBroughtAgain:
+    def test_choices_stay_with_the_same_columns(self, visit):
+        page = visit("toy_lesson")
+        page.bring("a.csv", LABELLED.encode())
+        page.choose(labels="shop")
+        known = page.table
+        page.bring("b.csv", LABELLED.encode())
+        assert "labels known" in page.status
+        assert page.table.equals(known)
+
+    def test_other_columns_are_chosen_anew(self, visit):
+        page = visit("two_coins")
+        page.bring("a.csv", b"heads\n3\n4\n7\n6\n")
+        page.bring("b.csv", b"heads,tosses\n3,9\n4,8\n7,9\n6,7\n")
+        assert any("Used: 4 rows" in caption.value for caption in page.at.sidebar.caption)
+        page.open("code")
+        assert any("[3, 9]" in code.value for code in page.at.code)
+
+
+@pytest.mark.parametrize("text", ["x,y\n3,4\n3,4\n3,4", "x,y\n3,4"])
+def test_points_at_one_place_are_refused_in_the_plane(visit, text):
+    page = visit("mixture_in_the_plane")
+    page.paste(text)
+    assert any("at the same place" in error.value for error in page.at.error)
+
+
+def test_default_run_on_given_numbers_leaves_the_plateau(visit):
+    page = visit("gaussian_mixture")
+    page.paste("1 2 3 4 11 12 13 14")
+    assert page.ending == "success"
+    means = page.table.filter(like="means").iloc[-1]
+    assert sorted(means.round(2)) == [2.5, 12.5]
+
+
+def test_speed_is_not_told_of_a_place_far_from_the_limit(visit):
+    page = visit("gaussian_mixture")
+    page.paste("1 2 3 4 11 12 13 14")
+    page.set(tol="1e-6")
+    assert "Converged** after 2 iterations" in page.status
+    page.open("convergence")
+    text = page.section("convergence").text
+    assert "on the path of this run, continued beyond its end" in text
+    page.set(tol="0")
+    page.open("convergence")
+    assert "continued beyond its end" not in page.section("convergence").text

@@ -139,13 +139,17 @@ class Own(Control):
         file = st.session_state[_file_key(key, number)]
         if file is not None:
             content, name = file.getvalue(), kept.short_name(file.name)
+            before = _source(key)
             release(file)
             _forget(key)  # both widgets begin anew
-            self._take(key, _Source(content, name))
+            self._take(key, _Source(content, name), before)
 
-    def _take(self, key: str, source: _Source) -> None:
-        """Read what was brought, choose columns as a reader would expect, and use them."""
-        before = _source(key)
+    def _take(self, key: str, source: _Source, before: _Source | None = None) -> None:
+        """Read what was brought, choose columns as a reader would expect, and use them.
+
+        Where it has the columns of what was there before, the same ones are chosen.
+        """
+        before = before or _source(key)
         wanted = kept.told(_value(key))
         try:
             source.table = read(source.raw, source.name, decimal=_SIGNS[source.sign])
@@ -158,7 +162,7 @@ class Own(Control):
             if list(before.table.frame.columns) == names:
                 source.columns = before.columns
                 source.frequencies, source.labels = before.frequencies, before.labels
-        elif wanted is not None and set(wanted.columns) <= set(names):
+        elif isinstance(wanted, Reference) and set(wanted.columns) <= set(names):
             source.columns = list(wanted.columns)
         if not source.columns:
             source.columns = self._likely(source.table)

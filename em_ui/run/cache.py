@@ -13,7 +13,7 @@ _R = TypeVar("_R")
 _KEPT = 32
 _KEPT_IN_SESSION = 4
 
-OWN = "own"  # the setting that stands for the reader's own numbers; empty without any
+_OWN = "own"  # the setting that stands for the reader's own numbers; empty without any
 
 
 def cached(function: Callable[_P, _R]) -> Callable[_P, _R]:
@@ -53,4 +53,4 @@ def _kept(function: Callable[_P, _R], spinner: str | bool) -> Callable[_P, _R]:
 def _is_own(argument: Any) -> bool:
     """Return whether settings, or those of a run, are of somebody's own numbers."""
     settings = getattr(argument, "settings", argument)
-    return isinstance(settings, dict) and bool(settings.get(OWN))
+    return isinstance(settings, dict) and bool(settings.get(_OWN))

@@ -110,11 +110,16 @@ def _speed(run: Run, caveat: str) -> str:
             f"apart, so that runs end at different ones, with the same {title}."
         )
     rate = linear_rate(limit)
-    if np.isnan(rate):  # it had arrived before
+    arrived = np.array_equal(run.params.vector(), limit.final.params.vector())
+    if np.isnan(rate) and arrived:
         rate = linear_rate(run.trace)
     saddle = run.eigenvalues is not None and run.eigenvalues[0] >= 1
     if np.isnan(rate):
-        measured = "The run took too few steps for a rate to be measured."
+        measured = (
+            "The run took too few steps for a rate to be measured."
+            if arrived or not limit.converged
+            else "There are too few steps near the limit for a rate to be measured."
+        )
         return f"{measured} {_grows(run)}" if saddle else measured
     if rate >= 1:
         return (
@@ -124,7 +129,7 @@ def _speed(run: Run, caveat: str) -> str:
     near = "Near the limit" if limit.converged else "As far as the run was followed,"
     measured = (
         f"{near} each step is {_just_below_one(rate)} times as long as the one before: the *linear "
-        "rate* on the path of this run."
+        f"rate* on the path of this run{'' if arrived else ', continued beyond its end'}."
     )
     if run.eigenvalues is None:
         return measured

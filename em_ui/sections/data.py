@@ -5,7 +5,7 @@ from collections.abc import Collection
 import streamlit as st
 
 from em_ui.controls.page import Controls
-from em_ui.data.given import OWN, Given, Published, given
+from em_ui.data.given import OWN, SIMULATED, Given, Published, given
 
 
 def data_of(c: Controls, published: Collection[Published]) -> Given | None:
@@ -23,7 +23,8 @@ def data_of(c: Controls, published: Collection[Published]) -> Given | None:
     published : collection of Published
         The sets that the lesson offers.
     """
-    c.group("Truth and data", "data")
+    simulated = c.value("data") == SIMULATED
+    c.group("Truth and data" if simulated else "Data", "data")
     if c.settings()["data"] == OWN:
         c.show("own")
     try:

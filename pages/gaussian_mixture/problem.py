@@ -13,6 +13,7 @@ from em_core.models.gaussian_mixture import Stds, guess_from_points, guess_integ
 from em_core.numerics import Array, equal_weights
 from em_ui import controls, data
 from em_ui.controls import Choice, Control, Number, Switch
+from em_ui.controls.specs import iteration_limit, tolerance
 from em_ui.pictures import bins
 from em_ui.run import Problem, Quantity, Settings, Words, check_enough, in_digits, pose, simulated
 
@@ -46,6 +47,14 @@ STDS = (3.0, 7.0, 5.0, 4.0, 6.0, 5.0, 4.0, 6.0)
 SMALLEST, FARTHEST = 1e-145, 1e152  # that can be typed, in whatever unit
 _FIND = controls.to_find("Components", MAX_COMPONENTS)
 _GUESS = Choice("Initial guess", (*GUESSES, TYPED), WHOLE, fits_data=True)
+# From random data points EM may first pause where all components are nearly equal: on given data it
+# is more patient than the article.
+_TOL = replace(tolerance("value"), fits_data=True)
+_LIMIT = replace(iteration_limit(20), fits_data=True)
+_PATIENT: dict[str, Control] = {
+    "tol": replace(_TOL, default="1e-8"),
+    "max_iter": replace(_LIMIT, default=200),
+}
 SPECS = {
     "data": data.choice(PUBLISHED),
     "own": data.Own(),
@@ -86,7 +95,9 @@ SPECS = {
         format="%g",
         fits_data=True,
     ),
-    **controls.usual("value", guess_seed=46, max_iter=20),
+    **controls.usual("value", guess_seed=46),
+    "tol": _TOL,
+    "max_iter": _LIMIT,
 }
 
 # Of the data's standard deviation. A floor is to be far below that of any component.
@@ -111,6 +122,7 @@ def for_any_number(given: data.Given) -> dict[str, Control]:
     return {
         "find": replace(_FIND, help=known + ", as many as the labels name" * named + "."),
         "guess": replace(_GUESS, default=POINTS),
+        **_PATIENT,
     }
 
 

@@ -230,6 +230,7 @@ SITUATIONS = {
             **typed((-2.0, 2.0), (1.0, 1.0)),
             "weights": False,
             "tol": "0",
+            "max_iter": 20,
         },
         "An exercise: the values −1 and 1, two components of equal shares and known standard "
         "deviations 1, and a start at −2 and 2. Do the means go to −1 and 1?",

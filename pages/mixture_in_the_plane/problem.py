@@ -24,6 +24,7 @@ from em_ui.run import (
     Settings,
     Words,
     check_enough,
+    count,
     data_entropy,
     in_digits,
     pose,
@@ -97,7 +98,8 @@ def _numbers(i: int) -> dict[str, Control]:
 
     def spread(label: str, default: float, low: float = 0.05, high: float = 200.0) -> Number:
         fits = low == NARROWEST
-        return Number(f"{label} {i}", default, low, high, 0.1, format="%g", fits_data=fits)
+        shown = "%.5g" if fits else "%g"
+        return Number(f"{label} {i}", default, low, high, 0.1, format=shown, fits_data=fits)
 
     def slant(label: str, default: float) -> Number:
         return Number(f"{label} {i}", default, -0.99, 0.99, 0.05, format="%g")
@@ -162,6 +164,11 @@ def problem(settings: Settings) -> Problem:
         if too_many_labels(given):
             given = replace(given, labels=None)
         values = given.values
+        if (values == values[0]).all():
+            raise ValueError(
+                f"all {count(len(values), 'point')} are at the same place, and a mixture needs "
+                "points that differ. Bring others"
+            )
         lines = ring_lines(settings) if s.data == RINGS else given.lines(WORDS)
         more = {"data_lines": lines, "data_columns": given.columns, "truth_known": False}
         if s.data == RINGS:

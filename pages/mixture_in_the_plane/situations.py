@@ -220,11 +220,11 @@ SITUATIONS = {
     "One component where two would do": Situation(
         {**TWO_ROUND, "find": 1, "kind": FULL},
         "Two round groups lie next to each other, but EM is told to look for one component, whose "
-        "ellipse may have any shape. What will it look like, and how many steps does EM need?",
+        "ellipse may have any shape. What will it look like?",
         one,
         moves=("find", "kind"),
         sealed_question="EM is told to look for one component, whose ellipse may have any shape. "
-        "What will it look like, and how many steps does EM need?",
+        "What will it look like?",
     ),
     "A collapse in the plane": Situation(
         FEW,
