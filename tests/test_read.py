@@ -361,6 +361,95 @@ def test_number_of_a_list_that_is_missing():
 
 
 @pytest.mark.parametrize(
+    ("text", "position", "found"),
+    [
+        ("1 2 x 4", 3, "x"),
+        ("1, 2, x, 4", 3, "x"),
+        ("1,2,x,4", 3, "x"),
+        ("1;2;x;4", 3, "x"),
+        ("1\t2\tx\t4", 3, "x"),
+        ("x 1 2", 1, "x"),
+        ("1 NA 2 x", 4, "x"),
+        ("3.1,2.9,3.o,4.4", 3, "3.o"),
+        ("3,1 2,9 5,2 3,o 8,6", 4, "3,o"),
+        ("3,1; 2,9; 5,2; 3,o; 8,6", 4, "3,o"),
+        ("waiting\n3.1 2.9 3.o 5.2", 3, "3.o"),
+        ("1 2 3 x 5\n6 7 8 9 10\n11 12", 4, "x"),
+        ("1,2,3,4,5,\n6,7,8,9,10,\n11,1o", 12, "1o"),
+        ("3,1 2,9 5,2\n3,3 x 4,1\n8,6", 5, "x"),
+        ("1 2 3 4 5\n6 7\n" * 600 + "x", 4_201, "x"),
+    ],
+)
+def test_slip_in_a_list_is_named_by_its_position(text, position, found):
+    assert refused(text) == (
+        f"Position {position:,} in the list: expected a number, found `{found}`."
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        (
+            "3,1 2,9 5,2 3.7",
+            "The list was read with decimal commas; all of its numbers need the same.",
+        ),
+        ("3,1 2,9 5,2 1,2,3 4,4", "found `1,2,3`."),
+        ("1 2 3 1,234.5", "Marks of thousands are not read: take them out."),
+    ],
+)
+def test_number_of_a_list_that_is_written_otherwise(text, hint):
+    said = refused(text)
+    assert said.startswith("Position 4 in the list: expected a number, found `")
+    assert said.endswith(hint)
+
+
+def test_endless_number_of_a_list():
+    assert refused("1 2 inf") == "Position 3 in the list: expected a finite number, found `inf`."
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("a b c\n1 x 3", (1, 3)),
+        ("a,b\n1,2\n3,x", (2, 2)),
+        ("1,2\n3,4\n5,x\n7,8", (4, 2)),
+        ("1 2 3 4 a\n1 2 3 4 b", (2, 5)),
+        ("1\t\t3\n4\tx\t6\n7\t\t9", (3, 3)),
+        ("Column 2,\n1,2\n4,5", (2, 2)),
+        ("3.1\n2.9\n3.o\n4.4", (4, 1)),
+    ],
+)
+def test_table_with_words_is_no_list(text, shape):
+    assert read(text).frame.shape == shape
+
+
+def test_slip_among_decimal_commas_on_lines_leaves_them_decimal_commas():
+    lines = [f"{x:.1f}".replace(".", ",") for x in np.linspace(3, 7, 60)]
+    lines[9] = "3,o"
+    assert refused("\n".join(lines)) == (
+        "Row 10, column `Column 1`: expected a number, found `3,o`."
+    )
+    assert read("\n".join(["sep=,", *lines])).frame.shape == (60, 2)
+    lines[9] = "3,"
+    assert read("\n".join(lines)).frame.shape == (60, 2)
+    assert any("taken to separate two" in note for note in read("3,6\n1,8\n3,o\n2,2").notes)
+
+
+def test_rows_of_separators_alone_are_left_out_and_counted():
+    chosen = choose(read("\n;;\na;b;c\n1;2;3\n;;\n4;5;6\n\n  \n ; ;\n\n"), ["a", "c"])
+    assert numbers(chosen) == [[1, 3], [4, 6]]
+    assert chosen.left_out == ("2 rows are left out, because `a` has no value there: rows 5, 9.",)
+    assert choose(read("sep=;\n1;2\n;\n3;4"), ["Column 1"]).left_out == (
+        "1 row is left out, because `Column 1` has no value there: row 3.",
+    )
+
+
+def test_cell_may_be_as_large_as_a_text():
+    assert values(f"a,b,c\n1,2,{'x' * 200_000}\n3,4,y") == [[1, 2], [3, 4]]
+    assert values('a,b,c\n1,2,"' + "x\n" * 200_000 + '"\n3,4,y') == [[1, 2], [3, 4]]
+
+
+@pytest.mark.parametrize(
     ("text", "columns", "said"),
     [
         ("a,b\n1,2\n3,four", ["b"], "Row 3, column `b`: expected a number, found `four`."),
@@ -423,6 +512,7 @@ def test_cell_that_is_no_number_is_named_with_what_was_expected(text, columns, s
         ("a,b\n", "There is one line, without numbers, and no row below it."),
         ("nothing to be seen", "There is one line, without numbers, and no row below it."),
         ("a,b\n1,2\n3,4,5\n", "Row 3 has 3 cells, and the table 2 columns."),
+        ("1,2,\n3,4,x\n5,6,\n", "Row 2 has 3 cells, and the table 2 columns."),
         (
             "1,2\n3,4\n5,6\n7,8\n9,10\n1,2,3\n1,2\n1,2\n",
             "Row 6 has 3 cells, and the table 2 columns.",
@@ -471,11 +561,17 @@ def test_frequencies_expand_rows():
             "The frequencies in column `n` add up to more than 100,000; "
             "no more observations are taken.",
         ),
-        ("1e300", "add up to more than 100,000;"),
+        ("1e300", "add up to more than 100,000; no more observations are taken."),
     ],
 )
 def test_frequencies_that_are_none(times, said):
-    assert said in refused(f"a,n\n1,1\n2,{times}", "a", frequencies="n")
+    assert refused(f"a,n\n1,1\n2,{times}", "a", frequencies="n").endswith(said)
+
+
+def test_frequency_that_may_be_marked_otherwise_is_told_so():
+    said = refused("a;n\n1,5;1\n2,5;1.5", "a", frequencies="n")
+    assert said.startswith("Row 3, column `n`: expected a whole number from 0 on, found `1.5`. The")
+    assert said.endswith("was read with decimal commas; all of its numbers need the same.")
 
 
 def test_frequencies_that_come_to_nothing():

@@ -11,7 +11,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
 
+from em_ui.data.decode import MAX_BYTES
 from em_ui.inert import quoted
+
+csv.field_size_limit(MAX_BYTES)  # no cell is larger than what is read at all
 
 Mark = Literal[".", ","]
 MARKS: tuple[Mark, Mark] = (".", ",")
@@ -38,6 +41,9 @@ OPEN_QUOTATION = (
 _NAMES = {"\t": "tabs", ";": "semicolons", ",": "commas", " ": "blanks"}
 _THOUSANDS = re.compile(r"[+\-−]?[0-9]{1,3}(?:(?:\.[0-9]{3})+,[0-9]+|(?:,[0-9]{3})+\.[0-9]+)")
 _ONE_COMMA = re.compile(r"[+\-−]?([0-9]*),([0-9]+)")
+_BETWEEN_BLANKS = r"\s*;\s*|,?\s+"  # "3,6 1,8": a comma within is part of the number
+_BETWEEN_COMMAS = r"\s*[;,]\s*|\s+"
+_SEPARATORS = " \t,;"
 _MANY = 20  # numbers whose digits behind the comma say something
 
 
@@ -82,6 +88,7 @@ class Listed(NamedTuple):
     Attributes
     ----------
     cells : list of str
+        A few of them may be no numbers.
     decimal : "." or ","
     title : str or None
         What stands on a line above them.
@@ -100,7 +107,8 @@ def is_number(cell: str, mark: Mark) -> bool:
 def listed(text: str, marks: Sequence[Mark]) -> Listed | None:
     """Return the numbers of a text that is a list, and None if it is a table.
 
-    A list has one line, or lines of different lengths, or fewer lines than numbers on a line.
+    A list has one line, or lines of different lengths, or fewer lines than numbers on a line. Most
+    of what stands on one line is numbers; on several, all of it, or all but a few slips.
 
     Parameters
     ----------
@@ -108,17 +116,17 @@ def listed(text: str, marks: Sequence[Mark]) -> Listed | None:
     marks : sequence of "." or ","
         Decimal marks that come into question.
     """
-    lines = [line.strip(" \t,;") for line in text.split("\n")]
-    lines = [line for line in lines if line]
+    written = [line for line in text.split("\n") if line.strip(_SEPARATORS)]
+    lines = [line.strip(_SEPARATORS) for line in written]
     title, words = None, 0
     above = text.lstrip("\n").partition("\n")[0].strip(" ")
-    if len(lines) > 1 and not _tokens(lines[:1], MARKS) and not re.search(r"[\t,;]", above):
-        title, *lines = lines
+    if len(lines) > 1 and not _nearly(written[:1], MARKS) and not re.search(r"[\t,;]", above):
+        (title, *lines), written = lines, written[1:]
         words = max((len(row.cells) for row in _sample(title, " ")), default=0)
-    first = _tokens(lines[:_SAMPLE], marks)
+    first = _tokens(lines[:_SAMPLE], marks) or _nearly(written[:_SAMPLE], marks)
     if first is None or _is_table(list(map(len, first[0])), words):
         return None
-    whole = _tokens(lines, marks)
+    whole = _tokens(lines, marks) or _nearly(written, marks)
     if whole is None:
         return None
     return Listed([cell for cells in whole[0] for cell in cells], whole[1], title)
@@ -130,13 +138,63 @@ def _tokens(lines: Sequence[str], marks: Sequence[Mark]) -> tuple[list[list[str]
         return None
     if "," in marks and any("," in line for line in lines):
         # "3,6 1,8": what separates is something else.
-        cells = _split(lines, r"\s*;\s*|,?\s+", ",")
+        cells = _split(lines, _BETWEEN_BLANKS, ",")
         if cells and any(len(line) > 1 for line in cells):
             return cells, ","
         if cells and len(cells) > 1:
             return None  # "3,6" on each line may be two columns, or one
-    cells = _split(lines, r"\s*[;,]\s*|\s+", marks[0])
+        if _have_decimal_commas(lines):
+            return None
+    cells = _split(lines, _BETWEEN_COMMAS, marks[0])
     return (cells, marks[0]) if cells else None
+
+
+def _nearly(lines: Sequence[str], marks: Sequence[Mark]) -> tuple[list[list[str]], Mark] | None:
+    """Return what stands on each line, if most of it is numbers, and the decimal mark.
+
+    Of several lines, at least half are all numbers, as is most of the first, and one slip in ten
+    is allowed, or one in all: a row of a table may hold words, and its first line names.
+    """
+    written, lines = lines, [line.strip(_SEPARATORS) for line in lines]
+    readings: list[tuple[str, Mark]] = [(_BETWEEN_BLANKS, mark) for mark in reversed(marks)]
+    words = {cell for line in lines for cell in re.split(_BETWEEN_BLANKS, line)}
+    decimal_commas = "," in marks and _have_decimal_commas(lines)
+    if not decimal_commas and not any(map(_THOUSANDS.fullmatch, words)):
+        if any(cell.count(",") > 1 for cell in words):
+            readings = []
+        readings.append((_BETWEEN_COMMAS, marks[0]))
+    found = []
+    for separator, mark in readings:
+        cells = [re.split(separator, line) for line in lines]
+        present = [[cell for cell in line if cell.lower() not in MISSING] for line in cells]
+        wrong = [sum(not is_number(cell, mark) for cell in line) for line in present]
+        found.append((sum(wrong), wrong, present, cells, mark))
+    slips, wrong, present, cells, mark = min(found, key=lambda one: one[0])
+    total = sum(map(len, present))
+    if 2 * slips >= total:
+        return None
+    if len(lines) > 1:
+        if 2 * sum(map(bool, wrong)) > len(lines) or 2 * wrong[0] >= len(present[0]):
+            return None
+        if slips > max(1, total / 10) or _has_empty_cells(written, cells, mark):
+            return None
+    return cells, mark
+
+
+def _have_decimal_commas(lines: Sequence[str]) -> bool:
+    """Return whether most of what blanks or semicolons separate is of the form 3,6."""
+    split = [re.split(_BETWEEN_BLANKS, line) for line in lines]
+    words = [word for line in split for word in line]
+    commas = sum(bool(_ONE_COMMA.fullmatch(word)) for word in words)
+    return len(words) > len(lines) and 2 * commas > len(words)
+
+
+def _has_empty_cells(lines: Sequence[str], cells: Sequence[Sequence[str]], mark: Mark) -> bool:
+    """Return whether lines have as many separators each, though not as many words."""
+    if len(set(map(len, cells))) == 1:
+        return False
+    counts = [{line.count(each) for line in lines} for each in ("\t;" if mark == "," else "\t;,")]
+    return any(len(count) == 1 and count != {0} for count in counts)
 
 
 def _split(lines: Sequence[str], separator: str, mark: Mark) -> list[list[str]] | None:
@@ -202,8 +260,15 @@ def of_table(text: str, marks: Sequence[Mark], separator: str | None = None) -> 
     score, (separator, mark), rows = max(found, key=lambda one: one[0])
     notes: tuple[str, ...] = ()
     either = {pair for other, pair, _ in found if other == score}
-    if {(",", "."), ("", ",")} <= either and len(rows) - _header(rows) > 1:
-        if _look_like_decimals([row.cells[0] for row in filled(text, "")]):
+    tied = {(",", "."), ("", ",")} <= either
+    tried = any(pair == ("", ",") for _, pair, _ in found)
+    lines = []
+    if tied:
+        lines = [row.cells[0] for row in filled(text, "")]
+    elif tried and (separator, mark) == (",", ".") and not _header(rows):
+        lines = _with_one_comma([row.cells[0] for row in filled(text, "")])
+    if len(lines) - _header(rows) > 1:
+        if _look_like_decimals(lines):
             separator, mark = "", ","
             rows = _sample(text, "")
             notes = (
@@ -238,27 +303,26 @@ def separators(separator: str) -> str:
 
 
 def filled(text: str, separator: str) -> Iterator[Row]:
-    """Yield the rows of a text that are not blank.
+    """Yield the rows of a text that hold something."""
+    return (row for row in _rows(text, separator) if row.cells)
 
-    Raises
-    ------
-    ValueError
-        If a quotation mark is not closed.
-    """
+
+def empty(text: str, separator: str) -> list[int]:
+    """Return the numbers of the rows that hold nothing but separators."""
+    return [row.number for row in _rows(text, separator) if not row.cells and row.width > 1]
+
+
+def _rows(text: str, separator: str) -> Iterator[Row]:
     lines = text.split("\n")
     if separator == " ":
         lines = [line.strip().replace("\t", " ") for line in lines]
     delimiter = separator or NO_SEPARATOR
-    try:
-        rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
-        for number, row in enumerate(rows, 1):
-            cells = [cell.strip() for cell in row]
-            while cells and not cells[-1]:
-                cells.pop()
-            if cells:
-                yield Row(number, cells, len(row))
-    except csv.Error:
-        raise ValueError(OPEN_QUOTATION) from None
+    rows = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    for number, row in enumerate(rows, 1):
+        cells = [cell.strip() for cell in row]
+        while cells and not cells[-1]:
+            cells.pop()
+        yield Row(number, cells, len(row))
 
 
 def _sample(text: str, separator: str) -> list[Row]:
@@ -312,6 +376,17 @@ def _header(rows: Sequence[Row]) -> bool:
     return any(cell.lower() not in MISSING for cell in first) and not any(
         is_number(cell, each) for cell in first for each in MARKS
     )
+
+
+def _with_one_comma(lines: Sequence[str]) -> list[str]:
+    """Return the lines of the form 3,6 if all are but slips, which are rows of numbers no more."""
+    commas = [line for line in lines if _ONE_COMMA.fullmatch(line)]
+    slips = [line for line in lines if not _ONE_COMMA.fullmatch(line)]
+    if len(slips) >= len(commas) or any(
+        line.count(",") != 1 or _tokens([line], (".",)) for line in slips
+    ):
+        return []
+    return commas
 
 
 def _look_like_decimals(lines: Sequence[str]) -> bool:

@@ -35,6 +35,7 @@ MAX_COLUMNS = 50
 MAX_GROUPS = 50
 _NAME_CHARACTERS = 60
 _ROWS_NAMED = 5
+_POSITION = "position"
 _MOSTLY = 0.9  # the share of its cells that are numbers in a column of numbers
 
 
@@ -46,7 +47,8 @@ class Table:
     ----------
     frame : pandas.DataFrame
         A column of text for each column, and NA where no value is. Its index holds the numbers of
-        the rows as a spreadsheet shows them, from 1 on, the line of names among them.
+        the rows as a spreadsheet shows them, from 1 on, the line of names among them. For a list,
+        it holds positions, and is called so.
     name : str
         Of the file; empty if the text was pasted.
     notes : tuple of str
@@ -126,7 +128,8 @@ def read(
 def _list(found: Listed, marks: Sequence[Mark], name: str, encoding: str | None) -> Table:
     _check_rows(len(found.cells))
     [title] = _clean_names([found.title or ""])
-    cells = pd.Series(found.cells, pd.RangeIndex(1, len(found.cells) + 1), dtype="str")
+    positions = pd.RangeIndex(1, len(found.cells) + 1, name=_POSITION)
+    cells = pd.Series(found.cells, positions, dtype="str")
     frame = _without_marks(pd.DataFrame({title: cells}))
     decimal, decimals, more = _decimals(frame, found.decimal, marks)
     notes = (f"Read as a list of {len(cells):,} numbers{decimals}.", *more)
@@ -144,16 +147,19 @@ def _table(
     _check_widths(text, how, skipped)
     cells = _parsed(text, how)
     cells.index = pd.RangeIndex(1 + skipped, 1 + skipped + len(cells))
-    cells = cells[(cells != "").any(axis=1)]
+    filled = (cells != "").any(axis=1)
     names = [""] * how.width
     if how.header:
-        names = list(cells.iloc[0])
-        cells = cells.iloc[1:]
+        first = int(filled.to_numpy().argmax())
+        names = list(cells.iloc[first])
+        cells, filled = cells.iloc[first + 1 :], filled.iloc[first + 1 :]
         if how.unnamed:
             names = ["", *names[:-1]]
-    if not len(cells):
+    if not filled.any():
         raise ValueError("There is one line, without numbers, and no row below it.")
-    _check_rows(len(cells))
+    _check_rows(filled.sum())
+    empty = [number + skipped for number in layout.empty(text, how.separator)]
+    cells = cells[filled | filled.index.isin(empty)]
     used = [bool(names[i]) or bool((cells[i] != "").any()) for i in range(how.width)]
     cells = cells.loc[:, used]
     cells.columns = pd.Index(_clean_names([n for n, u in zip(names, used, strict=True) if u]))
@@ -396,14 +402,16 @@ def _wrong(column: pd.Series, wrong: pd.Series, expected: str, mark: Mark) -> st
     named = {".": "decimal points", ",": "decimal commas"}
     if not expected or layout.ENDLESS.fullmatch(cell):
         expected = "a finite number"
+    elif layout.is_number(cell, mark):
+        pass  # a number, though none of those expected
     elif layout.is_number(cell, other):
         hint = f" The table was read with {named[mark]}; all of its numbers need the same."
     elif layout.is_number(re.sub(rf"[{other} '’]", "", cell), mark):
         hint = " Marks of thousands are not read: take them out."
-    return (
-        f"Row {row:,}, column {quoted(str(column.name))}: expected {expected}, found "
-        f"{quoted(cell)}.{hint}"
-    )
+    where = f"Row {row:,}, column {quoted(str(column.name))}"
+    if column.index.name == _POSITION:
+        where, hint = f"Position {row:,} in the list", hint.replace("table", "list")
+    return f"{where}: expected {expected}, found {quoted(cell)}.{hint}"
 
 
 def _times(column: pd.Series, mark: Mark) -> np.ndarray:
