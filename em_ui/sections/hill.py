@@ -114,7 +114,8 @@ def draw(
                 f"{title} over {symbols[0]} and {symbols[1]}"
                 + ("" if alone else f", the rest as at {moment(at)}"),
                 charts.hill(
-                    *symbols,
+                    symbols[0],
+                    symbols[1],
                     f"{title} lost per {problem.words.observation}",
                     path=True,
                     impossible=_IMPOSSIBLE if SYMMETRIC & {x.field, y.field} else "",
