@@ -187,6 +187,11 @@ def on_loopback(site: str, port: int, folder: Path) -> str:
     site = re.sub(r"listen +80;", f"listen 127.0.0.1:{port};", site)
     site = re.sub(r"listen +\[::\]:80;", "", site)  # not every machine has it
     site = site.replace("/var/lib/nginx/em", str(folder / "cache"))
+    # Beside the site's own log there is one that says which process was asked.
+    site = site.replace(
+        "access_log /var/log/nginx/em.log",
+        f"access_log {folder}/access em;\n    access_log {folder}/em.log",
+    )
     kinds = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
     paths = "".join(f"{kind}_temp_path {folder}/{kind};\n" for kind in kinds)
     # Workers of root's nginx would be nobody, who may not write into the folder.
@@ -196,7 +201,7 @@ def on_loopback(site: str, port: int, folder: Path) -> str:
         f"events {{ worker_connections 4096; }}\n"
         "http { include /etc/nginx/mime.types;\n"
         "log_format em '$cookie_em_student $uri $upstream_addr';\n"
-        f"access_log {folder}/access em;\n{paths}{site}}}\n"
+        f"{paths}{site}}}\n"
     )
 
 

@@ -3,10 +3,13 @@
 import threading
 
 import pytest
-from conftest import BY_NAME, RUNNING, finishes
+from conftest import BY_NAME, RUNNING, finishes, run_at
 
-from em_ui.run import budget
+from em_ui.run import Problem, budget
 from em_ui.run.budget import turn
+from em_ui.sections import hard_against_soft
+from pages.k_means import sections as k_means
+from pages.mixture_in_the_plane import sections as plane
 
 QUICK, SLOW = 1.0, 1e12
 LARGEST = {"k": 8, "max_iter": 500, **{f"size{i}": 12_500 for i in range(1, 9)}}
@@ -103,3 +106,33 @@ class TestQueues:
 
     def test_the_largest_mixture_is_slow(self):
         assert work_of("gaussian_mixture", **LARGEST) > budget._QUICK_WORK
+
+
+@pytest.mark.parametrize(
+    ("name", "settings", "compute"),
+    [
+        ("mixture_in_the_plane", {"find": 3, "max_iter": 17}, plane.winners),
+        ("mixture_in_the_plane", {"find": 3, "max_iter": 18}, hard_against_soft.rows),
+        ("k_means", {"data_seed": 4321}, k_means.mislabelled),
+    ],
+)
+def test_who_gets_each_of_all_observations_is_asked_once_and_in_turn(
+    monkeypatch, name, settings, compute
+):
+    run = run_at(name, **settings)
+    original, asked = Problem.responsibilities, []
+
+    def responsibilities(problem, rows, params):
+        with pytest.raises(RuntimeError, match="a turn inside a turn"):
+            take()
+        asked.append(len(rows))
+        return original(problem, rows, params)
+
+    monkeypatch.setattr(Problem, "responsibilities", responsibilities)
+    compute(run)
+    first = len(asked)
+    assert first
+    assert set(asked) == {run.problem.n}
+    compute(run)
+    assert len(asked) == first
+    take()

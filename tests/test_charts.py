@@ -1,5 +1,7 @@
 """The chart templates: constant, complete, and fed with what ``em_core`` finds."""
 
+import gc
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -246,9 +248,60 @@ class TestTemplates:
             for made in (t for t in steps if t.get("as") in moving):
                 assert made["as"] not in re.findall(r"datum\.(\w+)", made["calculate"])
 
-    def test_is_compiled_once(self):
-        assert charts.scatter() is BOUND["scatter"]
-        assert charts.parameter("means", "Mean") is BOUND["parameter"]
+    def test_is_compiled_once(self, monkeypatch):
+        assert charts.movement("Distance") is BOUND["movement"]
+        compiled = []
+        original = charts.alt.LayerChart.to_dict
+
+        def to_dict(chart, **options):
+            compiled.append(chart)
+            return original(chart, **options)
+
+        monkeypatch.setattr(charts.alt.LayerChart, "to_dict", to_dict)
+        assert charts.scatter() == BOUND["scatter"]
+        assert charts.scatter("eruptions", "waiting") != BOUND["scatter"]
+        assert charts.parameter("means", "Mean") == BOUND["parameter"]
+        assert not compiled
+
+    def test_words_are_put_in_as_they_are(self):
+        across, up = 'a "b" \\ue001', "\ue000 \\1"
+        template = charts.gaussians(across, up, "Component", "Point", same_units=True)
+        titles = {
+            unit["encoding"][axis]["title"]
+            for unit, data in layers(template)
+            for axis in "xy"
+            if data == "points"
+        }
+        assert titles == {across, up}
+        (points,) = (unit for unit, data in layers(template) if data == "points")
+        told = points["encoding"]["tooltip"]["value"]["expr"]
+        assert f"{{{json.dumps(across)}: format(datum.x" in told
+        assert f"{{{json.dumps(up)}: format(datum.y" in told
+
+    @pytest.mark.parametrize("name", ["mixture_in_the_plane", "k_means"])
+    def test_names_of_own_columns_are_not_kept(self, visit, monkeypatch, name):
+        made = []
+        for make in (charts.alt.Chart, charts.alt.LayerChart):
+
+            def to_dict(chart, original=make.to_dict, **options):
+                made.append(original(chart, **options))
+                return made[-1]
+
+            monkeypatch.setattr(make, "to_dict", to_dict)
+        page = visit(name)
+        rows = "\n".join(f"{i % 7}.{i};{i * i % 11}" for i in range(40))
+        page.paste(f"tide{name};depth{name}\n{rows}")
+        page.open(*(s for s in ("marginals", "hard_against_soft", "hill") if s in page.sections()))
+        assert f"tide{name}" in str([chart.template for chart in page.charts])
+        caches = [
+            gc.get_referents(each)
+            for each in gc.get_objects()
+            if isinstance(each, type(charts.objective)) and each.__module__ == charts.__name__
+        ]
+        assert "Objective" in str(caches)
+        for kept in (str(made), str(caches)):
+            assert f"tide{name}" not in kept
+            assert f"depth{name}" not in kept
 
     @pytest.mark.parametrize("name", [*BOUND, "still"])
     def test_marks_that_are_not_seen_are_few(self, name):

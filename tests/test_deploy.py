@@ -92,6 +92,30 @@ def test_configuration_loads_with_the_processes_that_it_names(tmp_path):
     assert found.returncode == 0, found.stderr
 
 
+def test_log_of_the_site_holds_no_query(farm, tmp_path):
+    own = "/gaussian-mixture?gm_own=1.5_2.5_abc"
+    with nginx(farm, tmp_path) as site:
+        request(site, "GET", own, {"Referer": f"http://{site}{own}"})
+        request(site, "GET", "/_stcore/health?after", {})
+        end = time.monotonic() + 20
+        while (log := (tmp_path / "em.log").read_text()).count("/_stcore/health ") < 2:
+            assert time.monotonic() < end  # a line is written a little after the answer
+    assert '"GET /gaussian-mixture HTTP/1.1" 200 ' in log
+    assert "abc" not in log
+    assert "?" not in log
+
+
+def test_refused_request_leaves_no_address_in_the_error_log(farm, tmp_path):
+    """Not even in one that begins as low as that of the packages of nginx.org."""
+    errors = tmp_path / "errors"
+    levels = ("server_tokens        off;", f"server_tokens off; error_log {errors} notice;")
+    burst = ("zone=em_student burst=50 nodelay", "zone=em_student")
+    with nginx(farm, tmp_path, levels, burst) as site:
+        ask = partial(request, site, "GET", "/?gm_own=abc", {"Cookie": "em_student=greedy"})
+        assert 429 in [ask()[0] for _ in range(20)]
+    assert "abc" not in errors.read_text()
+
+
 def test_downloads_are_looked_for_in_every_process(farm):
     """After a process has come back, a student's session and cookie may lead to different ones."""
     for server in farm.servers:

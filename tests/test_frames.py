@@ -481,6 +481,17 @@ class TestPictures:
         assert len(table[table["iteration"] == 1]) == 1
         assert len(table[table["iteration"] == 2]) in (2, 3)
 
+    @pytest.mark.parametrize("scale", [1e37, 1e60])
+    def test_borders_between_large_numbers_are_where_they_are(self, scale):
+        centres = np.array([[-3.0, 0.0], [3.0, 0.0]]) * scale
+        corner = np.array([30.0, 30.0]) * scale
+        table = frames.borders([centres], -corner, corner).to_pandas()
+        np.testing.assert_allclose(table[["x", "x2"]] / scale, 0, atol=1e-9)
+        reach = 2 * np.linalg.norm([60, 60])
+        np.testing.assert_allclose(
+            table[["y", "y2"]].iloc[0].sort_values() / scale, [-reach, reach]
+        )
+
     def test_borders_of_equal_centres_are_none(self):
         same = np.ones((2, 2))
         table = frames.borders([same], np.zeros(2), np.ones(2)).to_pandas()

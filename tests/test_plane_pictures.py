@@ -301,6 +301,14 @@ class TestHillOverAnyTwo:
             assert goes[t] == pytest.approx(step.params.means[place], rel=1e-12)
         assert "to which value the M-step goes" in drawing.alt
 
+    def test_bound_that_is_nowhere_has_no_top(self, monkeypatch):
+        run = run_at(NAME)
+        column = frames.column_of(run.params, "12", "means", (0, 1))
+        monkeypatch.setattr(hill, "possible", lambda params: False)
+        drawing, exact = hill._slice.__wrapped__(run, column, 0.0, 99.0)
+        assert not exact
+        assert len(drawing.datasets["ends"]) == 0
+
     def test_without_a_slant_it_is(self):
         run = run_at(NAME, kind="Along the axes (diagonal)")
         column = frames.column_of(run.params, "12", "means", (0, 1))

@@ -11,11 +11,13 @@ stand still.
 Each function returns a template; :func:`show` draws it, with its title.
 """
 
+import inspect
 import json
+import re
 import textwrap
 from collections.abc import Callable, Mapping, Sequence
-from functools import lru_cache
-from typing import Any
+from functools import lru_cache, wraps
+from typing import Any, ParamSpec
 
 import altair as alt
 import pyarrow as pa
@@ -32,7 +34,7 @@ from em_ui.pictures.format import (
     share_shown,
 )
 
-# Titles may be names that visitors bring with their data, so not all templates are kept for ever.
+# Titles may hold numbers of a run, so not all templates are kept for ever.
 cache = lru_cache(maxsize=256)
 
 _LEAST_GAP = 1e-5  # to the best objective, that is drawn
@@ -105,6 +107,46 @@ _TITLE_CHARACTERS = 40  # of a line in so narrow a chart
 Template = dict[str, Any]
 AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
 Layer = Any  # what a chain of Altair's methods returns; it leaves the type open
+_P = ParamSpec("_P")
+
+# Stand for words in a template that is kept, and are escaped where an expression has them.
+_STAND_INS = ("\ue000", "\ue001")
+_STAND_IN = re.compile("|".join((*_STAND_INS, *(rf"\\u{ord(c):x}" for c in _STAND_INS))))
+
+
+def _kept_without(*titles: str) -> Callable[[Callable[_P, Template]], Callable[_P, Template]]:
+    """Keep a template as :data:`cache` does, but not the words that these arguments bring.
+
+    They may be names that visitors bring with their data, which are to be gone with their session.
+    """
+
+    def keep(make: Callable[_P, Template]) -> Callable[_P, Template]:
+        signature, kept = inspect.signature(make), cache(make)
+
+        @wraps(make)
+        def filled(*args: _P.args, **kwargs: _P.kwargs) -> Template:
+            given = signature.bind(*args, **kwargs)
+            given.apply_defaults()
+            words = {}
+            for title, stand_in in zip(titles, _STAND_INS, strict=False):
+                word, given.arguments[title] = given.arguments[title], stand_in
+                words[stand_in] = word
+                words[json.dumps(stand_in)[1:-1]] = json.dumps(word)[1:-1]
+            template: Template = _filled(kept(*given.args, **given.kwargs), words)
+            return template
+
+        return filled
+
+    return keep
+
+
+def _filled(part: Any, words: Mapping[str, str]) -> Any:
+    """Return a part of a template with words in the place of what stands for them."""
+    if isinstance(part, str):
+        return _STAND_IN.sub(lambda found: words[found[0]], part)
+    if isinstance(part, dict):
+        return {key: _filled(value, words) for key, value in part.items()}
+    return [_filled(item, words) for item in part] if isinstance(part, list) else part
 
 
 def show(
@@ -130,7 +172,6 @@ def show(
         st.vega_lite_chart(spec, key=key, alt=alt, on_select=on_pick, selection_mode="pick")
 
 
-@cache
 def _title(text: str) -> dict[str, Any]:
     """Return the title of a chart. It begins where the chart does, and breaks where it must."""
     lines: Any = text
@@ -385,7 +426,7 @@ def gap(title: str) -> Template:
     return _compile(alt.layer(line, now), _HEIGHT)
 
 
-@cache
+@_kept_without("title")
 def parameter(
     field: str, title: str, *, truth: bool = True, labelled: bool | None = None
 ) -> Template:
@@ -625,7 +666,7 @@ def _paths(
     )
 
 
-@cache
+@_kept_without("across", "up")
 def scatter(
     across: str = "x",
     up: str = "y",
@@ -827,7 +868,7 @@ def _own_scale(axis: str) -> str:
     return f"[{low} - {room}, {high} + {room}]"
 
 
-@cache
+@_kept_without("across", "up")
 def gaussians(
     across: str,
     up: str,
@@ -871,7 +912,8 @@ def gaussians(
         "Responsibility": f"{_UNASSIGNED} ? '–' : format(hard ? 1 : 1 / datum.all,"
         f" '.{SHOWN_DIGITS}f')",
     }
-    tooltip = ", ".join(f"{json.dumps(name)}: {value}" for name, value in told.items())
+    # Merged, since an axis may be called as something else is, and an object has no name twice.
+    tooltip = ", ".join(f"{{{json.dumps(name)}: {value}}}" for name, value in told.items())
     points = (
         _shared(alt.Chart(alt.NamedData("points")))
         .mark_point(filled=True, size=34, opacity=0.75, aria=False)
@@ -879,7 +921,7 @@ def gaussians(
             **at("x", "y"),
             color=alt.value(alt.ExprRef(_blend())),
             shape=alt.condition(_UNASSIGNED, alt.value("circle"), shape),
-            tooltip=alt.value(alt.ExprRef(f"{{{tooltip}}}")),
+            tooltip=alt.value(alt.ExprRef(f"merge({tooltip})")),
         )
     )
     if bound:
@@ -1060,7 +1102,7 @@ def shares(
     )
 
 
-@cache
+@_kept_without("x_title")
 def densities(
     x_title: str,
     component_title: str,
@@ -1193,7 +1235,7 @@ def histogram(x_title: str) -> Template:
     return _sized(alt.layer(bars, curves), _PICTURE_HEIGHT)
 
 
-@cache
+@_kept_without("x_title", "y_title")
 def hill(
     x_title: str,
     y_title: str,
@@ -1323,7 +1365,7 @@ def hill(
     return _compile(_on_canvas(chart), _SQUARE_HEIGHT, bound=path)
 
 
-@cache
+@_kept_without("x_title")
 def bound(x_title: str, y_title: str) -> Template:
     """Draw a slice of the objective, and the lower bound that touches it at the iteration shown.
 

@@ -567,8 +567,10 @@ def borders(history: Sequence[np.ndarray], low: np.ndarray, high: np.ndarray) ->
             rows.append((t, *middle, *middle))
     columns = np.array(rows).T
     names = ("x", "y", "x2", "y2")
-    # Half the digits are enough to draw by, unless all is far from zero.
-    digits = np.float64 if reach < 1e-3 * np.abs(middle).max() else np.float32
+    # Half the digits are enough to draw by, unless all is far from zero or beyond what they reach.
+    farthest = np.abs(columns[1:]).max()
+    few = reach >= 1e-3 * np.abs(middle).max() and farthest <= np.finfo(np.float32).max
+    digits = np.float32 if few else np.float64
     ends = dict(zip(names, columns[1:].astype(digits), strict=True))
     return arrow({"iteration": columns[0].astype(np.int16), **ends})
 

@@ -10,6 +10,7 @@ import streamlit as st
 from em_core import Params
 from em_ui.controls.page import Controls
 from em_ui.pictures import frames
+from em_ui.run import budget
 from em_ui.run.cache import cached
 from em_ui.run.run import Run, match
 from em_ui.sections.findings import stands_for
@@ -81,7 +82,8 @@ def rows(run: Run) -> list[Row]:
             problem = run.other_problem(hard=hard)
             trace = problem.fit(problem.start)
         params = frames.drawable(trace).final.params
-        winners = problem.responsibilities(problem.sample.data, params).argmax(axis=1)
+        with budget.turn(problem.cost):
+            winners = problem.responsibilities(problem.sample.data, params).argmax(axis=1)
         made.append(row(run, method, params, trace.n_iter, winners))
     return made
 

@@ -114,7 +114,8 @@ def draw(
                 f"{title} over {symbols[0]} and {symbols[1]}"
                 + ("" if alone else f", the rest as at {moment(at)}"),
                 charts.hill(
-                    *symbols,
+                    symbols[0],
+                    symbols[1],
                     f"{title} lost per {problem.words.observation}",
                     path=True,
                     impossible=_IMPOSSIBLE if SYMMETRIC & {x.field, y.field} else "",
@@ -340,7 +341,8 @@ def _slice(run: Run, column: Column, low: float, high: float) -> tuple[Drawing, 
                 ends.append({"x": x, "y": y, "point": name, **interval})
         beside = (put(at, column, goal + side * _BESIDE * reach) for side in (-1, 1))
         others = [bound(params) for params in beside if possible(params)]
-        highest = np.nanmax([*heights["Lower bound"], *others])
+        known = [height for height in (*heights["Lower bound"], *others) if not np.isnan(height)]
+        highest = max(known, default=np.inf)
         exact &= possible(goes) and bound(goes) >= highest - _EQUAL * abs(bound(stands))
     top = _TOP if exact else _GOAL
     ends = [{**end, "point": end["point"].replace(_GOAL, top)} for end in ends]

@@ -12,7 +12,7 @@ from em_ui import sections
 from em_ui.controls import Controls
 from em_ui.data import Given
 from em_ui.inert import escaped
-from em_ui.run import Run, cached_quietly
+from em_ui.run import Run, budget, cached_quietly
 from em_ui.sections.explore import played
 from pages import lesson
 from pages.k_means.problem import NAMES, PLUS_PLUS
@@ -99,7 +99,8 @@ def mislabelled(run: Run) -> tuple[dict[int, int], int] | None:
     labels = run.problem.sample.labels
     if labels is None:
         return None
-    shares = run.problem.responsibilities(run.problem.sample.data, run.params)
+    with budget.turn(run.problem.cost):
+        shares = run.problem.responsibilities(run.problem.sample.data, run.params)
     return match_labels(shares.argmax(axis=1), labels)
 
 
