@@ -15,6 +15,10 @@ from em_core.checks import as_floats
 # "Nothing changes", in floating point: a few units in the last place.
 ROUNDING = 4 * np.finfo(float).eps
 
+# The variance that a coordinate has left once those before it are known: below this fraction of its
+# own variance it is rounding error, and the matrix is taken for singular.
+_SINGULAR = 1e3 * np.finfo(float).eps
+
 # Between these, densities, their sums and their quotients have all their digits.
 _LOW, _HIGH = 1e-290, 1e290
 
@@ -281,3 +285,36 @@ def count_rows(rows: npt.NDArray[Any], times: Array) -> tuple[npt.NDArray[Any], 
     rows = rows[order]
     first = np.append(True, (rows[1:] != rows[:-1]).any(axis=1))
     return rows[first], np.add.reduceat(times[order], np.flatnonzero(first))
+
+
+def is_singular(covariances: Array) -> npt.NDArray[np.bool_]:
+    """Return which matrices are singular or not definite, as far as their digits can tell."""
+    return is_flat(cholesky(covariances), covariances)
+
+
+def smallest_stds(covariances: Array) -> Array:
+    """Return the standard deviation in the direction in which it is smallest, shape (K,).
+
+    It is 0 where a matrix is singular, as far as its digits can tell.
+    """
+    factors = cholesky(covariances)
+    flat = is_flat(factors, covariances)
+    factors[flat] = 0.0
+    return np.asarray(np.linalg.svd(factors, compute_uv=False)[:, -1])
+
+
+def is_flat(factors: Array, covariances: Array) -> npt.NDArray[np.bool_]:
+    """Return which Cholesky factors are those of matrices that are singular."""
+    pivots = np.diagonal(factors, axis1=1, axis2=2)
+    variances = np.diagonal(covariances, axis1=1, axis2=2)
+    return np.asarray(~(pivots**2 > _SINGULAR * variances).all(axis=1))
+
+
+def cholesky(covariances: Array) -> Array:
+    """Return Cholesky factors, not a number where there is none."""
+    try:
+        return np.asarray(np.linalg.cholesky(covariances), dtype=float)
+    except np.linalg.LinAlgError:
+        if len(covariances) == 1:
+            return np.full_like(covariances, np.nan)
+    return np.concatenate([cholesky(covariances[k : k + 1]) for k in range(len(covariances))])

@@ -34,9 +34,9 @@ from em_core.models.multivariate_gaussian_mixture import (
     guess_plus_plus,
     in_form,
     raised_to,
-    smallest_stds,
     whitening,
 )
+from em_core.numerics import smallest_stds
 
 KINDS = ["full", "tied", "diag", "spherical"]
 generator = np.random.default_rng

@@ -29,16 +29,12 @@ from em_core.checks import (
     check_weights,
 )
 from em_core.model import Mixture, Params, component_axes
-from em_core.numerics import ROUNDING, Array, equal_weights
+from em_core.numerics import ROUNDING, Array, cholesky, equal_weights, is_flat, is_singular
 
 Covariance = Literal["full", "tied", "diag", "spherical"]
 
 # A variance is a difference of two sums. Below this fraction of them it is mostly rounding error.
 _RESOLVED = 1e4 * np.finfo(float).eps
-
-# The variance that a coordinate has left once those before it are known: below this fraction of its
-# own variance it is rounding error, and the matrix is taken for singular.
-_SINGULAR = 1e3 * np.finfo(float).eps
 
 # A move so much longer than the standard deviation that remains has eaten digits of the latter:
 # the square of the one, as a fraction of the mean square about where the move began.
@@ -321,8 +317,8 @@ def whitening(covariances: Array) -> tuple[Array, Array]:
     logarithm of the determinant of Sigma. They are not numbers where a matrix is singular, as far
     as its digits can tell.
     """
-    factors = _cholesky(covariances)
-    factors[_is_flat(factors, covariances)] = np.nan
+    factors = cholesky(covariances)
+    factors[is_flat(factors, covariances)] = np.nan
     pivots = np.diagonal(factors, axis1=1, axis2=2)
     inverses = np.zeros_like(factors)
     # Row by row, so that coordinates in units far apart do not blur each other.
@@ -330,27 +326,6 @@ def whitening(covariances: Array) -> tuple[Array, Array]:
         inverses[:, i, i, None] = 1 / pivot
         inverses[:, i, :i] = -np.vecmat(factors[:, i, :i], inverses[:, :i, :i]) / pivot
     return inverses, np.log(pivots).sum(axis=1)
-
-
-def is_singular(covariances: Array) -> npt.NDArray[np.bool_]:
-    """Return which matrices are singular or not definite, as far as their digits can tell."""
-    return _is_flat(_cholesky(covariances), covariances)
-
-
-def _is_flat(factors: Array, covariances: Array) -> npt.NDArray[np.bool_]:
-    pivots = np.diagonal(factors, axis1=1, axis2=2)
-    variances = np.diagonal(covariances, axis1=1, axis2=2)
-    return np.asarray(~(pivots**2 > _SINGULAR * variances).all(axis=1))
-
-
-def _cholesky(covariances: Array) -> Array:
-    """Return Cholesky factors, not a number where there is none."""
-    try:
-        return np.asarray(np.linalg.cholesky(covariances), dtype=float)
-    except np.linalg.LinAlgError:
-        if len(covariances) == 1:
-            return np.full_like(covariances, np.nan)
-    return np.concatenate([_cholesky(covariances[k : k + 1]) for k in range(len(covariances))])
 
 
 def about_new_means(shifts: Array, mean_products: Array) -> Array:
@@ -446,17 +421,6 @@ def _told_apart(covariance: Array, min_std: float) -> Array:
         return covariance
     raised = directions * np.maximum(variances, _RESOLVED) @ directions.T
     return np.asarray((raised + raised.T) / 2 * scale)
-
-
-def smallest_stds(covariances: Array) -> Array:
-    """Return the standard deviation in the direction in which it is smallest, shape (K,).
-
-    It is 0 where a matrix is singular, as far as its digits can tell.
-    """
-    factors = _cholesky(covariances)
-    flat = _is_flat(factors, covariances)
-    factors[flat] = 0.0
-    return np.asarray(np.linalg.svd(factors, compute_uv=False)[:, -1])
 
 
 def _about(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from em_core import Params, Selection, Status, Trace, best
-from em_core.models.multivariate_gaussian_mixture import smallest_stds
+from em_core.numerics import smallest_stds
 from em_core.selection import criteria_of, draw_rows, judge
 from em_ui.run import budget
 from em_ui.run.cache import cached

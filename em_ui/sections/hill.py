@@ -13,7 +13,7 @@ import streamlit as st
 from em_core import Params, Status, iterate
 from em_core.diagnostics import lower_bound
 from em_core.engine import objective_of
-from em_core.models.multivariate_gaussian_mixture import is_singular
+from em_core.numerics import is_singular
 from em_ui.controls.page import Controls
 from em_ui.pictures import charts, frames
 from em_ui.pictures.frames import SYMMETRIC, Column

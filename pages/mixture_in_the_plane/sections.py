@@ -8,12 +8,8 @@ import numpy as np
 import streamlit as st
 
 from em_core import KMeans, KMeansParams, MultivariateGaussianParams, Status, Trace, fit
-from em_core.models.multivariate_gaussian_mixture import (
-    about_new_means,
-    is_singular,
-    smallest_stds,
-)
-from em_core.numerics import Array
+from em_core.models.multivariate_gaussian_mixture import about_new_means
+from em_core.numerics import Array, is_singular, smallest_stds
 from em_ui import sections
 from em_ui.controls import Choice, Controls, Section
 from em_ui.run import Run, budget, cached, cached_quietly, count
