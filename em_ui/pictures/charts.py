@@ -1154,7 +1154,7 @@ def densities(
             terms = f"(length(datum.all) > {k} ? {normal(f'datum.all[{k}]', at)} + {terms} : 0)"
         return curve(rows(data).transform_joinaggregate([every]), terms, at)
 
-    x, y = alt.X("x:Q"), alt.Y("drawn:Q")
+    x, y = alt.X("x:Q"), alt.Y("drawn:Q").scale(nice=False)  # a spike goes up to the edge
     smooth: dict[str, Any] = {"interpolate": "monotone"}
     component = (
         curve(rows("steps"), normal("datum", "at_"), "at_")
