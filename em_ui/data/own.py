@@ -77,7 +77,9 @@ class Own(Control):
     def words(self, value: Any) -> str:
         """Return ``value`` as a notice says it."""
         found = kept.told(value)
-        return escaped(kept.described(found)) if found else "none"
+        if found is None:  # what stood in the link could not be read
+            return "none: that part of the link is damaged"
+        return escaped(kept.described(found))
 
     def widget(self, key: str) -> str:
         """Draw where numbers are pasted or brought, what was read, and the choice of columns."""
