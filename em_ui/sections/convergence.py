@@ -110,7 +110,9 @@ def _speed(run: Run, caveat: str) -> str:
             f"apart, so that runs end at different ones, with the same {title}."
         )
     rate = linear_rate(limit)
-    arrived = np.array_equal(run.params.vector(), limit.final.params.vector())
+    end = limit.final.params.vector()
+    left = float(np.linalg.norm(run.params.vector() - end))
+    arrived = left <= _ROUNDING * float(np.linalg.norm(end))
     if np.isnan(rate) and arrived:
         rate = linear_rate(run.trace)
     saddle = run.eigenvalues is not None and run.eigenvalues[0] >= 1
