@@ -391,6 +391,13 @@ class TestScale:
 
 
 class TestBroughtAgain:
+    def test_another_long_file_is_not_held_against_a_link_that_there_was_not(self, visit):
+        page = visit("toy_lesson")
+        page.bring("long.csv", LONG.encode())
+        page.bring("other.csv", (LONG + "\n4").encode())
+        assert page.charts
+        assert not any("the link was made with" in warning.value for warning in page.at.warning)
+
     def test_choices_stay_with_the_same_columns(self, visit):
         page = visit("toy_lesson")
         page.bring("a.csv", LABELLED.encode())

@@ -115,6 +115,14 @@ def told(text: str) -> Numbers | Reference | None:
         return None
 
 
+def missing(text: str) -> Reference | None:
+    """Return what a link says of numbers that this session has not brought, if it does."""
+    found = told(text)
+    if isinstance(found, Reference) and found.digest not in st.session_state.get(_SESSION, {}):
+        return found
+    return None
+
+
 def recall(text: str) -> Numbers:
     """Return the numbers that a text stands for.
 

@@ -152,7 +152,7 @@ class Own(Control):
         Where it has the columns of what was there before, the same ones are chosen.
         """
         before = before or _source(key)
-        wanted = kept.told(_value(key))
+        wanted = kept.missing(_value(key))
         try:
             source.table = read(source.raw, source.name, decimal=_SIGNS[source.sign])
         except ValueError as error:
@@ -164,7 +164,7 @@ class Own(Control):
             if list(before.table.frame.columns) == names:
                 source.columns = before.columns
                 source.frequencies, source.labels = before.frequencies, before.labels
-        elif isinstance(wanted, Reference) and set(wanted.columns) <= set(names):
+        elif wanted is not None and set(wanted.columns) <= set(names):
             source.columns = list(wanted.columns)
         if not source.columns:
             source.columns = self._likely(source.table)
@@ -188,8 +188,11 @@ class Own(Control):
         ]
         return [name for name in found if name is not None]
 
-    def _use(self, key: str, source: _Source, wanted: Numbers | Reference | None = None) -> None:
-        """Take the chosen columns, and make them the control's value."""
+    def _use(self, key: str, source: _Source, wanted: Reference | None = None) -> None:
+        """Take the chosen columns, and make them the control's value.
+
+        ``wanted`` is what the link was made with, where this session has not brought it.
+        """
         source.left_out, source.other = (), ""
         text = self.default
         if source.table is not None:
@@ -199,11 +202,7 @@ class Own(Control):
             except ValueError as error:
                 source.error = str(error)
         found = kept.told(text)
-        if (
-            isinstance(wanted, Reference)
-            and isinstance(found, Reference)
-            and found.digest != wanted.digest
-        ):
+        if wanted and isinstance(found, Reference) and found.digest != wanted.digest:
             source.other = kept.described(wanted)
         source.text = text
         st.session_state[_source_key(key)] = source
