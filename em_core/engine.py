@@ -12,8 +12,9 @@ statistics up, and decide when to stop. The statistics are sums over observation
 taken in blocks (:mod:`em_core.data.blocks`), and only the sums are kept.
 """
 
+import functools
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import count
@@ -384,6 +385,22 @@ def expectations(
     return total, objective
 
 
+def begin(
+    model: Model[ParamsT, StatisticsT], data: Blocks
+) -> Callable[[ParamsT], tuple[StatisticsT, float]]:
+    """Return the E-step of one run over all data: the model's own, if it has prepared them."""
+    if data.prepared is None:
+        return functools.partial(expectations, model, data)
+    e_step = data.prepared.begin()
+
+    def quick(params: ParamsT) -> tuple[StatisticsT, float]:
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            found: tuple[StatisticsT, float] = e_step(params)
+            return found
+
+    return quick
+
+
 def objective_of(model: Model[ParamsT, StatisticsT], data: Blocks, params: ParamsT) -> float:
     """Return the objective of ``params`` on all data, in nats (K-Means: minus the inertia)."""
     return expectations(model, data, params)[1]
@@ -393,9 +410,9 @@ def _steps(
     model: Model[ParamsT, StatisticsT], data: Blocks, init: ParamsT
 ) -> Iterator[tuple[Step[ParamsT], StatisticsT]]:
     """Yield the steps of EM, which are nothing but the two steps in turn, and their statistics."""
-    params = init
+    params, e_step = init, begin(model, data)
     for iteration in count():
-        statistics, objective = expectations(model, data, params)
+        statistics, objective = e_step(params)
         yield Step(iteration, params, objective), statistics
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             params = model.m_step(statistics, params)

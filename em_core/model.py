@@ -8,7 +8,7 @@ that is not seen, the statistics come from responsibilities: that is a :class:`M
 
 import functools
 from abc import abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, NamedTuple, Protocol, Self, TypeVar
 
@@ -213,6 +213,8 @@ def _rounded(array: Array) -> str:
 
 ParamsT = TypeVar("ParamsT", bound=Params)
 StatisticsT = TypeVar("StatisticsT", bound=tuple[Any, ...])
+_TakenT = TypeVar("_TakenT", bound=Params, contravariant=True)
+_FoundT = TypeVar("_FoundT", bound=tuple[Any, ...], covariant=True)
 
 
 class Note(NamedTuple):
@@ -299,6 +301,34 @@ class Sample(NamedTuple, Generic[ParamsT]):
     truth: ParamsT | None = None
 
 
+class Counted(NamedTuple):
+    """Different rows, and how often each was observed: to ``expect`` they are the whole data.
+
+    Attributes
+    ----------
+    rows : ndarray, shape (r,) or (r, d)
+        The rows, as the model takes them.
+    counts : ndarray, shape (r,)
+        How often each was observed.
+    """
+
+    rows: npt.NDArray[Any]
+    counts: Array
+
+
+class Prepared(Protocol[_TakenT, _FoundT]):
+    """What a model has made of its data, for E-steps of its own that are quick.
+
+    It is not changed by a run, and several may share it.
+    """
+
+    def begin(self) -> Callable[[_TakenT], tuple[_FoundT, float]]:
+        """Return the E-step of one run: what ``expect`` of the model returns for all data.
+
+        It may remember what it found at the parameters before, which as a rule are near.
+        """
+
+
 class Model(Protocol[ParamsT, StatisticsT]):
     """The two steps of EM, what the M-step maximizes, and a check at the door.
 
@@ -327,12 +357,15 @@ class Model(Protocol[ParamsT, StatisticsT]):
         What else one should know of the parameters with which a run ended, such as a component that
         no observation belongs to. ``statistics`` are those under ``params``; ``n_different`` is the
         number of different observations, or of the components if there are fewer of these.
-    ``tally(data, counts=None)``
-        The different rows and how often each occurs, as (rows, times), or None where that is of no
-        use. Rows that occur ``counts`` times each count as often.
+    ``prepare(data, counts=None)`` : Counted, Prepared or None
+        What the model makes of an array of observations once, so that each of the E-steps is quick,
+        or None where that is of no use. Rows that were observed ``counts`` times each count as
+        often. It never changes what a run finds but for rounding. A model has one kind of it for
+        all data of one kind: :class:`Counted` rows, which are then what its ``expect`` is given, or
+        something :class:`Prepared` with an E-step of its own.
 
     A model whose ``expect`` takes a third argument, ``counts``, shape (n,), can be told how often
-    each row was observed. One with a ``tally`` must.
+    each row was observed. One that counts rows must.
     """
 
     def check(self, data: npt.NDArray[Any], params: ParamsT) -> None:

@@ -819,10 +819,10 @@ class TestTossesOfTheirOwn:
 
     def test_different_pairs_are_different_observations(self):
         data = np.array([[3, 5], [3, 9], [3, 5], [5, 5], [3, 9], [3, 5]])
-        rows, times = self.model.tally(data)
+        rows, times = self.model.prepare(data)
         assert rows.tolist() == [[3, 5], [5, 5], [3, 9]]
         assert times.tolist() == [3, 1, 2]
-        rows, times = self.model.tally(data, np.array([0.5, 1, 2, 3, 4, 5]))
+        rows, times = self.model.prepare(data, np.array([0.5, 1, 2, 3, 4, 5]))
         assert times.tolist() == [7.5, 3, 5]
         coins = guess_uniform(data, 4, rng=np.random.default_rng(1))
         notes = fit(self.model, data, coins).notes

@@ -260,7 +260,7 @@ class TestTally:
     )
     def test_puts_equal_trials_together(self, heads, dtype):
         data = np.array(heads, dtype=dtype)
-        rows, times = BinomialMixture(12).tally(data)
+        rows, times = BinomialMixture(12).prepare(data)
         assert (np.diff(rows) > 0).all()
         assert dict(zip(rows, times, strict=True)) == {h: heads.count(h) for h in heads}
 
@@ -295,8 +295,8 @@ class TestTally:
         assert {total for _, total in many} == {500_000}
 
     def test_hard_assignment_has_one_only_if_its_mixture_has(self):
-        assert HardEM(BinomialMixture(10)).tally(HEADS) is not None
-        assert HardEM(GaussianMixture()).tally(NUMBERS) is None
+        assert HardEM(BinomialMixture(10)).prepare(HEADS) is not None
+        assert HardEM(GaussianMixture()).prepare(NUMBERS) is None
         assert prepare(HardEM(GaussianMixture()), NUMBERS, GAUSSIANS).counts is None
 
     def test_of_parts_is_that_of_the_whole(self):

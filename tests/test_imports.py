@@ -28,8 +28,8 @@ BELOW = {
     "model": {"em_core.checks", "em_core.numerics"},
     "published": set(),
     # The cluster is imported for Dask's data alone.
-    "blocks": {"em_core.checks", "em_core.numerics", "em_core.data"},
-    "dask": {"em_core.checks", "em_core.numerics", "em_core.data.blocks"},
+    "blocks": {"em_core.checks", "em_core.model", "em_core.numerics", "em_core.data"},
+    "dask": {"em_core.checks", "em_core.model", "em_core.numerics", "em_core.data.blocks"},
     "engine": {"em_core.checks", "em_core.data.blocks", "em_core.model", "em_core.numerics"},
     "diagnostics": {
         "em_core.checks",
@@ -49,7 +49,13 @@ BELOW = {
         "em_core.numerics",
     },
 }
-OF_MODELS = {"em_core.checks", "em_core.engine", "em_core.model", "em_core.numerics"}
+OF_MODELS = {
+    "em_core.checks",
+    "em_core.engine",
+    "em_core.kernels",
+    "em_core.model",
+    "em_core.numerics",
+}
 # What the package offers from the engine and the numerics, and not from a model.
 SHARED_NAMES = {name for name in em_core.__all__ if getattr(em_core, name).__module__ in SHARED}
 
@@ -85,7 +91,8 @@ def refused(package, allowed):
 def allowed_in_core(path, module, name):
     if top(module) == "em_core":
         # The package lists its modules' names; no model knows another.
-        return path.stem == "__init__" or module in BELOW.get(path.stem, OF_MODELS)
+        known = module.removesuffix(f".{module.split('.')[-1]}") if "kernels." in module else module
+        return path.stem == "__init__" or known in BELOW.get(path.stem, OF_MODELS)
     extra = {"dask"} if path.stem == "dask" else set()
     return top(module) in {"numpy", "scipy", "sklearn"} | extra | sys.stdlib_module_names
 

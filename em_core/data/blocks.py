@@ -16,13 +16,13 @@ import numpy as np
 import numpy.typing as npt
 
 from em_core.checks import WrongShapeError, as_array, as_counts
+from em_core.model import Counted, Prepared
 from em_core.numerics import Array, count_rows
 
 # Rows taken at once: a block, its responsibilities and its temporaries stay in the cache.
 BLOCK_ROWS = 8192
 
 Rows = npt.NDArray[Any]
-Tally = tuple[Rows, Array]  # different rows, and how often each was observed
 Parameters = TypeVar("Parameters", contravariant=True)
 Result = TypeVar("Result")
 
@@ -57,6 +57,8 @@ class Blocks:
         The first row, which parameters are checked with.
     counts : ndarray, shape (rows,), optional
         How often each row of the only part was observed, if not once.
+    joined : bool
+        Whether the rows are those that the model counts already.
     counted : dict of int to int
         What :meth:`n_different` has found before, by its limit.
     """
@@ -66,7 +68,20 @@ class Blocks:
     n: float
     first: Rows
     counts: Array | None = None
+    joined: bool = False
     counted: dict[int, int] = field(default_factory=dict, compare=False, repr=False)
+
+    @functools.cached_property
+    def prepared(self) -> Prepared[Any, Any] | None:
+        """What the model has made of the rows, if it has an E-step of its own for it.
+
+        It is made when it is first asked for. Of several arrays, which may not be in memory at the
+        same time, there is none.
+        """
+        if self.joined or len(self.parts) != 1:
+            return None
+        made = _prepared_by(self.model, np.asarray(self.parts[0]), self.counts)
+        return None if isinstance(made, Counted) else made
 
     def check(self, model: Checks[Parameters], params: Parameters) -> None:
         """Raise ValueError unless they were made for this model, and it accepts the parameters."""
@@ -159,8 +174,8 @@ def prepare(
     Parameters
     ----------
     model : Model
-        Its ``check`` refuses what does not fit. If it has a ``tally``, equal observations are put
-        together, and visited once.
+        Its ``check`` refuses what does not fit. If its ``prepare`` counts equal observations, these
+        are put together, and visited once.
     data : array_like, sequence of ndarray, Dask array, Dask bag of ndarray, or Blocks
         One array; several that are loaded one after another; data on a cluster; or what this
         function returned.
@@ -188,10 +203,10 @@ def prepare(
         return _look_through(model, data, params)
     array = as_array("data", data)
     model.check(array, params)
-    tallied = tally(model, array)
-    if tallied is None:
+    counted = count(model, array)
+    if counted is None:
         return Blocks(model, [array], len(array), array[:1])
-    return join(model, [tallied], len(array))
+    return join(model, [counted], len(array))
 
 
 def _with_counts(model: Any, data: Any, params: Any, counts: npt.ArrayLike) -> Blocks:
@@ -215,14 +230,14 @@ def _with_counts(model: Any, data: Any, params: Any, counts: npt.ArrayLike) -> B
     seen = times > 0  # the others were not observed at all, and may be impossible
     rows, times = array[seen], times[seen]
     n = float(times.sum())
-    tallied = tally(model, rows, times)
-    if tallied is None:
+    counted = count(model, rows, times)
+    if counted is None:
         return Blocks(model, [rows], n, rows[:1], times)
-    return join(model, [tallied], n)
+    return join(model, [counted], n)
 
 
 def _look_through(model: Any, parts: Sequence[Rows], params: Any) -> Blocks:
-    n, tallies, first = 0, [], np.asarray(parts[0])[:1].copy()
+    n, found, first = 0, [], np.asarray(parts[0])[:1].copy()
     for i in range(len(parts)):
         try:
             rows = as_array("data", parts[i])
@@ -230,10 +245,10 @@ def _look_through(model: Any, parts: Sequence[Rows], params: Any) -> Blocks:
         except ValueError as error:
             raise ValueError(f"in block {i} of the data: {error}") from None
         n += len(rows)
-        tallied = tally(model, rows)
-        if tallied is not None:
-            tallies.append(tallied)
-    return join(model, tallies, n) if tallies else Blocks(model, parts, n, first)
+        counted = count(model, rows)
+        if counted is not None:
+            found.append(counted)
+    return join(model, found, n) if found else Blocks(model, parts, n, first)
 
 
 def _is_sequence_of_blocks(model: Checks[Parameters], data: Any, params: Parameters) -> bool:
@@ -252,16 +267,26 @@ def _is_sequence_of_blocks(model: Checks[Parameters], data: Any, params: Paramet
     return True
 
 
-def tally(model: Any, rows: Rows, counts: Array | None = None) -> Tally | None:
-    """Return the different rows and how often each occurs, if the model has a use for that.
+def count(model: Any, rows: Rows, counts: Array | None = None) -> Counted | None:
+    """Return the different rows and how often each occurs, if that is what the model prepares."""
+    # One row tells of which kind it is.
+    one = None if counts is None else counts[:1]
+    if not isinstance(_prepared_by(model, rows[:1], one), Counted):
+        return None
+    made = _prepared_by(model, rows, counts)
+    assert isinstance(made, Counted)  # of one kind for all data
+    return made
 
-    A model has it for all data or for none.
-    """
-    counted: Callable[[Rows, Array | None], Tally | None] | None = getattr(model, "tally", None)
-    return counted(rows, counts) if counted else None
+
+def _prepared_by(
+    model: Any, rows: Rows, counts: Array | None
+) -> Counted | Prepared[Any, Any] | None:
+    prepare: Callable[[Rows, Array | None], Counted | Prepared[Any, Any] | None] | None
+    prepare = getattr(model, "prepare", None)
+    return prepare(rows, counts) if prepare else None
 
 
-def join(model: Any, tallies: Sequence[Tally], n: float) -> Blocks:
-    """Return the blocks of ``n`` observations that were tallied part by part."""
-    rows, counts = count_rows(*map(np.concatenate, zip(*tallies, strict=True)))
-    return Blocks(model, [rows], n, rows[:1], counts)
+def join(model: Any, counted: Sequence[Counted], n: float) -> Blocks:
+    """Return the blocks of ``n`` observations that were counted part by part."""
+    rows, counts = count_rows(*map(np.concatenate, zip(*counted, strict=True)))
+    return Blocks(model, [rows], n, rows[:1], counts, joined=True)

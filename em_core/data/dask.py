@@ -18,13 +18,13 @@ from em_core.data.blocks import (
     Parameters,
     Result,
     Rows,
-    Tally,
+    count,
     different_rows,
     independent_rows,
     join,
-    tally,
     visit,
 )
+from em_core.model import Counted
 from em_core.numerics import Array
 
 
@@ -34,6 +34,11 @@ class ClusterBlocks(Blocks):
 
     Each of ``parts`` is delayed, and stands for an array of rows or for a list of such arrays.
     """
+
+    @property
+    def prepared(self) -> None:
+        """Nothing: the rows are not here."""
+        return None
 
     def map(self, function: Callable[[Rows, Array | None], Result]) -> Iterator[Result]:
         """Yield ``function(rows, None)`` of each block, in the order of the rows."""
@@ -71,7 +76,7 @@ def _arrays(part: Any) -> list[Rows]:
 def prepare(model: Checks[Parameters], data: Any, params: Parameters) -> Blocks:
     """Return a Dask array, or a bag of arrays, as blocks; see :func:`em_core.data.blocks.prepare`.
 
-    The data are checked, and tallied if the model can, where they are.
+    The data are checked, and counted if the model can, where they are.
     """
     if isinstance(data, Delayed):  # which has every attribute one asks for
         raise ValueError("Dask data must be an array or a bag of arrays, got a Delayed")
@@ -91,21 +96,21 @@ def prepare(model: Checks[Parameters], data: Any, params: Parameters) -> Blocks:
         )
     parts = np.ravel(data.to_delayed()).tolist()
     look = dask.delayed(_look, pure=False)
-    n, tallies, first = 0, [], None
+    n, counted, first = 0, [], None
     for i, found in enumerate(dask.compute(*(look(model, part, params) for part in parts))):
         if isinstance(found, str):
             raise ValueError(f"in block {i} of the data: {found}")
-        length, tallied, row = found
+        length, of_part, row = found
         n += length
-        tallies += tallied
+        counted += of_part
         first = row if first is None else first
     if first is None:
         raise ValueError("data must hold at least one observation, got no block")
-    return join(model, tallies, n) if tallies else ClusterBlocks(model, parts, n, first)
+    return join(model, counted, n) if counted else ClusterBlocks(model, parts, n, first)
 
 
-def _look(model: Any, part: Any, params: Any) -> str | tuple[int, list[Tally], Rows]:
-    """Return what is wrong with a part, or its length, its tallies and its first row."""
+def _look(model: Any, part: Any, params: Any) -> str | tuple[int, list[Counted], Rows]:
+    """Return what is wrong with a part, or its length, its counted rows and its first row."""
     try:
         arrays = _arrays(part)
         if not arrays:
@@ -114,5 +119,5 @@ def _look(model: Any, part: Any, params: Any) -> str | tuple[int, list[Tally], R
             model.check(rows, params)
     except ValueError as error:
         return str(error)
-    tallied = [tally(model, rows) for rows in arrays]
-    return sum(map(len, arrays)), [t for t in tallied if t is not None], arrays[0][:1]
+    counted = [count(model, rows) for rows in arrays]
+    return sum(map(len, arrays)), [c for c in counted if c is not None], arrays[0][:1]

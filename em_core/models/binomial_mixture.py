@@ -34,7 +34,7 @@ from em_core.checks import (
     refuse_masked,
 )
 from em_core.engine import fit_labelled
-from em_core.model import Mixture, Params, Sample, component_axes, draw_sample
+from em_core.model import Counted, Mixture, Params, Sample, component_axes, draw_sample
 from em_core.numerics import (
     FEW_TRIALS,
     Array,
@@ -202,9 +202,7 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
         """Return the expected number of trials of each coin, shape (K,)."""
         return statistics.trials
 
-    def tally(
-        self, data: npt.NDArray[Any], counts: Array | None = None
-    ) -> tuple[npt.NDArray[Any], Array] | None:
+    def prepare(self, data: npt.NDArray[Any], counts: Array | None = None) -> Counted | None:
         """Return the different outcomes, and how many trials show each: an exact compression.
 
         An outcome is a head count, or heads and tosses. ``counts``, shape (n,), says how many
@@ -212,7 +210,8 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
         often.
         """
         if self.n_tosses is None:
-            return count_rows(data, np.ones(len(data)) if counts is None else counts)
+            times = np.ones(len(data)) if counts is None else counts
+            return Counted(*count_rows(data, times))
         if self.n_tosses > _TALLIED_OUTCOMES:
             return None
         times = np.zeros(self.n_tosses + 1)
@@ -224,7 +223,7 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
                 minlength=self.n_tosses + 1,
             )
         heads = np.flatnonzero(times)
-        return heads, times[heads]
+        return Counted(heads, times[heads])
 
     def n_parameters(self, params: BinomialParams) -> int:
         """Return the number of free parameters: K, and K - 1 weights if these are estimated."""

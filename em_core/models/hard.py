@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
-from em_core.model import EStep, Mixture, Note, ParamsT, Sample, StatisticsT
+from em_core.model import Counted, EStep, Mixture, Note, ParamsT, Sample, StatisticsT
 from em_core.numerics import Array
 
 
@@ -42,12 +42,11 @@ class HardEM(Mixture[ParamsT, StatisticsT]):
         """Raise ValueError where the mixture would."""
         self.model.check(data, params)
 
-    def tally(
-        self, data: npt.NDArray[Any], counts: Array | None = None
-    ) -> tuple[npt.NDArray[Any], Array] | None:
-        """Return what the mixture's tally does, or None if it has none."""
-        tally = getattr(self.model, "tally", None)
-        return tally(data, counts) if tally else None
+    def prepare(self, data: npt.NDArray[Any], counts: Array | None = None) -> Counted | None:
+        """Return the rows that the mixture counts, or None if it does something else."""
+        prepare = getattr(self.model, "prepare", None)
+        made = prepare(data, counts) if prepare else None
+        return made if isinstance(made, Counted) else None
 
     def e_step(self, data: npt.NDArray[Any], params: ParamsT, counts: Array | None = None) -> EStep:
         """Assign each observation to its most probable component, the first of equals."""
