@@ -193,6 +193,22 @@ class Controls:
                 with column:
                     self.show(name)
 
+    def table(self, *quantities: str, rows: int) -> None:
+        """Draw the numbers of several components together, but for those that are sealed.
+
+        Parameters
+        ----------
+        quantities : str
+            The controls, without the number of the component with which their names end.
+        rows : int
+            How many components there are.
+        """
+        names = [f"{quantity}{i}" for i in range(1, rows + 1) for quantity in quantities]
+        names = [name for name in names if name not in self.sealed]
+        if names:
+            with st.container(horizontal=True):
+                self.show_all(*names)
+
     @property
     def sections(self) -> dict[str, Section]:
         """The page's sections by name, but for the teacher's on a page that hides the truth."""
