@@ -4,7 +4,7 @@
 const PAUSE_MS = 300; // after an arrow key: another one may follow
 
 export default function ({ data, parentElement, setTriggerValue }) {
-  const root = parentElement.querySelector(".numbers");
+  const root = parentElement.querySelector(".components");
   const state = (parentElement.numbers ??= { waiting: {}, sent: 0 });
   // Until the server has heard of the last change, each goes along with the next.
   if (data.heard >= state.sent) Object.assign(state, { waiting: {}, sent: data.heard });
@@ -42,7 +42,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     state.shape = shape;
     const help = data.help ? [make("p", { textContent: data.help })] : [];
     root.replaceChildren(...data.tables.map(table), ...help);
-    state.note = make("tr", {}, make("td", { colSpan: 9, role: "alert", id: "note" }));
+    state.note = make("tr", {}, make("td", { role: "alert", id: "note" }));
   }
 
   const commit = (input) => {
@@ -91,15 +91,18 @@ export default function ({ data, parentElement, setTriggerValue }) {
         if (!refused && !typing) input.value = input.last = text;
         if (!(input.name in state.waiting)) input.shown = text;
         input.ariaInvalid = refused;
+        input.setAttribute("aria-describedby", refused ? "note" : "");
         if (refused) wrong.push([input, why]);
       });
     }
   }
-  state.note.firstChild.textContent = wrong.map(([, why]) => why).join(" ");
-  if (wrong.length) wrong.at(-1)[0].closest("tr").after(state.note);
-  else state.note.remove();
-  for (const input of root.querySelectorAll("input")) {
-    if (input.ariaInvalid === "true") input.setAttribute("aria-describedby", "note");
-    else input.removeAttribute("aria-describedby");
+  const note = state.note.firstChild;
+  note.textContent = wrong.map(([, why]) => why).join(" ");
+  if (wrong.length) {
+    const row = wrong.at(-1)[0].closest("tr");
+    note.colSpan = row.children.length;
+    row.after(state.note);
+  } else {
+    state.note.remove();
   }
 }
