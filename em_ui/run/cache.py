@@ -164,9 +164,7 @@ def key_of(value: Any) -> Hashable:
     if dataclasses.is_dataclass(value):
         names = (each.name for each in dataclasses.fields(value))
         return type(value).__qualname__, *(key_of(getattr(value, name)) for name in names)
-    raise TypeError(
-        f"{value!r} cannot tell what is cached from what else is; begin its name with _"
-    )
+    raise TypeError(f"no way is known to tell {value!r} from other arguments of what is kept")
 
 
 def n_bytes(value: Any) -> int:
