@@ -25,6 +25,7 @@ GUESSES = [guess_from_points, guess_plus_plus, guess_uniform]
 class TestKMeans(AffineContract):
     model = KMeans()
     soft = False
+    coarse_statistics = ("deviations",)  # of which the M-step makes places, not widths
 
     def sample(self, rng, n, separation=1.0):
         centres = separation * np.array([[-2.0, 0.0], [2.0, 0.0], [0.0, 3.0]])
