@@ -347,7 +347,7 @@ class Session:
     def _write(self, component: BidiComponent) -> None:
         """Write the numbers of tables to the address, as the button that copies a link does."""
         data = json.loads(component.json) if component.component_name == COPY_LINK else {}
-        for key, text in (data.get("address") or {"numbers": {}})["numbers"].items():
+        for key, text in (data.get("address") or {}).get("numbers", {}).items():
             self._query.pop(key, None)
             if text is not None:
                 self._query[key] = text
