@@ -1,9 +1,9 @@
 """Chart templates: drawn in Altair once per process, filled with data in every rerun.
 
-A template names its data sets (``alt.NamedData``) and reads the iteration from two Vega parameters
+A template names its data sets (``alt.NamedData``) and reads two iterations from a Vega parameter
 that :mod:`.player` drives in the browser: one chooses the parameters that are drawn, the other the
 responsibilities (see :mod:`.format`). A template never changes with the data, since a changed
-template would put both parameters back to the start.
+template would put it back to the start.
 
 Charts draw what has been played, and no more. Their axes are those of the whole run, so that they
 stand still.
@@ -29,6 +29,8 @@ from em_ui.pictures.format import (
     BEFORE,
     ITERATION,
     MAX_ITERATIONS,
+    PLACE,
+    PLACES,
     SHOWN_DIGITS,
     SLIDE,
     share_shown,
@@ -240,11 +242,12 @@ def _pickable(chart: alt.Chart, field: str) -> alt.Chart:
 def _parameters(bound: bool) -> list[alt.Parameter]:
     if not bound:
         return [alt.param(name=name, value=0) for name in (ITERATION, ASSIGNMENT)]
-    iteration = alt.binding_range(min=0, max=MAX_ITERATIONS, step=SLIDE)
-    assignment = alt.binding_range(min=BEFORE, max=MAX_ITERATIONS, step=1)
+    most = PLACES * (MAX_ITERATIONS - BEFORE) + MAX_ITERATIONS
+    place = alt.binding_range(min=0, max=most, step=SLIDE)
     return [
-        alt.param(name=ITERATION, value=0, bind=iteration),
-        alt.param(name=ASSIGNMENT, value=BEFORE, bind=assignment),
+        alt.param(name=PLACE, value=0, bind=place),
+        alt.param(name=ITERATION, expr=f"{PLACE} % {PLACES}"),
+        alt.param(name=ASSIGNMENT, expr=f"floor({PLACE} / {PLACES}) + {BEFORE}"),
     ]
 
 

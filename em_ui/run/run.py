@@ -156,10 +156,6 @@ class Run:
         """The statistics at the last iteration."""
         return self.statistics(self.frames.last)
 
-    def affordable_students(self, n: int) -> int:
-        """Return for how many of ``n`` students a run like this one may be computed at once."""
-        return min(n, max(int(budget.CLASS / self.problem.cost / (self.trace.n_iter + 1)), 1))
-
     @property
     def gap(self) -> float | None:
         """Largest distance of an estimate from its truth, in what tells the components apart.

@@ -41,8 +41,7 @@ with c.sidebar():
     given = sections.data_of(c, PUBLISHED)
     if given is None and c.settings()["data"] == data.SIMULATED:
         c.show("k")
-        for i in range(1, c.settings()["k"] + 1):
-            c.show_beside(f"mean{i}", f"sd{i}", f"size{i}")
+        c.table("mean", "sd", "size", rows=c.settings()["k"])
         c.show_all("data_seed", "student")
     if given and too_many_labels(given):
         st.caption(too_many_labels(given))
@@ -53,23 +52,16 @@ with c.sidebar():
     find, stds = components(c.settings(), given), c.settings()["stds"]
     c.adapt(**fitting(None if given is None else given.values[:, 0], find, KINDS[stds]))
     c.show("guess")
-    means = [f"start_mean{i}" for i in range(1, find + 1)]
-    widths = [f"start_sd{i}" for i in range(1, find + 1)]
-    typed = c.settings()["guess"] == TYPED
-    if typed and stds == COMMON:
-        for i in range(0, find, 2):
-            c.show_beside(*means[i : i + 2])
-        c.show("start_sd1")
-    elif typed:
-        for pair in zip(means, widths, strict=True):
-            c.show_beside(*pair)
+    if c.settings()["guess"] == TYPED:
+        c.table("start_mean", *["start_sd"] * (stds != COMMON), rows=find)
+        if stds == COMMON:
+            c.show("start_sd1")
     else:
         if given and c.settings()["guess"] == WHOLE:
             st.caption(why_not_whole(given.values[:, 0]))
         c.show_all("guess_seed", "start")
         if stds == KNOWN:
-            for i in range(0, find, 3):
-                c.show_beside(*widths[i : i + 3])
+            c.table("start_sd", rows=find)
     c.group("Algorithm", "weights", "hard", *["floor"] * (stds != KNOWN), "tol", "max_iter")
 
 st.title("Gaussian mixture")

@@ -52,8 +52,7 @@ with c.sidebar():
     find = to_look_for(c.settings(), given)
     if c.settings()["guess"] == TYPED:
         c.adapt(**typed_starts(given, find))
-        for k in range(1, find + 1):
-            c.show_beside(f"start_x{k}", f"start_y{k}")
+        c.table("start_x", "start_y", rows=find)
     elif c.settings()["guess"] == starts.CHOSEN:
         starts.show(c, find)
     else:

@@ -21,7 +21,7 @@ from pages.mixture_in_the_plane.problem import (
     start_specs,
     to_be_found,
     too_many_labels,
-    typed_names,
+    typed_columns,
 )
 from pages.mixture_in_the_plane.sections import ACROSS, SECTIONS, UP, axes_of, findings
 from pages.mixture_in_the_plane.situations import MISCONCEPTIONS, SITUATIONS
@@ -63,9 +63,7 @@ with c.sidebar():
         c.show_all("ring_size", "ring_noise", "data_seed", "student")
     elif chosen == SIMULATED:
         c.show("k")
-        for i in range(1, c.settings()["k"] + 1):
-            for pair in (("x", "y"), ("sd_x", "sd_y"), ("corr", "size")):
-                c.show_beside(*(f"{name}{i}" for name in pair))
+        c.table("x", "y", "size", "sd_x", "sd_y", "corr", rows=c.settings()["k"])
         c.show_all("data_seed", "student")
     if given and too_many_labels(given):
         st.caption(
@@ -77,8 +75,10 @@ with c.sidebar():
     find = to_be_found(c.settings(), given)
     if c.settings()["guess"] == TYPED:
         c.adapt(**start_specs(c.settings(), given, find))
-        for names in typed_names(find, c.settings()["kind"]):
-            c.show_beside(*names)
+        kind = c.settings()["kind"]
+        c.table(*typed_columns(kind), rows=find)
+        if kind == TIED:
+            c.show_all("start_sd_x1", "start_sd_y1", "start_corr1")
     elif c.settings()["guess"] == starts.CHOSEN:
         starts.show(c, find)
     else:
