@@ -67,7 +67,7 @@ _PLACES = range(1, MAX_CLUSTERS + 1)
 
 TYPED_STARTS = {
     f"start_{axis}{k}": Number(
-        f"Start {k}, {axis}", float(k - 4), -_LARGEST, _LARGEST, 0.5, fits_data=True
+        f"Start {axis} {k}", float(k - 4), -_LARGEST, _LARGEST, 0.5, fits_data=True
     )
     for k in _PLACES
     for axis in "xy"
@@ -132,7 +132,7 @@ def typed_starts(given: Given | None, find: int) -> dict[str, Number]:
         for k in _PLACES:
             place = low + (high - low) * min((k - 0.5) / find, 1.0)
             adapted[f"start_{axis}{k}"] = Number(
-                f"Start {k}, {axis}",
+                f"Start {axis} {k}",
                 round(place, digits),
                 least,
                 most,
