@@ -21,9 +21,9 @@ _HERE = Path(__file__).parent
 _KINDS = ("html", "css", "js")
 
 
-def component(name: str, files: str) -> Any:
-    """Return a component whose sources are ``files`` with html, css and js, in this folder."""
-    html, css, js = (_short((_HERE / f"{files}.{kind}").read_text()) for kind in _KINDS)
+def component(name: str, files: str, folder: Path = _HERE) -> Any:
+    """Return a component whose sources are ``files`` with html, css and js, by default here."""
+    html, css, js = (_short((folder / f"{files}.{kind}").read_text()) for kind in _KINDS)
     return st.components.v2.component(name, html=html, css=css, js=js)
 
 
