@@ -46,6 +46,9 @@ from em_core.numerics import ROUNDING, Array
 # The square of a smaller number has not all its digits.
 _SMALLEST = np.sqrt(np.finfo(float).tiny)
 
+# In the place of the number of points of an empty cluster, whose sums are 0.
+_NONE = float(np.finfo(float).tiny)
+
 
 @dataclass(frozen=True, eq=False)
 class KMeansParams(Params):
@@ -143,7 +146,7 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
         """Return what ``m_step`` does, for the arrays of one run or of many along a first axis."""
         counts, deviations = statistics
         centroids = previous["centroids"]
-        moves = deviations / np.where(counts > 0, counts, 1)[..., None]  # 0 without points
+        moves = deviations / np.maximum(counts, _NONE)[..., None]  # 0 without points
         # Below the rounding of the sums: where the assignments repeat, the centroids do too.
         moves *= np.abs(moves) > ROUNDING * np.abs(centroids)
         return {"centroids": centroids + moves}  # c_k = sum_i r_ik x_i / N_k
@@ -301,7 +304,7 @@ class KMeansPoints:
         """Return the E-step of one run; see :mod:`em_core.kernels.lloyd`."""
         kernel = self._kernel
         if isinstance(kernel, lloyd.Few):
-            return functools.partial(_one_of, kernel)
+            return functools.partial(_one, kernel)
         if isinstance(kernel, lloyd.Many):
             return functools.partial(_one, lloyd.Run(kernel))
         return functools.partial(_plainly, self.data)
@@ -329,7 +332,7 @@ class KMeansPoints:
         def e_step(arrays: dict[str, Array]) -> tuple[KMeansStatistics, Array]:
             if isinstance(kernel, lloyd.Few):
                 counts, deviations, inertia = kernel(arrays["centroids"])
-                return KMeansStatistics(counts, deviations), -inertia
+                return KMeansStatistics(counts, deviations), 0.0 - inertia
             each = [self.begin()(KMeansParams(centroids)) for centroids in arrays["centroids"]]
             sums = zip(*(statistics for statistics, _ in each), strict=True)
             return KMeansStatistics(*map(np.stack, sums)), np.array([found for _, found in each])
@@ -337,14 +340,9 @@ class KMeansPoints:
         return e_step
 
 
-def _one_of(points: lloyd.Few, params: KMeansParams) -> tuple[KMeansStatistics, float]:
-    counts, deviations, inertia = points(params.centroids[None])
-    return KMeansStatistics(counts[0], deviations[0]), -float(inertia[0])
-
-
-def _one(run: lloyd.Run, params: KMeansParams) -> tuple[KMeansStatistics, float]:
-    counts, deviations, inertia = run(params.centroids)
-    return KMeansStatistics(counts, deviations), -float(inertia)
+def _one(points: lloyd.Few | lloyd.Run, params: KMeansParams) -> tuple[KMeansStatistics, float]:
+    counts, deviations, inertia = points(params.centroids)
+    return KMeansStatistics(counts, deviations), 0.0 - float(inertia)
 
 
 def _plainly(data: npt.NDArray[Any], params: KMeansParams) -> tuple[KMeansStatistics, float]:
