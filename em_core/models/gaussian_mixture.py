@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import xlogy
+from scipy.special import softmax, xlogy
 
 from em_core.checks import (
     as_data,
@@ -38,7 +38,7 @@ from em_core.checks import (
 )
 from em_core.kernels import quadratics
 from em_core.model import Mixture, Params, component_axes
-from em_core.numerics import Array, equal_weights
+from em_core.numerics import Array, centred_logs, equal_weights
 
 # A variance is a difference of two sums. Below this fraction of them it is mostly rounding error.
 _RESOLVED = 1e4 * np.finfo(float).eps
@@ -245,8 +245,28 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         if these are estimated.
         """
         k = params.n_components
-        stds = {"free": k, "common": 1, "known": 0}[self.stds]
-        return k + stds + (k - 1) * self.estimate_weights
+        return k + self._n_stds(params) + (k - 1) * self.estimate_weights
+
+    def to_free(self, params: GaussianParams, like: GaussianParams) -> Array:
+        """Return (mu_k - m_k) / s_k, log(sigma_k / s_k) and log-odds of the weights: see Model.
+
+        m_k and s_k are the means and standard deviations of ``like``.
+        """
+        logs = np.log(params.stds / like.stds)[: self._n_stds(params)]
+        shares = centred_logs(params.weights) if self.estimate_weights else np.empty(0)
+        return np.concatenate([(params.means - like.means) / like.stds, logs, shares])
+
+    def from_free(self, vector: Array, like: GaussianParams) -> GaussianParams:
+        """Return the parameters of which :meth:`to_free` makes this vector."""
+        k, n_stds = like.n_components, self._n_stds(like)
+        means, logs, shares = np.split(vector, [k, k + n_stds])
+        stds = np.maximum(like.stds * np.exp(logs), self.min_std) if n_stds else like.stds
+        weights = softmax(shares) if self.estimate_weights else like.weights
+        return GaussianParams(like.means + means * like.stds, stds, weights)
+
+    def _n_stds(self, params: GaussianParams) -> int:
+        """Return the number of standard deviations that are estimated."""
+        return {"free": params.n_components, "common": 1, "known": 0}[self.stds]
 
     def why_not_finite(self, params: GaussianParams) -> str:
         """Return whether a component collapsed, or numbers are out of range; and what to do."""

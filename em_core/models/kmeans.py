@@ -10,7 +10,7 @@ objective here is minus the inertia.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -129,6 +129,12 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
         if counts is None:
             return KMeansPoints(data).begin()(params)
         return super().expect(data, params, counts)
+
+    def likeliest(
+        self, data: npt.NDArray[Any], history: Iterable[KMeansParams]
+    ) -> Iterator[npt.NDArray[np.intp]]:
+        """Yield the nearest centroid of each point, shape (n,), in a fraction of the time."""
+        return KMeansPoints(data).labels(history)
 
     def m_step(self, statistics: KMeansStatistics, previous: KMeansParams) -> KMeansParams:
         """Move each centroid to the mean of its points; one without points stays."""
@@ -302,6 +308,17 @@ class KMeansPoints:
         if isinstance(kernel, lloyd.Many):
             return functools.partial(_one, lloyd.Run(kernel))
         return functools.partial(_plainly, self.data)
+
+    def labels(self, history: Iterable[KMeansParams]) -> Iterator[npt.NDArray[np.intp]]:
+        """Yield the nearest centroid of each point, (n,), along the centroids of a run."""
+        kernel = self._kernel
+        run = lloyd.Run(kernel) if isinstance(kernel, lloyd.Many) else None
+        for params in history:
+            if run is None:
+                yield lloyd.nearest_of(self.data, params.centroids)
+            else:
+                run(params.centroids)
+                yield run.labels.astype(np.intp)
 
     def at_once(self, n_components: int) -> int:
         """Return how many runs are best taken together."""
