@@ -756,7 +756,10 @@ def ended(
             rounding = rounding + _SUM_ACCURACY * size_of_terms(in_doubt)
         fell = gain < -rounding
         converged = unchanged & (gain <= rounding) | (gain <= enough) & (enough > 0)
-        return np.select([~finite, fell, converged, updates_left <= 0], range(GOES_ON), GOES_ON)
+        code = np.where(updates_left <= 0, ENDS.index(Status.MAX_ITER), GOES_ON)
+        code = np.where(converged, ENDS.index(Status.CONVERGED), code)
+        code = np.where(fell, ENDS.index(Status.DECREASED), code)
+        return np.where(finite, code, ENDS.index(Status.NON_FINITE))
 
 
 def _largest(values: Any) -> Any:

@@ -27,7 +27,7 @@ from em_core.numerics import ROUNDING, Array
 # Points that are taken at once: they and their scores fit the cache.
 BLOCK = 8192
 
-# Numbers in the scores of many runs that are taken at once, so that they fit the cache.
+# Numbers in the scores of many runs that fit the cache.
 _NUMBERS = 2**17
 
 # An inertia below this fraction of the sum of squares that it is the rest of has lost more than its
@@ -35,9 +35,14 @@ _NUMBERS = 2**17
 _RESOLVED = 1e-3
 
 # Between these, squares of coordinates and sums of them are in the range of floats.
-_SMALLEST, _LARGEST = 1e-140, 1e140
+_RANGES: dict[type[np.floating[Any]], tuple[float, float]] = {
+    np.float64: (1e-140, 1e140),
+    np.float32: (1e-12, 1e12),
+}
 
-_EPS = float(np.finfo(np.float64).eps)
+# Single precision is for points of which none is this much farther, squared, than the average.
+_ALIKE = 1e3
+
 _EPS32 = float(np.finfo(np.float32).eps)
 
 # One and a half times the largest power of two that has digits down to 1.
@@ -84,9 +89,10 @@ def centre_of(data: npt.NDArray[Any]) -> Array:
     return np.asarray(sample.mean(axis=1))
 
 
-def in_range(far: float) -> bool:
+def in_range(far: float, kind: type[np.floating[Any]] = np.float64) -> bool:
     """Return whether squares of coordinates of this size are what they should be."""
-    return far == 0 or _SMALLEST < far < _LARGEST
+    smallest, largest = _RANGES[kind]
+    return far == 0 or smallest < far < largest
 
 
 def moments(counts: Array, sums: Array, about: Array, square: float) -> Found:
@@ -138,8 +144,9 @@ def by_differences(data: npt.NDArray[Any], labels: npt.NDArray[Any], centroids: 
 
 
 class Few:
-    """Points that fit the cache: all runs' scores in one product, and their sums in another.
+    """Points that fit the cache: the scores of a run, or of many, in one product, and the sums too.
 
+    Scores are in single precision, which takes half the time, where it can tell most points apart.
     A sum is the same in whatever order it is taken, because the coordinates are whole multiples of
     a unit, of which there are so few that no partial sum is rounded: each is cut into a high and a
     low part, of 53 bits less those of n, and the parts are summed for themselves.
@@ -153,8 +160,8 @@ class Few:
     def __init__(self, data: npt.NDArray[Any]) -> None:
         n, d = data.shape
         self.data = data
-        self.columns = np.ones((d + 1, n))
-        rows = self.columns[:-1]
+        columns = np.ones((d + 1, n))
+        rows = columns[:-1]
         rows[:] = data.T
         self.centre = np.add.reduce(rows, axis=1) / n
         rows -= self.centre[:, None]
@@ -176,38 +183,58 @@ class Few:
         low += _ROUNDER * unit
         low -= _ROUNDER * unit
         self.parts = parts.T
+        rows *= -2
+        alike = self.farthest < _ALIKE * self.square / n
+        single = alike and in_range(far, np.float32)
+        self.columns = columns.astype(np.float32) if single else columns
+        kind = self.columns.dtype.type
+        self.blur = 2 * (d + 4) * float(np.finfo(kind).eps)
+        self.kind: type[np.floating[Any]] = kind
 
     def __call__(self, centroids: Array) -> Found:
         """Return what centroids (..., K, d) have: counts, deviations, and inertia."""
-        about = centroids - self.centre
-        d = about.shape[-1]
-        form = np.empty((*about.shape[:-1], d + 1))
-        np.multiply(about, -2, out=form[..., :-1])
+        if centroids.ndim == 3 and len(centroids) > self._in_cache(centroids.shape[1]):
+            size = self._in_cache(centroids.shape[1])
+            groups = [centroids[i : i + size] for i in range(0, len(centroids), size)]
+            found = zip(*map(self, groups), strict=True)
+            counts, deviations, inertia = map(np.concatenate, found)
+            return counts, deviations, inertia
+        d = len(self.centre)
+        form = np.empty((*centroids.shape[:-1], d + 1))
+        about = np.subtract(centroids, self.centre, out=form[..., :-1])
         lengths = np.vecdot(about, about, out=form[..., -1])
-        scores = form @ self.columns
-        limit = np.minimum.reduce(scores, axis=-2, keepdims=True)
         longest = float(np.maximum.reduce(lengths, axis=None))
-        limit += 8 * (d + 4) * _EPS * (self.farthest + longest)
-        near = scores <= limit
-        if np.count_nonzero(near) != limit.size or not in_range(longest):
+        near = self._near(form, longest)
+        if np.count_nonzero(near) != near.size // near.shape[-2]:
             self._decide(near, centroids)
-        sums = near.astype(float) @ self.parts
+        sums = near.reshape(-1, near.shape[-1]).astype(float) @ self.parts
+        sums = sums.reshape(*about.shape[:-1], -1)
         total = sums[..., :d] + sums[..., d:-1]
-        found = moments(sums[..., -1], total, about, self.square)
-        if not resolved(found[-1], self.square).all():
-            return self._resolve(near, centroids, *found)
-        return found
+        found_ = moments(sums[..., -1], total, about, self.square)
+        if not resolved(found_[-1], self.square).all():
+            return self._resolve(near, centroids, *found_)
+        return found_
+
+    def _near(self, form: Array, longest: float) -> npt.NDArray[np.bool_]:
+        """Return which centroids are nearest, as far as products can tell, shape (..., K, n)."""
+        if not math.sqrt(longest) < _RANGES[self.kind][1]:
+            return np.ones((*form.shape[:-1], len(self.data)), dtype=bool)
+        scores = form.astype(self.kind, copy=False) @ self.columns  # ||c||^2 - 2 c.x
+        limit = np.minimum.reduce(scores, axis=-2, keepdims=True)
+        limit += self.kind(self.blur * (self.farthest + 2 * longest))
+        return np.asarray(scores <= limit)
 
     def _decide(self, near: npt.NDArray[np.bool_], centroids: Array) -> None:
-        """Give those that are near to several centroids to one, and all if these are far away."""
-        reach = np.maximum.reduce(np.abs(centroids - self.centre), axis=(-2, -1))
-        for run in np.ndindex(near.shape[:-2]):
-            several = np.count_nonzero(near[run], axis=0) != 1
-            if not reach[run] < _LARGEST:
-                several[:] = True
-            columns = np.flatnonzero(several)
-            own = nearest_of(self.data[columns], centroids[run])
-            near[run][:, columns] = np.arange(near.shape[-2])[:, None] == own
+        """Give the points that are near to several centroids to one."""
+        k, n = near.shape[-2:]
+        near, centroids = near.reshape(-1, k, n), centroids.reshape(-1, *centroids.shape[-2:])
+        several = np.add.reduce(near, axis=1, dtype=np.min_scalar_type(k)) != 1
+        runs, columns = np.nonzero(several)
+        # The differences of the textbook's E-step, in its order.
+        squares = np.zeros((k, len(runs)))
+        for j, coordinate in enumerate(self.data.T):
+            squares += (centroids[runs, :, j].T - coordinate[columns]) ** 2
+        near[runs, :, columns] = np.arange(k) == squares.argmin(axis=0)[:, None]
 
     def _resolve(
         self,
@@ -226,8 +253,8 @@ class Few:
                 _, deviations[run], inertia[run] = found
         return counts, deviations, inertia
 
-    def at_once(self, n_components: int) -> int:
-        """Return for how many runs the scores fit the cache together."""
+    def _in_cache(self, n_components: int) -> int:
+        """Return of how many runs the scores fit the cache together."""
         return max(1, _NUMBERS // (n_components * len(self.data)))
 
 

@@ -46,6 +46,9 @@ from em_core.numerics import ROUNDING, Array
 # The square of a smaller number has not all its digits.
 _SMALLEST = np.sqrt(np.finfo(float).tiny)
 
+# Runs that go side by side, which keeps what one has to pay for all of them small.
+_RUNS = 1_000
+
 # In the place of the number of points of an empty cluster, whose sums are 0.
 _NONE = float(np.finfo(float).tiny)
 
@@ -321,9 +324,8 @@ class KMeansPoints:
                 yield run.labels.astype(np.intp)
 
     def at_once(self, n_components: int) -> int:
-        """Return how many runs are best taken together."""
-        kernel = self._kernel
-        return kernel.at_once(n_components) if isinstance(kernel, lloyd.Few) else 1
+        """Return how many runs are best taken together: one of points beyond the cache."""
+        return _RUNS if isinstance(self._kernel, lloyd.Few) else 1
 
     def begin_many(self) -> Callable[[dict[str, Array]], tuple[KMeansStatistics, Array]]:
         """Return the E-step of many runs, for centroids (R, K, d)."""
