@@ -17,6 +17,7 @@ cannot fall to 0 before every observation lies on the mean of a component.
 
 import functools
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
@@ -395,28 +396,31 @@ class PreparedValues:
         weights = weights / np.add.reduce(weights, axis=-1, keepdims=True)
         found = quadratics.coefficients(means, stds, weights, self.log_unit)
         precise = quadratics.term_size(found, self.reach) <= quadratics.TRUSTED
-        if not precise.any():
+        if not np.count_nonzero(precise):
             return None
-        sums, objectives = np.zeros(found.shape), np.zeros(means.shape[:-1])
-        for start in range(0, len(self.data), length):
-            rows = self.rows[:, start : start + length]
-            of_rows, log_likelihood, in_range = quadratics.expected_sums(found, rows, work)
-            precise = precise & in_range
-            sums += of_rows
-            objectives += log_likelihood
-        objectives -= len(self.data) * self.log_unit
-        statistics = _about(means, sums)
-        return statistics, objectives, precise & self._tell(means, statistics)
+        blocks = [
+            quadratics.expected_sums(found, self.rows[:, start : start + length], work)
+            for start in range(0, len(self.data), length)
+        ]
+        sums, objectives, in_range = zip(*blocks, strict=True)
+        statistics = _about(means, sum(sums[1:], sums[0]))
+        objective = sum(objectives[1:], objectives[0]) - len(self.data) * self.log_unit
+        precise = functools.reduce(operator.and_, in_range, precise)
+        return statistics, objective, precise & self._tell(means, statistics)
 
     def _tell(self, means: Array, statistics: GaussianStatistics) -> npt.NDArray[np.bool_]:
         """Return whether sums about the means have digits left, and tell how the means move."""
+        every, some = np.logical_and.reduce, np.logical_or.reduce  # half the time of the methods
         counts, first, second = statistics
         places, still = np.sort(means, axis=-1), _STILL * self.std
-        apart = places[..., 1:] - places[..., :-1] > still
-        moved = np.abs(first) > still * counts
+        apart = every(places[..., 1:] - places[..., :-1] > still, axis=-1)
+        moved = some(np.abs(first) > still * counts, axis=-1)
         distances = np.abs(means)
-        left = second >= _LEFT * counts * distances * (distances + self.reach[1])
-        return np.asarray(apart.all(axis=-1) & moved.any(axis=-1) & left.all(axis=-1))
+        least = distances + float(self.reach[1])
+        least *= distances
+        least *= counts
+        left = every(second >= _LEFT * least, axis=-1)
+        return np.asarray(apart & moved & left)
 
     def _plainly(
         self, params: GaussianParams, data: npt.NDArray[Any], counts: Array | None = None
