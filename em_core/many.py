@@ -21,6 +21,7 @@ from em_core.data.blocks import Blocks, prepare, written_for
 from em_core.engine import (
     ENDS,
     GOES_ON,
+    Accelerate,
     Data,
     History,
     Standing,
@@ -42,8 +43,11 @@ def fit_restarts(
     tol: float = 1e-6,
     max_iter: int = 200,
     counts: npt.ArrayLike | None = None,
+    accelerate: Accelerate | None = None,
 ) -> tuple[Trace[ParamsT], ...]:
     """Run EM from each of several initial guesses, all at once where the model offers it.
+
+    Accelerated runs go one after another.
 
     Parameters and errors are those of :func:`em_core.fit`; the traces come in the order of
     ``inits``.
@@ -54,13 +58,15 @@ def fit_restarts(
     for init in starts:
         data = prepare(model, data, init, counts)  # the first time; then only the guess is checked
         counts = None
-    if isinstance(data, Blocks) and len(starts) > 1 and _are_alike(starts):
+    if accelerate is None and isinstance(data, Blocks) and len(starts) > 1 and _are_alike(starts):
         runs = runs_of(model, data, type(starts[0]))
         if runs is not None and runs.prepared.at_once(starts[0].n_components) > 1:
             arrays = [start.arrays() for start in starts]
             stacked = {name: np.stack([each[name] for each in arrays]) for name in arrays[0]}
             return runs.traces(stacked, tol, max_iter)
-    return tuple(fit(model, data, init, tol=tol, max_iter=max_iter) for init in starts)
+    return tuple(
+        fit(model, data, init, tol=tol, max_iter=max_iter, accelerate=accelerate) for init in starts
+    )
 
 
 class Round(NamedTuple):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc, xlog1py, xlogy
+from scipy.special import betainc, expit, logit, softmax, xlog1py, xlogy
 
 from em_core.checks import (
     WrongShapeError,
@@ -40,6 +40,7 @@ from em_core.model import Arrays, Counted, Mixture, Params, Sample, component_ax
 from em_core.numerics import (
     FEW_TRIALS,
     Array,
+    centred_logs,
     count_rows,
     equal_weights,
     log_binomial,
@@ -246,6 +247,26 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
         """Return the number of free parameters: K, and K - 1 weights if these are estimated."""
         k = params.n_components
         return k + (k - 1) * self.estimate_weights
+
+    def to_free(self, params: BinomialParams, like: BinomialParams) -> Array:
+        """Return the log-odds of heads, and those of the weights if they are estimated: see Model.
+
+        Those of heads are in units of their standard error after one trial, 1 / sqrt(m p (1 - p)),
+        where p is that of ``like``; after one toss if each trial has its own number of them.
+        """
+        odds = logit(params.heads_prob) / self._unit(like)
+        shares = centred_logs(params.weights) if self.estimate_weights else np.empty(0)
+        return np.concatenate([odds, shares])
+
+    def from_free(self, vector: Array, like: BinomialParams) -> BinomialParams:
+        """Return the parameters of which :meth:`to_free` makes this vector."""
+        odds, shares = np.split(vector, [like.n_components])
+        weights = softmax(shares) if self.estimate_weights else like.weights
+        return BinomialParams(expit(odds * self._unit(like)), weights)
+
+    def _unit(self, params: BinomialParams) -> Array:
+        p = params.heads_prob
+        return np.asarray(1 / np.sqrt((self.n_tosses or 1) * p * (1 - p)))
 
     def why_not_finite(self, params: BinomialParams) -> str:
         """Return which coins leave a trial impossible, and what to do about it."""

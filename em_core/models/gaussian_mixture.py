@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import xlogy
+from scipy.special import softmax, xlogy
 
 from em_core.checks import (
     as_data,
@@ -38,7 +38,7 @@ from em_core.checks import (
 )
 from em_core.kernels import quadratics
 from em_core.model import Mixture, Params, component_axes
-from em_core.numerics import Array, equal_weights
+from em_core.numerics import Array, centred_logs, equal_weights
 
 # A variance is a difference of two sums. Below this fraction of them it is mostly rounding error.
 _RESOLVED = 1e4 * np.finfo(float).eps
@@ -54,8 +54,13 @@ _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 # Deviations of data whose powers, and those of their inverses, are all within range.
 _MODERATE = (1e-100, 1e100)
 
-# A move of the means by less, in deviations of the data, may be rounding of the products' sums.
-_STILL = 1e-11
+# If the means move by less, in deviations of the data, four digits of it may be rounding of
+# products, which could also move components apart that are more alike than this.
+_STILL = 1e-9
+
+# Squares about a component's mean have ten digits if they are not below this fraction of those
+# about the mean of all.
+_LEFT = 1e-5
 
 _BLOCK_ROWS = 2**13  # that the plain formulas are given at once
 
@@ -161,9 +166,9 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         with np.errstate(over="ignore", invalid="ignore"):
             mean = float(np.mean(data))
             deviations = data - mean
-            std = math.sqrt(np.vecdot(deviations, deviations) / len(data))
+            std = float(np.std(deviations))  # no product of BLAS, whose threads may round otherwise
         low, high = _MODERATE
-        if not (low < std < high and np.abs(deviations).max() < high):
+        if not (low < std and max(deviations.max(), -deviations.min()) < high):
             return None
         return PreparedValues(self, data, mean, std, deviations)
 
@@ -240,8 +245,28 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         if these are estimated.
         """
         k = params.n_components
-        stds = {"free": k, "common": 1, "known": 0}[self.stds]
-        return k + stds + (k - 1) * self.estimate_weights
+        return k + self._n_stds(params) + (k - 1) * self.estimate_weights
+
+    def to_free(self, params: GaussianParams, like: GaussianParams) -> Array:
+        """Return (mu_k - m_k) / s_k, log(sigma_k / s_k) and log-odds of the weights: see Model.
+
+        m_k and s_k are the means and standard deviations of ``like``.
+        """
+        logs = np.log(params.stds / like.stds)[: self._n_stds(params)]
+        shares = centred_logs(params.weights) if self.estimate_weights else np.empty(0)
+        return np.concatenate([(params.means - like.means) / like.stds, logs, shares])
+
+    def from_free(self, vector: Array, like: GaussianParams) -> GaussianParams:
+        """Return the parameters of which :meth:`to_free` makes this vector."""
+        k, n_stds = like.n_components, self._n_stds(like)
+        means, logs, shares = np.split(vector, [k, k + n_stds])
+        stds = np.maximum(like.stds * np.exp(logs), self.min_std) if n_stds else like.stds
+        weights = softmax(shares) if self.estimate_weights else like.weights
+        return GaussianParams(like.means + means * like.stds, stds, weights)
+
+    def _n_stds(self, params: GaussianParams) -> int:
+        """Return the number of standard deviations that are estimated."""
+        return {"free": params.n_components, "common": 1, "known": 0}[self.stds]
 
     def why_not_finite(self, params: GaussianParams) -> str:
         """Return whether a component collapsed, or numbers are out of range; and what to do."""
@@ -302,50 +327,85 @@ class PreparedValues:
         self.model, self.data, self.mean, self.std = model, data, mean, std
         self.log_unit = math.log(std)
         self.rows = quadratics.powers(deviations)
-        self.reach = np.abs(self.rows).max(axis=1)
+        self.reach = np.power(max(deviations.max(), -deviations.min()), [0.0, 1.0, 2.0])
 
     def begin(self) -> Callable[[GaussianParams], tuple[GaussianStatistics, float]]:
         """Return the E-step of one run."""
+        e_step = self._begin()
+
+        def of_one(params: GaussianParams) -> tuple[GaussianStatistics, float]:
+            statistics, objective, precise = e_step(params.means, params.stds, params.weights)
+            return (statistics, float(objective)) if precise else self._plainly(self.data, params)
+
+        return of_one
+
+    def at_once(self, n_components: int) -> int:
+        """Return how many runs' arrays fit the cache together."""
+        return max(1, quadratics.NUMBERS // (n_components * len(self.data)))
+
+    def begin_many(self) -> Callable[[dict[str, Array]], tuple[GaussianStatistics, Array]]:
+        """Return the E-step of several runs, whose parameters have a leading axis."""
+        e_step = self._begin()
+
+        def of_many(arrays: dict[str, Array]) -> tuple[GaussianStatistics, Array]:
+            statistics, objectives, precise = e_step(**arrays)
+            for r in np.flatnonzero(~precise):
+                params = GaussianParams(**{name: each[r] for name, each in arrays.items()})
+                of_one, objectives[r] = self._plainly(self.data, params)
+                for each, own in zip(statistics, of_one, strict=True):
+                    each[r] = own
+            return statistics, objectives
+
+        return of_many
+
+    def _begin(self) -> Callable[..., tuple[GaussianStatistics, Array, Array]]:
+        """Return E-steps by products, and where they are to be trusted, with a place to work."""
         work = np.empty(0)
 
-        def e_step(params: GaussianParams) -> tuple[GaussianStatistics, float]:
+        def e_step(
+            means: Array, stds: Array, weights: Array
+        ) -> tuple[GaussianStatistics, Array, Array]:
             nonlocal work
-            k = len(params.means)
-            length = quadratics.block_length(k)
-            if len(work) < k * length:
-                work = np.empty(k * length)
-            return self._by_products(params, length, work) or self._plainly(self.data, params)
+            length = quadratics.block_length(means.size)
+            if len(work) < means.size * length:
+                work = np.empty(means.size * length)
+            return self._by_products(means, stds, weights, length, work)
 
         return e_step
 
     def _by_products(
-        self, params: GaussianParams, length: int, work: Array
-    ) -> tuple[GaussianStatistics, float] | None:
-        """Return what the E-step finds, or None where the plain formulas keep more digits."""
-        means, weights = params.means - self.mean, params.weights
-        weights = weights / np.add.reduce(weights)
-        found = quadratics.coefficients(means, params.stds, weights, self.log_unit)
-        if not quadratics.term_size(found, self.reach) <= quadratics.TRUSTED:
-            return None
-        n = len(self.data)
-        sums, objective, others = np.zeros((len(means), 3)), 0.0, []
-        for start in range(0, n, length):
-            rows = slice(start, min(start + length, n))
-            of_rows, log_likelihood, in_range = quadratics.expected_sums(
-                found, self.rows[:, rows], work
+        self, means: Array, stds: Array, weights: Array, length: int, work: Array
+    ) -> tuple[GaussianStatistics, Array, Array]:
+        """Return statistics and objective, and whether they are as precise as the plain ones."""
+        means = means - self.mean
+        weights = weights / np.add.reduce(weights, axis=-1, keepdims=True)
+        found = quadratics.coefficients(means, stds, weights, self.log_unit)
+        precise = quadratics.term_size(found, self.reach) <= quadratics.TRUSTED
+        if not precise.any():
+            return (
+                GaussianStatistics(*np.empty((3, *means.shape))),
+                np.empty(precise.shape),
+                precise,
             )
-            if in_range:
-                sums += of_rows
-                objective += float(log_likelihood) - (rows.stop - start) * self.log_unit
-            else:
-                others.append(self._plainly(self.data[rows], params))
+        sums, objective = 0.0, -len(self.data) * self.log_unit
+        for start in range(0, len(self.data), length):
+            rows = self.rows[:, start : start + length]
+            of_rows, log_likelihood, in_range = quadratics.expected_sums(found, rows, work)
+            precise = precise & in_range
+            sums = sums + of_rows
+            objective = objective + log_likelihood
         statistics = _about(means, sums)
-        for more, log_likelihood in others:
-            statistics = GaussianStatistics(*map(np.add, statistics, more))
-            objective += log_likelihood
-        counts, deviations, _ = statistics
-        still = np.abs(deviations) <= _STILL * self.std * counts
-        return None if still.all() else (statistics, objective)
+        return statistics, objective, precise & self._tell(means, statistics)
+
+    def _tell(self, means: Array, statistics: GaussianStatistics) -> Array:
+        """Return whether sums about the means have digits left, and tell how the means move."""
+        counts, first, second = statistics
+        places, still = np.sort(means, axis=-1), _STILL * self.std
+        apart = places[..., 1:] - places[..., :-1] > still
+        moved = np.abs(first) > still * counts
+        distances = np.abs(means)
+        left = second >= _LEFT * counts * distances * (distances + self.reach[1])
+        return apart.all(axis=-1) & moved.any(axis=-1) & left.all(axis=-1)
 
     def _plainly(
         self, data: npt.NDArray[Any], params: GaussianParams
