@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import xlogy
+from scipy.special import softmax, xlogy
 
 from em_core.checks import (
     as_data,
@@ -40,8 +40,8 @@ from em_core.checks import (
 )
 from em_core.kernels import quadratics
 from em_core.kernels.nodes import Nodes
-from em_core.model import Mixture, Params, component_axes
-from em_core.numerics import Array, equal_weights
+from em_core.model import Arrays, Mixture, Params, component_axes
+from em_core.numerics import Array, centred_logs, equal_weights
 
 # A variance is a difference of two sums. Below this fraction of them it is mostly rounding error.
 _RESOLVED = 1e4 * np.finfo(float).eps
@@ -167,7 +167,7 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         self, data: npt.NDArray[Any], counts: Array | None = None
     ) -> "PreparedValues | None":
         """Return the values about their mean; None if they are counted, or hardly differ."""
-        if counts is not None or type(self) is not GaussianMixture:  # which may have its own E-step
+        if counts is not None:
             return None
         with np.errstate(over="ignore", invalid="ignore"):
             mean = float(np.mean(data))
@@ -205,9 +205,7 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         """Return the weighted means and standard deviations; a component without data stays."""
         return GaussianParams(**self.m_step_many(statistics, previous.arrays()))
 
-    def m_step_many(
-        self, statistics: GaussianStatistics, previous: dict[str, Array]
-    ) -> dict[str, Array]:
+    def m_step_many(self, statistics: GaussianStatistics, previous: Arrays) -> Arrays:
         """Return the M-step of one run, or of several whose arrays have leading axes."""
         counts, first, second = statistics
         means, stds, weights = (previous[name] for name in ("means", "stds", "weights"))
@@ -252,8 +250,28 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         if these are estimated.
         """
         k = params.n_components
-        stds = {"free": k, "common": 1, "known": 0}[self.stds]
-        return k + stds + (k - 1) * self.estimate_weights
+        return k + self._n_stds(params) + (k - 1) * self.estimate_weights
+
+    def to_free(self, params: GaussianParams, like: GaussianParams) -> Array:
+        """Return (mu_k - m_k) / s_k, log(sigma_k / s_k) and log-odds of the weights: see Model.
+
+        m_k and s_k are the means and standard deviations of ``like``.
+        """
+        logs = np.log(params.stds / like.stds)[: self._n_stds(params)]
+        shares = centred_logs(params.weights) if self.estimate_weights else np.empty(0)
+        return np.concatenate([(params.means - like.means) / like.stds, logs, shares])
+
+    def from_free(self, vector: Array, like: GaussianParams) -> GaussianParams:
+        """Return the parameters of which :meth:`to_free` makes this vector."""
+        k, n_stds = like.n_components, self._n_stds(like)
+        means, logs, shares = np.split(vector, [k, k + n_stds])
+        stds = np.maximum(like.stds * np.exp(logs), self.min_std) if n_stds else like.stds
+        weights = softmax(shares) if self.estimate_weights else like.weights
+        return GaussianParams(like.means + means * like.stds, stds, weights)
+
+    def _n_stds(self, params: GaussianParams) -> int:
+        """Return the number of standard deviations that are estimated."""
+        return {"free": params.n_components, "common": 1, "known": 0}[self.stds]
 
     def why_not_finite(self, params: GaussianParams) -> str:
         """Return whether a component collapsed, or numbers are out of range; and what to do."""
@@ -351,14 +369,14 @@ class PreparedValues:
         """Return how many runs' arrays fit the cache together."""
         return max(1, quadratics.NUMBERS // (n_components * len(self.data)))
 
-    def begin_many(self) -> Callable[[dict[str, Array]], tuple[GaussianStatistics, Array]]:
+    def begin_many(self) -> Callable[[Arrays], tuple[GaussianStatistics, Array]]:
         """Return the E-step of several runs, whose parameters have a leading axis."""
         by_products = self._begin()
 
-        def e_step(arrays: dict[str, Array]) -> tuple[GaussianStatistics, Array]:
-            found = by_products(**arrays)
+        def e_step(arrays: Arrays) -> tuple[GaussianStatistics, Array]:
+            means = arrays["means"]
+            found = by_products(means, arrays["stds"], arrays["weights"])
             if found is None:
-                means = arrays["means"]
                 statistics = GaussianStatistics(*np.empty((3, *means.shape)))
                 objectives, precise = np.empty(len(means)), np.zeros(len(means), dtype=bool)
             else:

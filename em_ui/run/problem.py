@@ -3,13 +3,13 @@
 import functools
 import math
 import weakref
-from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from em_core import Mixture, Model, Params, Sample, Trace, fit
+from em_core import Mixture, Model, Params, Sample, Trace, fit, fit_restarts
 from em_core.data.blocks import Blocks, prepare
 from em_core.models.hard import HardEM
 from em_core.numerics import Array
@@ -336,6 +336,28 @@ class Problem:
         with budget.turn(self.cost * limit):
             tol = self.tol if tol is None else tol
             return fit(self.model, self.data, start, tol=tol, max_iter=limit)
+
+    def fit_each(
+        self, starts: Sequence[Params], *, tol: float | None = None, max_iter: int | None = None
+    ) -> Iterator[Trace[Any]]:
+        """Yield the run from each of several starts, in their order.
+
+        Some go at once, in a turn of their own, and others get in between.
+        """
+        limit = self.max_iter if max_iter is None else max_iter
+        work = self.cost * max(limit, 1)
+        some = max(int(budget.PIECE / work), 1)
+        for first in range(0, len(starts), some):
+            now = starts[first : first + some]
+            with budget.turn(work * len(now)):
+                traces = fit_restarts(
+                    self.model,
+                    self.data,
+                    now,
+                    tol=self.tol if tol is None else tol,
+                    max_iter=limit,
+                )
+            yield from traces
 
 
 def simulated(

@@ -89,7 +89,7 @@ class Run:
     @property
     def steps(self) -> tuple[Any, ...]:
         """The steps that can be drawn."""
-        return frames.drawable(self.trace).steps
+        return tuple(frames.drawable(self.trace).steps)
 
     @property
     def message(self) -> str:
