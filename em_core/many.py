@@ -157,7 +157,8 @@ class Runs(NamedTuple, Generic[ParamsT]):
             for iteration in count():
                 with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
                     statistics, objectives = e_step(arrays)
-                now = Standing([a.reshape(len(a), -1) for a in arrays.values()], objectives)
+                entries = [array.reshape(len(runs), -1).T for array in arrays.values()]
+                now = Standing([np.ascontiguousarray(each) for each in entries], objectives)
                 ends = ended(
                     now,
                     before or now.before_the_first(),
@@ -173,7 +174,7 @@ class Runs(NamedTuple, Generic[ParamsT]):
                     runs, objectives = runs[on], objectives[on]
                     arrays = {name: array[on] for name, array in arrays.items()}
                     statistics = type(statistics)(*(each[on] for each in statistics))
-                    now = Standing([each[on] for each in now.parameters], objectives)
+                    now = Standing([each[:, on] for each in now.parameters], objectives)
                 before = now
                 with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
                     arrays = self.model.m_step_many(statistics, arrays)
