@@ -37,6 +37,7 @@ else:
     from streamlit.runtime.pages_manager import PagesManager
     from uvicorn.protocols.http import h11_impl
 
+    from em_ui.pictures.compiled import Compiled
     from em_ui.uploads import Uploads
 
     # The server imports what the pages need before it answers, or the first visitor would wait.
@@ -52,4 +53,4 @@ else:
     # Links hold small data, and a browser sends them on. uvicorn's parser would refuse more than 16
     # kB that do not arrive at once; it has a setting for it, but Streamlit 1.67 none to hand on.
     h11_impl.DEFAULT_MAX_INCOMPLETE_EVENT_SIZE = 128 * 1024
-    app = st.App(__file__, middleware=[Middleware(Uploads)])
+    app = st.App(__file__, middleware=[Middleware(Uploads), Middleware(Compiled)])

@@ -76,13 +76,7 @@ class Params:
         lengths = {}
         for name, declared in self._declared():
             given = getattr(self, name)
-            refuse_masked(name, given)
-            try:
-                if np.iscomplexobj(given):
-                    raise TypeError
-                array = np.array(given, dtype=float)
-            except (TypeError, ValueError, OverflowError):
-                raise ValueError(f"{name} must be an array of numbers, got {given!r}") from None
+            array = given.copy() if _is_plain(given) else _as_numbers(name, given)
             array.flags.writeable = False
             object.__setattr__(self, name, array)
             for axis in _axes(array, declared):
@@ -191,6 +185,22 @@ class Params:
         for name, declared in self._declared():
             array = getattr(self, name)
             yield name, array, _axes(array, declared)
+
+
+def _is_plain(given: Any) -> bool:
+    """Return whether this is an array of floats, as an M-step makes it: nothing is to be read."""
+    return type(given) is np.ndarray and given.dtype == np.float64
+
+
+def _as_numbers(name: str, given: Any) -> Array:
+    """Return what was given as a new array of floats, or raise ValueError."""
+    refuse_masked(name, given)
+    try:
+        if np.iscomplexobj(given):
+            raise TypeError
+        return np.array(given, dtype=float)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} must be an array of numbers, got {given!r}") from None
 
 
 @functools.cache
@@ -336,6 +346,24 @@ class Prepared(Protocol[_TakenT, _FoundT]):
         """
 
 
+# The parameters of R runs by name, as Params.arrays has those of one, with the runs as first axis.
+Arrays = dict[str, Array]
+
+
+class PreparedForMany(Prepared[_TakenT, _FoundT], Protocol[_TakenT, _FoundT]):
+    """What a model has made of its data, for E-steps of many runs as one array computation."""
+
+    def at_once(self, n_components: int) -> int:
+        """Return how many runs' arrays fit the cache together; 1 if runs had better go singly."""
+
+    def begin_many(self) -> Callable[[Arrays], tuple[_FoundT, Array]]:
+        """Return an E-step of R runs at a time, whichever they are: it remembers nothing.
+
+        It returns the statistics of :meth:`begin` with the runs as a first axis more, and the
+        objectives, shape (R,). The others do not notice if one run has lost its way.
+        """
+
+
 class Model(Protocol[ParamsT, StatisticsT]):
     """The two steps of EM, what the M-step maximizes, and a check at the door.
 
@@ -370,6 +398,14 @@ class Model(Protocol[ParamsT, StatisticsT]):
         often. It never changes what a run finds but for rounding. A model has one kind of it for
         all data of one kind: :class:`Counted` rows, which are then what its ``expect`` is given, or
         something :class:`Prepared` with an E-step of its own.
+    ``prepare_counted(rows, counts)`` : Prepared
+        The same for rows that it has counted, if there is a quicker E-step for these than
+        ``expect``.
+    ``m_step_many(statistics, previous)`` : dict of str to ndarray
+        The M-step of many runs at a time. The statistics and the arrays of the previous parameters,
+        by name, have the runs as a first axis, and so have the arrays it returns. With it, and with
+        data that are :class:`PreparedForMany`, :func:`em_core.fit_restarts` runs from all guesses
+        at once.
     ``to_free(params, like)`` and ``from_free(vector, like)``
         Parameters as a vector, shape (P,), all of whose values are admissible, and back: for
         :mod:`em_core.acceleration`. Logarithms of standard deviations and log-odds of probabilities

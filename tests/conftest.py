@@ -1,6 +1,5 @@
 """What several test files share: a page of the app, run through its entry point."""
 
-import itertools
 import json
 import os
 import re
@@ -16,16 +15,16 @@ import pandas as pd
 import pytest
 import streamlit as st
 from hypothesis import settings
+from streamlit.components.v2.bidi_component.main import _make_trigger_id
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.proto.WidgetStates_pb2 import WidgetState
-from streamlit.runtime.caching import cache_resource_api
 from streamlit.runtime.pages_manager import PagesManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.testing.v1 import AppTest, app_test
 
 from em_ui.controls import Controls, Section, Situation
 from em_ui.controls.page import Told
 from em_ui.controls.seal import ENVIRONMENT
+from em_ui.controls.table import NAME as TABLE
 from em_ui.data import OWN
 from em_ui.run.run import Run, fitted, run_em
 from pages import LESSONS, Lesson
@@ -38,22 +37,6 @@ pytest.register_assert_rewrite("contract")
 
 # Scripts are compiled once, as on a server, and not anew in every run.
 app_test.ScriptCache = cache(app_test.ScriptCache)
-
-# AppTest gives all visitors one session. What is kept for a session is for one visitor here too.
-_SESSION = "session of the visitor"
-_sessions = itertools.count()
-
-
-def _session_of_visitor() -> str:
-    context = get_script_run_ctx()
-    assert context is not None
-    state = context.session_state
-    if _SESSION not in state:
-        state[_SESSION] = f"visitor {next(_sessions)}"
-    return str(state[_SESSION])
-
-
-cache_resource_api.get_session_id_or_throw = _session_of_visitor
 
 # A folder named pages makes AppTest look for the pages there, where the server does not (see
 # app.py). It asks for this anew in every run, of the class that it knows.
@@ -195,6 +178,25 @@ class Part:
         return lines
 
 
+class Cell:
+    """A number of a table, which can be read and set as a number input can."""
+
+    form_id, type = "", "number_input"
+
+    def __init__(self, page: "Page", proto: Any, name: str, column: dict[str, Any], row: str):
+        self.key = f"{page.prefix}_{name}"
+        self.label = f"{column['head']} {row}"
+        self.min, self.max, self.step = (column[part] for part in ("low", "high", "step"))
+        self.value = page.at.session_state[self.key]
+        self.help = json.loads(proto.json)["help"]
+        self._name, self._table, self._typed = name, proto.id, page.typed
+
+    def set_value(self, value: Any) -> "Cell":
+        """Type a number; the page's next run takes it."""
+        self._typed.setdefault(self._table, {})[self._name] = str(value)
+        return self
+
+
 class Page(Part):
     """A page of the app, and what stands on it. Every run of it must end without an exception."""
 
@@ -206,6 +208,7 @@ class Page(Part):
         self, name: str, query: dict[str, str | list[str]], *, at_the_end: bool = True
     ) -> None:
         self.at_the_end = at_the_end
+        self.typed: dict[str, dict[str, str]] = {}  # into tables, and not sent yet
         # A visitor with a link comes to the page straight away.
         self.at = visitor(ROOT / "app.py")
         self.switch(name, **query)
@@ -224,7 +227,10 @@ class Page(Part):
 
     def run(self) -> None:
         self.press_end()
-        self.at.run()
+        if self.typed:
+            self.at._run(self.states_with_typed())
+        else:
+            self.at.run()
         assert not self.at.exception, self.at.exception[0].message
         self.mind_the_address()
         if self.press_end():
@@ -239,6 +245,11 @@ class Page(Part):
                     self.at.query_params.pop(key, None)
                 for key, text in data["address"]["back"].items():
                     self.at.query_params.setdefault(key, text)
+                for key, text in data["address"]["numbers"].items():
+                    if text is None:
+                        self.at.query_params.pop(key, None)
+                    else:
+                        self.at.query_params[key] = text
 
     def press_end(self) -> bool:
         """Let the server know that the player was at the end; return whether it was news."""
@@ -252,7 +263,35 @@ class Page(Part):
         """The controls, but for those by which own numbers are chosen: ``own`` is their text."""
         parts = f"{self.prefix}_own "
         every = (widget for kind in WIDGETS for widget in self.at.get(kind))
-        return [widget for widget in every if not widget.key.startswith(parts)]
+        return [widget for widget in every if not widget.key.startswith(parts)] + self.cells()
+
+    def tables_of_numbers(self) -> list[Any]:
+        protos = (e.proto for e in self.at.get("bidi_component"))
+        return [proto for proto in protos if proto.component_name == TABLE]
+
+    def cells(self) -> list[Cell]:
+        """The numbers in tables."""
+        return [
+            Cell(self, proto, f"{column['name']}{row}", column, row)
+            for proto in self.tables_of_numbers()
+            for table in json.loads(proto.json)["tables"]
+            for row, texts in table["rows"]
+            for column, text in zip(table["columns"], texts, strict=True)
+            if text
+        ]
+
+    def states_with_typed(self) -> Any:
+        """Return what the browser sends after something was typed into tables."""
+        states = self.at._tree.get_widget_states()
+        for proto in self.tables_of_numbers():
+            if proto.id in self.typed:
+                n = json.loads(proto.json)["heard"] + 1
+                change = {"event": "changes", "value": {"n": n, "values": self.typed[proto.id]}}
+                state = WidgetState(id=_make_trigger_id(proto.id, "events"))
+                state.json_trigger_value = json.dumps([change])
+                states.widgets.append(state)
+        self.typed.clear()
+        return states
 
     def name_of(self, widget: Any) -> str:
         """Return the name of a control; the choice of situation has a key for each."""
@@ -290,7 +329,9 @@ class Page(Part):
         if name == "situation":
             (choice,) = [w for w in self.at.selectbox if self.name_of(w) == name]
             return choice
-        return self.at.get_by_key(f"{self.prefix}_{name}")
+        key = f"{self.prefix}_{name}"
+        cell = next((cell for cell in self.cells() if cell.key == key), None)
+        return cell or self.at.get_by_key(key)
 
     def value(self, name: str) -> Any:
         return self.widget(name).value

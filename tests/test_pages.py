@@ -172,8 +172,12 @@ class TestEveryPage:
     @pytest.mark.parametrize("name", PREFIXES)
     def test_every_control_is_bound_to_the_url(self, everything, name):
         page = everything(name)
-        unbound = {page.name_of(w) for w in page.widgets() if w.proto.query_param_key != w.key}
+        cells = {cell.key for cell in page.cells()}
+        widgets = [w for w in page.widgets() if w.key not in cells]
+        unbound = {page.name_of(w) for w in widgets if w.proto.query_param_key != w.key}
         assert unbound == {"situation"}
+        (address,) = filter(None, (data["address"] for data in page.components("copy_link")))
+        assert set(address["numbers"]) == cells
 
     @pytest.mark.parametrize("name", PREFIXES)
     def test_every_chart_and_table_says_what_it_shows(self, opened, name):

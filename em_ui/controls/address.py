@@ -18,17 +18,13 @@ from streamlit.runtime.state import get_session_state
 from em_ui.controls import seal
 from em_ui.controls.specs import Control, Number, Section, Value
 from em_ui.inert import quoted
+from em_ui.pictures.player import component
 
 _HERE = Path(__file__).parent
 _NOTICES = "notices about the link"
 QUIZ, BASED = "quiz", "based"
 
-_copy_link = st.components.v2.component(
-    "copy_link",
-    html=(_HERE / "copy_link.html").read_text(),
-    css=(_HERE / "copy_link.css").read_text(),
-    js=(_HERE / "copy_link.js").read_text(),
-)
+_copy_link = component("copy_link", "copy_link", _HERE)
 
 
 def query(prefix: str, specs: Mapping[str, Control], values: Mapping[str, Value]) -> dict[str, str]:
@@ -59,8 +55,9 @@ def copy_link(
     address : mapping, optional
         With it, the button also minds the address: ``based`` is the parameter of the situation that
         the settings come from, with its value or None, ``gone`` those that leave the address,
-        ``back`` those that come back to it, and ``position`` that of the player's position. Each
-        change of any other is an entry of the browser's history.
+        ``back`` those that come back to it, ``numbers`` those of tables with their values, or None
+        where they are not to be in it, and ``position`` that of the player's position. Each change
+        of any other is an entry of the browser's history.
     """
     text = urllib.parse.urlencode(parameters)
     data = {"label": label, "query": text, "keep": list(keep), "address": address}
@@ -86,11 +83,14 @@ class Address:
         All controls of the page.
     back : dict of str to str
         Parameters that the browser is still to take into its address.
+    numbers : dict of str to (str or None)
+        Parameters of the numbers of tables, None for those that are not to be in the address.
     """
 
     prefix: str
     specs: Mapping[str, Control]
     back: dict[str, str] = field(default_factory=dict)
+    numbers: dict[str, str | None] = field(default_factory=dict)
 
     def key(self, name: str) -> str:
         """Return the query parameter of a control, which is also its widget's key."""
@@ -207,6 +207,24 @@ class Address:
         with get_session_state().query_params() as parameters:  # see above
             parameters.set_with_no_forward_msg(key, _stored(spec, value))
         self.back[key] = spec.text(value)
+
+    def hold(self, values: Mapping[str, Value], defaults: Mapping[str, Value]) -> None:
+        """Put the numbers of a table into the address, but for defaults.
+
+        Streamlit does so for its own widgets. The browser hears of it by the button that copies
+        links; until then it may have sent an older address.
+        """
+        texts = {
+            self.key(name): None if value == defaults[name] else self.specs[name].text(value)
+            for name, value in values.items()
+        }
+        with get_session_state().query_params() as parameters:  # see above
+            for key, text in texts.items():
+                if text is None:
+                    parameters.discard_param_no_forward_msg(key)
+                else:
+                    parameters.set_with_no_forward_msg(key, text)
+        self.numbers.update(texts)
 
     def mend(self, *, arrived: bool) -> None:
         """Put right what a link says wrongly, and start again with a notice if there was any."""

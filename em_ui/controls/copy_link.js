@@ -44,6 +44,10 @@ export default function ({ data, parentElement }) {
     for (const [back, text] of Object.entries(data.address.back)) {
       if (!here.searchParams.has(back)) here.searchParams.set(back, text);
     }
+    for (const [number, text] of Object.entries(data.address.numbers)) {
+      if (text === null) here.searchParams.delete(number);
+      else here.searchParams.set(number, text);
+    }
     if (`${here.searchParams}` !== `${new URLSearchParams(location.search)}`) {
       history.replaceState(history.state, "", here);
     }

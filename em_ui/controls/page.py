@@ -9,8 +9,9 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
+from em_ui.controls import table
 from em_ui.controls.address import BASED, QUIZ, Address, Hidden, copy_link, query
-from em_ui.controls.specs import Control, Section, Value
+from em_ui.controls.specs import Control, Number, Section, Value
 from em_ui.pictures.player import rewind
 
 _HERE_NOW = "prefix of the page of the last run"
@@ -92,10 +93,14 @@ class Controls:
     changed: bool = field(default=False, init=False)
     _shown: dict[str, Value] = field(default_factory=dict, init=False)
     _adapted: dict[str, Control] = field(default_factory=dict, init=False)
+    _in_tables: dict[str, Value] = field(default_factory=dict, init=False)  # their defaults
 
     def __post_init__(self) -> None:
         """Bring the page's values back, mend the link if it needs it, and say what was mended."""
         arrived = st.session_state.get(_HERE_NOW) != self.prefix
+        if arrived:  # Streamlit forgets its own widgets where a page is left
+            for name in self._were_in_tables:
+                st.session_state.pop(self.key(name), None)
         self._address.rename()
         st.session_state[_HERE_NOW] = self.prefix
         # Where the browser went back or forward, the address wins over what the page was set to.
@@ -150,6 +155,13 @@ class Controls:
         found: dict[str, Value] = st.session_state.setdefault(self.key("adapted defaults"), {})
         return found
 
+    def _spec(self, name: str) -> Control:
+        """Return a control as it is shown now, at the default that fits the data if it was left."""
+        spec = self._adapted.get(name, self._all[name])
+        if getattr(spec, "fits_data", False):
+            self._follow_default(name, spec)
+        return spec
+
     def _follow_default(self, name: str, spec: Any) -> None:
         key = self.key(name)
         before = self._defaults.get(name, self._all[name].default)
@@ -157,6 +169,12 @@ class Controls:
         if key not in st.query_params and st.session_state.get(key) == before:
             st.session_state[key] = spec.default
         self._defaults[name] = spec.default
+
+    @property
+    def _were_in_tables(self) -> dict[str, Value]:
+        """The numbers that the tables of the last run held, with the defaults that they had."""
+        found: dict[str, Value] = st.session_state.get(self.key("in tables"), {})
+        return found
 
     def show(self, name: str) -> Any:
         """Draw a control here, and return its value, which is within its bounds.
@@ -166,9 +184,7 @@ class Controls:
         """
         if name in self.sealed and name != _STUDENT:
             return self.sealed[name]
-        spec = self._adapted.get(name, self._all[name])
-        if getattr(spec, "fits_data", False):
-            self._follow_default(name, spec)
+        spec = self._spec(name)
         if name in self.specs and name not in st.session_state.get(self.key("was shown"), (name,)):
             self._address.bring_back(name, spec.default)
         value = spec.nearest(spec.widget(self.key(name)))
@@ -192,6 +208,50 @@ class Controls:
             for column, name in zip(st.columns(len(names)), names, strict=True):
                 with column:
                     self.show(name)
+
+    def table(self, *quantities: str, rows: int) -> None:
+        """Draw the numbers of several components as one table, but for those that are sealed.
+
+        Parameters
+        ----------
+        quantities : str
+            The columns: controls, all of them a :class:`Number`, without the number of the row with
+            which their names and labels end. Those of a column have the same bounds and step.
+        rows : int
+            How many components there are.
+        """
+        specs, values = {}, {}
+        for name in (f"{quantity}{i}" for i in range(1, rows + 1) for quantity in quantities):
+            if name not in self.sealed:
+                spec: Any = self._spec(name)
+                given = st.query_params.get(self.key(name), spec.default)
+                value = spec.nearest(st.session_state.get(self.key(name), given))
+                st.session_state[self.key(name)] = value
+                specs[name], values[name] = spec, value
+        if not specs:
+            return
+        defaults = {name: spec.default for name, spec in specs.items()}
+        self._address.hold(values, defaults)
+        self._shown |= values
+        self._in_tables |= defaults
+        key = self.key(f"table {quantities[0]}")
+        table.draw(
+            quantities,
+            specs,
+            values,
+            st.session_state.get(f"{key} heard", table.Heard()),
+            rows=rows,
+            key=key,
+            on_change=lambda: self._take(key, specs, values),
+        )
+
+    def _take(self, key: str, specs: Mapping[str, Number], values: Mapping[str, Value]) -> None:
+        """Set the numbers that were typed into a table, in a callback."""
+        before = st.session_state.get(f"{key} heard", table.Heard())
+        taken, heard = table.take(st.session_state[key].changes, specs, values, before)
+        st.session_state[f"{key} heard"] = heard
+        for name, value in taken.items():
+            st.session_state[self.key(name)] = value
 
     @property
     def sections(self) -> dict[str, Section]:
@@ -220,7 +280,10 @@ class Controls:
 
     def set(self, **values: Value) -> None:
         """Set controls in a callback, in one step of the browser's history."""
-        self._address.write(values, only=False)
+        # Which numbers were typed into tables, the browser may not have sent along.
+        numbers = {n: self.value(n) for n in self._were_in_tables}
+        typed = {n: value for n, value in numbers.items() if value != self._were_in_tables[n]}
+        self._address.write(typed | values, only=False)
 
     def situation(self) -> None:
         """Draw the choice of situation, which makes the one that is set the current one.
@@ -307,6 +370,8 @@ class Controls:
         """
         gone = self._address.keep_for_later({*self.view, *self._shown, *self.sealed})
         st.session_state[self.key("was shown")] = frozenset(self._shown)
+        left = [self.key(name) for name in self._were_in_tables if name not in self._in_tables]
+        st.session_state[self.key("in tables")] = self._in_tables
         # All but the player's position, which the browser knows better.
         state = {name: self.value(name) for name in self.view if name != "iter"} | self._shown
         parameters = query(self.prefix, self._all, state)
@@ -326,6 +391,7 @@ class Controls:
                 "based": [self.key(BASED), title if come_from else None],
                 "gone": gone,
                 "back": self._address.back,
+                "numbers": dict.fromkeys(left) | self._address.numbers,
                 "position": self.key("iter"),
             },
         )

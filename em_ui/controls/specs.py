@@ -104,6 +104,24 @@ class Number(Control):
         """Return ``value`` as a notice says it."""
         return "the last" if self.to_the_last and value == self.high else self.text(value)
 
+    def shown(self, value: Value) -> str:
+        """Return ``value`` as a table shows it."""
+        return (self.format or ("%d" if isinstance(self.step, int) else "%g")) % value
+
+    def read(self, text: str) -> float | None:
+        """Return the number that a text means, or None if that is no number or not allowed."""
+        try:
+            number = float(text)
+        except ValueError:
+            return None
+        return self.nearest(number) if self.nearest(number) == number else None
+
+    @property
+    def allowed(self) -> str:
+        """What numbers are allowed, in words."""
+        kind = "a whole number" if isinstance(self.step, int) else "a number"
+        return f"{kind} from {self.low:,.10g} to {self.high:,.10g}".replace("-", "−")
+
     def widget(self, key: str) -> Any:
         """Draw the widget."""
         draw = st.slider if self.slider else st.number_input

@@ -1,9 +1,9 @@
 """Chart templates: drawn in Altair once per process, filled with data in every rerun.
 
-A template names its data sets (``alt.NamedData``) and reads the iteration from two Vega parameters
+A template names its data sets (``alt.NamedData``) and reads two iterations from a Vega parameter
 that :mod:`.player` drives in the browser: one chooses the parameters that are drawn, the other the
 responsibilities (see :mod:`.format`). A template never changes with the data, since a changed
-template would put both parameters back to the start.
+template would put it back to the start.
 
 Charts draw what has been played, and no more. Their axes are those of the whole run, so that they
 stand still.
@@ -15,7 +15,8 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec
 
@@ -23,12 +24,13 @@ import altair as alt
 import pyarrow as pa
 import streamlit as st
 
-from em_ui.pictures import style
 from em_ui.pictures.format import (
     ASSIGNMENT,
     BEFORE,
     ITERATION,
     MAX_ITERATIONS,
+    PLACE,
+    PLACES,
     SHOWN_DIGITS,
     SLIDE,
     share_shown,
@@ -109,6 +111,8 @@ AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
 Layer = Any  # what a chain of Altair's methods returns; it leaves the type open
 _P = ParamSpec("_P")
 
+_WRITTEN: dict[int, bytes] = {}
+
 # Stand for words in a template that is kept, and are escaped where an expression has them.
 _STAND_INS = ("\ue000", "\ue001")
 _STAND_IN = re.compile("|".join((*_STAND_INS, *(rf"\\u{ord(c):x}" for c in _STAND_INS))))
@@ -121,10 +125,15 @@ def _kept_without(*titles: str) -> Callable[[Callable[_P, Template]], Callable[_
     """
 
     def keep(make: Callable[_P, Template]) -> Callable[_P, Template]:
-        signature, kept = inspect.signature(make), cache(make)
+        signature = inspect.signature(make)
+
+        @cache
+        def kept(*args: _P.args, **kwargs: _P.kwargs) -> tuple[Template, list[tuple[Any, ...]]]:
+            template = make(*args, **kwargs)
+            return template, list(_places(template))
 
         @wraps(make)
-        def filled(*args: _P.args, **kwargs: _P.kwargs) -> Template:
+        def with_words(*args: _P.args, **kwargs: _P.kwargs) -> Template:
             given = signature.bind(*args, **kwargs)
             given.apply_defaults()
             words = {}
@@ -132,21 +141,38 @@ def _kept_without(*titles: str) -> Callable[[Callable[_P, Template]], Callable[_
                 word, given.arguments[title] = given.arguments[title], stand_in
                 words[stand_in] = word
                 words[json.dumps(stand_in)[1:-1]] = json.dumps(word)[1:-1]
-            template: Template = _filled(kept(*given.args, **given.kwargs), words)
-            return template
+            template, places = kept(*given.args, **given.kwargs)
+            filled: Template = _filled(template, places, words)
+            return filled
 
-        return filled
+        return with_words
 
     return keep
 
 
-def _filled(part: Any, words: Mapping[str, str]) -> Any:
-    """Return a part of a template with words in the place of what stands for them."""
+def _places(part: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the ways to the strings of a template in which something stands for words."""
+    if isinstance(part, str):
+        if _STAND_IN.search(part):
+            yield at
+    elif isinstance(part, dict | list):
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+            yield from _places(value, (*at, key))
+
+
+def _filled(part: Any, places: Collection[tuple[Any, ...]], words: Mapping[str, str]) -> Any:
+    """Return a part of a template with words in the place of what stands for them.
+
+    What needs no words is the template's own: to walk through all of it would cost each rerun more
+    than the rest of a chart.
+    """
     if isinstance(part, str):
         return _STAND_IN.sub(lambda found: words[found[0]], part)
-    if isinstance(part, dict):
-        return {key: _filled(value, words) for key, value in part.items()}
-    return [_filled(item, words) for item in part] if isinstance(part, list) else part
+    copy = part.copy()
+    for key in dict.fromkeys(place[0] for place in places):
+        below = [place[1:] for place in places if place[0] == key]
+        copy[key] = _filled(part[key], below, words)
+    return copy
 
 
 def show(
@@ -162,14 +188,27 @@ def show(
 
     ``on_pick`` is called after a click on a mark of a template made by :func:`_pickable`.
     """
-    spec = {**template, "datasets": dict(datasets)}
+    written = {name: _written(table) for name, table in datasets.items()}
+    spec = {**template, "datasets": written}
     if title:
         spec["title"] = _title(title)
-        style.heard(title)
     if on_pick is None:
         st.vega_lite_chart(spec, key=key, alt=alt)
     else:
         st.vega_lite_chart(spec, key=key, alt=alt, on_select=on_pick, selection_mode="pick")
+
+
+def _written(table: pa.Table) -> bytes:
+    """Return a table as it is sent, which is kept for as long as the table is."""
+    number = id(table)
+    known = _WRITTEN.get(number)
+    if known is None:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        known = _WRITTEN[number] = sink.getvalue().to_pybytes()
+        weakref.finalize(table, _WRITTEN.pop, number, None)
+    return known
 
 
 def _title(text: str) -> dict[str, Any]:
@@ -203,11 +242,12 @@ def _pickable(chart: alt.Chart, field: str) -> alt.Chart:
 def _parameters(bound: bool) -> list[alt.Parameter]:
     if not bound:
         return [alt.param(name=name, value=0) for name in (ITERATION, ASSIGNMENT)]
-    iteration = alt.binding_range(min=0, max=MAX_ITERATIONS, step=SLIDE)
-    assignment = alt.binding_range(min=BEFORE, max=MAX_ITERATIONS, step=1)
+    most = PLACES * (MAX_ITERATIONS - BEFORE) + MAX_ITERATIONS
+    place = alt.binding_range(min=0, max=most, step=SLIDE)
     return [
-        alt.param(name=ITERATION, value=0, bind=iteration),
-        alt.param(name=ASSIGNMENT, value=BEFORE, bind=assignment),
+        alt.param(name=PLACE, value=0, bind=place),
+        alt.param(name=ITERATION, expr=f"{PLACE} % {PLACES}"),
+        alt.param(name=ASSIGNMENT, expr=f"floor({PLACE} / {PLACES}) + {BEFORE}"),
     ]
 
 

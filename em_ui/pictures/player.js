@@ -1,7 +1,6 @@
-// The iteration player. It holds no data of its own: every chart of the page that follows it has
-// bound inputs, one for the iteration whose parameters are drawn and one for that whose
-// responsibilities are drawn. The player sets them and fires "input", so a frame is drawn without
-// the server.
+// The iteration player. It holds no data of its own: every chart of the page that follows it has a
+// bound input, which holds the iteration whose parameters are drawn and that whose responsibilities
+// are drawn. The player sets it and fires "input", so a frame is drawn without the server.
 //
 // A position is a number of iterations. With half-steps, t + 0.5 is iteration t after the next
 // E-step: new responsibilities, the same parameters; t + 1 is after its M-step: new parameters, the
@@ -69,24 +68,21 @@ export default function ({ data, parentElement, setTriggerValue }) {
   // Before the first E-step nothing is assigned: -1.
   const assign = () => (halves.checked ? Math.ceil(position) - 1 : position || -1);
 
-  const bound = (name) => `.${data.inputs.bindings} input[name="${name}"]`;
+  const bound = `.${data.inputs.bindings} input[name="${data.inputs.name}"]`;
   const charts = () =>
-    [...document.querySelectorAll(bound(data.inputs.iteration))].map((field) =>
+    [...document.querySelectorAll(bound)].map((field) =>
       field.closest("[data-testid=stVegaLiteChart]"),
     );
-  const input = (chart, name) => chart.querySelector(bound(name));
-  const set = (chart, name, value) => {
-    const field = input(chart, name);
+  const drive = (chart) => {
+    const field = chart.querySelector(bound);
     if (!field) return;
+    const standing = { at: iter(), assign: assign() };
+    const shown = state.glide && glides(chart) ? state.glide : standing;
     const before = field.value;
-    field.value = value; // which the input brings into its range, and to its step
+    // The input brings it into its range, and to its step.
+    field.value = data.inputs.places * (shown.assign - data.inputs.before) + shown.at;
     if (field.value === before) return;
     field.dispatchEvent(new Event("input", { bubbles: true }));
-  };
-  const drive = (chart) => {
-    const gliding = state.glide && glides(chart);
-    set(chart, data.inputs.iteration, gliding ? state.glide.at : iter());
-    set(chart, data.inputs.assignment, gliding ? state.glide.assign : assign());
   };
   const driveSeen = () => {
     for (const chart of charts()) if (state.seen.get(chart)) drive(chart);
@@ -94,7 +90,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   // A step moves what can lie between two iterations, in as many frames as the browser draws
   // without getting behind.
-  const glides = (chart) => Number(input(chart, data.inputs.iteration)?.step) % 1 > 0;
+  const glides = (chart) => Number(chart.querySelector(bound)?.step) % 1 > 0;
   const land = () => {
     cancelAnimationFrame(state.glide?.frame);
     state.glide = null;

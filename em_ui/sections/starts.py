@@ -23,7 +23,6 @@ from em_ui.sections.picture import pick
 
 CHOSEN = "Points that you choose"
 MOST = 8
-_BESIDE = 2  # numbers in a row
 
 
 class View(TypedDict):
@@ -50,7 +49,7 @@ def specs(thing: str) -> dict[str, Control]:
     """
     told = f"The {thing} starts at this point of the data, which are numbered in their order."
     return {
-        f"start_row{k}": Number(f"Start {k}, point", k, 1, 100_000, 1, told, to_the_last=True)
+        f"start_row{k}": Number(f"Start point {k}", k, 1, 100_000, 1, told, to_the_last=True)
         for k in range(1, MOST + 1)
     }
 
@@ -79,9 +78,7 @@ def points(settings: Settings, data: Array, k: int) -> Array:
 
 def show(c: Controls, k: int) -> None:
     """Draw the numbers of ``k`` starts."""
-    names = [f"start_row{i}" for i in range(1, k + 1)]
-    for first in range(0, k, _BESIDE):
-        c.show_beside(*names[first : first + _BESIDE])
+    c.table("start_row", rows=k)
 
 
 def switch(c: Controls) -> None:

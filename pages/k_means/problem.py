@@ -22,6 +22,7 @@ from em_ui.run import (
     Quantity,
     Settings,
     Words,
+    budget,
     check_enough,
     data_entropy,
     in_digits,
@@ -66,7 +67,7 @@ _PLACES = range(1, MAX_CLUSTERS + 1)
 
 TYPED_STARTS = {
     f"start_{axis}{k}": Number(
-        f"Start {k}, {axis}", float(k - 4), -_LARGEST, _LARGEST, 0.5, fits_data=True
+        f"Start {axis} {k}", float(k - 4), -_LARGEST, _LARGEST, 0.5, fits_data=True
     )
     for k in _PLACES
     for axis in "xy"
@@ -131,7 +132,7 @@ def typed_starts(given: Given | None, find: int) -> dict[str, Number]:
         for k in _PLACES:
             place = low + (high - low) * min((k - 0.5) / find, 1.0)
             adapted[f"start_{axis}{k}"] = Number(
-                f"Start {k}, {axis}",
+                f"Start {axis} {k}",
                 round(place, digits),
                 least,
                 most,
@@ -157,7 +158,9 @@ def simulated_clusters(s: Any, seeds: Sequence[Sequence[int]]) -> tuple[Sample[A
     centres = draw_centres(s.k, rng=rng)
     if s.student:  # the class has the same centres, and each student other points around them
         rng = np.random.default_rng(seeds[1])
-    return KMeans().simulate(centres, sizes, rng=rng, spread=spreads), [
+    with budget.turn(budget.DRAWING * sum(sizes)):
+        sample = KMeans().simulate(centres, sizes, rng=rng, spread=spreads)
+    return sample, [
         f"rng = np.random.default_rng({seeds[0]})",
         f"centres = draw_centres({s.k}, rng=rng)",
         *[f"rng = np.random.default_rng({seeds[1]})"] * (s.student > 0),

@@ -269,20 +269,14 @@ def too_many_labels(given: data.Given) -> bool:
     return given.labels is not None and len(given.groups) > MAX_COMPONENTS
 
 
-def typed_names(k: int, kind: str) -> list[list[str]]:
-    """Return the controls of a start of ``k`` components that is typed in, by rows.
+def typed_columns(kind: str) -> list[str]:
+    """Return the controls of each component's start that is typed in, without numbers.
 
-    Only what covariances of that kind have.
+    Only what a component has of its own with covariances of that kind.
     """
-    rows = []
-    for i in range(1, k + 1):
-        rows.append([f"start_x{i}", f"start_y{i}"])
-        if i == 1 or kind != TIED:
-            rows.append(
-                [f"start_sd_x{i}"] if kind == ROUND else [f"start_sd_x{i}", f"start_sd_y{i}"]
-            )
-            rows += [[f"start_corr{i}"]] * (kind in (FULL, TIED))
-    return rows
+    widths = {FULL: ["x", "y"], AXES: ["x", "y"], ROUND: ["x"], TIED: []}[kind]
+    of_ellipse = [f"start_sd_{axis}" for axis in widths] + ["start_corr"] * (kind == FULL)
+    return ["start_x", "start_y", *of_ellipse]
 
 
 def start_specs(settings: Settings, given: data.Given | None, k: int) -> dict[str, Control]:
