@@ -417,8 +417,8 @@ class ModelContract:
         assert counted[0] == 1
         assert np.diff(counted).min() >= 1
         if trace.converged:
-            again = fit(self.model, data, last.params, tol=0)
-            assert (again.status, again.n_iter) == (Status.CONVERGED, 1)
+            after = first_steps(self.model, data, last.params, 2)[-1]
+            assert_params_close(after.params, last.params, rtol=1e-12, atol=1e-14)
 
     @for_many_seeds(5)
     def test_leaps_end_where_em_does(self, seed):
@@ -863,13 +863,13 @@ class AffineContract(ModelContract):
         rng = np.random.default_rng(12)
         data = np.round(self.sample(rng, 300).data * 2**10) / 2**10
         init = self.guess(data, rng)
-        here = fit(self.model, data, init, tol=0, max_iter=8, accelerate="squarem")
+        here = fit(self.model, data, init, tol=0, max_iter=4, accelerate="squarem")
         there = fit(
             self.model_in_units(scale),
             data * scale + shift,
             self.moved(init, shift, scale),
             tol=0,
-            max_iter=8,
+            max_iter=4,
             accelerate="squarem",
         )
         assert there.n_e_steps == here.n_e_steps
