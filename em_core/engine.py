@@ -519,6 +519,10 @@ def _accelerated_steps(
     def update(found: _Looked[ParamsT, StatisticsT]) -> ParamsT:
         return _m_step(model, found.statistics, found.step.params)
 
+    def rounding(found: Any) -> float:
+        terms = terms_beyond(model, found.statistics, found.step.params, data.n)
+        return float(_SUM_ACCURACY * (terms + abs(found.step.objective)))
+
     def land(iteration: int, params: ParamsT, least: float) -> Any:
         """Return where two updates lead from a leap, or None if that has not the objective."""
         found = look(iteration, params)
@@ -526,11 +530,10 @@ def _accelerated_steps(
             if not math.isfinite(found.step.objective):
                 return None
             found = look(iteration, update(found))
-        step, statistics, *_ = found
-        if step.objective >= least:
+        fall = least - found.step.objective
+        if fall <= 0 or fall <= rounding(found):
             return found
-        size = terms_beyond(model, statistics, step.params, data.n) + abs(step.objective)
-        return found if step.objective >= least - _SUM_ACCURACY * size else None
+        return None  # or it is not a number
 
     first = look(0, init)
     yield first
@@ -633,12 +636,13 @@ def fit(
     blocks = prepare(model, data, init, counts)
     walk = _accelerated_steps if accelerate else _steps
     steps: list[Step[ParamsT]] = []
-    for looked in walk(model, blocks, init):
-        status = _stopped(looked, tol, limit, model, blocks.n)
-        if looked.ends or status is not None:
-            steps.append(looked.step)
+    for step, statistics, previous, ends in walk(model, blocks, init):
+        updates_left = limit - step.iteration if ends else 1  # amid an iteration there is one
+        status = _stopped(step, previous, updates_left, tol, model, statistics, blocks.n)
+        if ends or status is not None:
+            steps.append(step)
         if status is not None:
-            return trace_of(model, blocks, tuple(steps), status, looked.statistics)
+            return trace_of(model, blocks, tuple(steps), status, statistics)
     raise AssertionError("the steps ended")  # pragma: no cover - they are endless
 
 
@@ -656,21 +660,21 @@ def trace_of(
 
 
 def _stopped(
-    looked: _Looked[Any, Any],
+    step: Step[Any],
+    previous: Step[Any] | None,
+    updates_left: int,
     tol: float,
-    limit: int,
     model: Any,
+    statistics: Any,
     n_observations: float,
 ) -> Status | None:
-    """Return why a run ends with its latest step, or None while it goes on."""
-    step, statistics, previous, ends = looked
+    """Return why a run ends with a step of EM from the previous one, or None while it goes on."""
     now = Standing.of(step)
     before = Standing.of(previous) if previous else now.before_the_first()
 
     def size_of_terms(_: Any) -> float:
         return terms_beyond(model, statistics, step.params, n_observations)
 
-    updates_left = limit - step.iteration + (not ends)
     return ENDS[int(ended(now, before, updates_left, tol * n_observations, size_of_terms))]
 
 

@@ -47,8 +47,10 @@ def fit_restarts(
 ) -> tuple[Trace[ParamsT], ...]:
     """Run EM from each of several initial guesses, all at once where the model offers it.
 
+    Accelerated runs go one after another.
+
     Parameters and errors are those of :func:`em_core.fit`; the traces come in the order of
-    ``inits``. Accelerated runs are taken one after another.
+    ``inits``.
     """
     if isinstance(inits, Params):
         raise ValueError(f"inits must be several initial guesses, got one: {inits!r}")
@@ -56,7 +58,7 @@ def fit_restarts(
     for init in starts:
         data = prepare(model, data, init, counts)  # the first time; then only the guess is checked
         counts = None
-    if isinstance(data, Blocks) and len(starts) > 1 and not accelerate and _are_alike(starts):
+    if accelerate is None and isinstance(data, Blocks) and len(starts) > 1 and _are_alike(starts):
         runs = runs_of(model, data, type(starts[0]))
         if runs is not None and runs.prepared.at_once(starts[0].n_components) > 1:
             arrays = [start.arrays() for start in starts]

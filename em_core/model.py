@@ -503,6 +503,16 @@ class Mixture(Model[ParamsT, StatisticsT]):
             responsibilities = responsibilities * counts[:, None]
         return self.statistics(data, params, responsibilities), objective
 
+    def likeliest(
+        self, data: npt.NDArray[Any], history: Iterable[ParamsT]
+    ) -> Iterator[npt.NDArray[np.intp]]:
+        """Yield each observation's likeliest component, shape (n,), along the parameters of a run.
+
+        Of equally likely ones it is the first.
+        """
+        for params in history:
+            yield self.e_step(data, params).responsibilities.argmax(axis=1)
+
     def term_size(self, statistics: StatisticsT, params: ParamsT) -> float | None:
         """Return the size of the terms that the objective is computed from, or None: see Model."""
         return None

@@ -158,7 +158,8 @@ class Tab:
         self.await_page(name)
 
     def control(self, key: str) -> Locator:
-        return self.page.locator(f".st-key-{key} input")
+        """The field of a control, which may be one of a table."""
+        return self.page.locator(f".st-key-{key} input, td input[name={key}]")
 
     @property
     def situation(self) -> Locator:
@@ -2008,6 +2009,7 @@ class TestLinks:
             )].map(widget => [...widget.closest("[class*=st-key-]").classList]
                 .find(name => name.startsWith("st-key-")).slice("st-key-".length))"""
         )
+        keys += tab.page.locator("td input").evaluate_all("all => all.map(({name}) => name)")
         assert len(keys) > 5
         situation = {key for key in keys if "_situation-" in key}
         assert len(situation) == 1
