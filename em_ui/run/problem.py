@@ -11,6 +11,7 @@ import numpy as np
 
 from em_core import Mixture, Model, Params, Sample, Trace, fit, fit_restarts
 from em_core.data.blocks import Blocks, prepare
+from em_core.engine import Accelerate
 from em_core.models.hard import HardEM
 from em_core.numerics import Array
 from em_ui.pictures.frames import Column, schema
@@ -345,9 +346,7 @@ class Problem:
         limit = self.max_iter if max_iter is None else max_iter
         with budget.turn(self.cost * limit * (E_STEPS if accelerate else 1)):
             tol = self.tol if tol is None else tol
-            return fit(
-                self.model, self.data, start, tol=tol, max_iter=limit, accelerate=accelerate
-            )
+            return fit(self.model, self.data, start, tol=tol, max_iter=limit, accelerate=accelerate)
 
     def fit_each(
         self, starts: Sequence[Params], *, tol: float | None = None, max_iter: int | None = None
