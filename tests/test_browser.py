@@ -2035,7 +2035,7 @@ class TestTableOfNumbers:
     def test_what_is_not_allowed_is_refused_beside_its_field(self, tab):
         tab.open("gaussian-mixture")
         entries = self.entries(tab)
-        size, note = tab.control("gm_size2"), tab.page.locator("td[role=alert]")
+        size, note = tab.control("gm_size2"), tab.page.locator("td [role=alert]")
         for text in ("12501", "0.5", ""):
             tab.type_into("gm_size2", text)
             expect(note).to_have_text(
@@ -2110,7 +2110,7 @@ class TestTableOfNumbers:
         longest = tab.control("gp_size1")
         assert longest.evaluate("field => field.scrollWidth <= field.clientWidth")
         tab.type_into("gp_size1", "0")
-        expect(tab.page.locator("td[role=alert]")).to_be_visible()
+        expect(tab.page.locator("td [role=alert]")).to_be_visible()
         tab.page.evaluate((PINNED if PINNED.exists() else AXE_FILE_PATH).read_text())
         assert tab.page.evaluate(AXE, STREAMLITS_OWN) == []
         assert tab.page.evaluate(FAINT) == []
