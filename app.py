@@ -11,15 +11,17 @@ import streamlit as st
 from pages import LESSONS
 
 ICON = Path(__file__).parent / "em_ui" / "icon.svg"
+_TOLD = "page that the browser was told of"
 
 if __name__ == "__main__":
     from em_ui.pictures import style
 
-    # In the frame of a learning platform there is little room.
-    sidebar = "collapsed" if st.context.is_embedded else "auto"
-    # Before the navigation, which would else make its pages' icons the browser tab's, and a browser
-    # would fetch those from elsewhere.
-    st.set_page_config(page_icon=str(ICON), layout="wide", initial_sidebar_state=sidebar)
+    # The browser keeps what it was told until another page is shown.
+    told = st.session_state.get(_TOLD)
+    if told is None:
+        # Before the navigation, which would else make its pages' icons the browser tab's, and a
+        # browser would fetch those from elsewhere.
+        st.set_page_config(page_icon=str(ICON), layout="wide")
     home = st.Page("pages/home/page.py", title="Home", icon=":material/home:", default=True)
     menu = {"Start": [home]}
     for lesson in LESSONS:
@@ -27,9 +29,17 @@ if __name__ == "__main__":
             st.Page(lesson.page, title=lesson.title, icon=lesson.icon, url_path=lesson.url_path)
         )
     page = st.navigation(menu)
-    st.set_page_config(page_title=f"{page.title} · Understanding EM")
+    if told != page.title:
+        st.set_page_config(
+            page_title=f"{page.title} · Understanding EM",
+            layout="wide",
+            # In the frame of a learning platform there is little room.
+            initial_sidebar_state="collapsed" if st.context.is_embedded else "auto",
+        )
     style.apply()
     page.run()
+    # Only now: what a run that is cut short had to say may not have been sent.
+    st.session_state[_TOLD] = page.title
 else:
     from importlib import import_module
 
@@ -37,6 +47,7 @@ else:
     from streamlit.runtime.pages_manager import PagesManager
     from uvicorn.protocols.http import h11_impl
 
+    from em_ui.pictures.compiled import Compiled
     from em_ui.uploads import Uploads
 
     # The server imports what the pages need before it answers, or the first visitor would wait.
@@ -52,4 +63,4 @@ else:
     # Links hold small data, and a browser sends them on. uvicorn's parser would refuse more than 16
     # kB that do not arrive at once; it has a setting for it, but Streamlit 1.67 none to hand on.
     h11_impl.DEFAULT_MAX_INCOMPLETE_EVENT_SIZE = 128 * 1024
-    app = st.App(__file__, middleware=[Middleware(Uploads)])
+    app = st.App(__file__, middleware=[Middleware(Uploads), Middleware(Compiled)])

@@ -45,8 +45,8 @@ class Widget:
     id, label : str
         Its identity in the protocol, and its name on the page.
     kind : str
-        "slider", "number_input", "selectbox", "checkbox", "expandable" (a section that opens) or
-        "cell" (a number in a table, whose id is that of the table and its name there).
+        "slider", "number_input", "selectbox", "checkbox", "text_area", "expandable" (a section that
+        opens) or "cell" (a number in a table, whose id is that of the table and its name there).
     value : float, int, str or bool
         What it shows.
     default : float, int, str or bool
@@ -91,8 +91,9 @@ class Widget:
             state.int_value = self.value
         elif self.kind == "number_input":
             state.double_value = self.value
-        elif self.kind == "selectbox":
-            state.string_value = self.value
+        elif self.kind in {"selectbox", "text_area"}:
+            if self.value:  # a choice may be left open
+                state.string_value = self.value
         else:
             state.bool_value = self.value
         return state
@@ -108,7 +109,7 @@ def read_widget(delta: Delta) -> Widget | None:
     """Return the control that was drawn, or None if it is something else."""
     place = delta.add_block if delta.HasField("add_block") else delta.new_element
     kind = place.WhichOneof("type")
-    if kind not in {"slider", "number_input", "selectbox", "checkbox", "expandable"}:
+    if kind not in {"slider", "number_input", "selectbox", "checkbox", "text_area", "expandable"}:
         return None
     proto = getattr(place, kind)
     if not proto.id:  # a section that opens without the server
@@ -127,9 +128,12 @@ def read_widget(delta: Delta) -> Widget | None:
         value = proto.value if proto.set_value else proto.default
         return Widget(**common, value=value, default=proto.default)
     if kind == "selectbox":
-        default = proto.options[proto.default]
+        default = proto.options[proto.default] if proto.HasField("default") else ""
         value = proto.raw_value if proto.set_value else default
         return Widget(**common, value=value, default=default, options=tuple(proto.options))
+    if kind == "text_area":
+        value = proto.value if proto.set_value else proto.default
+        return Widget(**common, value=value, default=proto.default)
     if kind == "slider":
         default, given = proto.default[0], next(iter(proto.value), None)
     else:

@@ -238,7 +238,7 @@ async def _visit(
             controls = [
                 widget
                 for widget in session.widgets.values()
-                if plan.sections or widget.kind != "expandable"
+                if widget.kind != "text_area" and (plan.sections or widget.kind != "expandable")
             ]
             if not controls:
                 raise TimeoutError("the page has no controls")

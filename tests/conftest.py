@@ -1,6 +1,5 @@
 """What several test files share: a page of the app, run through its entry point."""
 
-import itertools
 import json
 import os
 import re
@@ -19,9 +18,7 @@ from hypothesis import settings
 from streamlit.components.v2.bidi_component.main import _make_trigger_id
 from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.proto.WidgetStates_pb2 import WidgetState
-from streamlit.runtime.caching import cache_resource_api
 from streamlit.runtime.pages_manager import PagesManager
-from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.testing.v1 import AppTest, app_test
 
 from em_ui.controls import Controls, Section, Situation
@@ -40,22 +37,6 @@ pytest.register_assert_rewrite("contract")
 
 # Scripts are compiled once, as on a server, and not anew in every run.
 app_test.ScriptCache = cache(app_test.ScriptCache)
-
-# AppTest gives all visitors one session. What is kept for a session is for one visitor here too.
-_SESSION = "session of the visitor"
-_sessions = itertools.count()
-
-
-def _session_of_visitor() -> str:
-    context = get_script_run_ctx()
-    assert context is not None
-    state = context.session_state
-    if _SESSION not in state:
-        state[_SESSION] = f"visitor {next(_sessions)}"
-    return str(state[_SESSION])
-
-
-cache_resource_api.get_session_id_or_throw = _session_of_visitor
 
 # A folder named pages makes AppTest look for the pages there, where the server does not (see
 # app.py). It asks for this anew in every run, of the class that it knows.

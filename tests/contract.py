@@ -4,8 +4,14 @@ A model's test class inherits ``ModelContract`` (or ``AffineContract``, if the m
 preferred origin and unit) and supplies what the methods that raise NotImplementedError ask for.
 """
 
+import hashlib
 import math
+import os
+import pickle
+import subprocess
+import sys
 from itertools import islice, pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,9 +32,32 @@ from em_core import (
 )
 from em_core.data import blocks
 from em_core.diagnostics import lower_bound
+from em_core.engine import begin
+from em_core.numerics import ROUNDING
 
 # A sum of n terms of ordinary size is known to about this much per term.
 ACCURACY = 1e-12
+
+# What a quick E-step finds is the textbook's to within this fraction of the terms that are added.
+PREPARED_ACCURACY = 1e-10
+
+MANY_ROWS = 2 * blocks.BLOCK_ROWS + 100
+
+# What is awkward about data: for sums by products of matrices, and for ties.
+AWKWARD = {
+    "as drawn": lambda data: data,
+    "duplicates": lambda data: np.concatenate([data[: len(data) // 2]] * 2),
+}
+AWKWARD_NUMBERS = {
+    "far away": lambda data: np.round(data * 2**10) / 2**10 + 1e8,
+    "grid": np.round,
+    "grid far away": lambda data: np.round(data) + 1e8,
+    "tenths": lambda data: np.round(data, 1),
+    "outlier": lambda data: np.concatenate([np.full_like(data[:1], 1e6), data[1:]]),
+    "tight blobs": lambda data: np.round(data / 4) * 4 + 1e-6 * (data - np.round(data)),
+    "tight blobs far away": lambda data: np.round(data) + 2**-20 * np.round(8 * data) + 1e8,
+    "one point a component": lambda data: data[:4],
+}
 
 
 def for_many_seeds(examples=25):
@@ -73,10 +102,79 @@ def first_steps(model, data, init, count):
     return list(islice(iterate(model, data, init), count))
 
 
+def textbook(model, data, params):
+    """Return the statistics and the objective by the formulas that the lesson shows."""
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        responsibilities, objective = model.e_step(data, params)
+        return model.statistics(data, params, responsibilities), objective
+
+
+def next_params(model, statistics, params):
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        return model.m_step(statistics, params)
+
+
+def sizes_of_terms(model, data, params):
+    """Return sum_i |r_ik t(x_i)| of each statistic; or less of many rows, some added before."""
+    rows_at_once = 1 + len(data) // 50
+    pieces = (data[i : i + rows_at_once] for i in range(0, len(data), rows_at_once))
+    found = [textbook(model, piece, params)[0] for piece in pieces]
+    return [np.abs(each).sum(axis=0) for each in zip(*found, strict=True)]
+
+
+def assert_are_the_textbooks(found, model, data, params, coarse=()):
+    """Compare what E-steps found at the same parameters with the formulas."""
+    statistics, objective = textbook(model, data, params)
+    assert {bool(np.isfinite(ours)) for _, ours in found} == {bool(np.isfinite(objective))}
+    if not np.isfinite(objective):
+        return
+    size = model.term_size(statistics, params)
+    slack = PREPARED_ACCURACY * (abs(objective) + (len(data) if size is None else size))
+    terms = sizes_of_terms(model, data, params)
+    for sums, of_rows in found:
+        assert abs(of_rows - objective) <= slack
+        assert type(sums) is type(statistics)
+        for name, ours, theirs, size in zip(sums._fields, sums, statistics, terms, strict=True):
+            # A share of 1e-290 observations is none.
+            rounding = ROUNDING * size.max() if name in coarse else 1e-290
+            near = np.abs(ours - theirs) <= PREPARED_ACCURACY * size + rounding
+            assert near.all(), (name, ours, theirs, size)
+
+
+def assert_traces_agree(ours, theirs):
+    """Compare a run among many with the same run alone: they are equal, but for rounding."""
+    assert (ours.status, ours.n_iter) == (theirs.status, theirs.n_iter)
+    assert ours.n_observations == theirs.n_observations
+    assert (ours.explanation, ours.noted) == (theirs.explanation, theirs.noted)
+    assert len(ours.steps) == len(theirs.steps)
+    assert [step.objective for step in ours.steps] == ours.objectives.tolist()
+    np.testing.assert_allclose(ours.objectives, theirs.objectives, rtol=1e-9)
+    for one, other in zip(ours.steps, theirs.steps, strict=True):
+        assert one.iteration == other.iteration
+        assert type(one.params) is type(other.params)
+        assert_params_close(one.params, other.params, rtol=1e-9, atol=1e-12)
+
+
+def bits(found):
+    """Return the statistics and the objective to the last bit."""
+    return [np.asarray(each).tobytes() for each in (*found[0], found[1])]
+
+
+def bits_of_run(model, data, init):
+    """Return what identifies a run to the last bit."""
+    trace = fit(model, data, init, tol=0, max_iter=6)
+    known = hashlib.sha256(trace.objectives.tobytes())
+    for step in trace.steps:
+        known.update(step.params.vector().tobytes())
+    return known.hexdigest()
+
+
 class ModelContract:
     model: Any
     soft = True  # responsibilities are Bayes' rule; otherwise the winner takes all
     drawn_with: dict[str, Any] = {}  # noqa: RUF012 - what simulate has to be told beyond
+    # Statistics that a quick E-step may round as those of the component with the largest.
+    coarse_statistics: tuple[str, ...] = ()
 
     def sample(self, rng, n, separation=1.0) -> Sample:
         """Return n observations of a truth; at separation 3 the components hardly overlap."""
@@ -304,6 +402,124 @@ class ModelContract:
             assert_params_close(ours.params, theirs.params, rtol=1e-11, atol=1e-13)
             assert ours.objective == pytest.approx(theirs.objective, rel=1e-13)
 
+    def assert_textbooks(self, found, data, params):
+        assert_are_the_textbooks(found, self.model, data, params, self.coarse_statistics)
+
+    def assert_prepared(self, make_awkward, rng, n, n_steps):
+        """Follow a run, with an E-step that remembers and with a new one for each step."""
+        drawn = self.sample(rng, n, separation=2).data
+        data = make_awkward(drawn)
+        starts = [self.guess(data, rng), self.guess(data, rng)]
+        try:
+            self.model.check(data, starts[0])
+        except ValueError:  # a guess from so few data may be below a floor
+            starts = [self.guess(drawn, rng), self.guess(drawn, rng)]
+        prepared = blocks.prepare(self.model, data, starts[0])
+        e_step, params = begin(self.model, prepared), starts[0]
+        for _ in range(n_steps):
+            found = [e_step(params), begin(self.model, prepared)(params)]
+            self.assert_textbooks(found, data, params)
+            if not np.isfinite(found[0][1]):
+                break
+            params = next_params(self.model, found[0][0], params)
+        # Back to the beginning, and to somewhere else: what it remembers is far away now.
+        for params in starts:
+            self.assert_textbooks([e_step(params)], data, params)
+
+    @pytest.mark.parametrize("kind", AWKWARD)
+    @for_many_seeds(3)
+    def test_prepared_e_step_is_the_textbooks(self, kind, seed):
+        self.assert_prepared(AWKWARD[kind], np.random.default_rng(seed), n=40, n_steps=5)
+
+    @pytest.mark.parametrize("kind", AWKWARD)
+    def test_prepared_e_step_is_the_textbooks_on_many_rows(self, kind):
+        rng = np.random.default_rng(20)
+        self.assert_prepared(AWKWARD[kind], rng, MANY_ROWS, n_steps=3)
+
+    def test_runs_on_the_same_prepared_data_do_not_disturb_each_other(self):
+        data, init = self.problem(seed=21, n=MANY_ROWS)
+        starts = [init, self.guess(data, np.random.default_rng(22))]
+        prepared = blocks.prepare(self.model, data, init)
+        alone = []
+        for params in starts:
+            e_step = begin(self.model, prepared)
+            alone.append([])
+            for _ in range(6):
+                found = e_step(params)
+                alone[-1].append(bits(found))
+                params = next_params(self.model, found[0], params)
+        e_steps = [begin(self.model, prepared) for _ in starts]
+        for i in range(6):
+            found = [e_step(params) for e_step, params in zip(e_steps, starts, strict=True)]
+            assert [bits(each) for each in found] == [run[i] for run in alone]
+            starts = [
+                next_params(self.model, each[0], params)
+                for each, params in zip(found, starts, strict=True)
+            ]
+        assert alone[0] != alone[1]
+
+    def test_each_run_is_the_same_to_the_last_bit(self):
+        data, init = self.problem(seed=23, n=MANY_ROWS)
+        assert bits_of_run(self.model, data, init) == bits_of_run(self.model, data, init)
+        _, other = self.problem(seed=24)
+        assert bits_of_run(self.model, data, other) != bits_of_run(self.model, data, init)
+
+    def test_the_number_of_threads_does_not_change_a_bit(self, tmp_path):
+        data, init = self.problem(seed=24, n=MANY_ROWS)
+        if blocks.prepare(self.model, data, init).prepared is None:
+            pytest.skip("has no E-step of its own")
+        (tmp_path / "run").write_bytes(pickle.dumps((self.model, data, init)))
+        script = (
+            "import pickle, sys, contract; from pathlib import Path; "
+            "print(contract.bits_of_run(*pickle.loads(Path(sys.argv[1]).read_bytes())))"
+        )
+        here = Path(__file__).parent
+        path = os.pathsep.join([str(here), str(here.parent)])
+        found = {
+            subprocess.run(
+                [sys.executable, "-c", script, str(tmp_path / "run")],
+                env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": threads},
+                check=True,
+                capture_output=True,
+                text=True,
+            ).stdout.strip()
+            for threads in ("1", "2")
+        }
+        assert found == {bits_of_run(self.model, data, init)}
+
+    @pytest.mark.parametrize("n", [60, 3000])
+    def test_each_of_many_runs_goes_its_own_way(self, n):
+        rng = np.random.default_rng(25)
+        data = self.sample(rng, n, separation=2).data
+        starts = [self.guess(data, rng) for _ in range(5)]
+        prepared = blocks.prepare(self.model, data, starts[0]).prepared
+        if not hasattr(prepared, "begin_many"):
+            pytest.skip("has no E-step of many runs")
+        assert prepared.at_once(starts[0].n_components) >= 1
+        many, alone = prepared.begin_many(), prepared.begin()
+        arrays = {
+            name: np.stack([start.arrays()[name] for start in starts])
+            for name in starts[0].arrays()
+        }
+        spoiled = {name: array.copy() for name, array in arrays.items()}
+        for array in spoiled.values():
+            array[1], array[3] = np.nan, 0.0
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            statistics, objectives = many(arrays)
+            beside_others, their_objectives = many(spoiled)
+            updated = self.model.m_step_many(statistics, arrays)
+        assert objectives.shape == (5,)
+        assert not np.isfinite(their_objectives[1])
+        for r, start in enumerate(starts):
+            own = type(statistics)(*(each[r] for each in statistics))
+            self.assert_textbooks([(own, objectives[r])], data, start)
+            if r in (0, 2, 4):
+                own = type(statistics)(*(each[r] for each in beside_others))
+                self.assert_textbooks([(own, their_objectives[r])], data, start)
+            expected = next_params(self.model, alone(start)[0], start)
+            found = type(start)(**{name: each[r] for name, each in updated.items()})
+            assert_params_close(found, expected, atol=1e-13)
+
     def test_data_and_guess_are_not_changed(self):
         data, init = self.problem(seed=4)
         data_before, init_before = data.copy(), init.relabel(range(init.n_components))
@@ -347,7 +563,7 @@ class ModelContract:
                 assert one.objective == pytest.approx(other.objective, rel=1e-12)
         inits = [init, init.relabel(np.roll(np.arange(init.n_components), 1))]
         again = fit_restarts(self.model, data, inits, tol=1e-3, max_iter=10, counts=counts)
-        assert again[0] == ours
+        assert_traces_agree(again[0], ours)
         assert again[1].n_observations == counts.sum()
         steps = islice(iterate(self.model, data, init, counts=counts), len(ours.steps))
         assert tuple(steps) == ours.steps
@@ -557,6 +773,16 @@ class AffineContract(ModelContract):
     def model_in_units(self, scale) -> Any:
         """Return the model for data scaled by ``scale``."""
         return self.model
+
+    @pytest.mark.parametrize("kind", AWKWARD_NUMBERS)
+    @for_many_seeds(3)
+    def test_prepared_e_step_is_the_textbooks_on_awkward_numbers(self, kind, seed):
+        self.assert_prepared(AWKWARD_NUMBERS[kind], np.random.default_rng(seed), n=40, n_steps=5)
+
+    @pytest.mark.parametrize("kind", AWKWARD_NUMBERS)
+    def test_prepared_e_step_is_the_textbooks_on_many_awkward_numbers(self, kind):
+        rng = np.random.default_rng(26)
+        self.assert_prepared(AWKWARD_NUMBERS[kind], rng, MANY_ROWS, n_steps=3)
 
     @pytest.mark.parametrize("shift", [1.0, -1e4, 1e8])
     def test_shifting_the_data_shifts_the_answer(self, shift):

@@ -5,7 +5,7 @@ import threading
 import pytest
 from conftest import BY_NAME, RUNNING, finishes, run_at
 
-from em_ui.run import Problem, budget
+from em_ui.run import Problem, budget, progress
 from em_ui.run.budget import turn
 from em_ui.sections import hard_against_soft
 from pages.k_means import sections as k_means
@@ -136,3 +136,45 @@ def test_who_gets_each_of_all_observations_is_asked_once_and_in_turn(
     compute(run)
     assert len(asked) == first
     take()
+
+
+class TestOrder:
+    def test_who_takes_many_turns_lets_others_in_between(self):
+        order, others, line = [], [], budget._slow._line
+
+        def other(name):
+            with turn(SLOW):
+                order.append(name)
+
+        for i in range(3):
+            with turn(SLOW):
+                order.append(f"mine {i}")
+                others.append(threading.Thread(target=other, args=(f"other {i}",)))
+                others[-1].start()
+                while len(line) < 2:
+                    others[-1].join(0.001)
+        for thread in others:
+            thread.join()
+        assert order == ["mine 0", "other 0", "mine 1", "other 1", "mine 2", "other 2"]
+
+    def test_who_does_something_else_leaves_the_line(self, monkeypatch):
+        class Stopped(BaseException):
+            pass
+
+        gone = []
+
+        def check():
+            raise Stopped
+
+        def waits():
+            try:
+                take(SLOW)
+            except Stopped:
+                gone.append(1)
+
+        with turn(SLOW):
+            monkeypatch.setattr(progress, "check", check)
+            assert finishes(waits)
+        assert gone == [1]
+        monkeypatch.undo()
+        assert finishes(lambda: take(SLOW))

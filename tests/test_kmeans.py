@@ -10,10 +10,9 @@ from sklearn.cluster import KMeans as PeerKMeans
 from sklearn.datasets import make_blobs
 
 from em_core import KMeans, KMeansParams, Sample, Status, fit, iterate
-from em_core.models import kmeans
+from em_core.kernels import lloyd
 from em_core.models.kmeans import (
     KMeansStatistics,
-    assign_quickly,
     draw_centres,
     guess_from_points,
     guess_plus_plus,
@@ -26,6 +25,7 @@ GUESSES = [guess_from_points, guess_plus_plus, guess_uniform]
 class TestKMeans(AffineContract):
     model = KMeans()
     soft = False
+    coarse_statistics = ("deviations",)  # of which the M-step makes places, not widths
 
     def sample(self, rng, n, separation=1.0):
         centres = separation * np.array([[-2.0, 0.0], [2.0, 0.0], [0.0, 3.0]])
@@ -516,53 +516,43 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("place", PLACES)
-class TestQuickAssignment:
-    """What ``expect`` takes in place of the plain steps is these steps."""
+def prepared(data):
+    return KMeans().prepare(np.asarray(data)).begin()
 
-    @for_many_seeds(20)
-    def test_agrees_with_the_plain_steps(self, place, seed):
+
+@pytest.fixture(params=["few", "many"])
+def kernel(request, monkeypatch):
+    """Take the points at once, or as many that do not fit the cache."""
+    if request.param == "many":
+        monkeypatch.setattr(lloyd, "BLOCK", 64)
+    return request.param
+
+
+def assert_plain(found, data, params):
+    """Fail unless a quick E-step found what the plain steps find."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        responsibilities, objective = KMeans().e_step(data, params)
+        plain = KMeans().statistics(data, params, responsibilities)
+    statistics, quick_objective = found
+    np.testing.assert_array_equal(statistics.counts, plain.counts)
+    size = np.abs(data - np.mean(data, axis=0, dtype=float)).sum()
+    size += (plain.counts[:, None] * np.abs(params.centroids - data[0]))[plain.counts > 0].sum()
+    np.testing.assert_allclose(statistics.deviations, plain.deviations, atol=1e-14 * size)
+    assert quick_objective == pytest.approx(objective, rel=1e-11, abs=1e-300)
+
+
+@pytest.mark.parametrize("place", PLACES)
+class TestPrepared:
+    """What the quick E-steps find is what the plain steps find."""
+
+    @pytest.mark.parametrize("seed", range(8))
+    def test_agrees_with_the_plain_steps(self, place, kernel, seed):
         rng = np.random.default_rng(seed)
         data, k = PLACES[place](rng)
         init = guess_from_points(data, k, rng=rng)
-        for params in (init, first_steps(KMeans(), data, init, 4)[3].params):
-            responsibilities, objective = KMeans().e_step(data, params)
-            plain = KMeans().statistics(data, params, responsibilities)
-            quick, quick_objective = assign_quickly(data, params)
-            np.testing.assert_array_equal(quick.counts, plain.counts)
-            scale = np.abs(data).sum()
-            np.testing.assert_allclose(quick.deviations, plain.deviations, atol=1e-14 * scale)
-            assert quick_objective == pytest.approx(objective, rel=1e-11, abs=1e-300)
-            assert KMeans().expect(data, params)[1] == quick_objective
-
-    @for_many_seeds(20)
-    def test_puts_every_point_where_the_plain_step_puts_it(self, place, seed):
-        rng = np.random.default_rng(seed)
-        data, k = PLACES[place](rng)
-        params = guess_from_points(data, k, rng=rng)
-        points = data.astype(float)
-        found, _ = kmeans._assign(points, params.centroids, (points**2).sum())
-        np.testing.assert_array_equal(found.T, KMeans().e_step(data, params).responsibilities)
-
-
-def test_quick_assignment_in_the_middle_of_far_centroids():
-    rng = np.random.default_rng(1)
-    angles = rng.uniform(0, 2 * np.pi, 5)
-    centroids = 5e3 * np.column_stack([np.cos(angles), np.sin(angles)])
-    points = 1e-12 * rng.normal(size=(500, 2))  # far less than a distance can tell
-    found, _ = kmeans._assign(points, centroids, (points**2).sum())
-    plain = KMeans().e_step(points, KMeansParams(centroids)).responsibilities
-    np.testing.assert_array_equal(found.T, plain)
-
-
-def test_quick_assignment_takes_products_where_they_resolve(monkeypatch):
-    taken = []
-    plain = kmeans.squared_distances
-    monkeypatch.setattr(
-        kmeans, "squared_distances", lambda *args: taken.append(len(args[0])) or plain(*args)
-    )
-    data = np.random.default_rng(1).normal(size=(500, 2))
-    assign_quickly(data, KMeansParams(data[:3]))
-    assert sum(taken) < 10  # only what products leave open
-    assign_quickly(data + 1e8, KMeansParams(data[:3] + 1e8))
-    assert 500 in taken
+        params, e_step = init, prepared(data)
+        for _ in range(12):
+            found = e_step(params)
+            assert_plain(found, data, params)
+            params = KMeans().m_step(found[0], params)
+        assert_plain(e_step(init), data, init)  # wherever it is asked for next

@@ -8,11 +8,11 @@ import zlib
 
 import numpy as np
 import pytest
+import streamlit
 from conftest import PREFIXES
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from streamlit.runtime.caching import cache_resource_api
 from toy_lesson.model import PoissonMixture, guess_from_points
 from toy_lesson.problem import WORDS
 
@@ -270,17 +270,19 @@ class TestKept:
     def test_what_is_computed_of_own_numbers_is_for_one_session_alone(
         self, monkeypatch, own, times
     ):
-        sessions, calls = iter(["a", "a", "b", "b"]), []
-        monkeypatch.setattr(cache_resource_api, "get_session_id_or_throw", lambda: next(sessions))
+        sessions, calls = [{}, {}], []
 
         @cached_quietly
         def compute(settings):
             calls.append(settings)
             return len(calls)
 
-        for _ in range(4):
-            compute({"own": own})
+        for session in sessions:
+            monkeypatch.setattr(streamlit, "session_state", session)
+            for _ in range(2):
+                compute({"own": own})
         assert len(calls) == times
+        assert [len(session) for session in sessions] == [int(times > 1)] * 2
 
     def test_a_page_runs_own_numbers_once_for_its_visitor(self, visit, monkeypatch):
         runs = []

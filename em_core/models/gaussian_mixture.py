@@ -15,12 +15,14 @@ covariance of McLachlan and Peel ("Finite Mixture Models", 2000, section 3.9) in
 cannot fall to 0 before every observation lies on the mean of a component.
 """
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import xlogy
+from scipy.special import softmax, xlogy
 
 from em_core.checks import (
     as_data,
@@ -34,8 +36,9 @@ from em_core.checks import (
     check_vector,
     check_weights,
 )
+from em_core.kernels import quadratics
 from em_core.model import Mixture, Params, component_axes
-from em_core.numerics import Array, equal_weights
+from em_core.numerics import Array, centred_logs, equal_weights
 
 # A variance is a difference of two sums. Below this fraction of them it is mostly rounding error.
 _RESOLVED = 1e4 * np.finfo(float).eps
@@ -47,6 +50,19 @@ _LARGEST, _SMALLEST = np.sqrt(np.finfo(float).max), np.sqrt(np.finfo(float).tiny
 _SEEN = np.finfo(float).tiny
 
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
+
+# Deviations of data whose powers, and those of their inverses, are all within range.
+_MODERATE = (1e-100, 1e100)
+
+# If the means move by less, in deviations of the data, four digits of it may be rounding of
+# products, which could also move components apart that are more alike than this.
+_STILL = 1e-9
+
+# Squares about a component's mean have ten digits if they are not below this fraction of those
+# about the mean of all.
+_LEFT = 1e-5
+
+_BLOCK_ROWS = 2**13  # that the plain formulas are given at once
 
 Stds = Literal["free", "common", "known"]
 
@@ -141,6 +157,21 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         check_positive("stds", params.stds)
         check_weights(params.weights)
 
+    def prepare(
+        self, data: npt.NDArray[Any], counts: Array | None = None
+    ) -> "PreparedValues | None":
+        """Return the values about their mean; None if they are counted, or hardly differ."""
+        if counts is not None or type(self) is not GaussianMixture:  # which may have its own E-step
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            mean = float(np.mean(data))
+            deviations = data - mean
+            std = float(np.std(deviations))  # no product of BLAS, whose threads may round otherwise
+        low, high = _MODERATE
+        if not (low < std and max(deviations.max(), -deviations.min()) < high):
+            return None
+        return PreparedValues(self, data, mean, std, deviations)
+
     def log_joint(self, data: npt.NDArray[Any], params: GaussianParams) -> Array:
         """Return log(pi_k N(x_i; mu_k, sigma_k^2)), shape (n, K)."""
         means, stds, weights = params.means, params.stds, params.weights
@@ -165,20 +196,29 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
 
     def m_step(self, statistics: GaussianStatistics, previous: GaussianParams) -> GaussianParams:
         """Return the weighted means and standard deviations; a component without data stays."""
+        return GaussianParams(**self.m_step_many(statistics, previous.arrays()))
+
+    def m_step_many(
+        self, statistics: GaussianStatistics, previous: dict[str, Array]
+    ) -> dict[str, Array]:
+        """Return the M-step of one run, or of several whose arrays have leading axes."""
         counts, first, second = statistics
+        means, stds, weights = (previous[name] for name in ("means", "stds", "weights"))
         seen = counts > _SEEN
         n = np.where(seen, counts, np.inf)
-        means = previous.means + first / n  # mu_k = sum_i r_ik x_i / N_k
-        variances = about_new_means(first / n, second / n)  # sum_i r_ik (x_i - mu_k)^2 / N_k
-        stds = np.where(seen, np.sqrt(variances), previous.stds)
-        if self.stds == "common":  # sigma^2 = sum_k N_k sigma_k^2 / n
-            pooled = np.sum(counts * variances, where=seen) / counts.sum()
-            stds = np.full_like(stds, np.sqrt(pooled))
-        elif self.stds == "known":
-            stds = previous.stds
-        stds = np.maximum(stds, self.min_std)
-        weights = counts / counts.sum() if self.estimate_weights else previous.weights  # N_k / n
-        return GaussianParams(means, stds, weights)
+        shifts = first / n
+        variances = about_new_means(shifts, second / n)  # sum_i r_ik (x_i - mu_k)^2 / N_k
+        total = np.add.reduce(counts, axis=-1, keepdims=True)
+        if self.stds == "free":
+            stds = np.where(seen, np.sqrt(variances), stds)
+        elif self.stds == "common":  # sigma^2 = sum_k N_k sigma_k^2 / n
+            pooled = np.sum(counts * variances, axis=-1, keepdims=True, where=seen) / total
+            stds = np.broadcast_to(np.sqrt(pooled), stds.shape)
+        return {
+            "means": means + shifts,  # mu_k = sum_i r_ik x_i / N_k
+            "stds": np.maximum(stds, self.min_std),
+            "weights": counts / total if self.estimate_weights else weights,  # N_k / n
+        }
 
     def expected_objective(
         self,
@@ -205,8 +245,28 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         if these are estimated.
         """
         k = params.n_components
-        stds = {"free": k, "common": 1, "known": 0}[self.stds]
-        return k + stds + (k - 1) * self.estimate_weights
+        return k + self._n_stds(params) + (k - 1) * self.estimate_weights
+
+    def to_free(self, params: GaussianParams, like: GaussianParams) -> Array:
+        """Return (mu_k - m_k) / s_k, log(sigma_k / s_k) and log-odds of the weights: see Model.
+
+        m_k and s_k are the means and standard deviations of ``like``.
+        """
+        logs = np.log(params.stds / like.stds)[: self._n_stds(params)]
+        shares = centred_logs(params.weights) if self.estimate_weights else np.empty(0)
+        return np.concatenate([(params.means - like.means) / like.stds, logs, shares])
+
+    def from_free(self, vector: Array, like: GaussianParams) -> GaussianParams:
+        """Return the parameters of which :meth:`to_free` makes this vector."""
+        k, n_stds = like.n_components, self._n_stds(like)
+        means, logs, shares = np.split(vector, [k, k + n_stds])
+        stds = np.maximum(like.stds * np.exp(logs), self.min_std) if n_stds else like.stds
+        weights = softmax(shares) if self.estimate_weights else like.weights
+        return GaussianParams(like.means + means * like.stds, stds, weights)
+
+    def _n_stds(self, params: GaussianParams) -> int:
+        """Return the number of standard deviations that are estimated."""
+        return {"free": params.n_components, "common": 1, "known": 0}[self.stds]
 
     def why_not_finite(self, params: GaussianParams) -> str:
         """Return whether a component collapsed, or numbers are out of range; and what to do."""
@@ -246,6 +306,123 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
     ) -> Array:
         """Draw a value from the normal distribution of each label, shape (n,)."""
         return rng.normal(params.means[labels], params.stds[labels])
+
+
+class PreparedValues:
+    """Values about their mean, and E-steps by products of matrices.
+
+    See :mod:`em_core.kernels.quadratics`. The plain formulas are taken where these would lose
+    digits: for components that are narrow among the data, for blocks in which a density is out of
+    range, and where a run has arrived, for otherwise it would be moved to and fro by rounding.
+    """
+
+    def __init__(
+        self,
+        model: GaussianMixture,
+        data: npt.NDArray[Any],
+        mean: float,
+        std: float,
+        deviations: Array,
+    ) -> None:
+        self.model, self.data, self.mean, self.std = model, data, mean, std
+        self.log_unit = math.log(std)
+        self.rows = quadratics.powers(deviations)
+        self.reach = np.power(max(deviations.max(), -deviations.min()), [0.0, 1.0, 2.0])
+
+    def begin(self) -> Callable[[GaussianParams], tuple[GaussianStatistics, float]]:
+        """Return the E-step of one run."""
+        e_step = self._begin()
+
+        def of_one(params: GaussianParams) -> tuple[GaussianStatistics, float]:
+            statistics, objective, precise = e_step(params.means, params.stds, params.weights)
+            return (statistics, float(objective)) if precise else self._plainly(self.data, params)
+
+        return of_one
+
+    def at_once(self, n_components: int) -> int:
+        """Return how many runs' arrays fit the cache together."""
+        return max(1, quadratics.NUMBERS // (n_components * len(self.data)))
+
+    def begin_many(self) -> Callable[[dict[str, Array]], tuple[GaussianStatistics, Array]]:
+        """Return the E-step of several runs, whose parameters have a leading axis."""
+        e_step = self._begin()
+
+        def of_many(arrays: dict[str, Array]) -> tuple[GaussianStatistics, Array]:
+            statistics, objectives, precise = e_step(**arrays)
+            for r in np.flatnonzero(~precise):
+                params = GaussianParams(**{name: each[r] for name, each in arrays.items()})
+                of_one, objectives[r] = self._plainly(self.data, params)
+                for each, own in zip(statistics, of_one, strict=True):
+                    each[r] = own
+            return statistics, objectives
+
+        return of_many
+
+    def _begin(self) -> Callable[..., tuple[GaussianStatistics, Array, Array]]:
+        """Return E-steps by products, and where they are to be trusted, with a place to work."""
+        work = np.empty(0)
+
+        def e_step(
+            means: Array, stds: Array, weights: Array
+        ) -> tuple[GaussianStatistics, Array, Array]:
+            nonlocal work
+            length = quadratics.block_length(means.size)
+            if len(work) < means.size * length:
+                work = np.empty(means.size * length)
+            return self._by_products(means, stds, weights, length, work)
+
+        return e_step
+
+    def _by_products(
+        self, means: Array, stds: Array, weights: Array, length: int, work: Array
+    ) -> tuple[GaussianStatistics, Array, Array]:
+        """Return statistics and objective, and whether they are as precise as the plain ones."""
+        means = means - self.mean
+        weights = weights / np.add.reduce(weights, axis=-1, keepdims=True)
+        found = quadratics.coefficients(means, stds, weights, self.log_unit)
+        precise = quadratics.term_size(found, self.reach) <= quadratics.TRUSTED
+        if not precise.any():
+            return (
+                GaussianStatistics(*np.empty((3, *means.shape))),
+                np.empty(precise.shape),
+                precise,
+            )
+        sums, objective = 0.0, -len(self.data) * self.log_unit
+        for start in range(0, len(self.data), length):
+            rows = self.rows[:, start : start + length]
+            of_rows, log_likelihood, in_range = quadratics.expected_sums(found, rows, work)
+            precise = precise & in_range
+            sums = sums + of_rows
+            objective = objective + log_likelihood
+        statistics = _about(means, sums)
+        return statistics, objective, precise & self._tell(means, statistics)
+
+    def _tell(self, means: Array, statistics: GaussianStatistics) -> Array:
+        """Return whether sums about the means have digits left, and tell how the means move."""
+        counts, first, second = statistics
+        places, still = np.sort(means, axis=-1), _STILL * self.std
+        apart = places[..., 1:] - places[..., :-1] > still
+        moved = np.abs(first) > still * counts
+        distances = np.abs(means)
+        left = second >= _LEFT * counts * distances * (distances + self.reach[1])
+        return apart.all(axis=-1) & moved.any(axis=-1) & left.all(axis=-1)
+
+    def _plainly(
+        self, data: npt.NDArray[Any], params: GaussianParams
+    ) -> tuple[GaussianStatistics, float]:
+        """Return what the textbook's formulas make of values."""
+        blocks = [data[start : start + _BLOCK_ROWS] for start in range(0, len(data), _BLOCK_ROWS)]
+        found = [self.model.expect(rows, params) for rows in blocks]
+        statistics = GaussianStatistics(*map(sum, zip(*(sums for sums, _ in found), strict=True)))
+        return statistics, math.fsum(objective for _, objective in found)
+
+
+def _about(means: Array, sums: Array) -> GaussianStatistics:
+    """Return sums of 1, x and x squared, shape (..., K, 3), as sums about means (..., K)."""
+    counts, first, second = sums[..., 0], sums[..., 1], sums[..., 2]
+    deviations = first - means * counts
+    # sum r (x - m)^2 = sum r x^2 - m (sum r x + sum r (x - m))
+    return GaussianStatistics(counts, deviations, second - means * (first + deviations))
 
 
 def about_new_means(shifts: Array, mean_squares: Array) -> Array:

@@ -9,7 +9,8 @@ points. The two steps never raise the inertia, the summed squared distance
 objective here is minus the inertia.
 """
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -27,6 +28,8 @@ from em_core.checks import (
     check_positive,
     check_rng,
 )
+from em_core.kernels import lloyd
+from em_core.kernels.lloyd import squared_distances
 from em_core.model import (
     EStep,
     Mixture,
@@ -40,15 +43,11 @@ from em_core.model import (
 )
 from em_core.numerics import ROUNDING, Array
 
-# Products of coordinates are known to about 1e-16 of a squared coordinate. An inertia below this
-# fraction of the sum of squares has lost more than its last digits.
-_RESOLVED_INERTIA = 1e-3
-
 # The square of a smaller number has not all its digits.
 _SMALLEST = np.sqrt(np.finfo(float).tiny)
 
-# The rounding of a squared distance by products, in terms of the squares that go into it.
-_BLUR = 8 * np.finfo(float).eps
+# In the place of the number of points of an empty cluster, whose sums are 0.
+_NONE = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,22 +118,38 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
         deviations = np.stack([r @ (data - c) for r, c in shares])  # sum_i r_ik (x_i - c_k)
         return KMeansStatistics(counts, deviations)
 
+    def prepare(self, data: npt.NDArray[Any], counts: Array | None = None) -> "KMeansPoints | None":
+        """Return the points as the quick E-steps take them; None if they were counted."""
+        return KMeansPoints(data) if counts is None else None
+
     def expect(
         self, data: npt.NDArray[Any], params: KMeansParams, counts: Array | None = None
     ) -> tuple[KMeansStatistics, float]:
-        """Return what ``statistics`` gives for ``e_step``, by way of :func:`assign_quickly`."""
+        """Return what ``statistics`` gives for ``e_step``, in a fraction of the time."""
         if counts is None:
-            return assign_quickly(data, params)
+            return KMeansPoints(data).begin()(params)
         return super().expect(data, params, counts)
+
+    def likeliest(
+        self, data: npt.NDArray[Any], history: Iterable[KMeansParams]
+    ) -> Iterator[npt.NDArray[np.intp]]:
+        """Yield the nearest centroid of each point, shape (n,), in a fraction of the time."""
+        return KMeansPoints(data).labels(history)
 
     def m_step(self, statistics: KMeansStatistics, previous: KMeansParams) -> KMeansParams:
         """Move each centroid to the mean of its points; one without points stays."""
-        counts = statistics.counts[:, None]
-        moves = np.zeros_like(previous.centroids)
-        np.divide(statistics.deviations, counts, out=moves, where=counts > 0)
+        return KMeansParams(**self.m_step_many(statistics, previous.arrays()))
+
+    def m_step_many(
+        self, statistics: KMeansStatistics, previous: dict[str, Array]
+    ) -> dict[str, Array]:
+        """Return what ``m_step`` does, for the arrays of one run or of many along a first axis."""
+        counts, deviations = statistics
+        centroids = previous["centroids"]
+        moves = deviations / np.maximum(counts, _NONE)[..., None]  # 0 without points
         # Below the rounding of the sums: where the assignments repeat, the centroids do too.
-        moves[np.abs(moves) <= ROUNDING * np.abs(previous.centroids)] = 0
-        return KMeansParams(previous.centroids + moves)  # c_k = sum_i r_ik x_i / N_k
+        moves *= np.abs(moves) > ROUNDING * np.abs(centroids)
+        return {"centroids": centroids + moves}  # c_k = sum_i r_ik x_i / N_k
 
     def expected_objective(
         self,
@@ -266,84 +281,81 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
         return draw_sample(self, truth, size, past, spread=spread)
 
 
-def squared_distances(points: npt.NDArray[Any], centroids: Array) -> Array:
-    """Return ||x_i - c_k||^2, shape (n, K), coordinate by coordinate."""
-    squares = np.zeros((len(centroids), len(points)))
-    with np.errstate(over="ignore", invalid="ignore"):
-        for x, c in zip(points.T, centroids.T, strict=True):
-            squares += np.subtract.outer(c, x) ** 2
-    return squares.T
+class KMeansPoints:
+    """Points as the quick E-steps take them.
 
-
-def assign_quickly(data: npt.NDArray[Any], params: KMeansParams) -> tuple[KMeansStatistics, float]:
-    """Return what ``KMeans.statistics`` gives for ``KMeans.e_step``, in a fraction of the time.
-
-    Distances come from ||x||^2 + ||c||^2 - 2 c.x, and sums of deviations from sums of points, each
-    by one product of matrices. Far from zero, for the distances between them, these products have
-    lost too many digits: then differences are taken. Where two centroids are equally near as far
-    as products can tell, differences decide, so that every point goes where ``e_step`` puts it.
-
-    What it is worth stands in :mod:`benchmarks.fits`.
+    Parameters
+    ----------
+    data : ndarray, shape (n, d)
+        The points, as the model takes them.
     """
-    points, centroids = np.asarray(data, dtype=float), params.centroids
-    squares = _sum_of_squares(points)
-    with np.errstate(over="ignore", invalid="ignore"):
-        responsibilities, inertia = _assign(points, centroids, squares)
-        counts = responsibilities.sum(axis=1)
-        if inertia > _RESOLVED_INERTIA * squares:
-            deviations = responsibilities @ points - counts[:, None] * centroids
-        else:
-            shares = zip(responsibilities, centroids, strict=True)
-            deviations = np.stack([r @ (points - c) for r, c in shares])
-    return KMeansStatistics(counts, deviations), -inertia
+
+    def __init__(self, data: npt.NDArray[Any]) -> None:
+        self.data = data
+
+    @functools.cached_property
+    def _kernel(self) -> lloyd.Few | lloyd.Many | None:
+        with np.errstate(over="ignore", invalid="ignore"):
+            kernel = lloyd.Few if len(self.data) <= lloyd.BLOCK else lloyd.Many
+            points = kernel(self.data)
+        return points if points.in_range else None
+
+    def begin(self) -> Callable[[KMeansParams], tuple[KMeansStatistics, float]]:
+        """Return the E-step of one run; see :mod:`em_core.kernels.lloyd`."""
+        kernel = self._kernel
+        if isinstance(kernel, lloyd.Few):
+            return functools.partial(_one, kernel)
+        if isinstance(kernel, lloyd.Many):
+            return functools.partial(_one, lloyd.Run(kernel))
+        return functools.partial(_plainly, self.data)
+
+    def labels(self, history: Iterable[KMeansParams]) -> Iterator[npt.NDArray[np.intp]]:
+        """Yield the nearest centroid of each point, (n,), along the centroids of a run."""
+        kernel = self._kernel
+        run = lloyd.Run(kernel) if isinstance(kernel, lloyd.Many) else None
+        for params in history:
+            if run is None:
+                yield lloyd.nearest_of(self.data, params.centroids)
+            else:
+                run(params.centroids)
+                yield run.labels.astype(np.intp)
+
+    def at_once(self, n_components: int) -> int:
+        """Return how many runs are best taken together."""
+        kernel = self._kernel
+        return kernel.at_once(n_components) if isinstance(kernel, lloyd.Few) else 1
+
+    def begin_many(self) -> Callable[[dict[str, Array]], tuple[KMeansStatistics, Array]]:
+        """Return the E-step of many runs, for centroids (R, K, d)."""
+        kernel = self._kernel
+
+        def e_step(arrays: dict[str, Array]) -> tuple[KMeansStatistics, Array]:
+            if isinstance(kernel, lloyd.Few):
+                counts, deviations, inertia = kernel(arrays["centroids"])
+                return KMeansStatistics(counts, deviations), 0.0 - inertia
+            each = [self.begin()(KMeansParams(centroids)) for centroids in arrays["centroids"]]
+            sums = zip(*(statistics for statistics, _ in each), strict=True)
+            return KMeansStatistics(*map(np.stack, sums)), np.array([found for _, found in each])
+
+        return e_step
 
 
-def _assign(points: Array, centroids: Array, squares: float) -> tuple[Array, float]:
-    """Return the responsibilities, shape (K, n), and the inertia."""
-    distances, least, inertia, blur = _distances(points, centroids, squares)
-    nearest = distances <= least + blur
-    if np.count_nonzero(nearest) != len(points):
-        _decide(nearest, points, centroids)
-    # In the place of the distances, since an array more would crowd out of the cache what is read
-    # next.
-    np.copyto(distances, nearest)
-    return distances, inertia
+def _one(points: lloyd.Few | lloyd.Run, params: KMeansParams) -> tuple[KMeansStatistics, float]:
+    counts, deviations, inertia = points(params.centroids)
+    return KMeansStatistics(counts, deviations), 0.0 - float(inertia)
 
 
-def _distances(
-    points: Array, centroids: Array, squares: float
-) -> tuple[Array, Array, float, float]:
-    """Return ||x_i - c_k||^2, shape (K, n), the least for each point, the inertia, and a blur.
-
-    From the distances of a point, ||x_i||^2 may be missing, the same for all centroids. Two that
-    differ by less than the blur may be equal.
-    """
-    # ||x - c||^2 - ||x||^2 = ||c||^2 - 2 c.x
-    lengths = (centroids**2).sum(axis=1)
-    distances = (-2 * centroids) @ points.T
-    distances += lengths[:, None]
-    least = distances.min(axis=0)
-    inertia = float(least.sum()) + squares
-    if inertia > _RESOLVED_INERTIA * squares:
-        return distances, least, inertia, _BLUR * (squares + float(lengths.max()))
-    distances = squared_distances(points, centroids).T
-    least = distances.min(axis=0)
-    return distances, least, float(least.sum()), 0.0
-
-
-def _decide(nearest: npt.NDArray[np.bool_], points: Array, centroids: Array) -> None:
-    """Give each point that has not one nearest centroid to the first of the nearest.
-
-    Not by products, whose last digit depends on the points beside it.
-    """
-    unclear = np.flatnonzero(np.count_nonzero(nearest, axis=0) != 1)
-    first = squared_distances(points[unclear], centroids).argmin(axis=1)
-    nearest[:, unclear] = np.arange(len(nearest))[:, None] == first
-
-
-def _sum_of_squares(points: Array) -> float:
-    flat = points.reshape(-1)
-    return float(np.einsum("i,i->", flat, flat))
+def _plainly(data: npt.NDArray[Any], params: KMeansParams) -> tuple[KMeansStatistics, float]:
+    """Return the same by the textbook's steps, block by block."""
+    model, k, d = KMeans(), *params.centroids.shape
+    total, objective = KMeansStatistics(np.zeros(k), np.zeros((k, d))), 0.0
+    for start in range(0, len(data), lloyd.BLOCK):
+        rows = data[start : start + lloyd.BLOCK]
+        responsibilities, of_rows = model.e_step(rows, params)
+        sums = model.statistics(rows, params, responsibilities)
+        total = KMeansStatistics(*map(np.add, total, sums))
+        objective += of_rows
+    return total, objective
 
 
 def draw_centres(n_components: int, *, rng: np.random.Generator) -> KMeansParams:

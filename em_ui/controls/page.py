@@ -1,7 +1,7 @@
 """The controls of one page: widgets, situations, sections, the link, and the reset."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -286,7 +286,7 @@ class Controls:
         if self.sealed:
             return
         last = self.key("last situation")
-        now = {name: self.value(name) for name in self.specs}  # read once for all situations
+        now = self._values(self.specs)
         exact = next((name for name in self.situations if not self._differ(name, now)), None)
         if exact:
             st.session_state[last] = exact
@@ -365,10 +365,11 @@ class Controls:
         left = [self.key(name) for name in self._were_in_tables if name not in self._in_tables]
         st.session_state[self.key("in tables")] = self._in_tables
         # All but the player's position, which the browser knows better.
-        state = {name: self.value(name) for name in self.view if name != "iter"} | self._shown
+        now = self._values(self._all)
+        state = {name: now[name] for name in self.view if name != "iter"} | self._shown
         parameters = query(self.prefix, self._all, state)
         title = str(st.session_state.get(self.key("last situation"), ""))
-        settings = {name: self.value(name) for name in self.specs}
+        settings = {name: now[name] for name in self.specs}
         come_from = (
             self._may_come_from(title, settings)
             and not self.sealed
@@ -436,6 +437,18 @@ class Controls:
             key=self.key("student_link"),
             keep=[self.key("iter")],
         )
+
+    def _values(self, names: Iterable[str]) -> dict[str, Value]:
+        """Return the values of controls, whether or not they are drawn.
+
+        State and address are read once for all: one by one, that costs each rerun milliseconds.
+        """
+        address = st.query_params.to_dict()
+        given: dict[str, Any] = address | st.session_state.to_dict()
+        return {
+            name: self._all[name].nearest(given.get(self.key(name), self._all[name].default))
+            for name in names
+        }
 
     def value(self, name: str) -> Value:
         """Return the value of a control, whether or not it is drawn."""

@@ -16,9 +16,11 @@ from em_ui.data import kept
 from em_ui.data.kept import MAX_IN_LINK, NoData, Numbers, Reference
 from em_ui.data.read import Table, choose, numeric_columns, read
 from em_ui.inert import escaped
+from em_ui.run import budget
 from em_ui.uploads import release
 
 _PREVIEW = 4  # rows
+_READING = 30  # times as long as a row of a fit takes a character, to read and to choose it
 _PASTED = "pasted numbers"
 _SIGNS: Mapping[str, Literal["auto", ".", ","]] = {
     "Found by itself": "auto",
@@ -154,7 +156,8 @@ class Own(Control):
         before = before or _source(key)
         wanted = kept.missing(_value(key))
         try:
-            source.table = read(source.raw, source.name, decimal=_SIGNS[source.sign])
+            with budget.turn(_READING * len(source.raw)):
+                source.table = read(source.raw, source.name, decimal=_SIGNS[source.sign])
         except ValueError as error:
             source.table, source.error = None, str(error)
             self._use(key, source)
@@ -215,9 +218,10 @@ class Own(Control):
             need = "one column" if self.least == 1 else f"{self.least} columns"
             have = ", ".join(map(escaped, numeric_columns(table))) or "none"
             raise ValueError(f"This page needs {need} of numbers. Columns with numbers: {have}.")
-        rows, labels, groups, columns, _, source.left_out = choose(
-            table, source.columns, frequencies=source.frequencies, labels=source.labels
-        )
+        with budget.turn(_READING * len(source.raw)):
+            rows, labels, groups, columns, _, source.left_out = choose(
+                table, source.columns, frequencies=source.frequencies, labels=source.labels
+            )
         return kept.keep(
             Numbers(
                 source.name,

@@ -1,9 +1,9 @@
 """Chart templates: drawn in Altair once per process, filled with data in every rerun.
 
-A template names its data sets (``alt.NamedData``) and reads the iteration from two Vega parameters
+A template names its data sets (``alt.NamedData``) and reads two iterations from a Vega parameter
 that :mod:`.player` drives in the browser: one chooses the parameters that are drawn, the other the
 responsibilities (see :mod:`.format`). A template never changes with the data, since a changed
-template would put both parameters back to the start.
+template would put it back to the start.
 
 Charts draw what has been played, and no more. Their axes are those of the whole run, so that they
 stand still.
@@ -15,7 +15,8 @@ import inspect
 import json
 import re
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import lru_cache, wraps
 from typing import Any, ParamSpec
 
@@ -23,12 +24,13 @@ import altair as alt
 import pyarrow as pa
 import streamlit as st
 
-from em_ui.pictures import style
 from em_ui.pictures.format import (
     ASSIGNMENT,
     BEFORE,
     ITERATION,
     MAX_ITERATIONS,
+    PLACE,
+    PLACES,
     SHOWN_DIGITS,
     SLIDE,
     share_shown,
@@ -109,6 +111,8 @@ AnyChart = alt.Chart | alt.LayerChart | alt.FacetChart
 Layer = Any  # what a chain of Altair's methods returns; it leaves the type open
 _P = ParamSpec("_P")
 
+_WRITTEN: dict[int, bytes] = {}
+
 # Stand for words in a template that is kept, and are escaped where an expression has them.
 _STAND_INS = ("\ue000", "\ue001")
 _STAND_IN = re.compile("|".join((*_STAND_INS, *(rf"\\u{ord(c):x}" for c in _STAND_INS))))
@@ -121,10 +125,15 @@ def _kept_without(*titles: str) -> Callable[[Callable[_P, Template]], Callable[_
     """
 
     def keep(make: Callable[_P, Template]) -> Callable[_P, Template]:
-        signature, kept = inspect.signature(make), cache(make)
+        signature = inspect.signature(make)
+
+        @cache
+        def kept(*args: _P.args, **kwargs: _P.kwargs) -> tuple[Template, list[tuple[Any, ...]]]:
+            template = make(*args, **kwargs)
+            return template, list(_places(template))
 
         @wraps(make)
-        def filled(*args: _P.args, **kwargs: _P.kwargs) -> Template:
+        def with_words(*args: _P.args, **kwargs: _P.kwargs) -> Template:
             given = signature.bind(*args, **kwargs)
             given.apply_defaults()
             words = {}
@@ -132,21 +141,38 @@ def _kept_without(*titles: str) -> Callable[[Callable[_P, Template]], Callable[_
                 word, given.arguments[title] = given.arguments[title], stand_in
                 words[stand_in] = word
                 words[json.dumps(stand_in)[1:-1]] = json.dumps(word)[1:-1]
-            template: Template = _filled(kept(*given.args, **given.kwargs), words)
-            return template
+            template, places = kept(*given.args, **given.kwargs)
+            filled: Template = _filled(template, places, words)
+            return filled
 
-        return filled
+        return with_words
 
     return keep
 
 
-def _filled(part: Any, words: Mapping[str, str]) -> Any:
-    """Return a part of a template with words in the place of what stands for them."""
+def _places(part: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Yield the ways to the strings of a template in which something stands for words."""
+    if isinstance(part, str):
+        if _STAND_IN.search(part):
+            yield at
+    elif isinstance(part, dict | list):
+        for key, value in part.items() if isinstance(part, dict) else enumerate(part):
+            yield from _places(value, (*at, key))
+
+
+def _filled(part: Any, places: Collection[tuple[Any, ...]], words: Mapping[str, str]) -> Any:
+    """Return a part of a template with words in the place of what stands for them.
+
+    What needs no words is the template's own: to walk through all of it would cost each rerun more
+    than the rest of a chart.
+    """
     if isinstance(part, str):
         return _STAND_IN.sub(lambda found: words[found[0]], part)
-    if isinstance(part, dict):
-        return {key: _filled(value, words) for key, value in part.items()}
-    return [_filled(item, words) for item in part] if isinstance(part, list) else part
+    copy = part.copy()
+    for key in dict.fromkeys(place[0] for place in places):
+        below = [place[1:] for place in places if place[0] == key]
+        copy[key] = _filled(part[key], below, words)
+    return copy
 
 
 def show(
@@ -162,14 +188,27 @@ def show(
 
     ``on_pick`` is called after a click on a mark of a template made by :func:`_pickable`.
     """
-    spec = {**template, "datasets": dict(datasets)}
+    written = {name: _written(table) for name, table in datasets.items()}
+    spec = {**template, "datasets": written}
     if title:
         spec["title"] = _title(title)
-        style.heard(title)
     if on_pick is None:
         st.vega_lite_chart(spec, key=key, alt=alt)
     else:
         st.vega_lite_chart(spec, key=key, alt=alt, on_select=on_pick, selection_mode="pick")
+
+
+def _written(table: pa.Table) -> bytes:
+    """Return a table as it is sent, which is kept for as long as the table is."""
+    number = id(table)
+    known = _WRITTEN.get(number)
+    if known is None:
+        sink = pa.BufferOutputStream()
+        with pa.ipc.new_stream(sink, table.schema) as stream:
+            stream.write_table(table)
+        known = _WRITTEN[number] = sink.getvalue().to_pybytes()
+        weakref.finalize(table, _WRITTEN.pop, number, None)
+    return known
 
 
 def _title(text: str) -> dict[str, Any]:
@@ -200,19 +239,27 @@ def _pickable(chart: alt.Chart, field: str) -> alt.Chart:
     return chart.add_params(alt.selection_point(name="pick", fields=[field], empty=False))
 
 
-def _parameters(bound: bool) -> list[alt.Parameter]:
+def _parameters(bound: bool, slides: bool) -> list[alt.Parameter]:
     if not bound:
         return [alt.param(name=name, value=0) for name in (ITERATION, ASSIGNMENT)]
-    iteration = alt.binding_range(min=0, max=MAX_ITERATIONS, step=SLIDE)
-    assignment = alt.binding_range(min=BEFORE, max=MAX_ITERATIONS, step=1)
+    most = PLACES * (MAX_ITERATIONS - BEFORE) + MAX_ITERATIONS
+    place = alt.binding_range(min=0, max=most, step=SLIDE if slides else 1)
     return [
-        alt.param(name=ITERATION, value=0, bind=iteration),
-        alt.param(name=ASSIGNMENT, value=BEFORE, bind=assignment),
+        alt.param(name=PLACE, value=0, bind=place),
+        alt.param(name=ITERATION, expr=f"{PLACE} % {PLACES}"),
+        alt.param(name=ASSIGNMENT, expr=f"floor({PLACE} / {PLACES}) + {BEFORE}"),
     ]
 
 
-def _compile(chart: AnyChart, height: int, *, bound: bool = True) -> Template:
-    return _sized(chart.add_params(*_parameters(bound)), height)
+def _compile(
+    chart: AnyChart, height: int, *, bound: bool = True, slides: bool = False
+) -> Template:
+    """Return the template of a chart that follows the player.
+
+    Without ``bound`` it rests. With ``slides`` the player slides it from one iteration to the next:
+    each frame in between costs as much as a step.
+    """
+    return _sized(chart.add_params(*_parameters(bound, slides)), height)
 
 
 def _sized(chart: AnyChart, height: int) -> Template:
@@ -395,11 +442,8 @@ def objective(title: str) -> Template:
     line = _played(base).mark_line(
         color=_INK, point={"color": _INK, "filled": True, "size": 18, "aria": False}, aria=False
     )
-    coming = _coming(base, "iteration", "objective")
-    way = _way(coming.mark_rule(color=_INK, strokeWidth=2, aria=False), "iteration", "objective")
-    mark = coming.mark_point(color=_MARK, filled=True, size=110, opacity=1, aria=False)
-    now = _there(mark, "iteration", "objective")
-    layers = alt.layer(_hidden("steps", "iteration", "objective"), line, way, now)
+    now = _now(base).mark_point(color=_MARK, filled=True, size=110, opacity=1, aria=False)
+    layers = alt.layer(_hidden("steps", "iteration", "objective"), line, now)
     return _steady(
         _compile(layers, _HEIGHT),
         x=_extent(("steps", "iteration")),
@@ -606,22 +650,15 @@ def _paths(
         .mark_line(strokeWidth=2, aria=False)
         .encode(**encoding, tooltip=tooltip)
     )
-    coming = _coming(steps, "iteration", field, by="component", first=first)
-    way = _way(
-        coming.mark_rule(strokeWidth=2, aria=False),
-        "iteration",
-        field,
-        color=encoding["color"],
-        opacity=seen,
-    )
-    now = _there(
-        coming.mark_point(filled=True, size=90, aria=False),
-        "iteration",
-        field,
-        color=encoding["color"],
-        tooltip=tooltip,
-        shape=alt.Shape("component:N").scale(range=_SHAPES).legend(None),
-        opacity=seen,
+    now = (
+        _now(steps, first)
+        .mark_point(filled=True, size=90, aria=False)
+        .encode(
+            **encoding,
+            tooltip=tooltip,
+            shape=alt.Shape("component:N").scale(range=_SHAPES).legend(None),
+            opacity=seen,
+        )
     )
     # Names that would cover each other stand side by side. None of this depends on where the player
     # stands, so it is computed once.
@@ -645,17 +682,13 @@ def _paths(
         )
     )
     look: dict[str, Any] = {"align": "left", "dx": 8, "fontWeight": "bold", "clip": False}
-    names = _there(
-        _coming(placed, "iteration", field, by="component", first=first).mark_text(
-            **look, color=_TEXT, aria=False
-        ),
-        "iteration",
-        field,
-        text="name:N",
-        opacity=seen,
+    names = (
+        _now(placed, first)
+        .mark_text(**look, color=_TEXT, aria=False)
+        .encode(x=encoding["x"], y=value, text="name:N", opacity=seen)
     )
     corners = _corners(steps, "iteration", field)
-    chart = alt.layer(corners, *references, line, way, now, names).resolve_scale(
+    chart = alt.layer(corners, *references, line, now, names).resolve_scale(
         shape="independent"
     )
     return _steady(
@@ -770,7 +803,7 @@ def scatter(
         *_chosen(16, ring=True),
     )
     return _steady(
-        _compile(_on_canvas(chart), _PICTURE_HEIGHT),
+        _compile(_on_canvas(chart), _PICTURE_HEIGHT, slides=True),
         x=_same_scale("x", "width") if same_units else _own_scale("x"),
         y=_same_scale("y", "height") if same_units else _own_scale("y"),
         color=_EVERY_COMPONENT,
@@ -1010,7 +1043,12 @@ def gaussians(
         else {"x": _own_scale("x"), "y": _own_scale("y")}
     )
     return _steady(
-        _compile(_on_canvas(chart), _PICTURE_HEIGHT if bound else _STILL_HEIGHT, bound=bound),
+        _compile(
+            _on_canvas(chart),
+            _PICTURE_HEIGHT if bound else _STILL_HEIGHT,
+            bound=bound,
+            slides=True,
+        ),
         **domains,
         color=_EVERY_COMPONENT,
         shape=_EVERY_COMPONENT,
@@ -1189,7 +1227,7 @@ def densities(
     )
     height = _PICTURE_HEIGHT if bound else _STILL_HEIGHT
     return _steady(
-        _compile(_on_canvas(chart), height, bound=bound),
+        _compile(_on_canvas(chart), height, bound=bound, slides=True),
         x=_extent(("steps", "low"), ("steps", "high")),
         y=_up_to(("steps", "top")),
         color=_EVERY_COMPONENT,
@@ -1362,7 +1400,7 @@ def hill(
             tried.mark_text(align="left", dx=7, color="white").encode(text="label:N"),
         ]
     chart = alt.layer(*layers, marks, halo, names)
-    return _compile(_on_canvas(chart), _SQUARE_HEIGHT, bound=path)
+    return _compile(_on_canvas(chart), _SQUARE_HEIGHT, bound=path, slides=True)
 
 
 @_kept_without("x_title")

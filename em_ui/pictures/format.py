@@ -11,11 +11,14 @@ import pyarrow.compute as pc
 
 MAX_ITERATIONS = 500  # as far as an input reaches, whatever the run: a template is constant
 
-# The Vega parameters that the player drives: whose parameters are drawn, and whose
-# responsibilities. With half-steps they differ by one. Between two iterations the first is a
-# fraction, while the player slides; the second is BEFORE as long as there was no E-step.
+# What charts draw by: the iteration whose parameters are drawn, and that whose responsibilities are.
+# With half-steps they differ by one. Between two iterations the first is a fraction, while the
+# player slides; the second is BEFORE as long as there was no E-step.
 ITERATION, ASSIGNMENT = "iter", "assign"
 BEFORE = -1
+# The Vega parameter that the player drives. It holds both, since Vega draws a chart anew for each
+# input that changes: PLACES * (the assignment - BEFORE) + the iteration.
+PLACE, PLACES = "place", 1000
 SLIDE = 0.01  # the shortest way that the player slides
 # Vega gives its inputs this class; a browser test watches that it does.
 BINDINGS = "vega-bindings"

@@ -1,8 +1,8 @@
 """The iteration player: one slider that drives every chart of a page, in the browser.
 
-The player does not talk to the server while it moves. Vega draws inputs for the parameters of
-:mod:`.charts`, which the style sheet hides; the player finds them by their names (see
-:mod:`.format`) and sets them. At rest it writes its position to the address, and only if the page
+The player does not talk to the server while it moves. Vega draws an input for the parameter of
+each of the :mod:`.charts`, which the style sheet hides; the player finds it by its name (see
+:mod:`.format`) and sets it. At rest it writes its position to the address, and only if the page
 asks for it does it start a rerun.
 
 A player at the end of the run stays at the end when the run gets longer or shorter. The status line
@@ -15,7 +15,7 @@ from typing import Any
 
 import streamlit as st
 
-from em_ui.pictures.format import ASSIGNMENT, BINDINGS, ITERATION
+from em_ui.pictures.format import BEFORE, BINDINGS, PLACE, PLACES
 
 _HERE = Path(__file__).parent
 _KINDS = ("html", "css", "js")
@@ -113,7 +113,7 @@ def player(
             "between": None if between is None else list(between),
             "param": param,
             "report": report,
-            "inputs": {"iteration": ITERATION, "assignment": ASSIGNMENT, "bindings": BINDINGS},
+            "inputs": {"bindings": BINDINGS, "name": PLACE, "places": PLACES, "before": BEFORE},
             "rewinds": rewinds(page),
             "seen": bool(st.session_state.get(_played(page))),
         },

@@ -1,56 +1,194 @@
 """What pages compute is kept: for all sessions, or of a reader's own numbers for theirs alone."""
 
+import contextlib
+import dataclasses
 import functools
-from collections.abc import Callable
-from typing import Any, Literal, ParamSpec, TypeVar
+import hashlib
+import inspect
+import sys
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Set
+from types import FunctionType, ModuleType
+from typing import Any, ParamSpec, TypeVar
 
+import numpy as np
+import pandas as pd
+import pyarrow as pa
 import streamlit as st
+
+from em_ui.run import progress
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 
-# Results kept for each cached function. The largest run allowed takes a few megabytes.
-_KEPT = 32
-_KEPT_IN_SESSION = 4
+# Bytes of all that is kept, for all sessions, and for one session of its own numbers. A run takes
+# some 100 kB as a page comes and up to 10 MB, so that each of a class of 30 has its largest one.
+_MOST, _MOST_IN_SESSION = 256_000_000, 32_000_000
 
 _OWN = "own"  # the setting that stands for the reader's own numbers; empty without any
+_SESSION = "kept of own numbers"
 
 
 def cached(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Cache what a page computes, for all sessions, and say so while it is computed.
+    """Keep what a page computes, for all sessions, and say so while it is computed.
 
     The result is shared between sessions as it is: nobody may change it. A run among the arguments
-    counts as the settings that made it. What is made of a reader's own numbers is kept for the
-    session that brought them, and is gone with it.
+    counts as the settings that made it, and arguments whose names begin with _ do not count. Who
+    asks for what is being computed waits for it. What is made of a reader's own numbers is kept for
+    the session that brought them, and is gone with it.
     """
     return _kept(function, "Running …")
 
 
 def cached_quietly(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Cache what is computed so quickly that two more messages to the browser would cost more."""
-    return _kept(function, spinner=False)
+    """Keep what is computed so quickly that nothing need be said of it."""
+    return _kept(function, "")
 
 
-def _kept(function: Callable[_P, _R], spinner: str | bool) -> Callable[_P, _R]:
-    def keep(scope: Literal["global", "session"], most: int) -> Callable[_P, _R]:
-        return st.cache_resource(
-            scope=scope,
-            max_entries=most,
-            show_spinner=spinner,
-            hash_funcs={"em_ui.run.run.Run": lambda run: run.key},
-        )(function)
-
-    for_all, for_session = keep("global", _KEPT), keep("session", _KEPT_IN_SESSION)
+def _kept(function: Callable[_P, _R], spinner: str) -> Callable[_P, _R]:
+    name, signature = f"{function.__module__}.{function.__qualname__}", inspect.signature(function)
 
     @functools.wraps(function)
     def kept(*args: _P.args, **kwargs: _P.kwargs) -> _R:
-        private = any(map(_is_own, (*args, *kwargs.values())))
-        return (for_session if private else for_all)(*args, **kwargs)
+        given = signature.bind(*args, **kwargs)
+        given.apply_defaults()
+        values = given.arguments
+        key = (name, *(key_of(v) for n, v in values.items() if not n.startswith("_")))
+        saying = progress.told(spinner) if spinner else contextlib.nullcontext()
+        found: _R = _store(values).get(key, functools.partial(function, *args, **kwargs), saying)
+        return found
 
     return kept
+
+
+class Store:
+    """Results by their keys, up to so many bytes: those that were not asked for longest go first.
+
+    What is being computed is computed once: others wait. If that ends with an error, or because the
+    visitor does something else, nothing is kept of it, and one of those who wait begins anew.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._total = most, 0
+        self._found: OrderedDict[Hashable, tuple[Any, int]] = OrderedDict()
+        self._begun: dict[Hashable, threading.Event] = {}
+        self._lock = threading.Lock()
+
+    def get(
+        self,
+        key: Hashable,
+        compute: Callable[[], Any],
+        saying: contextlib.AbstractContextManager[None] | None = None,
+    ) -> Any:
+        """Return what is kept under a key, or compute it, inside the context ``saying``."""
+        if (known := self._take(key)) is not None:
+            return known[0]
+        with saying or contextlib.nullcontext():
+            while True:
+                with self._lock:
+                    begun = self._begun.get(key)
+                    if begun is None and key not in self._found:
+                        ended = self._begun[key] = threading.Event()
+                        break
+                if begun is not None:
+                    progress.wait_for(begun)
+                if (known := self._take(key)) is not None:
+                    return known[0]
+            try:
+                value = compute()
+                self._keep(key, value)
+                return value
+            finally:
+                with self._lock:
+                    del self._begun[key]
+                ended.set()
+
+    def _take(self, key: Hashable) -> tuple[Any, int] | None:
+        with self._lock:
+            if key not in self._found:
+                return None
+            self._found.move_to_end(key)
+            return self._found[key]
+
+    def _keep(self, key: Hashable, value: Any) -> None:
+        size = n_bytes(value)
+        with self._lock:
+            self._found[key] = value, size
+            self._total += size
+            while self._total > self._most and len(self._found) > 1:
+                _, (_, gone) = self._found.popitem(last=False)
+                self._total -= gone
+
+
+_for_all = Store(_MOST)
+
+
+def _store(arguments: Mapping[str, Any]) -> Store:
+    """Return where what is made of some arguments is kept."""
+    if not any(map(_is_own, arguments.values())):
+        return _for_all
+    if _SESSION not in st.session_state:
+        st.session_state[_SESSION] = Store(_MOST_IN_SESSION)
+    mine: Store = st.session_state[_SESSION]
+    return mine
 
 
 def _is_own(argument: Any) -> bool:
     """Return whether settings, or those of a run, are of somebody's own numbers."""
     settings = getattr(argument, "settings", argument)
     return isinstance(settings, dict) and bool(settings.get(_OWN))
+
+
+def key_of(value: Any) -> Hashable:
+    """Return what tells an argument from others.
+
+    Raises
+    ------
+    TypeError
+        If it is of a kind of which that is not known.
+    """
+    if value is None or isinstance(value, bool | int | float | complex | str | bytes):
+        return type(value).__name__, repr(value)
+    if hasattr(value, "settings"):  # a run
+        return str(value.key)
+    if isinstance(value, Mapping):
+        return tuple((name, key_of(value[name])) for name in sorted(value))
+    if isinstance(value, list | tuple):
+        return tuple(map(key_of, value))
+    if isinstance(value, np.ndarray | np.generic):
+        array = np.ascontiguousarray(value)
+        return str(array.dtype), array.shape, hashlib.sha256(array.tobytes()).digest()
+    if callable(value) and hasattr(value, "__qualname__"):
+        return f"{value.__module__}.{value.__qualname__}"
+    if dataclasses.is_dataclass(value):
+        names = (each.name for each in dataclasses.fields(value))
+        return type(value).__qualname__, *(key_of(getattr(value, name)) for name in names)
+    raise TypeError(f"no way is known to tell {value!r} from other arguments of what is kept")
+
+
+def n_bytes(value: Any) -> int:
+    """Return about how much memory a result takes, each of its parts counted once."""
+    total, seen, left = 0, set(), [value]
+    while left:
+        each = left.pop()
+        if id(each) in seen or isinstance(each, type | ModuleType | FunctionType):
+            continue
+        seen.add(id(each))
+        if isinstance(each, np.ndarray):
+            if each.base is not None:  # a part of another, which stays with it
+                left.append(each.base)
+            total += sys.getsizeof(each)
+        elif isinstance(each, pa.Table):
+            total += each.nbytes
+        elif isinstance(each, pd.DataFrame):
+            total += int(each.memory_usage(deep=True).sum())
+        else:
+            total += sys.getsizeof(each)
+            if isinstance(each, Mapping):
+                left += each.values()
+            elif isinstance(each, list | tuple | Set):
+                left += each
+            elif hasattr(each, "__dict__"):
+                left += vars(each).values()
+    return total

@@ -2,18 +2,20 @@
 
 import functools
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
+import weakref
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from em_core import Mixture, Model, Params, Sample, Trace, fit
+from em_core import Mixture, Model, Params, Sample, Trace, fit, fit_restarts
 from em_core.data.blocks import Blocks, prepare
 from em_core.models.hard import HardEM
 from em_core.numerics import Array
 from em_ui.pictures.frames import Column, schema
 from em_ui.run import budget
+from em_ui.run.cache import key_of
 
 Settings = dict[str, Any]
 
@@ -22,6 +24,13 @@ DATA, GUESS, DRAWING = range(3)
 NOBODY_KNOWS = "Nobody knows the truth behind these data."
 
 _FINE, _MOST_DECIMALS = 2, 12
+
+# What is still in use is neither drawn nor prepared a second time: problems that differ in what is
+# run alone share their observations. Samples by what they were drawn by, as weak references to
+# their arrays; what was prepared by the array and the model.
+_drawn: dict[Hashable, tuple["weakref.ref[Any]", "weakref.ref[Any]"]] = {}
+_NONE = (lambda: None, lambda: None)
+_prepared: "weakref.WeakValueDictionary[tuple[int, str], Blocks]" = weakref.WeakValueDictionary()
 
 
 def stream(seed: int, purpose: int, *more: int) -> np.random.Generator:
@@ -294,7 +303,14 @@ class Problem:
     @functools.cached_property
     def data(self) -> Blocks:
         """The observations, checked once for all runs."""
-        return prepare(self.model, self.sample.data, self.start)
+        rows, key = self.sample.data, (id(self.sample.data), repr(self.model))
+        known = _prepared.get(key)
+        if known is not None and known.model == self.model and known.parts[0] is rows:
+            return prepare(self.model, known, self.start)
+        blocks = prepare(self.model, rows, self.start)
+        if blocks.parts[0] is rows:  # which then has this id as long as the blocks are there
+            _prepared[key] = blocks
+        return blocks
 
     @property
     def n(self) -> int:
@@ -321,6 +337,28 @@ class Problem:
             tol = self.tol if tol is None else tol
             return fit(self.model, self.data, start, tol=tol, max_iter=limit)
 
+    def fit_each(
+        self, starts: Sequence[Params], *, tol: float | None = None, max_iter: int | None = None
+    ) -> Iterator[Trace[Any]]:
+        """Yield the run from each of several starts, in their order.
+
+        Some go at once, in a turn of their own, and others get in between.
+        """
+        limit = self.max_iter if max_iter is None else max_iter
+        work = self.cost * max(limit, 1)
+        some = max(int(budget.PIECE / work), 1)
+        for first in range(0, len(starts), some):
+            now = starts[first : first + some]
+            with budget.turn(work * len(now)):
+                traces = fit_restarts(
+                    self.model,
+                    self.data,
+                    now,
+                    tol=self.tol if tol is None else tol,
+                    max_iter=limit,
+                )
+            yield from traces
+
 
 def simulated(
     mixture: Mixture[Any, Any], truth: Params, size: Any, settings: Settings
@@ -331,12 +369,30 @@ def simulated(
     in the place of a generator.
     """
     entropy = data_entropy(settings)
-    sample = mixture.simulate(truth, size, rng=np.random.default_rng(entropy))
+    sample = _draw(mixture, truth, size, entropy)
     return sample, [
         f"rng = np.random.default_rng({entropy})",
         f"truth = {literal(truth)}",
         f"data = {mixture!r}.simulate(truth, {size}, rng=rng).data",
     ]
+
+
+def _draw(
+    mixture: Mixture[Any, Any], truth: Params, size: Any, entropy: Sequence[int]
+) -> Sample[Any]:
+    key = key_of((mixture, truth, size, entropy))
+    data, labels = (known() for known in _drawn.get(key, _NONE))
+    if data is not None and labels is not None:
+        return Sample(data, labels, truth)
+    with budget.turn(budget.DRAWING * np.sum(size)):
+        sample = mixture.simulate(truth, size, rng=np.random.default_rng(entropy))
+    assert sample.labels is not None  # a mixture knows what it drew from
+
+    def gone(_: object) -> None:
+        _drawn.pop(key, None)
+
+    _drawn[key] = weakref.ref(sample.data, gone), weakref.ref(sample.labels, gone)
+    return sample
 
 
 def pose(

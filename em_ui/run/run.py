@@ -89,7 +89,7 @@ class Run:
     @property
     def steps(self) -> tuple[Any, ...]:
         """The steps that can be drawn."""
-        return frames.drawable(self.trace).steps
+        return tuple(frames.drawable(self.trace).steps)
 
     @property
     def message(self) -> str:
@@ -155,10 +155,6 @@ class Run:
     def final_statistics(self) -> Any:
         """The statistics at the last iteration."""
         return self.statistics(self.frames.last)
-
-    def affordable_students(self, n: int) -> int:
-        """Return for how many of ``n`` students a run like this one may be computed at once."""
-        return min(n, max(int(budget.CLASS / self.problem.cost / (self.trace.n_iter + 1)), 1))
 
     @property
     def gap(self) -> float | None:

@@ -14,7 +14,16 @@ from em_ui.sections.by_hand import (
 from em_ui.sections.data import data_of
 from em_ui.sections.explore import Drawing, compares, in_row
 from em_ui.sections.findings import not_the_best, other_number
-from em_ui.sections.lesson import controls_of, more, play, results, run_of, sections_of
+from em_ui.sections.lesson import (
+    controls_of,
+    displayed,
+    more,
+    play,
+    results,
+    run_of,
+    sections_of,
+    steps,
+)
 from em_ui.sections.picture import (
     beyond,
     gaussian_still,
@@ -39,6 +48,7 @@ __all__ = [
     "compares",
     "controls_of",
     "data_of",
+    "displayed",
     "formula",
     "fractions",
     "gaussian_still",
@@ -62,5 +72,6 @@ __all__ = [
     "scientific",
     "sections_of",
     "standing",
+    "steps",
     "stills",
 ]

@@ -108,8 +108,13 @@ def _named(symbol: str, run: Run) -> list[str]:
 
 def formula(lines: Sequence[str]) -> None:
     """Show lines of LaTeX, aligned at their ampersands."""
+    st.latex(aligned(lines))
+
+
+def aligned(lines: Sequence[str]) -> str:
+    """Return lines of LaTeX as one, aligned at their ampersands."""
     strut = r"\vphantom{\Bigg|}"  # keeps fractions apart, and the first from being cut off
-    st.latex(r"\begin{aligned}" + r"\\".join(strut + line for line in lines) + r"\end{aligned}")
+    return r"\begin{aligned}" + r"\\".join(strut + line for line in lines) + r"\end{aligned}"
 
 
 def scientific(text: str) -> str:

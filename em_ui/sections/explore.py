@@ -95,7 +95,7 @@ def explore(
     picture : Drawing
         The page's main chart.
     caption : str
-        What the picture's lines and colours mean.
+        What the picture's lines and colours mean; of what it is compared with, this is added.
     on_pick : callable
         Called after a click on the picture; see :func:`em_ui.pictures.charts.picked`.
     """
@@ -118,6 +118,8 @@ def explore(
         between=between(run),
     )
     drawings = _convergence(c, run, single)
+    if single and compares(c, run):
+        caption = f"{caption} {_legend(run, references(c, run))}"
     left, right = st.columns(_SHARES)
     with left:
         _draw(picture, c.key("picture"), on_pick)
@@ -130,8 +132,6 @@ def explore(
             c.show("gap")
         for i, drawing in enumerate(drawings[:_BESIDE]):
             _draw(drawing, f"{key}_{i}")
-        if single and compares(c, run):
-            st.caption(_legend(run, references(c, run)))
     in_row(drawings[_BESIDE:], key=key, first=_BESIDE)
 
 
@@ -245,7 +245,7 @@ def _draw(drawing: Drawing, key: str, on_pick: Callable[[], None] | None = None)
 
 
 def in_row(drawings: Sequence[Drawing], *, key: str, first: int = 0) -> None:
-    """Draw charts side by side; on a phone they come below each other.
+    """Draw charts side by side, as far as there is room: on a phone they come below each other.
 
     Parameters
     ----------
@@ -256,9 +256,10 @@ def in_row(drawings: Sequence[Drawing], *, key: str, first: int = 0) -> None:
     first : int
         The number of the first.
     """
+    if not drawings:
+        return
     a_row = 2 if len(drawings) == 4 else min(len(drawings), _A_ROW)
-    for i, drawing in enumerate(drawings):
-        if i % a_row == 0:
-            columns = st.columns(a_row)
-        with columns[i % a_row]:
+    # One box, whose charts the style sheet lets grow; columns would be a message for each chart.
+    with st.container(horizontal=True, key=f"{key}_in_rows_of_{a_row}"):
+        for i, drawing in enumerate(drawings):
             _draw(drawing, f"{key}_{first + i}")

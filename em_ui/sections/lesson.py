@@ -25,6 +25,7 @@ from em_ui.sections import (
     take_away,
     teacher,
 )
+from em_ui.sections.by_hand import aligned
 from em_ui.sections.explore import Drawing, explore, in_row, played
 from em_ui.sections.findings import assumed_weights, cannot_tell_apart
 from em_ui.sections.picture import pick
@@ -190,6 +191,31 @@ def _of_any(c: Controls, run: Run) -> Iterator[str]:
         yield from cannot_tell_apart(run)
         if not c.sealed:
             yield from assumed_weights(run)
+
+
+def steps(e_step: Sequence[str], m_step: Sequence[str], then: str) -> None:
+    """Show the two steps of the algorithm beside each other, in one piece.
+
+    A piece of its own for each sentence and formula would cost the server and the browser as much
+    as a chart.
+
+    Parameters
+    ----------
+    e_step, m_step : sequence of str
+        Paragraphs in Markdown; what :func:`displayed` returns is one.
+    then : str
+        What is to be said of both.
+    """
+    halves = "\n\n".join("\n\n".join(["<div>", *half, "</div>"]) for half in (e_step, m_step))
+    st.markdown(
+        f'## The two steps\n\n<div class="beside">\n\n{halves}\n\n</div>\n\n{then}',
+        unsafe_allow_html=True,
+    )
+
+
+def displayed(*lines: str) -> str:
+    """Return a formula that stands on lines of its own, aligned at its ampersands, in Markdown."""
+    return f"$$\n{lines[0] if len(lines) == 1 else aligned(lines)}\n$$"
 
 
 def results(

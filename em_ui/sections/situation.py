@@ -72,5 +72,5 @@ def answer(
 
 def misconceptions(beliefs: Sequence[tuple[str, str]]) -> None:
     """Show beliefs that students bring along, each with its answer."""
-    st.header("Often believed")
-    st.markdown("\n\n".join(f"**“{belief}”** {reply}" for belief, reply in beliefs))
+    replies = [f"**“{belief}”** {reply}" for belief, reply in beliefs]
+    st.markdown("\n\n".join(["## Often believed", *replies]))

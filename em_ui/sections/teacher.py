@@ -13,9 +13,10 @@ from em_core import Params, match_components
 from em_ui.controls.page import Controls
 from em_ui.controls.specs import MAX_STUDENT, Number
 from em_ui.pictures import frames
-from em_ui.run.cache import cached
+from em_ui.run import progress
+from em_ui.run.cache import cached, cached_quietly
 from em_ui.run.problem import Quantity, count
-from em_ui.run.run import Run, run_em
+from em_ui.run.run import Run
 from em_ui.sections.convergence import stopping_rule
 from em_ui.sections.situation import told
 from em_ui.sections.tables import csv_download, numbers
@@ -227,23 +228,25 @@ def _asked(run: Run) -> np.ndarray:
 @cached
 def answers_of_class(run: Run, first: int, n: int) -> pd.DataFrame:
     """Return the run of each student's data in a row, from number ``first`` on."""
-    rows = []
-    for number in range(first, min(first + n, MAX_STUDENT + 1)):
-        # Not kept one by one: a class would push the runs of others out of the cache.
-        theirs = run_em(run.make, {**run.settings, "student": number})
-        objective = theirs.problem.objective
-        rows.append(
-            {
-                "student": number,
-                **{
-                    column.name: column.of(theirs.params)
-                    for column in theirs.problem.columns(theirs.params)
-                },
-                objective.title.lower(): objective.sign * theirs.steps[-1].objective + 0.0,
-                "iterations": theirs.trace.n_iter,
-            }
-        )
+    numbers, rows = range(first, min(first + n, MAX_STUDENT + 1)), []
+    for done, number in enumerate(numbers):
+        progress.tell(f"Student {done + 1} of {len(numbers)}", done / len(numbers))
+        rows.append(_answer(run, number))
     return pd.DataFrame(rows)
+
+
+@cached_quietly
+def _answer(run: Run, number: int) -> dict[str, float]:
+    """Return one student's row, which is there already where a class becomes larger."""
+    problem = run.other_problem(student=number)
+    trace = problem.fit(problem.start)
+    last, objective = frames.drawable(trace).final, problem.objective
+    return {
+        "student": number,
+        **{column.name: column.of(last.params) for column in problem.columns(last.params)},
+        objective.title.lower(): objective.sign * last.objective + 0.0,
+        "iterations": trace.n_iter,
+    }
 
 
 def _class_labels(run: Run) -> dict[str, Any]:
@@ -313,10 +316,7 @@ def draw(c: Controls, run: Run) -> None:
         size = c.show("class_size")
     with right:
         first = c.show("class_first")
-    shown = run.affordable_students(size)
-    if shown < size:
-        st.caption(f"These runs take long. Only the first {count(shown, 'student')} are computed.")
-    table = answers_of_class(run, first, shown)
+    table = answers_of_class(run, first, size)
     st.dataframe(
         table,
         hide_index=True,

@@ -75,9 +75,6 @@ caption = (
     "Bars: values, divided by responsibility. Click a bar to see the calculation for one of its "
     "values. Coloured lines: components. Pink line: their sum."
 )
-if sections.compares(c, run):
-    caption += " Dashed: the truth." * run.problem.truth_known
-    caption += " Dotted: with the labels known."
 caption = f"{caption} {sections.beyond(run)}".rstrip()
 picture = sections.histogram(c, run, value=axis_title(given))
 told = findings(run, compares=sections.compares(c, run))
@@ -91,39 +88,35 @@ sections.results(
     heading="The guess, and later moments",
 )
 
-st.header("The two steps")
-left, right = st.columns(2)
-with left:
-    st.markdown(
+sections.steps(
+    [
         "**E-step.** How probable is each component, given the value $x_i$? These are its "
         "*responsibilities*, by Bayes’ rule:"
         if not run.problem.hard
         else "**E-step, hard.** Which component is the likeliest for the value $x_i$? It gets the "
-        "whole value: its *responsibility* is 1, and that of the others 0."
-    )
-    st.latex(
-        r"r_{ik} = \begin{cases}1 & \text{if } k = \arg\max_j \pi_j\,"
-        r"\mathcal N(x_i;\mu_j,\sigma_j^2)\\0 & \text{otherwise}\end{cases}"
-        if run.problem.hard
-        else r"r_{ik} = \frac{\pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)}"
-        r"{\sum_j \pi_j\,\mathcal N(x_i;\mu_j,\sigma_j^2)}"
-    )
-    st.latex(
-        r"\mathcal N(x;\mu,\sigma^2) = \frac{1}{\sigma\sqrt{2\pi}}"
-        r"\,e^{-\frac{(x-\mu)^2}{2\sigma^2}}"
-    )
-with right:
-    st.markdown(
+        "whole value: its *responsibility* is 1, and that of the others 0.",
+        sections.displayed(
+            r"r_{ik} = \begin{cases}1 & \text{if } k = \arg\max_j \pi_j\,"
+            r"\mathcal N(x_i;\mu_j,\sigma_j^2)\\0 & \text{otherwise}\end{cases}"
+            if run.problem.hard
+            else r"r_{ik} = \frac{\pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)}"
+            r"{\sum_j \pi_j\,\mathcal N(x_i;\mu_j,\sigma_j^2)}"
+        ),
+        sections.displayed(
+            r"\mathcal N(x;\mu,\sigma^2) = \frac{1}{\sigma\sqrt{2\pi}}"
+            r"\,e^{-\frac{(x-\mu)^2}{2\sigma^2}}"
+        ),
+    ],
+    [
         f"**M-step.** {estimated(run)} of each component, every value counted by its "
-        "responsibility, with $N_k = \\sum_i r_{ik}$:"
-    )
-    sections.formula(formulas(run))
-st.markdown(
+        "responsibility, with $N_k = \\sum_i r_{ik}$:",
+        sections.displayed(*formulas(run)),
+    ],
     "Neither step can lower the classification log-likelihood, in which each value counts with its "
     r"likeliest component: $\sum_i \log \max_k \pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)$. The "
     "log-likelihood itself may fall."
     if run.problem.hard
     else "The log-likelihood, which neither step can lower, is "
-    r"$\ell = \sum_i \log \sum_k \pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)$."
+    r"$\ell = \sum_i \log \sum_k \pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)$.",
 )
 sections.more(c, run, MISCONCEPTIONS)

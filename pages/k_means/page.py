@@ -88,24 +88,22 @@ if told:
     st.markdown(told)
 sections.results(c, run)
 
-st.header("The two steps")
-left, right = st.columns(2)
-with left:
-    st.markdown(
+sections.steps(
+    [
         "**E-step.** Give each point $x_i$ wholly to the nearest centroid. Its *responsibility* "
-        "is 1 there and 0 elsewhere:"
-    )
-    st.latex(
-        r"r_{ik} = \begin{cases}1 & \text{if } k = \arg\min_j \lVert x_i - c_j\rVert^2\\"
-        r"0 & \text{otherwise}\end{cases}"
-    )
-with right:
-    st.markdown("**M-step.** Move each centroid to the mean of its points:")
-    st.latex(r"c_k = \frac{\sum_i r_{ik}\, x_i}{\sum_i r_{ik}}")
-st.markdown(
+        "is 1 there and 0 elsewhere:",
+        sections.displayed(
+            r"r_{ik} = \begin{cases}1 & \text{if } k = \arg\min_j \lVert x_i - c_j\rVert^2\\"
+            r"0 & \text{otherwise}\end{cases}"
+        ),
+    ],
+    [
+        "**M-step.** Move each centroid to the mean of its points:",
+        sections.displayed(r"c_k = \frac{\sum_i r_{ik}\, x_i}{\sum_i r_{ik}}"),
+    ],
     "Neither step can raise the *inertia*, the summed squared distance of the points from their "
     "centroids. There are finitely many assignments, so the loop ends: when no point changes "
-    "sides, no centroid moves. Where it ends depends on the start."
+    "sides, no centroid moves. Where it ends depends on the start.\n\n"
+    + sections.displayed(r"J = \sum_i \sum_k r_{ik} \lVert x_i - c_k \rVert^2"),
 )
-st.latex(r"J = \sum_i \sum_k r_{ik} \lVert x_i - c_k \rVert^2")
 sections.more(c, run, MISCONCEPTIONS)

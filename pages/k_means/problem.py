@@ -22,6 +22,7 @@ from em_ui.run import (
     Quantity,
     Settings,
     Words,
+    budget,
     check_enough,
     data_entropy,
     in_digits,
@@ -157,7 +158,9 @@ def simulated_clusters(s: Any, seeds: Sequence[Sequence[int]]) -> tuple[Sample[A
     centres = draw_centres(s.k, rng=rng)
     if s.student:  # the class has the same centres, and each student other points around them
         rng = np.random.default_rng(seeds[1])
-    return KMeans().simulate(centres, sizes, rng=rng, spread=spreads), [
+    with budget.turn(budget.DRAWING * sum(sizes)):
+        sample = KMeans().simulate(centres, sizes, rng=rng, spread=spreads)
+    return sample, [
         f"rng = np.random.default_rng({seeds[0]})",
         f"centres = draw_centres({s.k}, rng=rng)",
         *[f"rng = np.random.default_rng({seeds[1]})"] * (s.student > 0),

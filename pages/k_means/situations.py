@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from em_ui.controls import Situation
+from em_ui.controls import Situation, Value, query
 from em_ui.run import Run
+from pages.k_means.problem import MAX_CLUSTERS, SPECS, WORDS
 
 
 def article(run: Run) -> str:
@@ -86,3 +87,10 @@ MISCONCEPTIONS = (
         "It cannot say how many clusters there are.",
     ),
 )
+
+
+def link_to_the_largest() -> dict[str, str]:
+    """Return the query of the dearest run: wide clusters as large and as many as allowed."""
+    values: dict[str, Value] = {"k": MAX_CLUSTERS, "size": 12_500, "spread": 5.0}
+    values |= {"tol": "0", "max_iter": 500}
+    return query(WORDS.prefix, SPECS, values)

@@ -97,9 +97,6 @@ caption = (
     "Each point blends the colours of the components by its responsibilities. Ellipses: one and "
     "two standard deviations. Click a point to see its calculation."
 )
-if sections.compares(c, run):
-    caption += " Dashed: the truth." * run.problem.truth_known
-    caption += " Dotted: with the labels known."
 picture = sections.gaussians(c, run, title="Points shared between the components", **axes_of(run))
 sections.play(
     c,
@@ -111,52 +108,46 @@ sections.play(
 )
 sections.results(c, run)
 
-st.header("The two steps")
 kind, hard = run.settings["kind"], run.problem.hard
-left, right = st.columns(2)
-with left:
-    st.markdown(
+sections.steps(
+    [
         "**E-step.** How probable is each component, given the point $x_i$? These are its "
         "*responsibilities*, by Bayes’ rule:"
         if not hard
         else "**E-step, hard.** Which component is the likeliest for the point $x_i$? It gets the "
-        "whole point: its *responsibility* is 1, and that of the others 0."
-    )
-    st.latex(
-        r"r_{ik} = \begin{cases}1 & \text{if } k = \arg\max_j \pi_j\,"
-        r"\mathcal N(x_i;\mu_j,\Sigma_j)\\0 & \text{otherwise}\end{cases}"
-        if hard
-        else r"r_{ik} = \frac{\pi_k\,\mathcal N(x_i;\mu_k,\Sigma_k)}"
-        r"{\sum_j \pi_j\,\mathcal N(x_i;\mu_j,\Sigma_j)}"
-    )
-    st.markdown("The density falls with the squared distance, measured in the ellipse’s own units:")
-    st.latex(
-        r"\mathcal N(x;\mu,\Sigma) = \frac{1}{2\pi\sqrt{|\Sigma|}}"
-        r"\,e^{-\frac12 (x-\mu)^\top\Sigma^{-1}(x-\mu)}"
-    )
-with right:
-    st.markdown(
+        "whole point: its *responsibility* is 1, and that of the others 0.",
+        sections.displayed(
+            r"r_{ik} = \begin{cases}1 & \text{if } k = \arg\max_j \pi_j\,"
+            r"\mathcal N(x_i;\mu_j,\Sigma_j)\\0 & \text{otherwise}\end{cases}"
+            if hard
+            else r"r_{ik} = \frac{\pi_k\,\mathcal N(x_i;\mu_k,\Sigma_k)}"
+            r"{\sum_j \pi_j\,\mathcal N(x_i;\mu_j,\Sigma_j)}"
+        ),
+        "The density falls with the squared distance, measured in the ellipse’s own units:",
+        sections.displayed(
+            r"\mathcal N(x;\mu,\Sigma) = \frac{1}{2\pi\sqrt{|\Sigma|}}"
+            r"\,e^{-\frac12 (x-\mu)^\top\Sigma^{-1}(x-\mu)}"
+        ),
+    ],
+    [
         "**M-step.** Mean, covariance and share of each component, every point counted by its "
-        f"responsibility, with $N_k = \\sum_i r_{{ik}}$. {ELLIPSES[kind]}"
-    )
-    sections.formula(
-        [
+        f"responsibility, with $N_k = \\sum_i r_{{ik}}$. {ELLIPSES[kind]}",
+        sections.displayed(
             r"\mu_k &= \frac{1}{N_k}\sum_i r_{ik}\,x_i",
             *COVARIANCES[kind],
             r"\pi_k &= \frac{N_k}{n} \quad\text{if estimated}",
-        ]
-    )
-    if run.settings["floor"]:
-        st.caption(
+        ),
+        *[
             "Where an ellipse would be narrower than the smallest width in some direction, it is "
             "widened to that, and in that direction only."
-        )
-st.markdown(
+        ]
+        * (run.settings["floor"] > 0),
+    ],
     "Neither step can lower the classification log-likelihood, in which each point counts with its "
     r"likeliest component: $\sum_i \log \max_k \pi_k\,\mathcal N(x_i;\mu_k,\Sigma_k)$. The "
     "log-likelihood itself may fall."
     if hard
     else "The log-likelihood, which neither step can lower, is "
-    r"$\ell = \sum_i \log \sum_k \pi_k\,\mathcal N(x_i;\mu_k,\Sigma_k)$."
+    r"$\ell = \sum_i \log \sum_k \pi_k\,\mathcal N(x_i;\mu_k,\Sigma_k)$.",
 )
 sections.more(c, run, MISCONCEPTIONS)

@@ -51,47 +51,47 @@ st.markdown(
     "notes which coin it was."
 )
 run = sections.run_of(c, WORDS, problem)
-caption = picture.caption(run)
-if sections.compares(c, run):
-    caption += " Dashed: under the true coins." * run.problem.truth_known
-    caption += " Dotted: with the coins known."
 sections.play(
     c,
     run,
     picture.picture(c, run),
-    caption=caption,
+    caption=picture.caption(run),
     findings=findings(run, compares=sections.compares(c, run)),
     on_pick=lambda: picture.pick(c, run),
 )
 sections.results(c, run)
 
-st.header("The two steps")
 m = "m" if run.problem.mixture.n_tosses else "m_i"
-st.markdown(
-    f"**E-step.** How probable is each coin, given the $h_i$ heads of trial $i$ in ${m}$ tosses? "
-    "Bayes’ rule gives the *responsibilities*; the sum is over both coins, and "
-    "$\\pi_k$ is a coin’s *mixing weight*, how probable it is before one looks:"
-)
-st.latex(
-    rf"r_{{ik}} = \frac{{\pi_k\,\theta_k^{{h_i}}(1-\theta_k)^{{{m}-h_i}}}}"
-    rf"{{\sum_j \pi_j\,\theta_j^{{h_i}}(1-\theta_j)^{{{m}-h_i}}}}"
-)
-st.markdown(
-    "**M-step.** Share out the heads and tails by responsibility, add them up, and take heads over "
-    "tosses:"
-)
-sections.formula([rf"\theta_k &= \frac{{\sum_i r_{{ik}}\,h_i}}{{\sum_i r_{{ik}}\,{m}}}"])
-if run.settings["weights"]:
-    st.markdown("The mixing weights are estimated too, as each coin’s part of the $n$ trials:")
-    sections.formula([r"\pi_k &= \frac{1}{n}\sum_i r_{ik}"])
-else:
-    st.markdown(r"The mixing weights are not estimated here: they stay $\pi_A = \pi_B = \tfrac12$.")
-st.markdown(
+sections.steps(
+    [
+        f"**E-step.** How probable is each coin, given the $h_i$ heads of trial $i$ in ${m}$ "
+        "tosses? Bayes’ rule gives the *responsibilities*; the sum is over both coins, and "
+        "$\\pi_k$ is a coin’s *mixing weight*, how probable it is before one looks:",
+        sections.displayed(
+            rf"r_{{ik}} = \frac{{\pi_k\,\theta_k^{{h_i}}(1-\theta_k)^{{{m}-h_i}}}}"
+            rf"{{\sum_j \pi_j\,\theta_j^{{h_i}}(1-\theta_j)^{{{m}-h_i}}}}"
+        ),
+    ],
+    [
+        "**M-step.** Share out the heads and tails by responsibility, add them up, and take heads "
+        "over tosses:",
+        sections.displayed(rf"\theta_k = \frac{{\sum_i r_{{ik}}\,h_i}}{{\sum_i r_{{ik}}\,{m}}}"),
+        *(
+            [
+                "The mixing weights are estimated too, as each coin’s part of the $n$ trials:",
+                sections.displayed(r"\pi_k = \frac{1}{n}\sum_i r_{ik}"),
+            ]
+            if run.settings["weights"]
+            else [
+                "The mixing weights are not estimated here: they stay "
+                r"$\pi_A = \pi_B = \tfrac12$."
+            ]
+        ),
+    ],
     "*Hard assignment* is on: after Bayes’ rule the larger responsibility becomes 1 and the other "
     "0, so each trial goes wholly to one coin, as in K-Means."
     if run.problem.hard
     else "K-Means gives each point wholly to one cluster; here a trial is shared. *Hard "
-    "assignment* in the sidebar makes the larger responsibility 1 and the other 0."
+    "assignment* in the sidebar makes the larger responsibility 1 and the other 0.",
 )
-
 sections.more(c, run, MISCONCEPTIONS)

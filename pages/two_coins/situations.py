@@ -4,9 +4,9 @@ from typing import Any
 
 from em_core.diagnostics import linear_rate
 from em_ui import sections
-from em_ui.controls import Situation
+from em_ui.controls import Situation, Value, query
 from em_ui.run import Run, count
-from pages.two_coins.problem import FIVE
+from pages.two_coins.problem import FIVE, MOST_TOSSES, SPECS, WORDS
 from pages.two_coins.sections import spread
 
 ALIKE = {
@@ -180,3 +180,15 @@ MISCONCEPTIONS = (
         "has a mirror image that is as good. Which of them EM finds is decided by the start.",
     ),
 )
+
+
+def link_to_the_largest() -> dict[str, str]:
+    """Return the query of the dearest run: as many trials as allowed of coins that are alike."""
+    values: dict[str, Value] = {
+        "true_a": 0.52,
+        "true_b": 0.5,
+        "tosses": MOST_TOSSES,
+        "trials": 100_000,
+    }
+    values |= {"weights": True, "tol": "0", "max_iter": 500}
+    return query(WORDS.prefix, SPECS, values)

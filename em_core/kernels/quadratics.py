@@ -1,0 +1,128 @@
+"""Sums over a mixture of normal densities in one dimension, by products of matrices.
+
+The logarithm of a weighted normal density is a quadratic in x, so those of all components are one
+product of their coefficients with 1, x and x squared, and the expected sums of these three are
+another. Between the two stand an exponential for each component, and one logarithm for eight
+observations, that of the product of their densities. Everything has leading axes, for the
+parameters of several runs at once.
+
+A quadratic written out has terms that cancel, and loses the more digits the narrower a component is
+among the data: :func:`term_size` tells how many. Where densities are out of the range of
+floating-point numbers, :func:`expected_sums` says so. Both times the plain formulas have to be
+taken instead.
+"""
+
+import math
+
+import numpy as np
+
+from em_core.numerics import Array
+
+# Terms up to this size leave the logarithm of a density twelve digits.
+TRUSTED = 2048.0
+
+# Observations of which one logarithm is taken.
+_TOGETHER = 8
+
+# A product of so many densities has all its digits if it is above this. Each of them has then, too,
+# since none is above 100 where terms can be trusted.
+_LEAST = 1e-270
+
+# Numbers computed at once: they stay in the cache, and no product of matrices is so large that it
+# is given to several threads, which could add it up in another order.
+NUMBERS = 2**16
+_ONE_ROW = 2**11  # the same for a matrix with a single row
+
+_LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
+
+
+def powers(x: Array) -> Array:
+    """Return 1, x and x squared as rows, shape (3, n)."""
+    rows = np.ones((3, len(x)))
+    rows[1] = x
+    np.multiply(x, x, out=rows[2])
+    return rows
+
+
+def coefficients(means: Array, stds: Array, weights: Array, log_unit: float) -> Array:
+    """Return those of log(weight N(x; mean, std^2)) + log_unit in 1, x and x squared.
+
+    Parameters
+    ----------
+    means, stds, weights : ndarray, shape (..., K)
+        Weights sum to one.
+    log_unit : float
+        Logarithm of the length that densities are taken per.
+
+    Returns
+    -------
+    ndarray, shape (..., K, 3)
+    """
+    found = np.empty((*means.shape, 3))
+    inverse = 1 / stds
+    constant = np.log(weights * inverse)
+    inverse *= inverse
+    linear = means * inverse  # m / s^2
+    found[..., 1] = linear
+    linear *= means
+    linear *= 0.5
+    constant -= linear
+    constant += log_unit - _LOG_SQRT_2PI
+    found[..., 0] = constant  # log(w / s) - m^2 / (2 s^2)
+    np.multiply(inverse, -0.5, out=found[..., 2])  # -1 / (2 s^2)
+    return found
+
+
+def term_size(quadratics: Array, reach: Array) -> Array:
+    """Return the size of the largest terms of each mixture, shape (...).
+
+    Parameters
+    ----------
+    quadratics : ndarray, shape (..., K, 3)
+        From :func:`coefficients`.
+    reach : ndarray, shape (3,)
+        The largest size of 1, x and x squared.
+    """
+    return np.asarray(np.maximum.reduce(np.abs(quadratics) @ reach, axis=-1))
+
+
+def block_length(n_components: int) -> int:
+    """Return how many observations are taken at once."""
+    return min(NUMBERS // n_components, 2**13) if n_components > 1 else _ONE_ROW
+
+
+def expected_sums(quadratics: Array, rows: Array, work: Array) -> tuple[Array, Array, Array]:
+    """Return the sums of 1, x and x squared that fall to each component, and the log-likelihood.
+
+    Parameters
+    ----------
+    quadratics : ndarray, shape (..., K, 3)
+        From :func:`coefficients`, with terms that can be trusted.
+    rows : ndarray, shape (3, n)
+        From :func:`powers`.
+    work : ndarray, shape (at least ... * K * n,)
+        Is written over.
+
+    Returns
+    -------
+    sums : ndarray, shape (..., K, 3)
+    log_likelihood : ndarray, shape (...)
+    in_range : ndarray of bool, shape (...)
+        Whether all densities were in range; the other two are worth nothing if not.
+    """
+    *runs, k, _ = quadratics.shape
+    n = rows.shape[1]
+    flat = work[: quadratics.size // 3 * n].reshape(-1, n)
+    np.matmul(quadratics.reshape(-1, 3), rows, out=flat)
+    joint = np.exp(flat, out=flat).reshape(*runs, k, n)  # p(x_i, k)
+    evidence = np.add.reduce(joint, axis=-2)  # p(x_i) = sum_k p(x_i, k)
+    together = _TOGETHER if n >= _TOGETHER**2 else 1
+    whole = n - n % together
+    product = np.multiply.reduce(evidence[..., :whole].reshape(*runs, together, -1), axis=-2)
+    product[..., : n - whole] *= evidence[..., whole:]
+    in_range = np.minimum.reduce(product, axis=-1) > _LEAST
+    log_likelihood = np.add.reduce(np.log(product, out=product), axis=-1)
+    over = np.empty((*runs, 3, n))  # each row divided by p(x_i), which leaves r_ik for p(x_i, k)
+    inverse = np.reciprocal(evidence, out=over[..., 0, :])
+    np.multiply(rows[1:], inverse[..., None, :], out=over[..., 1:, :])
+    return joint @ over.swapaxes(-1, -2), log_likelihood, in_range
