@@ -217,9 +217,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--cases", nargs="+", metavar="NAME", choices=[c.name for c in every])
     parser.add_argument("--times", type=int, default=3, help="of each; the least counts")
-    parser.add_argument(
-        "--most", action="store_true", help="as many starts, students, and so on"
-    )
+    parser.add_argument("--most", action="store_true", help="as many starts, students, and so on")
     parser.add_argument("--students", type=int, default=0, help="who play meanwhile")
     parser.add_argument("--seconds", type=float, default=20.0, help="that they play beside a page")
     parser.add_argument("--within", type=float, help="seconds for a page with all sections open")
