@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from em_core.checks import check_not_negative
 from em_core.data.blocks import Blocks, prepare
-from em_core.engine import Data, Status, Trace, expectations
+from em_core.engine import Data, Status, Trace, begin, expectations
 from em_core.model import Model, Params, ParamsT, StatisticsT
 from em_core.numerics import Array, match_components
 
@@ -56,7 +56,14 @@ def lower_bound(
     ValueError
         If ``data`` or ``at`` do not fit the model.
     """
-    statistics, objective = expectations(model, prepare(model, data, at), at)
+    statistics, objective = begin(model, prepare(model, data, at))(at)
+    return bound_from(model, statistics, objective, at)
+
+
+def bound_from(
+    model: Model[ParamsT, StatisticsT], statistics: StatisticsT, objective: float, at: ParamsT
+) -> Callable[[ParamsT], float]:
+    """Return :func:`lower_bound` at some parameters whose E-step is known."""
 
     def expected(params: ParamsT) -> float:
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
