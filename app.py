@@ -13,6 +13,7 @@ from pages import LESSONS
 ICON = Path(__file__).parent / "em_ui" / "icon.svg"
 
 if __name__ == "__main__":
+    from em_ui.later import import_the_rest
     from em_ui.pictures import style
 
     # In the frame of a learning platform there is little room.
@@ -30,6 +31,7 @@ if __name__ == "__main__":
     st.set_page_config(page_title=f"{page.title} · Understanding EM")
     style.apply()
     page.run()
+    import_the_rest()
 else:
     from importlib import import_module
 
@@ -40,9 +42,8 @@ else:
     from em_ui.pictures.compiled import Compiled
     from em_ui.uploads import Uploads
 
-    # The server imports what the pages need before it answers, or the first visitor would wait.
-    for module in ("sklearn.cluster", "sklearn.datasets"):
-        import_module(module)
+    # The server imports what every page needs before it answers, or the first visitor would wait.
+    import_module("scipy.optimize")
     for lesson in LESSONS:
         lesson.module("sections")
 
