@@ -26,7 +26,10 @@ _CACHE = "public, immutable, max-age=31536000"
 def scripts() -> dict[str, bytes]:
     """Return the scripts that are sent in place of Streamlit's, by the ends of their paths."""
     root = Path(get_static_dir())
-    texts = {f"/{path.relative_to(root).as_posix()}": path.read_text("utf-8") for path in root.glob(_SCRIPTS)}
+    texts = {
+        f"/{path.relative_to(root).as_posix()}": path.read_text("utf-8")
+        for path in root.glob(_SCRIPTS)
+    }
     return {
         path: text.replace(_INTERPRETED, _IF_FORBIDDEN).encode()
         for path, text in texts.items()
