@@ -28,6 +28,7 @@ def _menu() -> dict[str, list[Any]]:
 
 
 if __name__ == "__main__":
+    from em_ui.later import import_the_rest
     from em_ui.pictures import style
 
     # The browser keeps what it was told until another page is shown.
@@ -50,6 +51,7 @@ if __name__ == "__main__":
     page.run()
     # Only now: what a run that is cut short had to say may not have been sent.
     st.session_state[_TOLD] = page.title
+    import_the_rest()
 else:
     from importlib import import_module
 
@@ -60,9 +62,8 @@ else:
     from em_ui.pictures.compiled import Compiled
     from em_ui.uploads import Uploads
 
-    # The server imports what the pages need before it answers, or the first visitor would wait.
-    for module in ("sklearn.cluster", "sklearn.datasets"):
-        import_module(module)
+    # The server imports what every page needs before it answers, or the first visitor would wait.
+    import_module("scipy.optimize")
     for lesson in LESSONS:
         lesson.module("sections")
 

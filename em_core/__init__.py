@@ -20,9 +20,9 @@ from em_core.engine import (
     best,
     fit,
     fit_labelled,
-    fit_restarts,
     iterate,
 )
+from em_core.many import fit_restarts
 from em_core.model import EStep, Mixture, Model, Note, Params, Sample, component_axes
 from em_core.models.binomial_mixture import BinomialMixture, BinomialParams
 from em_core.models.gaussian_mixture import GaussianMixture, GaussianParams

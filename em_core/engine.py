@@ -14,16 +14,18 @@ taken in blocks (:mod:`em_core.data.blocks`), and only the sums are kept.
 
 import functools
 import math
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import count
-from typing import Any, Generic, NamedTuple, Self
+from typing import Any, Generic, Literal, NamedTuple, Self, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
 
-from em_core.checks import all_finite, as_array, as_integer, check_not_negative
+from em_core.acceleration import Extrapolation
+from em_core.checks import as_array, as_integer, check_not_negative
 from em_core.data.blocks import Blocks, OnCluster, prepare
 from em_core.model import Mixture, Model, Note, Params, ParamsT, Sample, StatisticsT
 from em_core.numerics import ROUNDING, Array
@@ -31,7 +33,9 @@ from em_core.numerics import ROUNDING, Array
 # What fit takes: an array, or several that are loaded one after another, or data on a cluster.
 Data = npt.ArrayLike | Sequence[npt.NDArray[Any]] | OnCluster | Blocks
 
-# An objective is known to about this fraction of the terms that it is a sum of. A smaller fall is
+Accelerate = Literal["squarem"]
+
+# An objective is known to about this fraction of the terms that it is a sum of. A smaller change is
 # rounding.
 _SUM_ACCURACY = 1e-12
 
@@ -47,11 +51,63 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Step(Generic[ParamsT]):
-    """The parameters after ``iteration`` updates, and the objective of exactly these parameters."""
+    """The parameters after ``iteration`` updates, and the objective of exactly these parameters.
+
+    An accelerated run says by ``n_e_steps`` how many E-steps it has taken until then, that of this
+    step among them. With EM these are one more than the updates.
+    """
 
     iteration: int
     params: ParamsT
     objective: float
+    n_e_steps: int | None = field(default=None, repr=False)
+
+
+class History(Sequence[Step[ParamsT]]):
+    """Steps that are kept as arrays, and made when they are asked for.
+
+    Parameters
+    ----------
+    kind : type
+        Of the parameters.
+    arrays : dict of str to ndarray
+        Of each parameter, by name, the values at all steps along the first axis.
+    objectives : ndarray, shape (n_iter + 1,)
+        The objectives.
+    """
+
+    def __init__(self, kind: type[ParamsT], arrays: dict[str, Array], objectives: Array) -> None:
+        self._kind, self._arrays, self.objectives = kind, arrays, objectives
+        self._made: dict[int, Step[ParamsT]] = {}
+
+    def __len__(self) -> int:
+        return len(self.objectives)
+
+    @overload
+    def __getitem__(self, index: int) -> Step[ParamsT]: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Step[ParamsT], ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Step[ParamsT] | tuple[Step[ParamsT], ...]:
+        places = range(len(self))[index]  # which knows of negative ones, and of those outside
+        return tuple(map(self._make, places)) if isinstance(places, range) else self._make(places)
+
+    def _make(self, place: int) -> Step[ParamsT]:
+        if place not in self._made:
+            params = self._kind(**{name: array[place] for name, array in self._arrays.items()})
+            self._made[place] = Step(place, params, float(self.objectives[place]))
+        return self._made[place]
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, History | tuple):
+            return NotImplemented
+        return len(self) == len(other) and all(map(operator.eq, self, other))
+
+    __hash__ = None  # type: ignore[assignment] # as parameters have none
+
+    def __repr__(self) -> str:
+        return f"History({len(self)} steps of {self._kind.__name__})"
 
 
 class Ending(NamedTuple):
@@ -87,7 +143,7 @@ class Trace(Generic[ParamsT]):
 
     Attributes
     ----------
-    steps : tuple of Step
+    steps : sequence of Step
         ``steps[0]`` is the initial guess; ``steps[t]`` follows t updates.
     status : Status
         Why the run stopped.
@@ -101,7 +157,7 @@ class Trace(Generic[ParamsT]):
         What ``noted`` and ``notes`` are made of. Without it there are none.
     """
 
-    steps: tuple[Step[ParamsT], ...]
+    steps: Sequence[Step[ParamsT]]
     status: Status
     model: Any = field(default=None, compare=False)
     n_observations: float | None = field(default=None, compare=False)
@@ -119,8 +175,15 @@ class Trace(Generic[ParamsT]):
         return self.final.iteration
 
     @property
+    def n_e_steps(self) -> int:
+        """Number of E-steps taken, that of the last step among them: what a run costs."""
+        return self.n_iter + 1 if self.final.n_e_steps is None else self.final.n_e_steps
+
+    @property
     def objectives(self) -> Array:
         """Objective at each step, shape (n_iter + 1,), in nats (K-Means: minus the inertia)."""
+        if isinstance(self.steps, History):
+            return self.steps.objectives.copy()
         return np.array([step.objective for step in self.steps])
 
     @property
@@ -132,6 +195,8 @@ class Trace(Generic[ParamsT]):
     def message(self) -> str:
         """Why the run stopped, as a sentence."""
         iterations = f"{self.n_iter} iteration" + "s" * (self.n_iter != 1)
+        if self.final.n_e_steps is not None:
+            iterations += f" ({self.n_e_steps} E-steps)"
         return {
             Status.CONVERGED: f"Converged after {iterations}.",
             Status.MAX_ITER: (
@@ -406,16 +471,81 @@ def objective_of(model: Model[ParamsT, StatisticsT], data: Blocks, params: Param
     return expectations(model, data, params)[1]
 
 
+class _Looked(NamedTuple, Generic[ParamsT, StatisticsT]):
+    """A step, its statistics, the step that it is EM's update of, and if an iteration ends here."""
+
+    step: Step[ParamsT]
+    statistics: StatisticsT
+    previous: Step[ParamsT] | None = None
+    ends: bool = True
+
+
 def _steps(
     model: Model[ParamsT, StatisticsT], data: Blocks, init: ParamsT
-) -> Iterator[tuple[Step[ParamsT], StatisticsT]]:
+) -> Iterator[_Looked[ParamsT, StatisticsT]]:
     """Yield the steps of EM, which are nothing but the two steps in turn, and their statistics."""
-    params, e_step = init, begin(model, data)
+    params, e_step, previous = init, begin(model, data), None
     for iteration in count():
         statistics, objective = e_step(params)
-        yield Step(iteration, params, objective), statistics
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            params = model.m_step(statistics, params)
+        step = Step(iteration, params, objective)
+        yield _Looked(step, statistics, previous)
+        params, previous = _m_step(model, statistics, params), step
+
+
+def _m_step(
+    model: Model[ParamsT, StatisticsT], statistics: StatisticsT, previous: ParamsT
+) -> ParamsT:
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        return model.m_step(statistics, previous)
+
+
+def _accelerated_steps(
+    model: Model[ParamsT, StatisticsT], data: Blocks, init: ParamsT
+) -> Iterator[_Looked[ParamsT, StatisticsT]]:
+    """Yield steps of EM and, in the place of some, those that :class:`Extrapolation` leads to.
+
+    An iteration is a cycle: two updates of EM, a leap beyond these, and two more from there. Where
+    the leap is no gain, it is the two updates.
+    """
+    e_step, n_e_steps = begin(model, data), count(1)
+    extrapolation: Extrapolation[ParamsT] = Extrapolation(
+        model, functools.partial(data.check, model)
+    )
+
+    def look(iteration: int, params: ParamsT) -> _Looked[ParamsT, StatisticsT]:
+        statistics, objective = e_step(params)
+        return _Looked(Step(iteration, params, objective, next(n_e_steps)), statistics)
+
+    def update(found: _Looked[ParamsT, StatisticsT]) -> ParamsT:
+        return _m_step(model, found.statistics, found.step.params)
+
+    def rounding(found: Any) -> float:
+        terms = terms_beyond(model, found.statistics, found.step.params, data.n)
+        return float(_SUM_ACCURACY * (terms + abs(found.step.objective)))
+
+    def land(iteration: int, params: ParamsT, least: float) -> Any:
+        """Return where two updates lead from a leap, or None if that has not the objective."""
+        found = look(iteration, params)
+        for _ in range(2):
+            if not math.isfinite(found.step.objective):
+                return None
+            found = look(iteration, update(found))
+        fall = least - found.step.objective
+        if fall <= 0 or fall <= rounding(found):
+            return found
+        return None  # or it is not a number
+
+    first = look(0, init)
+    yield first
+    for iteration in count(1):
+        second = look(iteration, update(first))
+        yield second._replace(previous=first.step, ends=False)
+        third = update(second)
+        far = extrapolation.beyond(first.step.params, second.step.params, third)
+        landed = None if far is None else land(iteration, far, second.step.objective)
+        extrapolation.judge(good=far is None or landed is not None)
+        first = landed or look(iteration, third)._replace(previous=second.step)
+        yield first
 
 
 def iterate(
@@ -453,7 +583,8 @@ def iterate(
     ValueError
         If ``data`` or ``init`` do not fit the model, or ``counts`` not the data or the model.
     """
-    return (step for step, _ in _steps(model, prepare(model, data, init, counts), init))
+    blocks = prepare(model, data, init, counts)
+    return (looked.step for looked in _steps(model, blocks, init))
 
 
 def fit(
@@ -464,6 +595,7 @@ def fit(
     tol: float = 1e-6,
     max_iter: int = 200,
     counts: npt.ArrayLike | None = None,
+    accelerate: Accelerate | None = None,
 ) -> Trace[ParamsT]:
     """Run EM from an initial guess until nothing is left to gain.
 
@@ -479,6 +611,13 @@ def fit(
         Number of updates at the most.
     counts
         As for :func:`iterate`. An observation is then one that was counted.
+    accelerate : {"squarem"}, optional
+        Take the way of :mod:`em_core.acceleration` to the same end, for runs that are slow. An
+        iteration is then a cycle of four or five E-steps as a rule, as ``n_e_steps`` of the trace
+        counts them. Whether to stop is asked of an update of EM in each cycle, with the same
+        ``tol``; so at the end an update of EM gains no more than that. A cycle never loses
+        objective. From a start between two optima a run may end at another one than EM: rarely
+        where the model has free vectors, which the models here have.
 
     Returns
     -------
@@ -492,95 +631,159 @@ def fit(
     """
     check_not_negative("tol", tol)
     limit = as_integer("max_iter", max_iter, minimum=0)
+    if accelerate not in (None, *get_args(Accelerate)):
+        raise ValueError(f"accelerate must be 'squarem' or None, got {accelerate!r}")
     blocks = prepare(model, data, init, counts)
+    walk = _accelerated_steps if accelerate else _steps
     steps: list[Step[ParamsT]] = []
-    for step, statistics in _steps(model, blocks, init):
-        steps.append(step)
-        status = _stopped(steps, tol, model, statistics, blocks.n)
-        if status is None and step.iteration >= limit:
-            status = Status.MAX_ITER
+    for step, statistics, previous, ends in walk(model, blocks, init):
+        updates_left = limit - step.iteration if ends else 1  # amid an iteration there is one
+        status = _stopped(step, previous, updates_left, tol, model, statistics, blocks.n)
+        if ends or status is not None:
+            steps.append(step)
         if status is not None:
-            why = _explain(model, step.params) if status is Status.NON_FINITE else ""
-            ending = _ending(model, blocks, statistics, step.params)
-            return Trace(tuple(steps), status, model, blocks.n, why, ending)
+            return trace_of(model, blocks, tuple(steps), status, statistics)
     raise AssertionError("the steps ended")  # pragma: no cover - they are endless
 
 
-def _ending(model: Any, data: Blocks, statistics: Any, params: Params) -> Ending | None:
-    """Return what the model's notes are made of, if it has any."""
-    if not hasattr(model, "notes"):
-        return None
-    k = params.n_components
-    return Ending(statistics, params, data.n_different(k), np.arange(k))
+def trace_of(
+    model: Any, data: Blocks, steps: Sequence[Step[ParamsT]], status: Status, statistics: Any
+) -> Trace[ParamsT]:
+    """Return the trace of a run that ended with these steps, and with these statistics."""
+    params = steps[-1].params
+    why = _explain(model, params) if status is Status.NON_FINITE else ""
+    ending = None
+    if hasattr(model, "notes"):
+        k = params.n_components
+        ending = Ending(statistics, params, data.n_different(k), np.arange(k))
+    return Trace(steps, status, model, data.n, why, ending)
 
 
 def _stopped(
-    steps: list[Step[ParamsT]], tol: float, model: Any, statistics: Any, n_observations: float
+    step: Step[Any],
+    previous: Step[Any] | None,
+    updates_left: int,
+    tol: float,
+    model: Any,
+    statistics: Any,
+    n_observations: float,
 ) -> Status | None:
-    """Return why a run ends with its latest step, or None while it goes on."""
-    step = steps[-1]
-    arrays = step.params.arrays().values()
+    """Return why a run ends with a step of EM from the previous one, or None while it goes on."""
+    now = Standing.of(step)
+    before = Standing.of(previous) if previous else now.before_the_first()
+
+    def size_of_terms(_: Any) -> float:
+        return terms_beyond(model, statistics, step.params, n_observations)
+
+    return ENDS[int(ended(now, before, updates_left, tol * n_observations, size_of_terms))]
+
+
+class Standing(NamedTuple):
+    """Where one run stands, or each of R runs.
+
+    Attributes
+    ----------
+    parameters : sequence of ndarray, each of shape (entries,), or (entries, R)
+        The entries of each parameter.
+    objective : float, or ndarray of shape (R,)
+        The objective of exactly these parameters.
+    """
+
+    parameters: Sequence[Any]
+    objective: Any
+
+    @classmethod
+    def of(cls, step: Step[Any]) -> "Standing":
+        """Return where a run stands at a step."""
+        arrays = step.params.arrays().values()
+        return cls([array.reshape(-1) for array in arrays], np.float64(step.objective))
+
+    def before_the_first(self) -> "Standing":
+        """Return where the first step came from, so that it counts as a gain: nowhere."""
+        return Standing([np.nan] * len(self.parameters), -np.inf)
+
+
+# Why a run ends, by number; None if it goes on.
+ENDS = (Status.NON_FINITE, Status.DECREASED, Status.CONVERGED, Status.MAX_ITER, None)
+GOES_ON = ENDS.index(None)
+
+
+def ended(
+    now: Standing,
+    before: Standing,
+    updates_left: Any,
+    enough: float,
+    size_of_terms: Callable[[Any], Any],
+) -> Any:
+    """Return why one run ends, or each of R runs: the rule for all of them.
+
+    Parameters
+    ----------
+    now, before : Standing
+        With the latest parameters, and with those that they were made from.
+    updates_left : int, or ndarray of int, shape (R,)
+        How many more are allowed.
+    enough : float
+        An update that gains no more than this is the last. With 0, only one that changes nothing.
+    size_of_terms : callable
+        Returns the size of the terms that an objective is a sum of, beyond its own size. Of many
+        runs it is told of which, by a mask (R,), and returns 0 for the others.
+
+    Returns
+    -------
+    int, or ndarray of int, shape (R,)
+        An index into ``ENDS``.
+    """
+    # With operators that numbers and arrays have in common, so that one run costs little.
     with np.errstate(over="ignore", invalid="ignore"):
-        if not (math.isfinite(step.objective) and all(map(all_finite, arrays))):
-            return Status.NON_FINITE
-    if len(steps) == 1:
-        return None
-    previous = steps[-2]
-    gain = step.objective - previous.objective
-    if gain < 0 and gain < -_rounding(step, model, statistics, n_observations):
-        return Status.DECREASED
-    # A parameter that is far larger than the others must not hide that these still move.
-    unchanged = all(
-        _largest(new - old) <= ROUNDING * _largest(new)
-        for new, old in zip(arrays, previous.params.arrays().values(), strict=True)
-    ) and gain <= _rounding(step, model, statistics, n_observations)
-    gained_enough = tol == 0 or gain > tol * n_observations
-    return Status.CONVERGED if unchanged or not gained_enough else None
+        sizes = [_largest(new) for new in now.parameters]
+        finite = abs(now.objective) < np.inf
+        for size in sizes:
+            finite = finite & (size < np.inf)
+        unchanged = finite
+        for new, old, size in zip(now.parameters, before.parameters, sizes, strict=True):
+            if not _any(unchanged):
+                break
+            # A parameter that is far larger than the others must not hide that these still move.
+            unchanged = unchanged & (_largest(new - old) <= ROUNDING * size)
+        gain = now.objective - before.objective
+        ends = ~finite | unchanged | (gain <= enough) | (updates_left <= 0)
+        if not _any(ends):
+            return np.full(ends.shape, GOES_ON) if ends.ndim else GOES_ON
+        # An objective is known to a fraction of the terms that it is a sum of, which may be far
+        # larger than the sum. It is among them itself.
+        rounding = _SUM_ACCURACY * abs(now.objective)
+        in_doubt = (gain < -rounding) | unchanged & (gain > rounding)
+        if _any(in_doubt):
+            rounding = rounding + _SUM_ACCURACY * size_of_terms(in_doubt)
+        fell = gain < -rounding
+        converged = unchanged & (gain <= rounding) | (gain <= enough) & (enough > 0)
+        return np.select([~finite, fell, converged, updates_left <= 0], range(GOES_ON), GOES_ON)
 
 
-def _largest(values: Array) -> float:
+def _any(mask: Any) -> Any:
+    return mask.any() if mask.ndim else mask
+
+
+def _largest(values: Any) -> Any:
     # Half the time of the method max, which a small fit's iterations notice.
-    return float(np.maximum.reduce(np.abs(values), axis=None))
+    return np.maximum.reduce(np.abs(values), axis=0)
 
 
-def _rounding(step: Step[Any], model: Any, statistics: Any, n_observations: float) -> float:
-    """Return the change of the objective that may be rounding.
+def terms_beyond(model: Any, statistics: Any, params: Params, n_observations: float) -> float:
+    """Return the size of the terms that the objective of ``params`` is a sum of, beyond its own.
 
-    It follows the terms that the objective is a sum of, which may be far larger than the sum. A
-    model may tell their size. Of one that does not, Q shows it, which is made of the same terms,
+    A model may tell their size. Of one that does not, Q shows it, which is made of the same terms,
     and each observation counts as a term of one.
     """
     tell = getattr(model, "term_size", None)
-    size = tell(statistics, step.params) if tell else None
-    if size is None:
-        expected = getattr(model, "expected_objective", None)
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            q = float(expected(statistics, step.params, step.params)) if expected else 0.0
-        size = n_observations + (abs(q) if math.isfinite(q) else 0.0)
-    return _SUM_ACCURACY * (size + abs(step.objective))
-
-
-def fit_restarts(
-    model: Model[ParamsT, StatisticsT],
-    data: Data,
-    inits: Iterable[ParamsT],
-    *,
-    tol: float = 1e-6,
-    max_iter: int = 200,
-    counts: npt.ArrayLike | None = None,
-) -> tuple[Trace[ParamsT], ...]:
-    """Run EM from each of several initial guesses.
-
-    Parameters and errors are those of :func:`fit`; the traces come in the order of ``inits``.
-    """
-    if isinstance(inits, Params):
-        raise ValueError(f"inits must be several initial guesses, got one: {inits!r}")
-    traces: list[Trace[ParamsT]] = []
-    for init in inits:
-        data = prepare(model, data, init, counts)  # the first time; then only the guess is checked
-        counts = None
-        traces.append(fit(model, data, init, tol=tol, max_iter=max_iter))
-    return tuple(traces)
+    size = tell(statistics, params) if tell else None
+    if size is not None:
+        return float(size)
+    expected = getattr(model, "expected_objective", None)
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        q = float(expected(statistics, params, params)) if expected else 0.0
+    return n_observations + (abs(q) if math.isfinite(q) else 0.0)
 
 
 def fit_labelled(

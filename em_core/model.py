@@ -76,13 +76,7 @@ class Params:
         lengths = {}
         for name, declared in self._declared():
             given = getattr(self, name)
-            refuse_masked(name, given)
-            try:
-                if np.iscomplexobj(given):
-                    raise TypeError
-                array = np.array(given, dtype=float)
-            except (TypeError, ValueError, OverflowError):
-                raise ValueError(f"{name} must be an array of numbers, got {given!r}") from None
+            array = given.copy() if _is_plain(given) else _as_numbers(name, given)
             array.flags.writeable = False
             object.__setattr__(self, name, array)
             for axis in _axes(array, declared):
@@ -112,6 +106,13 @@ class Params:
     def vector(self) -> Array:
         """Return all parameters as one vector, in the order of the fields, each row by row."""
         return np.concatenate([array.ravel() for array in self.arrays().values()])
+
+    def with_vector(self, vector: Array) -> Self:
+        """Return parameters of the same shapes whose :meth:`vector` is this one."""
+        arrays = self.arrays()
+        ends = np.cumsum([array.size for array in arrays.values()])[:-1]
+        parts = zip(arrays.items(), np.split(vector, ends), strict=True)
+        return type(self)(**{name: part.reshape(array.shape) for (name, array), part in parts})
 
     def entry_names(self) -> tuple[str, ...]:
         """Return a name for each entry of :meth:`vector`.
@@ -184,6 +185,22 @@ class Params:
         for name, declared in self._declared():
             array = getattr(self, name)
             yield name, array, _axes(array, declared)
+
+
+def _is_plain(given: Any) -> bool:
+    """Return whether this is an array of floats, as an M-step makes it: nothing is to be read."""
+    return type(given) is np.ndarray and given.dtype == np.float64
+
+
+def _as_numbers(name: str, given: Any) -> Array:
+    """Return what was given as a new array of floats, or raise ValueError."""
+    refuse_masked(name, given)
+    try:
+        if np.iscomplexobj(given):
+            raise TypeError
+        return np.array(given, dtype=float)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"{name} must be an array of numbers, got {given!r}") from None
 
 
 @functools.cache
@@ -329,6 +346,24 @@ class Prepared(Protocol[_TakenT, _FoundT]):
         """
 
 
+# The parameters of R runs by name, as Params.arrays has those of one, with the runs as first axis.
+Arrays = dict[str, Array]
+
+
+class PreparedForMany(Prepared[_TakenT, _FoundT], Protocol[_TakenT, _FoundT]):
+    """What a model has made of its data, for E-steps of many runs as one array computation."""
+
+    def at_once(self, n_components: int) -> int:
+        """Return how many runs' arrays fit the cache together; 1 if runs had better go singly."""
+
+    def begin_many(self) -> Callable[[Arrays], tuple[_FoundT, Array]]:
+        """Return an E-step of R runs at a time, whichever they are: it remembers nothing.
+
+        It returns the statistics of :meth:`begin` with the runs as a first axis more, and the
+        objectives, shape (R,). The others do not notice if one run has lost its way.
+        """
+
+
 class Model(Protocol[ParamsT, StatisticsT]):
     """The two steps of EM, what the M-step maximizes, and a check at the door.
 
@@ -363,6 +398,22 @@ class Model(Protocol[ParamsT, StatisticsT]):
         often. It never changes what a run finds but for rounding. A model has one kind of it for
         all data of one kind: :class:`Counted` rows, which are then what its ``expect`` is given, or
         something :class:`Prepared` with an E-step of its own.
+    ``prepare_counted(rows, counts)`` : Prepared
+        The same for rows that it has counted, if there is a quicker E-step for these than
+        ``expect``.
+    ``m_step_many(statistics, previous)`` : dict of str to ndarray
+        The M-step of many runs at a time. The statistics and the arrays of the previous parameters,
+        by name, have the runs as a first axis, and so have the arrays it returns. With it, and with
+        data that are :class:`PreparedForMany`, :func:`em_core.fit_restarts` runs from all guesses
+        at once.
+    ``to_free(params, like)`` and ``from_free(vector, like)``
+        Parameters as a vector, shape (P,), all of whose values are admissible, and back: for
+        :mod:`em_core.acceleration`. Logarithms of standard deviations and log-odds of probabilities
+        are free. Entries are in units in which one observation tells them, such as a mean in the
+        standard deviations of the parameters ``like``, which are near; so they do not depend on the
+        units of the data. What the M-step keeps is left out, and is that of ``like``. A value at
+        its bound has a vector that is not finite. Without the two, parameters are taken as they
+        are, and ``check`` says whether they are admissible.
 
     A model whose ``expect`` takes a third argument, ``counts``, shape (n,), can be told how often
     each row was observed. One that counts rows must.
@@ -451,6 +502,16 @@ class Mixture(Model[ParamsT, StatisticsT]):
             responsibilities, objective = self.e_step(data, params, counts)
             responsibilities = responsibilities * counts[:, None]
         return self.statistics(data, params, responsibilities), objective
+
+    def likeliest(
+        self, data: npt.NDArray[Any], history: Iterable[ParamsT]
+    ) -> Iterator[npt.NDArray[np.intp]]:
+        """Yield each observation's likeliest component, shape (n,), along the parameters of a run.
+
+        Of equally likely ones it is the first.
+        """
+        for params in history:
+            yield self.e_step(data, params).responsibilities.argmax(axis=1)
 
     def term_size(self, statistics: StatisticsT, params: ParamsT) -> float | None:
         """Return the size of the terms that the objective is computed from, or None: see Model."""

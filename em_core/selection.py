@@ -36,7 +36,8 @@ import numpy.typing as npt
 
 from em_core.checks import as_array, as_integer, check_rng
 from em_core.data.blocks import Blocks, different_rows, prepare
-from em_core.engine import Status, Trace, best, expectations, fit_restarts
+from em_core.engine import Status, Trace, best, expectations
+from em_core.many import fit_restarts
 from em_core.model import Mixture, Model, Params, ParamsT
 from em_core.models.hard import HardEM
 from em_core.models.kmeans import KMeans, KMeansParams, KMeansStatistics

@@ -36,11 +36,25 @@ POINTS = RNG.normal(RNG.choice([-4.0, 0.0, 5.0], (ROWS, 1)), 1.5, (ROWS, 6))
 HEADS = RNG.binomial(10, RNG.choice([0.2, 0.6], ROWS))
 GAUSSIANS = GaussianParams([-3.0, 1.0, 4.0], [1.0, 2.0, 1.0], [0.2, 0.5, 0.3])
 COINS = BinomialParams([0.8, 0.7], [0.5, 0.5])
+
+
+class Plain(GaussianMixture):
+    """Goes by blocks always, since what is prepared is not for who has an E-step of its own."""
+
+    expect = GaussianMixture.expect
+
+
+class PlainMeans(KMeans):
+    """The same of K-Means."""
+
+    expect = KMeans.expect
+
+
 PROBLEMS = {
-    "gaussian": (GaussianMixture(), NUMBERS, GAUSSIANS),
+    "gaussian": (Plain(), NUMBERS, GAUSSIANS),
     "hard gaussian": (HardEM(GaussianMixture()), NUMBERS, GAUSSIANS),
-    "plane": (KMeans(), POINTS[:, :2].copy(), KMeansParams(POINTS[:3, :2])),
-    "six axes": (KMeans(), POINTS, KMeansParams(POINTS[:3])),
+    "plane": (PlainMeans(), POINTS[:, :2].copy(), KMeansParams(POINTS[:3, :2])),
+    "six axes": (PlainMeans(), POINTS, KMeansParams(POINTS[:3])),
     "coins": (BinomialMixture(10, estimate_weights=True), HEADS, COINS),
     "hard coins": (HardEM(BinomialMixture(10)), HEADS, COINS),
 }
@@ -126,9 +140,7 @@ class TestSequences:
         for i, part in enumerate(np.split(NUMBERS, [BLOCK_ROWS, 4 * BLOCK_ROWS])):
             np.save(tmp_path / f"{i}.npy", part)
         parts = [np.load(path, mmap_mode="r") for path in sorted(tmp_path.glob("*.npy"))]
-        assert steps_of(GaussianMixture(), parts, GAUSSIANS) == steps_of(
-            GaussianMixture(), NUMBERS, GAUSSIANS
-        )
+        assert steps_of(Plain(), parts, GAUSSIANS) == steps_of(Plain(), NUMBERS, GAUSSIANS)
 
     def test_arrays_are_asked_for_one_after_another_and_let_go(self):
         files = Files(np.split(NUMBERS[: 5 * BLOCK_ROWS], 5))
@@ -191,11 +203,11 @@ class TestSequences:
         files = Files(np.split(NUMBERS[: 5 * BLOCK_ROWS], 5))
         rng = np.random.default_rng(1)
         inits = [gaussian_mixture.guess_from_points(NUMBERS, 3, rng=rng) for _ in range(3)]
-        ours = fit_restarts(GaussianMixture(), files, inits, max_iter=5)
+        ours = fit_restarts(Plain(), files, inits, max_iter=5)
         assert (
             len(files.loaded) <= 7 + 5 * 3 * 6 + 1
         )  # a guess is checked without them; one for the notes
-        whole = fit_restarts(GaussianMixture(), NUMBERS[: 5 * BLOCK_ROWS], inits, max_iter=5)
+        whole = fit_restarts(Plain(), NUMBERS[: 5 * BLOCK_ROWS], inits, max_iter=5)
         assert [t.steps for t in ours] == [t.steps for t in whole]
         assert best(ours).final.objective == best(whole).final.objective
 
@@ -312,7 +324,7 @@ class TestMemory:
     def test_extra_memory_does_not_grow_with_rows_or_iterations(self, max_iter):
         data = np.tile(NUMBERS, 25)  # a million
         tracemalloc.start()
-        fit(GaussianMixture(), data, GAUSSIANS, tol=0, max_iter=max_iter)
+        fit(Plain(), data, GAUSSIANS, tol=0, max_iter=max_iter)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         assert peak < 0.5 * data.nbytes

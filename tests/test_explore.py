@@ -73,9 +73,10 @@ def test_titles_are_in_the_charts_and_alts_do_not_tell_the_end():
 def test_player_is_told_the_names_of_the_inputs():
     (player,) = components(draw(), "iteration_player")
     assert player["inputs"] == {
-        "iteration": "iter",
-        "assignment": "assign",
         "bindings": "vega-bindings",
+        "name": "place",
+        "places": 1000,
+        "before": -1,
     }
 
 

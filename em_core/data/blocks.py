@@ -8,6 +8,7 @@ so with ``independent_rows = False``.
 
 import functools
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
@@ -78,9 +79,12 @@ class Blocks:
         It is made when it is first asked for. Of several arrays, which may not be in memory at the
         same time, there is none.
         """
-        if self.joined or len(self.parts) != 1:
+        if len(self.parts) != 1:
             return None
-        made = _prepared_by(self.model, np.asarray(self.parts[0]), self.counts)
+        by = "prepare_counted" if self.joined else "prepare"
+        if not written_for(self.model, by, ("log_joint", "e_step", "statistics", "expect")):
+            return None
+        made = getattr(self.model, by)(np.asarray(self.parts[0]), self.counts)
         return None if isinstance(made, Counted) else made
 
     def check(self, model: Checks[Parameters], params: Parameters) -> None:
@@ -164,6 +168,19 @@ def _keep_freed_memory() -> None:
 def independent_rows(model: Any) -> bool:
     """Return whether the rows of an array may be cut apart, as they may unless a model objects."""
     return bool(getattr(model, "independent_rows", True))
+
+
+def written_for(model: Any, quick: str, plain: Sequence[str]) -> bool:
+    """Return whether a model has a quick method that does what its plain ones do.
+
+    A subclass that has a plain one of its own, and not the quick one, means the plain one.
+    """
+
+    def place(name: str) -> float:
+        kinds = enumerate(type(model).__mro__)
+        return next((i for i, kind in kinds if name in vars(kind)), math.inf)
+
+    return place(quick) < math.inf and all(place(quick) <= place(name) for name in plain)
 
 
 def prepare(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import betainc, xlog1py, xlogy
+from scipy.special import betainc, expit, logit, softmax, xlog1py, xlogy
 
 from em_core.checks import (
     WrongShapeError,
@@ -33,11 +33,14 @@ from em_core.checks import (
     check_weights,
     refuse_masked,
 )
-from em_core.engine import fit_labelled
-from em_core.model import Counted, Mixture, Params, Sample, component_axes, draw_sample
+from em_core.data.blocks import BLOCK_ROWS, prepare
+from em_core.engine import Status, fit_labelled
+from em_core.many import runs_of
+from em_core.model import Arrays, Counted, Mixture, Params, Sample, component_axes, draw_sample
 from em_core.numerics import (
     FEW_TRIALS,
     Array,
+    centred_logs,
     count_rows,
     equal_weights,
     log_binomial,
@@ -47,7 +50,8 @@ from em_core.numerics import (
 
 _TALLIED_OUTCOMES = 2**16  # different head counts, at the most, for which trials are counted
 _TALLIED_ROWS = 2**20  # trials that are counted at once
-_GRID_NUMBERS = 2**17  # log densities of a grid of starts that are computed at once, in the cache
+_CACHED_NUMBERS = 2**17  # log densities that are computed at once, in the cache
+_ROWS_OF_MANY = 2**8  # of them, outcomes that are taken at once where there are many runs
 _NEVER = -1e300  # stands for the logarithm of zero
 
 
@@ -167,11 +171,16 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
 
     def m_step(self, statistics: BinomialStatistics, previous: BinomialParams) -> BinomialParams:
         """Return heads over tosses for each coin; one without tosses stays."""
+        return BinomialParams(**self.m_step_many(statistics, previous.arrays()))
+
+    def m_step_many(self, statistics: BinomialStatistics, previous: Arrays) -> Arrays:
+        """Return the same of one run, or of many with the runs as the first axis of all arrays."""
         heads, tails, trials = statistics
-        heads_prob = previous.heads_prob.copy()
+        heads_prob, weights = previous["heads_prob"].copy(), previous["weights"]
         np.divide(heads, heads + tails, out=heads_prob, where=trials > 0)  # H_k / (H_k + T_k)
-        weights = trials / trials.sum() if self.estimate_weights else previous.weights  # N_k / n
-        return BinomialParams(heads_prob, weights)
+        if self.estimate_weights:
+            weights = trials / trials.sum(axis=-1, keepdims=True)  # N_k / n
+        return {"heads_prob": heads_prob, "weights": weights}
 
     def expected_objective(
         self,
@@ -202,18 +211,18 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
         """Return the expected number of trials of each coin, shape (K,)."""
         return statistics.trials
 
-    def prepare(self, data: npt.NDArray[Any], counts: Array | None = None) -> Counted | None:
+    def prepare(self, data: npt.NDArray[Any], counts: Array | None = None) -> "Counted | Outcomes":
         """Return the different outcomes, and how many trials show each: an exact compression.
 
         An outcome is a head count, or heads and tosses. ``counts``, shape (n,), says how many
-        trials each entry stands for, if not one. None where head counts are too many to be the same
-        often.
+        trials each entry stands for, if not one. Where head counts are too many to be the same
+        often, they are prepared as they are.
         """
         if self.n_tosses is None:
             times = np.ones(len(data)) if counts is None else counts
             return Counted(*count_rows(data, times))
         if self.n_tosses > _TALLIED_OUTCOMES:
-            return None
+            return self.prepare_counted(data, np.ones(len(data)) if counts is None else counts)
         times = np.zeros(self.n_tosses + 1)
         for start in range(0, len(data), _TALLIED_ROWS):
             rows = slice(start, start + _TALLIED_ROWS)
@@ -225,10 +234,34 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
         heads = np.flatnonzero(times)
         return Counted(heads, times[heads])
 
+    def prepare_counted(self, rows: npt.NDArray[Any], counts: Array) -> "Outcomes":
+        """Return different outcomes, with the E-steps of one run and of many on them."""
+        return Outcomes(*self.heads_and_tosses(rows), counts[:, None])
+
     def n_parameters(self, params: BinomialParams) -> int:
         """Return the number of free parameters: K, and K - 1 weights if these are estimated."""
         k = params.n_components
         return k + (k - 1) * self.estimate_weights
+
+    def to_free(self, params: BinomialParams, like: BinomialParams) -> Array:
+        """Return the log-odds of heads, and those of the weights if they are estimated: see Model.
+
+        Those of heads are in units of their standard error after one trial, 1 / sqrt(m p (1 - p)),
+        where p is that of ``like``; after one toss if each trial has its own number of them.
+        """
+        odds = logit(params.heads_prob) / self._unit(like)
+        shares = centred_logs(params.weights) if self.estimate_weights else np.empty(0)
+        return np.concatenate([odds, shares])
+
+    def from_free(self, vector: Array, like: BinomialParams) -> BinomialParams:
+        """Return the parameters of which :meth:`to_free` makes this vector."""
+        odds, shares = np.split(vector, [like.n_components])
+        weights = softmax(shares) if self.estimate_weights else like.weights
+        return BinomialParams(expit(odds * self._unit(like)), weights)
+
+    def _unit(self, params: BinomialParams) -> Array:
+        p = params.heads_prob
+        return np.asarray(1 / np.sqrt((self.n_tosses or 1) * p * (1 - p)))
 
     def why_not_finite(self, params: BinomialParams) -> str:
         """Return which coins leave a trial impossible, and what to do about it."""
@@ -451,6 +484,97 @@ def expected_in_bins(params: BinomialParams, tosses: npt.ArrayLike, edges: npt.A
     return np.asarray(np.diff(mixed @ times))
 
 
+class _Block(NamedTuple):
+    """Some outcomes, all arrays of shape (n, 1): heads, tails, and how many trials had them.
+
+    ``log_densities`` makes log Binomial(h_i; m_i, theta), shape (K, n, R), of theta, (K, 1, R).
+    """
+
+    heads: Array
+    tails: Array
+    counts: Array
+    log_densities: Callable[[Array], Array]
+
+
+class Outcomes(NamedTuple):
+    """Different outcomes, for the E-steps of one run or of many.
+
+    The equations are those of :meth:`BinomialMixture.log_joint`, of
+    :func:`em_core.numerics.posterior` and of :meth:`BinomialMixture.statistics`. Arrays are (K, n,
+    R), for blocks of n outcomes and R runs, so that loops over either are long. Sums are no
+    products of matrices, whose last digits may depend on how many runs there are.
+
+    Attributes
+    ----------
+    heads, counts : ndarray, shape (n, 1)
+        Heads of each outcome, and how many trials had it.
+    tosses : ndarray, shape (n, 1), or int
+        Tosses of each, or of all.
+    """
+
+    heads: Array
+    tosses: Any
+    counts: Array
+
+    def at_once(self, n_components: int) -> int:
+        """Return for how many runs the arrays of a block fit the cache."""
+        return max(_CACHED_NUMBERS // (min(len(self.heads), _ROWS_OF_MANY) * n_components), 1)
+
+    def begin(self) -> Callable[[BinomialParams], tuple[BinomialStatistics, float]]:
+        """Return the E-step of one run."""
+        blocks = self._blocks(BLOCK_ROWS)
+
+        def e_step(params: BinomialParams) -> tuple[BinomialStatistics, float]:
+            statistics, objectives = _expect(blocks, params.heads_prob[None], params.weights[None])
+            heads, tails, trials = statistics
+            return BinomialStatistics(heads[0], tails[0], trials[0]), float(objectives[0])
+
+        return e_step
+
+    def begin_many(self) -> Callable[[Arrays], tuple[BinomialStatistics, Array]]:
+        """Return the E-step of many runs."""
+        blocks = self._blocks(_ROWS_OF_MANY)
+        return lambda arrays: _expect(blocks, arrays["heads_prob"], arrays["weights"])
+
+    def _blocks(self, n_rows: int) -> list[_Block]:
+        cuts = [slice(i, i + n_rows) for i in range(0, len(self.heads), n_rows)]
+        return [self._block(cut) for cut in cuts]
+
+    def _block(self, cut: slice) -> _Block:
+        heads = self.heads[cut]
+        tosses = self.tosses[cut] if isinstance(self.tosses, np.ndarray) else self.tosses
+        log_densities = _log_densities(heads, tosses)
+        return _Block(heads, tosses - heads, self.counts[cut], log_densities)
+
+
+def _expect(
+    blocks: Sequence[_Block], heads_prob: Array, weights: Array
+) -> tuple[BinomialStatistics, Array]:
+    """Return the statistics, each (R, K), and the objectives (R,) of parameters (R, K)."""
+    # Contiguous, since the large arrays that come of them follow their order.
+    theta, pi = (np.ascontiguousarray(array.T)[:, None] for array in (heads_prob, weights))
+    log_weights = np.log(pi / pi.sum(axis=0))
+    found = [_sums_over(block, theta, log_weights) for block in blocks]
+    heads, tails, trials, objectives = map(np.add.reduce, zip(*found, strict=True))
+    return BinomialStatistics(heads.T, tails.T, trials.T), objectives
+
+
+def _sums_over(block: _Block, theta: Array, log_weights: Array) -> tuple[Array, ...]:
+    """Return H, T and N, each of shape (K, R), and the objectives (R,), of a block of outcomes."""
+    heads, tails, counts, log_densities = block
+    joint = log_densities(theta)
+    joint += log_weights
+    peak = joint.max(axis=0)
+    peak[peak < _NEVER / 2] = -np.inf
+    joint -= np.where(np.isfinite(peak), peak, 0.0)
+    np.exp(joint, out=joint)
+    evidence = joint.sum(axis=0)
+    objectives = (counts * (np.log(evidence) + peak)).sum(axis=0)
+    joint *= counts / evidence  # how many of the trials each coin has had
+    trials = joint.sum(axis=1)
+    return (joint * heads).sum(axis=1), (joint * tails).sum(axis=1), trials, objectives
+
+
 class Grid(NamedTuple):
     """Where EM ends from many starts at once, S of them.
 
@@ -486,8 +610,8 @@ def fit_grid(
 ) -> Grid:
     """Run EM from many starts, as one array computation.
 
-    Each start goes as :func:`em_core.fit` would take it, but for rounding. Trials with equal
-    outcomes are one observation with a weight, and the starts that have converged leave the array.
+    Each start goes as :func:`em_core.fit` would take it, but for rounding. What it was on the way
+    is not kept, as it is by :func:`em_core.fit_restarts`.
 
     Parameters
     ----------
@@ -509,88 +633,35 @@ def fit_grid(
     """
     if not isinstance(model, BinomialMixture):
         raise ValueError(f"model must be a BinomialMixture, got {model!r}")
-    outcomes, starts = as_array("data", data), as_floats("heads_prob", heads_prob)
+    starts = as_floats("heads_prob", heads_prob)
     if starts.ndim != 2 or starts.size == 0:
         raise ValueError(f"heads_prob must have shape (S, K), got {starts.shape}")
     check_range("heads_prob", starts, 0, 1)
-    model.check(outcomes, BinomialParams(starts[0], weights))
+    blocks = prepare(model, as_array("data", data), BinomialParams(starts[0], weights))
     if not 0 < as_number(tol) < np.inf:
         raise ValueError(f"tol must be a finite number above 0, got {tol!r}")
-    limit = as_integer("max_iter", max_iter, minimum=0)
-
-    rows, times = count_rows(outcomes.astype(float), np.ones(len(outcomes)))
-    at_once = max(_GRID_NUMBERS // (len(rows) * starts.shape[1]), 1)
-    parts = [
-        _climb(model, rows, times, starts[i : i + at_once], weights, tol, limit)
-        for i in range(0, len(starts), at_once)
-    ]
-    return Grid(*map(np.concatenate, zip(*parts, strict=True)))
-
-
-def _climb(
-    model: BinomialMixture,
-    rows: Array,
-    times: Array,
-    starts: Array,
-    weights: npt.ArrayLike,
-    tol: float,
-    max_iter: int,
-) -> Grid:
-    """Run EM from some starts, on different outcomes that were observed so many times each."""
-    n = times.sum()
-    h, m = model.heads_and_tosses(rows)
-    heads, tosses = h[:, 0], np.ravel(m) if model.n_tosses is None else model.n_tosses
-    log_densities = _log_densities(heads, tosses)
-    result = Grid(
-        starts.copy(),
-        np.broadcast_to(np.asarray(weights, dtype=float), starts.shape).copy(),
-        np.full(len(starts), -np.inf),
-        np.zeros(len(starts), dtype=np.int64),
-        np.zeros(len(starts), dtype=bool),
+    runs = runs_of(model, blocks, BinomialParams)
+    assert runs is not None  # all data of coins are prepared for many
+    everywhere = np.broadcast_to(as_floats("weights", weights), starts.shape)
+    ends = runs.ends({"heads_prob": starts, "weights": everywhere}, tol, max_iter)
+    return Grid(
+        ends.arrays["heads_prob"],
+        ends.arrays["weights"],
+        ends.objectives,
+        ends.n_iter,
+        ends.statuses == Status.CONVERGED,
     )
-    running = np.arange(len(starts))
-    for iteration in range(max_iter + 1):
-        theta, pi = result.heads_prob[running], result.weights[running]
-        # Equations of log_joint, posterior, statistics and m_step, with the starts as first axis.
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            log_joint = log_densities(theta)
-            log_joint += np.log(pi / pi.sum(axis=1, keepdims=True))[:, :, None]
-            peak = log_joint.max(axis=1, keepdims=True)
-            log_joint -= np.where(np.isfinite(peak), peak, 0.0)
-            joint = np.exp(log_joint, out=log_joint)
-            evidence = joint.sum(axis=1, keepdims=True)
-            log_evidence = (np.log(evidence) + peak)[:, 0]
-            objective = np.where(peak.min(axis=(1, 2)) > _NEVER / 2, log_evidence @ times, -np.inf)
-            gain = objective - result.log_likelihood[running]
-        result.log_likelihood[running] = objective
-        result.n_iter[running] = iteration
-        done = (gain <= tol * n) if iteration else np.zeros(len(running), dtype=bool)
-        result.converged[running[done]] = True
-        going = ~done & np.isfinite(objective)
-        running = running[going]
-        if iteration == max_iter or not len(running):
-            break
-        share = joint[going]
-        share *= times / evidence[going]
-        trials, attributed = share.sum(axis=2), share @ heads
-        tossed = trials * tosses if model.n_tosses else share @ tosses
-        new = theta[going]
-        np.divide(attributed, tossed, out=new, where=trials > 0)
-        result.heads_prob[running] = np.minimum(new, 1.0)
-        if model.estimate_weights:
-            result.weights[running] = trials / trials.sum(axis=1, keepdims=True)
-    return result
 
 
 def _log_densities(heads: Array, tosses: Any) -> Callable[[Array], Array]:
-    """Return what makes log Binomial(h_r; m_r, theta_sk), shape (S, K, R), of theta, (S, K).
+    """Return what makes log Binomial(h_i; m_i, theta), shape (K, n, R), of theta, (K, 1, R).
 
-    That is :func:`log_binomial` for a grid. Few tosses go by the plain formula, with one logarithm
-    for each coin.
+    That is :func:`log_binomial` for many runs. Few tosses go by the plain formula, with one
+    logarithm for each coin.
     """
     if np.max(tosses) > FEW_TRIALS:
-        return lambda theta: log_binomial(heads, tosses, theta[:, :, None])
-    own = isinstance(tosses, np.ndarray)
+        return lambda theta: log_binomial(heads, tosses, theta)
+    own, tails = isinstance(tosses, np.ndarray), tosses - heads
     ways = log_ways(heads, tosses) if own else log_choose(tosses)[heads.astype(np.intp)]
 
     def plain(theta: Array) -> Array:
@@ -598,8 +669,8 @@ def _log_densities(heads: Array, tosses: Any) -> Callable[[Array], Array]:
         log_heads, log_tails = (
             np.maximum(log, _NEVER) for log in (np.log(theta), np.log1p(-theta))
         )
-        found = heads * log_heads[:, :, None]
-        found += (tosses - heads) * log_tails[:, :, None]
+        found = heads * log_heads
+        found += tails * log_tails
         found += ways
         return np.asarray(found)
 

@@ -221,37 +221,32 @@ class Controls:
             How many components there are.
         """
         specs, values = {}, {}
+        address, state = st.query_params.to_dict(), st.session_state
         for name in (f"{quantity}{i}" for i in range(1, rows + 1) for quantity in quantities):
             if name not in self.sealed:
-                spec: Any = self._spec(name)
-                given = st.query_params.get(self.key(name), spec.default)
-                value = spec.nearest(st.session_state.get(self.key(name), given))
-                st.session_state[self.key(name)] = value
-                specs[name], values[name] = spec, value
+                key, spec = self.key(name), self._spec(name)
+                known = state.get(key)
+                given = address.get(key, spec.default) if known is None else known
+                values[name], specs[name] = spec.nearest(given), spec
+                if values[name] != known:
+                    state[key] = values[name]
         if not specs:
             return
         defaults = {name: spec.default for name, spec in specs.items()}
         self._address.hold(values, defaults)
         self._shown |= values
         self._in_tables |= defaults
-        key = self.key(f"table {quantities[0]}")
+        place = self.key(f"table {quantities[0]}")
+        numbers: dict[str, Any] = {self.key(name): spec for name, spec in specs.items()}
         table.draw(
-            quantities,
-            specs,
-            values,
-            st.session_state.get(f"{key} heard", table.Heard()),
+            [self.key(quantity) for quantity in quantities],
+            numbers,
+            {self.key(name): value for name, value in values.items()},
+            st.session_state.get(_heard(place), table.Heard()),
             rows=rows,
-            key=key,
-            on_change=lambda: self._take(key, specs, values),
+            key=place,
+            on_change=lambda: _take(place, numbers),
         )
-
-    def _take(self, key: str, specs: Mapping[str, Number], values: Mapping[str, Value]) -> None:
-        """Set the numbers that were typed into a table, in a callback."""
-        before = st.session_state.get(f"{key} heard", table.Heard())
-        taken, heard = table.take(st.session_state[key].changes, specs, values, before)
-        st.session_state[f"{key} heard"] = heard
-        for name, value in taken.items():
-            st.session_state[self.key(name)] = value
 
     @property
     def sections(self) -> dict[str, Section]:
@@ -498,3 +493,17 @@ class Controls:
             st.session_state[self.key(name)] = before
         rewind(self.prefix, self.key("iter"))
         st.session_state[self.key("choices")] = self.chosen + 1
+
+
+def _take(place: str, numbers: Mapping[str, Number]) -> None:
+    """Set the numbers that were typed into a table, in a callback."""
+    before = st.session_state.get(_heard(place), table.Heard())
+    values = {key: st.session_state[key] for key in numbers}
+    taken, heard = table.take(st.session_state[place].changes, numbers, values, before)
+    st.session_state[_heard(place)] = heard
+    for key, value in taken.items():
+        st.session_state[key] = value
+
+
+def _heard(place: str) -> str:
+    return f"{place} heard"

@@ -239,11 +239,11 @@ def _pickable(chart: alt.Chart, field: str) -> alt.Chart:
     return chart.add_params(alt.selection_point(name="pick", fields=[field], empty=False))
 
 
-def _parameters(bound: bool) -> list[alt.Parameter]:
+def _parameters(bound: bool, slides: bool) -> list[alt.Parameter]:
     if not bound:
         return [alt.param(name=name, value=0) for name in (ITERATION, ASSIGNMENT)]
     most = PLACES * (MAX_ITERATIONS - BEFORE) + MAX_ITERATIONS
-    place = alt.binding_range(min=0, max=most, step=SLIDE)
+    place = alt.binding_range(min=0, max=most, step=SLIDE if slides else 1)
     return [
         alt.param(name=PLACE, value=0, bind=place),
         alt.param(name=ITERATION, expr=f"{PLACE} % {PLACES}"),
@@ -251,8 +251,13 @@ def _parameters(bound: bool) -> list[alt.Parameter]:
     ]
 
 
-def _compile(chart: AnyChart, height: int, *, bound: bool = True) -> Template:
-    return _sized(chart.add_params(*_parameters(bound)), height)
+def _compile(chart: AnyChart, height: int, *, bound: bool = True, slides: bool = False) -> Template:
+    """Return the template of a chart that follows the player.
+
+    Without ``bound`` it rests. With ``slides`` the player slides it from one iteration to the next:
+    each frame in between costs as much as a step.
+    """
+    return _sized(chart.add_params(*_parameters(bound, slides)), height)
 
 
 def _sized(chart: AnyChart, height: int) -> Template:
@@ -435,11 +440,8 @@ def objective(title: str) -> Template:
     line = _played(base).mark_line(
         color=_INK, point={"color": _INK, "filled": True, "size": 18, "aria": False}, aria=False
     )
-    coming = _coming(base, "iteration", "objective")
-    way = _way(coming.mark_rule(color=_INK, strokeWidth=2, aria=False), "iteration", "objective")
-    mark = coming.mark_point(color=_MARK, filled=True, size=110, opacity=1, aria=False)
-    now = _there(mark, "iteration", "objective")
-    layers = alt.layer(_hidden("steps", "iteration", "objective"), line, way, now)
+    now = _now(base).mark_point(color=_MARK, filled=True, size=110, opacity=1, aria=False)
+    layers = alt.layer(_hidden("steps", "iteration", "objective"), line, now)
     return _steady(
         _compile(layers, _HEIGHT),
         x=_extent(("steps", "iteration")),
@@ -646,22 +648,15 @@ def _paths(
         .mark_line(strokeWidth=2, aria=False)
         .encode(**encoding, tooltip=tooltip)
     )
-    coming = _coming(steps, "iteration", field, by="component", first=first)
-    way = _way(
-        coming.mark_rule(strokeWidth=2, aria=False),
-        "iteration",
-        field,
-        color=encoding["color"],
-        opacity=seen,
-    )
-    now = _there(
-        coming.mark_point(filled=True, size=90, aria=False),
-        "iteration",
-        field,
-        color=encoding["color"],
-        tooltip=tooltip,
-        shape=alt.Shape("component:N").scale(range=_SHAPES).legend(None),
-        opacity=seen,
+    now = (
+        _now(steps, first)
+        .mark_point(filled=True, size=90, aria=False)
+        .encode(
+            **encoding,
+            tooltip=tooltip,
+            shape=alt.Shape("component:N").scale(range=_SHAPES).legend(None),
+            opacity=seen,
+        )
     )
     # Names that would cover each other stand side by side. None of this depends on where the player
     # stands, so it is computed once.
@@ -685,19 +680,13 @@ def _paths(
         )
     )
     look: dict[str, Any] = {"align": "left", "dx": 8, "fontWeight": "bold", "clip": False}
-    names = _there(
-        _coming(placed, "iteration", field, by="component", first=first).mark_text(
-            **look, color=_TEXT, aria=False
-        ),
-        "iteration",
-        field,
-        text="name:N",
-        opacity=seen,
+    names = (
+        _now(placed, first)
+        .mark_text(**look, color=_TEXT, aria=False)
+        .encode(x=encoding["x"], y=value, text="name:N", opacity=seen)
     )
     corners = _corners(steps, "iteration", field)
-    chart = alt.layer(corners, *references, line, way, now, names).resolve_scale(
-        shape="independent"
-    )
+    chart = alt.layer(corners, *references, line, now, names).resolve_scale(shape="independent")
     return _steady(
         _compile(chart, _HEIGHT),
         x=_extent(("steps", "iteration")),
@@ -810,7 +799,7 @@ def scatter(
         *_chosen(16, ring=True),
     )
     return _steady(
-        _compile(_on_canvas(chart), _PICTURE_HEIGHT),
+        _compile(_on_canvas(chart), _PICTURE_HEIGHT, slides=True),
         x=_same_scale("x", "width") if same_units else _own_scale("x"),
         y=_same_scale("y", "height") if same_units else _own_scale("y"),
         color=_EVERY_COMPONENT,
@@ -1050,7 +1039,12 @@ def gaussians(
         else {"x": _own_scale("x"), "y": _own_scale("y")}
     )
     return _steady(
-        _compile(_on_canvas(chart), _PICTURE_HEIGHT if bound else _STILL_HEIGHT, bound=bound),
+        _compile(
+            _on_canvas(chart),
+            _PICTURE_HEIGHT if bound else _STILL_HEIGHT,
+            bound=bound,
+            slides=True,
+        ),
         **domains,
         color=_EVERY_COMPONENT,
         shape=_EVERY_COMPONENT,
@@ -1229,7 +1223,7 @@ def densities(
     )
     height = _PICTURE_HEIGHT if bound else _STILL_HEIGHT
     return _steady(
-        _compile(_on_canvas(chart), height, bound=bound),
+        _compile(_on_canvas(chart), height, bound=bound, slides=True),
         x=_extent(("steps", "low"), ("steps", "high")),
         y=_up_to(("steps", "top")),
         color=_EVERY_COMPONENT,
@@ -1402,7 +1396,7 @@ def hill(
             tried.mark_text(align="left", dx=7, color="white").encode(text="label:N"),
         ]
     chart = alt.layer(*layers, marks, halo, names)
-    return _compile(_on_canvas(chart), _SQUARE_HEIGHT, bound=path)
+    return _compile(_on_canvas(chart), _SQUARE_HEIGHT, bound=path, slides=True)
 
 
 @_kept_without("x_title")

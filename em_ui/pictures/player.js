@@ -15,16 +15,67 @@
 const FRAME_MS = { slow: 1500, normal: 700, fast: 200 };
 const SETTLED_MS = 500; // at rest for so long, the visitor has stopped at an iteration
 const GLIDE_MS = 250; // from one iteration to the next, in charts that draw what lies between
-const GLIDE_COST_MS = 24; // that frames between two iterations may take, all together
-const GLIDE_FRAMES = [2, 6]; // at least and at most
+const GLIDE_COST_MS = 12; // that frames between two iterations may take, all together
+const GLIDE_FRAMES = [2, 4]; // at least and at most
 const SLACK = 4; // pixels by which a formula may stand out, with nothing to be seen there
 const NEAR = "200px"; // of the window's edge, a chart counts as in view
+const MANY = 200; // items of a mark that are drawn once, and copied while they stay as they are
 // Where there is less room than this, the player is one row.
 const SLIM_WIDTH = 640;
 const SLIM_HEIGHT = 480;
 // page -> what stays over page switches: the position that was chosen (Infinity is the end, however
 // long the run), whether the end was reached, half-steps, and rewinds.
 const remembered = new Map();
+
+// Streamlit hands out no view of a chart. Its components keep it, and React leaves a way to them; a
+// browser test watches that it is there. Without it steps are as right, and slower.
+const viewOf = (chart) => {
+  const way = Object.keys(chart).find((key) => key.startsWith("__reactFiber"));
+  for (let fiber = chart[way]; fiber; fiber = fiber.return) {
+    for (let hook = fiber.memoizedState; hook && typeof hook === "object"; hook = hook.next) {
+      if (hook.memoizedState?.current?.scenegraph) return hook.memoizedState.current;
+    }
+  }
+};
+
+// Vega draws a canvas anew wherever something on it moves, with each of the points that lie there,
+// in every frame. A mark that has many items, of which none has changed, is copied instead.
+const copied = new WeakSet(); // canvases
+const copyMany = (chart) => {
+  const canvas = chart.querySelector("canvas.marks");
+  if (!canvas || copied.has(canvas)) return;
+  const renderer = viewOf(chart)?._renderer;
+  if (renderer?.canvas() !== canvas) return; // not yet
+  copied.add(canvas);
+  const { draw, dirty } = renderer;
+  const copies = new WeakMap(); // mark -> its copy
+  renderer.dirty = (item) => {
+    copies.delete(item.mark);
+    dirty.call(renderer, item);
+  };
+  renderer.draw = (context, mark, ...rest) => {
+    if (mark.marktype === "group" || mark.items.length < MANY) {
+      draw.call(renderer, context, mark, ...rest);
+      return;
+    }
+    const { width, height } = canvas;
+    const matrix = context.getTransform();
+    const place = [width, height, matrix].join();
+    let copy = copies.get(mark);
+    if (copy?.place !== place) {
+      const own = new OffscreenCanvas(width, height).getContext("2d");
+      own.pixelRatio = context.pixelRatio;
+      own.setTransform(matrix);
+      draw.call(renderer, own, mark);
+      copies.set(mark, (copy = { place, image: own.canvas.transferToImageBitmap() }));
+    }
+    context.save();
+    context.resetTransform();
+    context.globalAlpha = 1;
+    context.drawImage(copy.image, 0, 0);
+    context.restore();
+  };
+};
 
 export default function ({ data, parentElement, setTriggerValue }) {
   const find = (selector) => parentElement.querySelector(selector);
@@ -82,6 +133,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     // The input brings it into its range, and to its step.
     field.value = data.inputs.places * (shown.assign - data.inputs.before) + shown.at;
     if (field.value === before) return;
+    copyMany(chart);
     field.dispatchEvent(new Event("input", { bubbles: true }));
   };
   const driveSeen = () => {
