@@ -11,16 +11,18 @@ import streamlit as st
 from pages import LESSONS
 
 ICON = Path(__file__).parent / "em_ui" / "icon.svg"
+_TOLD = "page that the browser was told of"
 
 if __name__ == "__main__":
     from em_ui.later import import_the_rest
     from em_ui.pictures import style
 
-    # In the frame of a learning platform there is little room.
-    sidebar = "collapsed" if st.context.is_embedded else "auto"
-    # Before the navigation, which would else make its pages' icons the browser tab's, and a browser
-    # would fetch those from elsewhere.
-    st.set_page_config(page_icon=str(ICON), layout="wide", initial_sidebar_state=sidebar)
+    # The browser keeps what it was told until another page is shown.
+    told = st.session_state.get(_TOLD)
+    if told is None:
+        # Before the navigation, which would else make its pages' icons the browser tab's, and a
+        # browser would fetch those from elsewhere.
+        st.set_page_config(page_icon=str(ICON), layout="wide")
     home = st.Page("pages/home/page.py", title="Home", icon=":material/home:", default=True)
     menu = {"Start": [home]}
     for lesson in LESSONS:
@@ -28,9 +30,17 @@ if __name__ == "__main__":
             st.Page(lesson.page, title=lesson.title, icon=lesson.icon, url_path=lesson.url_path)
         )
     page = st.navigation(menu)
-    st.set_page_config(page_title=f"{page.title} · Understanding EM")
+    if told != page.title:
+        st.set_page_config(
+            page_title=f"{page.title} · Understanding EM",
+            layout="wide",
+            # In the frame of a learning platform there is little room.
+            initial_sidebar_state="collapsed" if st.context.is_embedded else "auto",
+        )
     style.apply()
     page.run()
+    # Only now: what a run that is cut short had to say may not have been sent.
+    st.session_state[_TOLD] = page.title
     import_the_rest()
 else:
     from importlib import import_module

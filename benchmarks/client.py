@@ -15,18 +15,22 @@ Used by :mod:`benchmarks.reruns` and :mod:`benchmarks.load`::
 """
 
 import asyncio
+import json
 import time
 from dataclasses import dataclass, field, replace
 from typing import Self
 from urllib.parse import parse_qsl, urlencode
 
+from streamlit.components.v2.bidi_component.main import _make_trigger_id
 from streamlit.proto.BackMsg_pb2 import BackMsg
+from streamlit.proto.BidiComponent_pb2 import BidiComponent
 from streamlit.proto.Delta_pb2 import Delta
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from streamlit.proto.WidgetStates_pb2 import WidgetState
 from websockets.asyncio.client import ClientConnection, connect
 
 TIMEOUT = 60.0  # seconds for one rerun
+TABLE, COPY_LINK = "table_of_numbers", "copy_link"  # components
 CACHED_RUNS = 2  # runs after which a kept message that was not used is dropped, as in the browser
 
 Value = float | int | str | bool
@@ -41,8 +45,8 @@ class Widget:
     id, label : str
         Its identity in the protocol, and its name on the page.
     kind : str
-        "slider", "number_input", "selectbox", "checkbox", "text_area" or "expandable" (a section
-        that opens).
+        "slider", "number_input", "selectbox", "checkbox", "text_area", "expandable" (a section that
+        opens) or "cell" (a number in a table, whose id is that of the table and its name there).
     value : float, int, str or bool
         What it shows.
     default : float, int, str or bool
@@ -75,7 +79,13 @@ class Widget:
     def state(self) -> WidgetState:
         """Return the value as the protocol wants it."""
         state = WidgetState(id=self.id)
-        if self.kind == "slider":
+        if self.kind == "cell":
+            table, name = self.id.rsplit(" ", 1)
+            # Each change is awaited, so numbers of changes need not differ.
+            change = {"event": "changes", "value": {"n": 1, "values": {name: self.text()}}}
+            state.id = _make_trigger_id(table, "events")
+            state.json_trigger_value = json.dumps([change])
+        elif self.kind == "slider":
             state.double_array_value.data.append(self.value)
         elif self.kind == "number_input" and self.whole:
             state.int_value = self.value
@@ -143,6 +153,40 @@ def read_widget(delta: Delta) -> Widget | None:
     )
 
 
+def read_cells(component: BidiComponent) -> list[Widget]:
+    """Return the controls of a table, each as the text that it shows; of others there are none."""
+    if component.component_name != TABLE:
+        return []
+    return [
+        Widget(
+            f"{component.id} {column['name']}{row['number']}",
+            "cell",
+            f"{column['head']} {row['head']}".strip(),
+            *[(int if isinstance(column["step"], int) else float)(text)] * 2,
+            *(column[part] for part in ("low", "high", "step")),
+            whole=isinstance(column["step"], int),
+            parameter=f"{column['name']}{row['number']}",
+            given=True,
+        )
+        for table in json.loads(component.json)["tables"]
+        for row in table["rows"]
+        for column, text in zip(table["columns"], row["texts"], strict=True)
+        if text
+    ]
+
+
+def kind_of(message: ForwardMsg) -> str:
+    """Return what a message brings, in a few words."""
+    kind = message.WhichOneof("type")
+    if kind != "delta":
+        return str(kind)
+    delta = message.delta
+    place = delta.add_block if delta.HasField("add_block") else delta.new_element
+    found = getattr(place, place.WhichOneof("type"), None)
+    text = getattr(found, "label", "") or getattr(found, "body", "")
+    return f"{place.WhichOneof('type')} {text.splitlines()[0][:60] if text else ''}".rstrip()
+
+
 @dataclass
 class Rerun:
     """What one rerun took and brought.
@@ -157,6 +201,8 @@ class Rerun:
         Exceptions on the page, a script that does not compile, a page that is not found.
     charts : int
         Charts on the page.
+    messages : list of ForwardMsg
+        As they came.
     """
 
     seconds: float = 0.0
@@ -164,6 +210,7 @@ class Rerun:
     n_messages: int = 0
     errors: list[str] = field(default_factory=list)
     charts: int = 0
+    messages: list[ForwardMsg] = field(default_factory=list)
 
 
 class Session:
@@ -242,14 +289,15 @@ class Session:
         """Set a control and wait for the rerun."""
         moved = replace(widget, value=value)
         self.widgets[widget.id] = moved
-        if moved.parameter:
+        if moved.parameter and moved.kind != "cell":  # which is written once it is heard of
             self._query.pop(moved.parameter, None)
             if moved.value != moved.default:
                 self._query[moved.parameter] = moved.text()
         message = BackMsg()
         message.rerun_script.query_string = urlencode(self._query)
         message.rerun_script.page_script_hash = self._page_hash
-        message.rerun_script.widget_states.widgets.extend(w.state() for w in self.widgets.values())
+        states = [w.state() for w in self.widgets.values() if w.kind != "cell" or w is moved]
+        message.rerun_script.widget_states.widgets.extend(states)
         return await self._rerun(message)
 
     async def _rerun(self, message: BackMsg) -> Rerun:
@@ -268,7 +316,8 @@ class Session:
         async for data in self._socket:
             rerun.n_bytes += len(data)
             rerun.n_messages += 1
-            message = self._resolve(ForwardMsg.FromString(data))
+            rerun.messages.append(ForwardMsg.FromString(data))
+            message = self._resolve(rerun.messages[-1])
             kind = message.WhichOneof("type")
             if kind == "new_session":
                 # A script may ask for a rerun of its own; only what the last one draws counts.
@@ -307,11 +356,21 @@ class Session:
             self.texts.append(getattr(element, kind).body)
         elif kind == "bidi_component":
             self.texts.append(element.bidi_component.json)
+            drawn.update((cell.id, cell) for cell in read_cells(element.bidi_component))
+            self._write(element.bidi_component)
         elif widget := read_widget(delta):
             known = self.widgets.get(widget.id)
             if known and not widget.given:
                 widget = replace(widget, value=known.value)
             drawn[widget.id] = widget
+
+    def _write(self, component: BidiComponent) -> None:
+        """Write the numbers of tables to the address, as the button that copies a link does."""
+        data = json.loads(component.json) if component.component_name == COPY_LINK else {}
+        for key, text in (data.get("address") or {}).get("numbers", {}).items():
+            self._query.pop(key, None)
+            if text is not None:
+                self._query[key] = text
 
     def _resolve(self, message: ForwardMsg) -> ForwardMsg:
         if message.WhichOneof("type") == "ref_hash":

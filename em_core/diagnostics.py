@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from em_core.checks import check_not_negative
 from em_core.data.blocks import Blocks, prepare
-from em_core.engine import Data, Status, Trace, expectations
+from em_core.engine import Data, Status, Trace, begin, expectations
 from em_core.model import Model, Params, ParamsT, StatisticsT
 from em_core.numerics import Array, match_components
 
@@ -56,7 +56,14 @@ def lower_bound(
     ValueError
         If ``data`` or ``at`` do not fit the model.
     """
-    statistics, objective = expectations(model, prepare(model, data, at), at)
+    statistics, objective = begin(model, prepare(model, data, at))(at)
+    return bound_from(model, statistics, objective, at)
+
+
+def bound_from(
+    model: Model[ParamsT, StatisticsT], statistics: StatisticsT, objective: float, at: ParamsT
+) -> Callable[[ParamsT], float]:
+    """Return :func:`lower_bound` at some parameters whose E-step is known."""
 
     def expected(params: ParamsT) -> float:
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
@@ -164,16 +171,11 @@ def flat_directions(model: Model[ParamsT, StatisticsT], data: Data, at: ParamsT)
 
 
 def _eigenvalues(model: Any, data: Blocks, at: ParamsT) -> npt.NDArray[Any]:
-    names, here = list(at.arrays()), at.vector()
-    field = np.repeat(np.arange(len(names)), [a.size for a in at.arrays().values()])
-
-    def params_of(vector: Array) -> ParamsT:
-        parts = np.split(vector, np.cumsum([a.size for a in at.arrays().values()])[:-1])
-        shapes = (a.shape for a in at.arrays().values())
-        return type(at)(**{n: p.reshape(s) for n, p, s in zip(names, parts, shapes, strict=True)})
+    here, arrays = at.vector(), at.arrays().values()
+    field = np.repeat(np.arange(len(arrays)), [a.size for a in arrays])
 
     def image(vector: Array) -> Array:
-        params = params_of(vector)
+        params = at.with_vector(vector)
         statistics, objective = expectations(model, data, params)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             found: Array = model.m_step(statistics, params).vector()
@@ -185,7 +187,7 @@ def _eigenvalues(model: Any, data: Blocks, at: ParamsT) -> npt.NDArray[Any]:
     kept = image(elsewhere) == elsewhere
     free = np.flatnonzero([not kept[field == f].all() for f in field])
 
-    units, hard = _units(model, data, at, params_of), not _is_smooth(model)
+    units, hard = _units(model, data, at), not _is_smooth(model)
     columns = np.zeros((len(here), len(free)))
     for column, j in zip(columns.T, free, strict=True):
         blur = np.finfo(float).eps * abs(here[j]) / units[j]
@@ -214,7 +216,7 @@ def _is_smooth(model: Any) -> bool:
     return bool(getattr(model, "objective_is_log_likelihood", True))
 
 
-def _units(model: Any, data: Blocks, at: ParamsT, params_of: Callable[[Array], ParamsT]) -> Array:
+def _units(model: Any, data: Blocks, at: Params) -> Array:
     """Return the change of each entry that lowers Q by a half for each observation.
 
     For one observation of a normal distribution that is its standard deviation, wherever zero is.
@@ -225,7 +227,7 @@ def _units(model: Any, data: Blocks, at: ParamsT, params_of: Callable[[Array], P
     def fall(j: int, step: float) -> float:
         moved = here + step * (np.arange(len(here)) == j)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            q = (model.expected_objective(statistics, p, at) for p in (at, params_of(moved)))
+            q = (model.expected_objective(statistics, p, at) for p in (at, at.with_vector(moved)))
             return float(np.subtract(*q))
 
     target = 0.5 * (data.n if _is_smooth(model) else abs(objective) or data.n)

@@ -19,11 +19,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from itertools import count
-from typing import Any, Generic, NamedTuple, Self, overload
+from typing import Any, Generic, Literal, NamedTuple, Self, get_args, overload
 
 import numpy as np
 import numpy.typing as npt
 
+from em_core.acceleration import Extrapolation
 from em_core.checks import as_array, as_integer, check_not_negative
 from em_core.data.blocks import Blocks, OnCluster, prepare
 from em_core.model import Mixture, Model, Note, Params, ParamsT, Sample, StatisticsT
@@ -31,6 +32,8 @@ from em_core.numerics import ROUNDING, Array
 
 # What fit takes: an array, or several that are loaded one after another, or data on a cluster.
 Data = npt.ArrayLike | Sequence[npt.NDArray[Any]] | OnCluster | Blocks
+
+Accelerate = Literal["squarem"]
 
 # An objective is known to about this fraction of the terms that it is a sum of. A smaller change is
 # rounding.
@@ -48,11 +51,16 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Step(Generic[ParamsT]):
-    """The parameters after ``iteration`` updates, and the objective of exactly these parameters."""
+    """The parameters after ``iteration`` updates, and the objective of exactly these parameters.
+
+    An accelerated run says by ``n_e_steps`` how many E-steps it has taken until then, that of this
+    step among them. With EM these are one more than the updates.
+    """
 
     iteration: int
     params: ParamsT
     objective: float
+    n_e_steps: int | None = field(default=None, repr=False)
 
 
 class History(Sequence[Step[ParamsT]]):
@@ -167,6 +175,11 @@ class Trace(Generic[ParamsT]):
         return self.final.iteration
 
     @property
+    def n_e_steps(self) -> int:
+        """Number of E-steps taken, that of the last step among them: what a run costs."""
+        return self.n_iter + 1 if self.final.n_e_steps is None else self.final.n_e_steps
+
+    @property
     def objectives(self) -> Array:
         """Objective at each step, shape (n_iter + 1,), in nats (K-Means: minus the inertia)."""
         if isinstance(self.steps, History):
@@ -182,6 +195,8 @@ class Trace(Generic[ParamsT]):
     def message(self) -> str:
         """Why the run stopped, as a sentence."""
         iterations = f"{self.n_iter} iteration" + "s" * (self.n_iter != 1)
+        if self.final.n_e_steps is not None:
+            iterations += f" ({self.n_e_steps} E-steps)"
         return {
             Status.CONVERGED: f"Converged after {iterations}.",
             Status.MAX_ITER: (
@@ -456,16 +471,81 @@ def objective_of(model: Model[ParamsT, StatisticsT], data: Blocks, params: Param
     return expectations(model, data, params)[1]
 
 
+class _Looked(NamedTuple, Generic[ParamsT, StatisticsT]):
+    """A step, its statistics, the step that it is EM's update of, and if an iteration ends here."""
+
+    step: Step[ParamsT]
+    statistics: StatisticsT
+    previous: Step[ParamsT] | None = None
+    ends: bool = True
+
+
 def _steps(
     model: Model[ParamsT, StatisticsT], data: Blocks, init: ParamsT
-) -> Iterator[tuple[Step[ParamsT], StatisticsT]]:
+) -> Iterator[_Looked[ParamsT, StatisticsT]]:
     """Yield the steps of EM, which are nothing but the two steps in turn, and their statistics."""
-    params, e_step = init, begin(model, data)
+    params, e_step, previous = init, begin(model, data), None
     for iteration in count():
         statistics, objective = e_step(params)
-        yield Step(iteration, params, objective), statistics
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            params = model.m_step(statistics, params)
+        step = Step(iteration, params, objective)
+        yield _Looked(step, statistics, previous)
+        params, previous = _m_step(model, statistics, params), step
+
+
+def _m_step(
+    model: Model[ParamsT, StatisticsT], statistics: StatisticsT, previous: ParamsT
+) -> ParamsT:
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        return model.m_step(statistics, previous)
+
+
+def _accelerated_steps(
+    model: Model[ParamsT, StatisticsT], data: Blocks, init: ParamsT
+) -> Iterator[_Looked[ParamsT, StatisticsT]]:
+    """Yield steps of EM and, in the place of some, those that :class:`Extrapolation` leads to.
+
+    An iteration is a cycle: two updates of EM, a leap beyond these, and two more from there. Where
+    the leap is no gain, it is the two updates.
+    """
+    e_step, n_e_steps = begin(model, data), count(1)
+    extrapolation: Extrapolation[ParamsT] = Extrapolation(
+        model, functools.partial(data.check, model)
+    )
+
+    def look(iteration: int, params: ParamsT) -> _Looked[ParamsT, StatisticsT]:
+        statistics, objective = e_step(params)
+        return _Looked(Step(iteration, params, objective, next(n_e_steps)), statistics)
+
+    def update(found: _Looked[ParamsT, StatisticsT]) -> ParamsT:
+        return _m_step(model, found.statistics, found.step.params)
+
+    def rounding(found: Any) -> float:
+        terms = terms_beyond(model, found.statistics, found.step.params, data.n)
+        return float(_SUM_ACCURACY * (terms + abs(found.step.objective)))
+
+    def land(iteration: int, params: ParamsT, least: float) -> Any:
+        """Return where two updates lead from a leap, or None if that has not the objective."""
+        found = look(iteration, params)
+        for _ in range(2):
+            if not math.isfinite(found.step.objective):
+                return None
+            found = look(iteration, update(found))
+        fall = least - found.step.objective
+        if fall <= 0 or fall <= rounding(found):
+            return found
+        return None  # or it is not a number
+
+    first = look(0, init)
+    yield first
+    for iteration in count(1):
+        second = look(iteration, update(first))
+        yield second._replace(previous=first.step, ends=False)
+        third = update(second)
+        far = extrapolation.beyond(first.step.params, second.step.params, third)
+        landed = None if far is None else land(iteration, far, second.step.objective)
+        extrapolation.judge(good=far is None or landed is not None)
+        first = landed or look(iteration, third)._replace(previous=second.step)
+        yield first
 
 
 def iterate(
@@ -503,7 +583,8 @@ def iterate(
     ValueError
         If ``data`` or ``init`` do not fit the model, or ``counts`` not the data or the model.
     """
-    return (step for step, _ in _steps(model, prepare(model, data, init, counts), init))
+    blocks = prepare(model, data, init, counts)
+    return (looked.step for looked in _steps(model, blocks, init))
 
 
 def fit(
@@ -514,6 +595,7 @@ def fit(
     tol: float = 1e-6,
     max_iter: int = 200,
     counts: npt.ArrayLike | None = None,
+    accelerate: Accelerate | None = None,
 ) -> Trace[ParamsT]:
     """Run EM from an initial guess until nothing is left to gain.
 
@@ -529,6 +611,13 @@ def fit(
         Number of updates at the most.
     counts
         As for :func:`iterate`. An observation is then one that was counted.
+    accelerate : {"squarem"}, optional
+        Take the way of :mod:`em_core.acceleration` to the same end, for runs that are slow. An
+        iteration is then a cycle of four or five E-steps as a rule, as ``n_e_steps`` of the trace
+        counts them. Whether to stop is asked of an update of EM in each cycle, with the same
+        ``tol``; so at the end an update of EM gains no more than that. A cycle never loses
+        objective. From a start between two optima a run may end at another one than EM: rarely
+        where the model has free vectors, which the models here have.
 
     Returns
     -------
@@ -542,11 +631,16 @@ def fit(
     """
     check_not_negative("tol", tol)
     limit = as_integer("max_iter", max_iter, minimum=0)
+    if accelerate not in (None, *get_args(Accelerate)):
+        raise ValueError(f"accelerate must be 'squarem' or None, got {accelerate!r}")
     blocks = prepare(model, data, init, counts)
+    walk = _accelerated_steps if accelerate else _steps
     steps: list[Step[ParamsT]] = []
-    for step, statistics in _steps(model, blocks, init):
-        steps.append(step)
-        status = _stopped(steps, tol, limit, model, statistics, blocks.n)
+    for step, statistics, previous, ends in walk(model, blocks, init):
+        updates_left = limit - step.iteration if ends else 1  # amid an iteration there is one
+        status = _stopped(step, previous, updates_left, tol, model, statistics, blocks.n)
+        if ends or status is not None:
+            steps.append(step)
         if status is not None:
             return trace_of(model, blocks, tuple(steps), status, statistics)
     raise AssertionError("the steps ended")  # pragma: no cover - they are endless
@@ -566,22 +660,21 @@ def trace_of(
 
 
 def _stopped(
-    steps: list[Step[ParamsT]],
+    step: Step[Any],
+    previous: Step[Any] | None,
+    updates_left: int,
     tol: float,
-    limit: int,
     model: Any,
     statistics: Any,
     n_observations: float,
 ) -> Status | None:
-    """Return why a run ends with its latest step, or None while it goes on."""
-    step = steps[-1]
+    """Return why a run ends with a step of EM from the previous one, or None while it goes on."""
     now = Standing.of(step)
-    before = Standing.of(steps[-2]) if len(steps) > 1 else now.before_the_first()
+    before = Standing.of(previous) if previous else now.before_the_first()
 
     def size_of_terms(_: Any) -> float:
         return terms_beyond(model, statistics, step.params, n_observations)
 
-    updates_left = limit - step.iteration
     return ENDS[int(ended(now, before, updates_left, tol * n_observations, size_of_terms))]
 
 
@@ -590,7 +683,7 @@ class Standing(NamedTuple):
 
     Attributes
     ----------
-    parameters : sequence of ndarray, each of shape (entries,), or (R, entries)
+    parameters : sequence of ndarray, each of shape (entries,), or (entries, R)
         The entries of each parameter.
     objective : float, or ndarray of shape (R,)
         The objective of exactly these parameters.
@@ -647,28 +740,34 @@ def ended(
         finite = abs(now.objective) < np.inf
         for size in sizes:
             finite = finite & (size < np.inf)
-        # A parameter that is far larger than the others must not hide that these still move.
         unchanged = finite
         for new, old, size in zip(now.parameters, before.parameters, sizes, strict=True):
+            if not _any(unchanged):
+                break
+            # A parameter that is far larger than the others must not hide that these still move.
             unchanged = unchanged & (_largest(new - old) <= ROUNDING * size)
         gain = now.objective - before.objective
-        goes_on = finite & ~unchanged & (gain > enough) & (updates_left > 0)
-        if goes_on.all() if goes_on.ndim else goes_on:
-            return goes_on * GOES_ON
+        ends = ~finite | unchanged | (gain <= enough) | (updates_left <= 0)
+        if not _any(ends):
+            return np.full(ends.shape, GOES_ON) if ends.ndim else GOES_ON
         # An objective is known to a fraction of the terms that it is a sum of, which may be far
         # larger than the sum. It is among them itself.
         rounding = _SUM_ACCURACY * abs(now.objective)
         in_doubt = (gain < -rounding) | unchanged & (gain > rounding)
-        if in_doubt.any():
+        if _any(in_doubt):
             rounding = rounding + _SUM_ACCURACY * size_of_terms(in_doubt)
         fell = gain < -rounding
         converged = unchanged & (gain <= rounding) | (gain <= enough) & (enough > 0)
         return np.select([~finite, fell, converged, updates_left <= 0], range(GOES_ON), GOES_ON)
 
 
+def _any(mask: Any) -> Any:
+    return mask.any() if mask.ndim else mask
+
+
 def _largest(values: Any) -> Any:
     # Half the time of the method max, which a small fit's iterations notice.
-    return np.maximum.reduce(np.abs(values), axis=-1)
+    return np.maximum.reduce(np.abs(values), axis=0)
 
 
 def terms_beyond(model: Any, statistics: Any, params: Params, n_observations: float) -> float:

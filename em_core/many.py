@@ -9,7 +9,7 @@ run goes as :func:`em_core.engine.fit` would take it, but for rounding, and ends
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, pairwise
 from typing import Any, Generic, NamedTuple
 
@@ -21,10 +21,12 @@ from em_core.data.blocks import Blocks, prepare, written_for
 from em_core.engine import (
     ENDS,
     GOES_ON,
+    Accelerate,
     Data,
     History,
     Standing,
     Trace,
+    begin,
     ended,
     fit,
     terms_beyond,
@@ -42,8 +44,11 @@ def fit_restarts(
     tol: float = 1e-6,
     max_iter: int = 200,
     counts: npt.ArrayLike | None = None,
+    accelerate: Accelerate | None = None,
 ) -> tuple[Trace[ParamsT], ...]:
     """Run EM from each of several initial guesses, all at once where the model offers it.
+
+    Accelerated runs go one after another.
 
     Parameters and errors are those of :func:`em_core.fit`; the traces come in the order of
     ``inits``.
@@ -54,13 +59,15 @@ def fit_restarts(
     for init in starts:
         data = prepare(model, data, init, counts)  # the first time; then only the guess is checked
         counts = None
-    if isinstance(data, Blocks) and len(starts) > 1 and _are_alike(starts):
+    if accelerate is None and isinstance(data, Blocks) and len(starts) > 1 and _are_alike(starts):
         runs = runs_of(model, data, type(starts[0]))
         if runs is not None and runs.prepared.at_once(starts[0].n_components) > 1:
             arrays = [start.arrays() for start in starts]
             stacked = {name: np.stack([each[name] for each in arrays]) for name in arrays[0]}
             return runs.traces(stacked, tol, max_iter)
-    return tuple(fit(model, data, init, tol=tol, max_iter=max_iter) for init in starts)
+    return tuple(
+        fit(model, data, init, tol=tol, max_iter=max_iter, accelerate=accelerate) for init in starts
+    )
 
 
 class Round(NamedTuple):
@@ -151,7 +158,8 @@ class Runs(NamedTuple, Generic[ParamsT]):
             for iteration in count():
                 with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
                     statistics, objectives = e_step(arrays)
-                now = Standing([a.reshape(len(a), -1) for a in arrays.values()], objectives)
+                entries = [array.reshape(len(runs), -1).T for array in arrays.values()]
+                now = Standing([np.ascontiguousarray(each) for each in entries], objectives)
                 ends = ended(
                     now,
                     before or now.before_the_first(),
@@ -167,7 +175,7 @@ class Runs(NamedTuple, Generic[ParamsT]):
                     runs, objectives = runs[on], objectives[on]
                     arrays = {name: array[on] for name, array in arrays.items()}
                     statistics = type(statistics)(*(each[on] for each in statistics))
-                    now = Standing([each[on] for each in now.parameters], objectives)
+                    now = Standing([each[:, on] for each in now.parameters], objectives)
                 before = now
                 with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
                     arrays = self.model.m_step_many(statistics, arrays)
@@ -229,6 +237,49 @@ def runs_of(model: Any, data: Blocks, kind: type[ParamsT]) -> Runs[ParamsT] | No
     if not hasattr(prepared, "begin_many") or not written_for(model, "m_step_many", ["m_step"]):
         return None
     return Runs(model, data, kind, prepared)
+
+
+def objectives_of(
+    model: Model[ParamsT, Any], data: Blocks, kind: type[ParamsT]
+) -> Callable[[Arrays], Array]:
+    """Return what maps many parameters to their objectives, all at once where a model offers it.
+
+    Parameters
+    ----------
+    model, data
+        The model, and the observations that were prepared for it.
+    kind : type
+        Of the parameters.
+
+    Returns
+    -------
+    callable
+        Takes the parameters' arrays, each with a leading axis of length R, and returns the
+        objectives, shape (R,), in nats (K-Means: minus squared units of the data).
+    """
+    runs = runs_of(model, data, kind)
+    if runs is None:
+        one = begin(model, data)
+
+        def of_each(arrays: Arrays) -> Array:
+            n_runs = len(next(iter(arrays.values())))
+            each = ({name: array[i] for name, array in arrays.items()} for i in range(n_runs))
+            return np.array([one(kind(**values))[1] for values in each])
+
+        return of_each
+    prepared, e_step = runs.prepared, runs.prepared.begin_many()
+
+    def of_all(arrays: Arrays) -> Array:
+        n_runs = len(next(iter(arrays.values())))
+        at_once = prepared.at_once(runs.params(arrays, 0).n_components)
+        found = np.empty(n_runs)
+        for first in range(0, n_runs, at_once):
+            some = {name: array[first : first + at_once] for name, array in arrays.items()}
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+                found[first : first + at_once] = e_step(some)[1]
+        return found
+
+    return of_all
 
 
 def _of_run(statistics: Any, place: int) -> Any:

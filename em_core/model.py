@@ -107,6 +107,13 @@ class Params:
         """Return all parameters as one vector, in the order of the fields, each row by row."""
         return np.concatenate([array.ravel() for array in self.arrays().values()])
 
+    def with_vector(self, vector: Array) -> Self:
+        """Return parameters of the same shapes whose :meth:`vector` is this one."""
+        arrays = self.arrays()
+        ends = np.cumsum([array.size for array in arrays.values()])[:-1]
+        parts = zip(arrays.items(), np.split(vector, ends), strict=True)
+        return type(self)(**{name: part.reshape(array.shape) for (name, array), part in parts})
+
     def entry_names(self) -> tuple[str, ...]:
         """Return a name for each entry of :meth:`vector`.
 
@@ -399,6 +406,14 @@ class Model(Protocol[ParamsT, StatisticsT]):
         by name, have the runs as a first axis, and so have the arrays it returns. With it, and with
         data that are :class:`PreparedForMany`, :func:`em_core.fit_restarts` runs from all guesses
         at once.
+    ``to_free(params, like)`` and ``from_free(vector, like)``
+        Parameters as a vector, shape (P,), all of whose values are admissible, and back: for
+        :mod:`em_core.acceleration`. Logarithms of standard deviations and log-odds of probabilities
+        are free. Entries are in units in which one observation tells them, such as a mean in the
+        standard deviations of the parameters ``like``, which are near; so they do not depend on the
+        units of the data. What the M-step keeps is left out, and is that of ``like``. A value at
+        its bound has a vector that is not finite. Without the two, parameters are taken as they
+        are, and ``check`` says whether they are admissible.
 
     A model whose ``expect`` takes a third argument, ``counts``, shape (n,), can be told how often
     each row was observed. One that counts rows must.
@@ -487,6 +502,16 @@ class Mixture(Model[ParamsT, StatisticsT]):
             responsibilities, objective = self.e_step(data, params, counts)
             responsibilities = responsibilities * counts[:, None]
         return self.statistics(data, params, responsibilities), objective
+
+    def likeliest(
+        self, data: npt.NDArray[Any], history: Iterable[ParamsT]
+    ) -> Iterator[npt.NDArray[np.intp]]:
+        """Yield each observation's likeliest component, shape (n,), along the parameters of a run.
+
+        Of equally likely ones it is the first.
+        """
+        for params in history:
+            yield self.e_step(data, params).responsibilities.argmax(axis=1)
 
     def term_size(self, statistics: StatisticsT, params: ParamsT) -> float | None:
         """Return the size of the terms that the objective is computed from, or None: see Model."""

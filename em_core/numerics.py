@@ -275,6 +275,12 @@ def equal_weights(n_components: int) -> Array:
     return np.full(n_components, 1 / n_components)
 
 
+def centred_logs(weights: Array) -> Array:
+    """Return the logarithms of mixing weights less their mean: softmax makes weights of them."""
+    logs = np.log(weights)
+    return np.asarray(logs - logs.mean())
+
+
 def count_rows(rows: npt.NDArray[Any], times: Array) -> tuple[npt.NDArray[Any], Array]:
     """Return the different rows, in order, and how often each was observed.
 

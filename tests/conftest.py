@@ -183,17 +183,17 @@ class Cell:
 
     form_id, type = "", "number_input"
 
-    def __init__(self, page: "Page", proto: Any, name: str, column: dict[str, Any], row: str):
-        self.key = f"{page.prefix}_{name}"
-        self.label = f"{column['head']} {row}"
+    def __init__(self, page: "Page", proto: Any, key: str, column: dict[str, Any], head: str):
+        self.key = key
+        self.label = f"{column['head']} {head}".strip()
         self.min, self.max, self.step = (column[part] for part in ("low", "high", "step"))
         self.value = page.at.session_state[self.key]
         self.help = json.loads(proto.json)["help"]
-        self._name, self._table, self._typed = name, proto.id, page.typed
+        self._table, self._typed = proto.id, page.typed
 
     def set_value(self, value: Any) -> "Cell":
         """Type a number; the page's next run takes it."""
-        self._typed.setdefault(self._table, {})[self._name] = str(value)
+        self._typed.setdefault(self._table, {})[self.key] = str(value)
         return self
 
 
@@ -272,11 +272,11 @@ class Page(Part):
     def cells(self) -> list[Cell]:
         """The numbers in tables."""
         return [
-            Cell(self, proto, f"{column['name']}{row}", column, row)
+            Cell(self, proto, f"{column['name']}{row['number']}", column, row["head"])
             for proto in self.tables_of_numbers()
             for table in json.loads(proto.json)["tables"]
-            for row, texts in table["rows"]
-            for column, text in zip(table["columns"], texts, strict=True)
+            for row in table["rows"]
+            for column, text in zip(table["columns"], row["texts"], strict=True)
             if text
         ]
 

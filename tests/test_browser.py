@@ -159,7 +159,8 @@ class Tab:
         self.await_page(name)
 
     def control(self, key: str) -> Locator:
-        return self.page.locator(f".st-key-{key} input")
+        """The field of a control, which may be one of a table."""
+        return self.page.locator(f".st-key-{key} input, td input[name={key}]")
 
     @property
     def situation(self) -> Locator:
@@ -2042,6 +2043,156 @@ def prefix(path: str) -> str:
     return next(PREFIXES[each.name] for each in SERVED if each.url_path == path)
 
 
+class TestTableOfNumbers:
+    """The parameters of all components, in one table of the sidebar."""
+
+    def settle(self, tab, wanted):
+        tab.page.wait_for_url(re.compile(wanted))
+        expect(tab.page.get_by_test_id("stApp")).to_have_attribute(
+            "data-test-script-state", "notRunning"
+        )
+
+    def entries(self, tab):
+        return tab.page.evaluate("() => history.length")
+
+    def test_typing_moves_the_run_and_the_address_and_back_restores(self, tab):
+        tab.open("gaussian-mixture")
+        start, before = tab.readout, self.entries(tab)
+        mean, size = tab.control("gm_mean1"), tab.control("gm_size2")
+        tab.type_into("gm_mean1", "12.5")
+        self.settle(tab, r"gm_mean1=12\.5")
+        expect(tab.page.locator(".readout dd").last).not_to_have_text(start[-1])
+        expect(tab.situation).to_have_value("Based on “Wang’s article”")
+        moved = tab.readout
+        tab.type_into("gm_size2", "77")
+        self.settle(tab, r"gm_mean1=12\.5.*gm_size2=77")
+        assert self.entries(tab) == before + 2
+        tab.page.go_back()
+        expect(size).to_have_value("1000")
+        expect(mean).to_have_value("12.5")
+        assert tab.await_drawn(lambda: tab.readout, moved.__eq__) == moved
+        tab.page.go_back()
+        expect(mean).to_have_value("-10")
+        assert tab.await_drawn(lambda: tab.readout, start.__eq__) == start
+        tab.page.go_forward()
+        expect(mean).to_have_value("12.5")
+        # What is typed anew after that is taken as ever, and a default leaves the address.
+        tab.type_into("gm_mean1", "-10")
+        self.settle(tab, "gaussian-mixture$")
+
+    def test_keyboard_alone(self, tab):
+        tab.open("gaussian-mixture")
+        mean, keyboard = tab.page.get_by_label("Mean 1", exact=True), tab.page.keyboard
+        mean.focus()
+        before = tab.sent
+        for _ in range(3):
+            keyboard.press("ArrowUp")
+        expect(mean).to_have_value("-7")
+        self.settle(tab, "gm_mean1=-7")
+        assert tab.sent == before + 1  # three steps are one change
+        expect(mean).to_be_focused()
+        keyboard.press("ArrowDown")
+        keyboard.press("Tab")  # which does not wait
+        self.settle(tab, "gm_mean1=-8")
+        expect(tab.page.get_by_label("SD 1", exact=True)).to_be_focused()
+        keyboard.press("ArrowUp")
+        self.settle(tab, r"gm_sd1=3\.5")
+        # While the page is computed anew one goes on typing.
+        keyboard.press("Tab")
+        tab.page.get_by_label("Size 1", exact=True).fill("20")
+        keyboard.press("Tab")
+        keyboard.type("4")
+        self.settle(tab, "gm_size1=20")
+        expect(tab.page.get_by_label("Mean 2", exact=True)).to_be_focused()
+        expect(tab.page.get_by_label("Mean 2", exact=True)).to_have_value("4")
+        assert "gm_mean2" not in tab.page.url
+        keyboard.press("Enter")
+        self.settle(tab, "gm_mean2=4")
+
+    def test_what_is_not_allowed_is_refused_beside_its_field(self, tab):
+        tab.open("gaussian-mixture")
+        entries = self.entries(tab)
+        size, note = tab.control("gm_size2"), tab.page.locator("td [role=alert]")
+        for text in ("12501", "0.5", ""):
+            tab.type_into("gm_size2", text)
+            expect(note).to_have_text(
+                "“Size 2” has to be a whole number from 1 to 12,500. It is still 1000."
+            )
+            expect(size).to_have_attribute("aria-invalid", "true")
+            expect(size).to_have_accessible_description(re.compile("^“Size 2” has to be"))
+            expect(size).to_have_value(text)
+            field, words = size.bounding_box(), note.bounding_box()
+            assert 0 <= words["y"] - field["y"] - field["height"] < 16
+        # Another number is taken, and the wrong one stays wrong.
+        tab.type_into("gm_mean1", "5")
+        self.settle(tab, "gm_mean1=5")
+        expect(size).to_have_attribute("aria-invalid", "true")
+        size.press("Escape")
+        expect(note).to_have_count(0)
+        expect(size).to_have_value("1000")
+        expect(size).to_have_attribute("aria-invalid", "false")
+        assert "gm_size2" not in tab.page.url
+        assert self.entries(tab) == entries + 1
+
+    def test_changes_that_come_before_the_answer_are_all_taken(self, tab):
+        tab.open("gaussian-mixture")
+        tab.page.evaluate(
+            """() => {
+                const type = (name, text) => {
+                    const all = [...document.querySelectorAll("*")];
+                    const field = all
+                        .map(({shadowRoot}) => shadowRoot?.querySelector(`[name=${name}]`))
+                        .find(Boolean);
+                    field.value = text;
+                    field.dispatchEvent(new Event("change"));
+                };
+                type("gm_mean1", "1.5");
+                type("gm_sd1", "2.5");
+                document.querySelector(".st-key-gm_hard input").click();
+                type("gm_mean1", "4.5");
+                type("gm_size3", "30");
+            }"""
+        )
+        for part in (r"gm_mean1=4\.5", r"gm_sd1=2\.5", "gm_size3=30", "gm_hard=true"):
+            self.settle(tab, part)
+        for name, text in (("mean1", "4.5"), ("sd1", "2.5"), ("size3", "30")):
+            expect(tab.control(f"gm_{name}")).to_have_value(text)
+        expect(tab.control("gm_hard")).to_be_checked()
+
+    def test_page_that_was_left_comes_back_with_it(self, tab):
+        tab.open("gaussian-mixture")
+        tab.type_into("gm_mean1", "12.5")
+        self.settle(tab, r"gm_mean1=12\.5")
+        tab.go_to("K-Means", "k-means")
+        assert "gm_mean1" not in tab.page.url
+        tab.page.go_back()
+        tab.await_page("gaussian-mixture")
+        expect(tab.control("gm_mean1")).to_have_value("12.5")
+        tab.page.wait_for_url(re.compile(r"gm_mean1=12\.5"))
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_fits_the_sidebar_of_a_phone(self, new_tab, scheme):
+        tab = new_tab(viewport=PHONE, color_scheme=scheme)
+        tab.open("mixture-in-the-plane?gp_data=Simulated&gp_guess=k-means%2B%2B&gp_size1=12500")
+        tab.page.get_by_test_id("stExpandSidebarButton").click()
+        fields = tab.page.locator("td input")
+        expect(fields).to_have_count(18)
+        fields.first.scroll_into_view_if_needed()
+        shown = tab.page.get_by_test_id("stSidebar").bounding_box()
+        for each in fields.all():
+            box = each.bounding_box()
+            assert box["x"] >= shown["x"]
+            assert box["x"] + box["width"] <= shown["x"] + shown["width"]
+            assert box["height"] >= 36
+        longest = tab.control("gp_size1")
+        assert longest.evaluate("field => field.scrollWidth <= field.clientWidth")
+        tab.type_into("gp_size1", "0")
+        expect(tab.page.locator("td [role=alert]")).to_be_visible()
+        tab.page.evaluate((PINNED if PINNED.exists() else AXE_FILE_PATH).read_text())
+        assert tab.page.evaluate(AXE, STREAMLITS_OWN) == []
+        assert tab.page.evaluate(FAINT) == []
+
+
 class TestLinks:
     @pytest.mark.parametrize(
         ("path", "changes"),
@@ -2085,6 +2236,7 @@ class TestLinks:
             )].map(widget => [...widget.closest("[class*=st-key-]").classList]
                 .find(name => name.startsWith("st-key-")).slice("st-key-".length))"""
         )
+        keys += tab.page.locator("td input").evaluate_all("all => all.map(({name}) => name)")
         assert len(keys) > 5
         situation = {key for key in keys if "_situation-" in key}
         assert len(situation) == 1

@@ -447,10 +447,16 @@ class TestPictures:
         assert list(bars["order"]) == [0, 0, 0, 1, 1, 1]
 
     def test_changes_count_who_went_over(self):
-        history = np.array([[0, 0, 0], [0, 1, 0], [1, 1, 1]])
-        changes = frames.changes(history, "point").to_pydict()
-        assert changes["text"] == ["", "1 point changed sides", "2 points changed sides"]
-        assert frames.changes(history[[0, 0]], "point")["text"][1].as_py().startswith("0 points")
+        changes = frames.changes(np.array([0, 1, 2000, 0]), "point").to_pydict()
+        assert changes == {
+            "iteration": [0, 1, 2, 3],
+            "text": [
+                "",
+                "1 point changed sides",
+                "2,000 points changed sides",
+                "0 points changed sides",
+            ],
+        }
 
     def test_stays_follow_each_other_without_a_gap(self):
         history = np.array([[0, 1], [0, 0], [1, 0], [0, 0]])
@@ -507,11 +513,19 @@ class TestPictures:
             assert rows["count"].sum() == pytest.approx(5)
 
     def test_assigned_is_the_nearest_centroid_at_each_iteration(self, points):
-        history = frames.assigned(KMeans(), POINTS, points)
-        assert history.shape == (points.n_iter + 1, len(POINTS))
-        for step, numbers in zip(points.steps, history, strict=True):
-            distances = np.linalg.norm(POINTS[:, None] - step.params.centroids, axis=2)
-            np.testing.assert_array_equal(numbers, distances.argmin(axis=1))
+        drawn = np.arange(0, len(POINTS), 2)
+        history, changed = frames.assigned(KMeans(), POINTS, points, drawn)
+        assert history.shape == (points.n_iter + 1, len(drawn))
+        distances = np.array(
+            [
+                np.linalg.norm(POINTS[:, None] - step.params.centroids, axis=2)
+                for step in points.steps
+            ]
+        )
+        nearest = distances.argmin(axis=2)
+        np.testing.assert_array_equal(history, nearest[:, drawn])
+        np.testing.assert_array_equal(changed[1:], (nearest[1:] != nearest[:-1]).sum(axis=1))
+        assert changed[0] == 0
 
     def test_still_is_one_iteration_as_iteration_zero(self, coins):
         built = frames.build(coins, START, KNOWN, "AB", objective="log-likelihood")

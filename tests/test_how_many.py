@@ -12,7 +12,7 @@ from conftest import run_at
 from em_core import Selection, fit
 from em_core.data import old_faithful
 from em_core.selection import Candidate
-from em_ui.run import budget, stream
+from em_ui.run import budget, progress, stream
 from em_ui.run import how_many as compared
 from em_ui.run.how_many import HowMany, compare, how_many
 from em_ui.run.problem import GUESS
@@ -90,7 +90,7 @@ class TestComparison:
     def test_runs_that_go_on_are_said_to(self, settings, beyond):
         run = small(**settings)
         found = compared_at(run, 1, most=3)
-        said = "\n".join(words._remarks(run, found, 1))
+        said = "\n".join(words._remarks(run, found))
         assert ("Here runs go on from where this page’s tolerance" in said) == beyond
 
     def test_a_run_that_time_cuts_short_is_said_to_be_on_its_way(self, monkeypatch):
@@ -99,36 +99,39 @@ class TestComparison:
         run = small(max_iter=2)
         found = compare([run.other_problem(find=k) for k in (1, 2, 3)], 2)
         assert found.on_the_way == (2, 3)
-        (said,) = [t for t in words._remarks(run, found, 2) if "was still" in t]
+        (said,) = [t for t in words._remarks(run, found) if "was still" in t]
         assert said == "With K = 2 and 3 the best run was still climbing when this was given up."
         monkeypatch.undo()
         found = compare([run.other_problem(find=k) for k in (1, 2, 3)], 2)
-        assert not any("was still" in t for t in words._remarks(run, found, 2))
+        assert not any("was still" in t for t in words._remarks(run, found))
 
-    def test_where_runs_take_long_there_are_fewer_and_the_same_number_of_each(self, monkeypatch):
-        run = small()
-        problems = [run.other_problem(find=k) for k in (1, 2, 3)]
-        monkeypatch.setattr(budget, "STARTS", 250 * sum(p.cost for p in problems))
-        found = compare(problems, 50)
-        assert 1 <= found.n_starts < 50
-        assert {each.n_starts for each in found.selection.candidates} == {found.n_starts}
-        (said,) = [t for t in words._remarks(run, found, 50) if "take long" in t]
-        assert f"only {found.n_starts} start" in said
-        assert "compared after" not in said
-        enough = compare(problems, found.n_starts)
-        assert not any("take long" in t for t in words._remarks(run, enough, found.n_starts))
-
-    def test_one_start_alone_is_cut_where_even_that_takes_long(self, monkeypatch):
+    def test_where_runs_take_long_all_starts_are_compared_after_fewer_iterations(self, monkeypatch):
         run = small(max_iter=500, tol="0")
         problems = [run.other_problem(find=k) for k in (1, 2, 3)]
-        monkeypatch.setattr(budget, "STARTS", 1.0)
-        found = compare(problems, 3)
-        assert (found.n_starts, found.limit) == (1, 10)
-        (said,) = [t for t in words._remarks(run, found, 3) if "take long" in t]
-        assert said == (
-            "These runs take long, so only 1 start of each is run and starts are compared after "
-            "10 iterations at the most."
-        )
+        each = 3 * sum(problem.cost for problem in problems)
+        for budgeted, limit in ((1.0, 10), (each * 40, 40), (each * 499, 499)):
+            monkeypatch.setattr(budget, "COMPARED", budgeted)
+            found = compare(problems, 3)
+            assert (found.n_starts, found.limit) == (3, limit)
+            assert {each.n_starts for each in found.selection.candidates} == {3}
+            (said,) = [t for t in words._remarks(run, found) if "take long" in t]
+            assert said == (
+                "These runs take long, so starts are compared after "
+                f"{limit} iterations at the most."
+            )
+        monkeypatch.setattr(budget, "COMPARED", each * 500)
+        enough = compare(problems, 3)
+        assert enough.limit is None
+        assert not any("take long" in t for t in words._remarks(run, enough))
+
+    def test_says_at_which_start_it_is(self, monkeypatch):
+        told = []
+        monkeypatch.setattr(progress, "tell", lambda text, part: told.append((text, part)))
+        run = small()
+        compare([run.other_problem(find=k) for k in (1, 2)], 2)
+        texts, parts = zip(*told, strict=True)
+        assert texts == tuple(f"K = {k}: start {i} of 2" for k in (1, 2) for i in (1, 2))
+        assert list(parts) == [0.25, 0.5, 0.75, 1.0]
 
     def test_neither_the_number_nor_the_start_that_the_page_is_set_to_matters(self):
         run = small()
@@ -170,10 +173,10 @@ class TestComparison:
 
     def test_the_silhouette_of_many_points_is_said_to_be_that_of_some(self):
         run = run_at("k_means", size=900)
-        (said,) = [t for t in words._remarks(run, compared_at(run, 1), 1) if "silhouette is" in t]
+        (said,) = [t for t in words._remarks(run, compared_at(run, 1)) if "silhouette is" in t]
         assert said == "The silhouette is that of 2,000 points, drawn from all 2,700."
         few = run_at("k_means", size=20)
-        assert not any("silhouette is" in t for t in words._remarks(few, compared_at(few), 3))
+        assert not any("silhouette is" in t for t in words._remarks(few, compared_at(few)))
 
     def test_either_the_control_or_a_guess_is_needed(self):
         with pytest.raises(TypeError, match="either the control"):
@@ -238,13 +241,13 @@ class TestWords:
     def test_the_largest_number_that_was_tried_may_not_be_the_last_word(self):
         run = run_at("two_coins")
         at_the_edge = made_up(aic=[3, 2, 1], bic=[3, 1, 2], icl=[3, 1, 2])
-        (said,) = words._remarks(run, at_the_edge, 3)
+        (said,) = words._remarks(run, at_the_edge)
         assert said == (
             "AIC chooses the largest number that was tried; larger ones may be better still."
         )
-        assert list(words._remarks(run, replace(at_the_edge, more=False), 3)) == []
+        assert list(words._remarks(run, replace(at_the_edge, more=False))) == []
         inside = made_up(aic=[3, 1, 2], bic=[3, 1, 2], icl=[3, 1, 2])
-        assert list(words._remarks(run, inside, 3)) == []
+        assert list(words._remarks(run, inside)) == []
 
     def test_a_number_that_is_worse_than_fewer_is_said_to_have_a_better_solution(self):
         """K-Means from one start each: some end in a poor optimum."""
@@ -257,7 +260,7 @@ class TestWords:
         by_k = {each.n_components: each.inertia for each in found.selection.candidates}
         expected = [k for k in by_k if k > 1 and by_k[k] > min(by_k[j] for j in range(1, k))]
         assert list(found.beaten) == expected
-        (said,) = [t for t in words._remarks(run, found, 1) if "better solution" in t]
+        (said,) = [t for t in words._remarks(run, found) if "better solution" in t]
         assert "the inertia is higher than with fewer" in said
         monotone = compared_at(run_at("k_means", size=20), 20)
         assert monotone.beaten == ()
@@ -277,13 +280,13 @@ class TestWords:
         for each in found.selection.candidates:
             held = each.trace.final.params.stds.min() == floor
             assert held == (each.n_components in found.held)
-        remarks = list(words._remarks(run, found, 3))
+        remarks = list(words._remarks(run, found))
         assert sum("as narrow as" in text for text in remarks) == 1
         said = "\n".join(text for text in remarks if text.endswith("such a fit."))
         for name, k in found.selection.chosen.items():
             assert (name.upper() in said) == (k in found.held)
         free = small(floor=0.0)
-        assert not any("as narrow" in t for t in words._remarks(free, compared_at(free), 3))
+        assert not any("as narrow" in t for t in words._remarks(free, compared_at(free)))
 
     def test_hard_assignment_has_no_aic_and_no_bic_and_says_why(self):
         run = small(hard=True)
@@ -296,7 +299,7 @@ class TestWords:
         run = run_at(name, k=2)
         found = compared_at(run, 1)
         said = [words._what(run, found), words._chosen(run, found)]
-        said += [*words._differences(run, found), *words._remarks(run, found, 1)]
+        said += [*words._differences(run, found), *words._remarks(run, found)]
         assert "true" not in "\n".join(said)
 
 

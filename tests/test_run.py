@@ -21,7 +21,7 @@ from em_core import (
     fit,
     fit_labelled,
 )
-from em_ui.run import GUESS, Problem, Quantity, budget, fitted, stream
+from em_ui.run import GUESS, Problem, Quantity, budget, fitted, progress, stream
 from em_ui.run.many_starts import run_starts
 from em_ui.run.references import split
 from em_ui.run.run import match, run_em
@@ -508,25 +508,33 @@ def test_a_distance_has_one_decimal_more_than_what_it_is_between(places, value, 
 
 
 class TestStarts:
-    def test_cost_what_is_spent_not_what_could_be(self, monkeypatch):
-        # 100 iterations are allowed, but these runs end long before.
-        problem = problem_of("two_coins")
-        monkeypatch.setattr(budget, "STARTS", problem.cost * 50 * 40)
-        starts = run_starts(problem, 50)
-        assert len(starts.table) == 50
-        assert starts.table["iterations"].mean() < 30
+    @pytest.mark.parametrize("name", RUNNING)
+    def test_are_as_many_as_were_asked_for_whatever_they_cost(self, monkeypatch, name):
+        problem = problem_of(name)
+        whole = run_starts(problem, 7)
+        for amount in ("PIECE", "ENDS"):
+            monkeypatch.setattr(budget, amount, 0.0)
+        starts = run_starts(problem, 7)
+        assert list(starts.table["start"]) == [1, 2, 3, 4, 5, 6, 7]
+        for column in starts.columns:
+            np.testing.assert_allclose(
+                starts.table[f"end {column.name}"], whole.table[f"end {column.name}"], rtol=1e-6
+            )
+        np.testing.assert_array_equal(starts.table["iterations"], whole.table["iterations"])
 
-    def test_of_few_rows_count_what_an_iteration_takes_besides(self, monkeypatch):
-        problem = problem_of("two_coins", true_a=0.55, true_b=0.45, tol="0", max_iter=500)
-        assert problem.work < problem.cost
-        monkeypatch.setattr(budget, "STARTS", problem.cost * 1200)
-        table = run_starts(problem, 200).table
-        assert 1 <= len(table) < 20
-        assert (table["iterations"] + 1).sum() <= 1200
+    def test_let_others_in_between_and_say_how_far_they_are(self, monkeypatch):
+        told = []
 
-    def test_one_is_run_whatever_it_costs(self, monkeypatch):
-        monkeypatch.setattr(budget, "STARTS", 1)
-        assert len(run_starts(problem_of("k_means"), 20).table) == 1
+        def tell(text, part):
+            with budget.turn(1e12):  # nobody has it
+                told.append((text, part))
+
+        monkeypatch.setattr(progress, "tell", tell)
+        monkeypatch.setattr(budget, "PIECE", 0.0)
+        run_starts(problem_of("gaussian_mixture"), 3)
+        assert [text for text, _ in told[:3]] == [f"Start {i} of 3" for i in (1, 2, 3)]
+        parts = [part for _, part in told]
+        assert 0 < parts[0] < parts[-1] <= 1
 
 
 def test_who_compares_and_who_looks_do_not_wait_for_each_other(monkeypatch):

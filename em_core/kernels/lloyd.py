@@ -40,6 +40,9 @@ _SMALLEST, _LARGEST = 1e-140, 1e140
 _EPS = float(np.finfo(np.float64).eps)
 _EPS32 = float(np.finfo(np.float32).eps)
 
+# One and a half times the largest power of two that has digits down to 1.
+_ROUNDER = 1.5 * 2.0**52
+
 # Points that the centroids have moved past are looked for among those near the border, once no more
 # than this share of all changes sides in a step.
 _FEW = 1 / 16
@@ -103,15 +106,20 @@ def moments(counts: Array, sums: Array, about: Array, square: float) -> Found:
     Returns
     -------
     counts, deviations, inertia
-        The inertia is not a number where it is too small to be had from these.
+        The inertia has lost digits unless it is :func:`resolved`.
     """
     held = counts[..., None] * about
     deviations = sums - held
     # sum ||x||^2 + N ||c||^2 - 2 c.S, where S - N c are the deviations
-    inertia = square - np.einsum("...kd,...kd->...", about, sums + deviations)
+    inertia = square - np.add.reduce(np.vecdot(about, sums + deviations), axis=-1)
     # Below the rounding of their two terms: where the assignments repeat, the centroids do too.
     deviations *= np.abs(deviations) > ROUNDING * np.abs(held)
-    return counts, deviations, np.where(inertia > _RESOLVED * square, inertia, np.nan)
+    return counts, deviations, inertia
+
+
+def resolved(inertia: Array, square: float) -> npt.NDArray[np.bool_]:
+    """Return where an inertia has its digits that is the rest of a sum of squares."""
+    return np.asarray(inertia > _RESOLVED * square)
 
 
 def by_differences(data: npt.NDArray[Any], labels: npt.NDArray[Any], centroids: Array) -> Found:
@@ -144,50 +152,79 @@ class Few:
 
     def __init__(self, data: npt.NDArray[Any]) -> None:
         n, d = data.shape
-        self.data, self.centre = data, centre_of(data)
+        self.data = data
         self.columns = np.ones((d + 1, n))
-        np.subtract(data.T, self.centre[:, None], out=self.columns[:-1])
-        lengths = np.einsum("ij,ij->j", self.columns[:-1], self.columns[:-1])
-        self.square, self.far = float(lengths.sum()), math.sqrt(lengths.max())
-        self.in_range = in_range(self.far)
+        rows = self.columns[:-1]
+        rows[:] = data.T
+        self.centre = np.add.reduce(rows, axis=1) / n
+        rows -= self.centre[:, None]
+        lengths = np.einsum("ij,ij->j", rows, rows)
+        self.square, self.farthest = float(lengths.sum()), float(lengths.max())
+        far = math.sqrt(self.farthest)
+        self.in_range = in_range(far)
+        if not self.in_range:
+            return
         bits = 53 - n.bit_length()
-        unit = math.ldexp(1.0, math.frexp(self.far)[1] - bits) if self.in_range else 1.0
-        self.parts = np.ones((n, 2 * d + 1))
-        high = self.parts[:, :d]
-        np.multiply(np.rint(self.columns[:-1].T / unit), unit, out=high)
-        low, unit = self.columns[:-1].T - high, math.ldexp(unit, -bits)
-        np.multiply(np.rint(low / unit), unit, out=self.parts[:, d:-1])
+        unit = math.ldexp(1.0, math.frexp(far)[1] - bits)
+        parts = np.ones((2 * d + 1, n))
+        high, low = parts[:d], parts[d:-1]
+        # A number that large has no digits below the unit.
+        np.add(rows, _ROUNDER * unit, out=high)
+        high -= _ROUNDER * unit
+        np.subtract(rows, high, out=low)
+        unit = math.ldexp(unit, -bits)
+        low += _ROUNDER * unit
+        low -= _ROUNDER * unit
+        self.parts = parts.T
 
     def __call__(self, centroids: Array) -> Found:
-        """Return counts (R, K), deviations (R, K, d), and inertia (R,) for centroids (R, K, d)."""
-        r, k, d = centroids.shape
+        """Return what centroids (..., K, d) have: counts, deviations, and inertia."""
         about = centroids - self.centre
-        form = np.empty((r, k, d + 1))
+        d = about.shape[-1]
+        form = np.empty((*about.shape[:-1], d + 1))
         np.multiply(about, -2, out=form[..., :-1])
-        np.einsum("rkd,rkd->rk", about, about, out=form[..., -1])
-        scores = (form.reshape(-1, d + 1) @ self.columns).reshape(r, k, -1)
-        limit = np.minimum.reduce(scores, axis=1, keepdims=True)
-        reach = np.sqrt(np.maximum.reduce(form[..., -1:], axis=1, keepdims=True))
-        limit += 4 * (d + 4) * _EPS * (self.far + reach) ** 2
-        near = ~(scores > limit)  # what is not a number, too
-        sums = self._sums(near)
-        undecided = np.flatnonzero(sums[..., -1].sum(axis=1) != len(self.data))
-        for i in undecided:
-            columns = np.flatnonzero(np.count_nonzero(near[i], axis=0) != 1)
-            own = nearest_of(self.data[columns], centroids[i])
-            near[i][:, columns] = np.arange(k)[:, None] == own
-        if len(undecided):
-            sums[undecided] = self._sums(near[undecided])
+        lengths = np.vecdot(about, about, out=form[..., -1])
+        scores = form @ self.columns
+        limit = np.minimum.reduce(scores, axis=-2, keepdims=True)
+        longest = float(np.maximum.reduce(lengths, axis=None))
+        limit += 8 * (d + 4) * _EPS * (self.farthest + longest)
+        near = scores <= limit
+        if np.count_nonzero(near) != limit.size or not in_range(longest):
+            self._decide(near, centroids)
+        sums = near.astype(float) @ self.parts
         total = sums[..., :d] + sums[..., d:-1]
-        counts, deviations, inertia = moments(sums[..., -1], total, about, self.square)
-        for i in np.flatnonzero(~np.isfinite(inertia)):
-            labels = near[i].argmax(axis=0)
-            _, deviations[i], inertia[i] = by_differences(self.data, labels, centroids[i])
-        return counts, deviations, inertia
+        found = moments(sums[..., -1], total, about, self.square)
+        if not resolved(found[-1], self.square).all():
+            return self._resolve(near, centroids, *found)
+        return found
 
-    def _sums(self, near: npt.NDArray[np.bool_]) -> Array:
-        r, k, n = near.shape
-        return (near.reshape(-1, n).astype(float) @ self.parts).reshape(r, k, -1)
+    def _decide(self, near: npt.NDArray[np.bool_], centroids: Array) -> None:
+        """Give those that are near to several centroids to one, and all if these are far away."""
+        reach = np.maximum.reduce(np.abs(centroids - self.centre), axis=(-2, -1))
+        for run in np.ndindex(near.shape[:-2]):
+            several = np.count_nonzero(near[run], axis=0) != 1
+            if not reach[run] < _LARGEST:
+                several[:] = True
+            columns = np.flatnonzero(several)
+            own = nearest_of(self.data[columns], centroids[run])
+            near[run][:, columns] = np.arange(near.shape[-2])[:, None] == own
+
+    def _resolve(
+        self,
+        near: npt.NDArray[np.bool_],
+        centroids: Array,
+        counts: Array,
+        deviations: Array,
+        inertia: Array,
+    ) -> Found:
+        """Take from differences what has lost its digits."""
+        inertia = np.array(inertia)
+        for run in np.ndindex(inertia.shape):
+            if not resolved(inertia[run], self.square):
+                labels = near[run].argmax(axis=0)
+                found = by_differences(self.data, labels, centroids[run])
+                _, deviations[run], inertia[run] = found
+        return counts, deviations, inertia
 
     def at_once(self, n_components: int) -> int:
         """Return for how many runs the scores fit the cache together."""
@@ -382,7 +419,7 @@ class Run:
                 moved, now = near[changed], now[changed]
             self._move(moved, now)
         counts, deviations, inertia = moments(self.counts.copy(), self.sums, about, points.square)
-        if np.isfinite(inertia):
+        if resolved(inertia, points.square):
             return counts, deviations, inertia
         return by_differences(points.data, self.labels, centroids)
 

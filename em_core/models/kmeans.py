@@ -10,7 +10,7 @@ objective here is minus the inertia.
 """
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
@@ -45,6 +45,9 @@ from em_core.numerics import ROUNDING, Array
 
 # The square of a smaller number has not all its digits.
 _SMALLEST = np.sqrt(np.finfo(float).tiny)
+
+# In the place of the number of points of an empty cluster, whose sums are 0.
+_NONE = float(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +130,12 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
             return KMeansPoints(data).begin()(params)
         return super().expect(data, params, counts)
 
+    def likeliest(
+        self, data: npt.NDArray[Any], history: Iterable[KMeansParams]
+    ) -> Iterator[npt.NDArray[np.intp]]:
+        """Yield the nearest centroid of each point, shape (n,), in a fraction of the time."""
+        return KMeansPoints(data).labels(history)
+
     def m_step(self, statistics: KMeansStatistics, previous: KMeansParams) -> KMeansParams:
         """Move each centroid to the mean of its points; one without points stays."""
         return KMeansParams(**self.m_step_many(statistics, previous.arrays()))
@@ -137,7 +146,7 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
         """Return what ``m_step`` does, for the arrays of one run or of many along a first axis."""
         counts, deviations = statistics
         centroids = previous["centroids"]
-        moves = deviations / np.where(counts > 0, counts, 1)[..., None]  # 0 without points
+        moves = deviations / np.maximum(counts, _NONE)[..., None]  # 0 without points
         # Below the rounding of the sums: where the assignments repeat, the centroids do too.
         moves *= np.abs(moves) > ROUNDING * np.abs(centroids)
         return {"centroids": centroids + moves}  # c_k = sum_i r_ik x_i / N_k
@@ -295,10 +304,21 @@ class KMeansPoints:
         """Return the E-step of one run; see :mod:`em_core.kernels.lloyd`."""
         kernel = self._kernel
         if isinstance(kernel, lloyd.Few):
-            return functools.partial(_one_of, kernel)
+            return functools.partial(_one, kernel)
         if isinstance(kernel, lloyd.Many):
             return functools.partial(_one, lloyd.Run(kernel))
         return functools.partial(_plainly, self.data)
+
+    def labels(self, history: Iterable[KMeansParams]) -> Iterator[npt.NDArray[np.intp]]:
+        """Yield the nearest centroid of each point, (n,), along the centroids of a run."""
+        kernel = self._kernel
+        run = lloyd.Run(kernel) if isinstance(kernel, lloyd.Many) else None
+        for params in history:
+            if run is None:
+                yield lloyd.nearest_of(self.data, params.centroids)
+            else:
+                run(params.centroids)
+                yield run.labels.astype(np.intp)
 
     def at_once(self, n_components: int) -> int:
         """Return how many runs are best taken together."""
@@ -312,7 +332,7 @@ class KMeansPoints:
         def e_step(arrays: dict[str, Array]) -> tuple[KMeansStatistics, Array]:
             if isinstance(kernel, lloyd.Few):
                 counts, deviations, inertia = kernel(arrays["centroids"])
-                return KMeansStatistics(counts, deviations), -inertia
+                return KMeansStatistics(counts, deviations), 0.0 - inertia
             each = [self.begin()(KMeansParams(centroids)) for centroids in arrays["centroids"]]
             sums = zip(*(statistics for statistics, _ in each), strict=True)
             return KMeansStatistics(*map(np.stack, sums)), np.array([found for _, found in each])
@@ -320,14 +340,9 @@ class KMeansPoints:
         return e_step
 
 
-def _one_of(points: lloyd.Few, params: KMeansParams) -> tuple[KMeansStatistics, float]:
-    counts, deviations, inertia = points(params.centroids[None])
-    return KMeansStatistics(counts[0], deviations[0]), -float(inertia[0])
-
-
-def _one(run: lloyd.Run, params: KMeansParams) -> tuple[KMeansStatistics, float]:
-    counts, deviations, inertia = run(params.centroids)
-    return KMeansStatistics(counts, deviations), -float(inertia)
+def _one(points: lloyd.Few | lloyd.Run, params: KMeansParams) -> tuple[KMeansStatistics, float]:
+    counts, deviations, inertia = points(params.centroids)
+    return KMeansStatistics(counts, deviations), 0.0 - float(inertia)
 
 
 def _plainly(data: npt.NDArray[Any], params: KMeansParams) -> tuple[KMeansStatistics, float]:

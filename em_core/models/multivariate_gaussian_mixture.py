@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import xlogy
+from scipy.special import softmax, xlogy
 
 from em_core.checks import (
     as_data,
@@ -29,7 +29,15 @@ from em_core.checks import (
     check_weights,
 )
 from em_core.model import Mixture, Params, component_axes
-from em_core.numerics import ROUNDING, Array, cholesky, equal_weights, is_flat, is_singular
+from em_core.numerics import (
+    ROUNDING,
+    Array,
+    centred_logs,
+    cholesky,
+    equal_weights,
+    is_flat,
+    is_singular,
+)
 
 Covariance = Literal["full", "tied", "diag", "spherical"]
 
@@ -252,6 +260,58 @@ class MultivariateGaussianMixture(
         each = d * (d + 1) // 2
         of_covariances = {"full": k * each, "tied": each, "diag": k * d, "spherical": k}
         return k * d + of_covariances[self.covariance] + (k - 1) * self.estimate_weights
+
+    def to_free(
+        self, params: MultivariateGaussianParams, like: MultivariateGaussianParams
+    ) -> Array:
+        """Return means, Cholesky factors with log diagonals, and log-odds of weights: see Model.
+
+        Means and covariances are in the coordinates in which a component of ``like`` has mean 0 and
+        covariance matrix 1.
+        """
+        whiten, _ = whitening(like.covariances)  # L^-1
+        means = np.matvec(whiten, params.means - like.means)
+        factors = cholesky(whiten @ params.covariances @ whiten.mT)
+        diagonal = np.eye(factors.shape[1], dtype=bool)
+        entries = np.where(diagonal, np.log(np.where(diagonal, factors, 1.0)), factors)
+        shares = centred_logs(params.weights) if self.estimate_weights else np.empty(0)
+        return np.concatenate([means.ravel(), entries[self._free_entries(like)], shares])
+
+    def from_free(
+        self, vector: Array, like: MultivariateGaussianParams
+    ) -> MultivariateGaussianParams:
+        """Return the parameters of which :meth:`to_free` makes this vector."""
+        free = self._free_entries(like)
+        ends = np.cumsum([like.means.size, np.count_nonzero(free)])
+        means, entries, shares = np.split(vector, ends)
+        factors = np.zeros_like(like.covariances)
+        factors[free] = entries
+        if self.covariance == "tied":
+            factors[:] = factors[0]
+        elif self.covariance == "spherical":
+            factors[:] = factors[:, :1, :1] * np.eye(factors.shape[1])
+        diagonal = np.eye(factors.shape[1], dtype=bool)
+        factors = np.where(diagonal, np.exp(factors), factors)
+        axes = cholesky(like.covariances)
+        factors = axes @ factors
+        weights = softmax(shares) if self.estimate_weights else like.weights
+        return MultivariateGaussianParams(
+            like.means + np.matvec(axes, means.reshape(like.means.shape)),
+            raised_to(self.min_std, factors @ factors.mT),
+            weights,
+        )
+
+    def _free_entries(self, like: MultivariateGaussianParams) -> npt.NDArray[np.bool_]:
+        """Return which entries of Cholesky factors are free, shape (K, d, d)."""
+        k, d = like.means.shape
+        free = np.zeros((k, d, d), dtype=bool)
+        if self.covariance == "spherical":
+            free[:, 0, 0] = True
+        elif self.covariance == "diag":
+            free[:] = np.eye(d, dtype=bool)
+        else:
+            free[: 1 if self.covariance == "tied" else k] = np.tri(d, dtype=bool)
+        return free
 
     def why_not_finite(self, params: MultivariateGaussianParams) -> str:
         """Return whether a component collapsed, or numbers are out of range; and what to do."""

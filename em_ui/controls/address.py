@@ -60,7 +60,7 @@ def copy_link(
         of any other is an entry of the browser's history.
     """
     text = urllib.parse.urlencode(parameters)
-    data = {"label": label, "query": text, "keep": list(keep), "address": address}
+    data = {"label": label, "query": text, "keep": tuple(keep), "address": address}
     _copy_link(key=key, data=data)
 
 
@@ -132,12 +132,9 @@ class Address:
 
         The player writes that by itself.
         """
+        address = st.query_params.to_dict()  # once: each look at it takes a lock
         names = {*self.specs, QUIZ, BASED} - {"iter"}
-        return {
-            name: st.query_params[self.key(name)]
-            for name in names
-            if self.key(name) in st.query_params
-        }
+        return {name: address[self.key(name)] for name in names if self.key(name) in address}
 
     def follow(self, defaults: Mapping[str, Value]) -> None:
         """Set the page to what the address says, as Streamlit does when it draws the controls.
@@ -184,12 +181,12 @@ class Address:
         When its control appears, a value in the address would win over one set by a callback.
         Returns the parameters that the browser is still to take out of its address.
         """
-        gone = []
+        gone, address = [], st.query_params.to_dict()
         for name, spec in self.specs.items():
             key = self.key(name)
-            if name in shown or key not in st.query_params:
+            if name in shown or key not in address:
                 continue
-            value = spec.nearest(st.session_state.get(key, st.query_params[key]))
+            value = spec.nearest(st.session_state.get(key, address[key]))
             # In public, and of a control that has just left the page by itself, Streamlit 1.67
             # sends the browser a message, which makes one more entry of its history.
             with get_session_state().query_params() as parameters:
@@ -229,11 +226,14 @@ class Address:
     def mend(self, *, arrived: bool) -> None:
         """Put right what a link says wrongly, and start again with a notice if there was any."""
         notices, right, wrong, plain = [], {}, [], set()
+        address = _all_parameters()
         for name, spec in self.specs.items():
             key = self.key(name)
-            given = st.query_params.get_all(key)
+            given = address.get(key)
+            if not given:
+                continue
             known = key in st.session_state
-            if not given or (known and not arrived):
+            if known and not arrived:
                 continue
             value, default = spec.nearest(given[-1]), spec.default
             if known:

@@ -1,7 +1,7 @@
 """The controls of one page: widgets, situations, sections, the link, and the reset."""
 
 import contextlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -221,37 +221,32 @@ class Controls:
             How many components there are.
         """
         specs, values = {}, {}
+        address, state = st.query_params.to_dict(), st.session_state
         for name in (f"{quantity}{i}" for i in range(1, rows + 1) for quantity in quantities):
             if name not in self.sealed:
-                spec: Any = self._spec(name)
-                given = st.query_params.get(self.key(name), spec.default)
-                value = spec.nearest(st.session_state.get(self.key(name), given))
-                st.session_state[self.key(name)] = value
-                specs[name], values[name] = spec, value
+                key, spec = self.key(name), self._spec(name)
+                known = state.get(key)
+                given = address.get(key, spec.default) if known is None else known
+                values[name], specs[name] = spec.nearest(given), spec
+                if values[name] != known:
+                    state[key] = values[name]
         if not specs:
             return
         defaults = {name: spec.default for name, spec in specs.items()}
         self._address.hold(values, defaults)
         self._shown |= values
         self._in_tables |= defaults
-        key = self.key(f"table {quantities[0]}")
+        place = self.key(f"table {quantities[0]}")
+        numbers: dict[str, Any] = {self.key(name): spec for name, spec in specs.items()}
         table.draw(
-            quantities,
-            specs,
-            values,
-            st.session_state.get(f"{key} heard", table.Heard()),
+            [self.key(quantity) for quantity in quantities],
+            numbers,
+            {self.key(name): value for name, value in values.items()},
+            st.session_state.get(_heard(place), table.Heard()),
             rows=rows,
-            key=key,
-            on_change=lambda: self._take(key, specs, values),
+            key=place,
+            on_change=lambda: _take(place, numbers),
         )
-
-    def _take(self, key: str, specs: Mapping[str, Number], values: Mapping[str, Value]) -> None:
-        """Set the numbers that were typed into a table, in a callback."""
-        before = st.session_state.get(f"{key} heard", table.Heard())
-        taken, heard = table.take(st.session_state[key].changes, specs, values, before)
-        st.session_state[f"{key} heard"] = heard
-        for name, value in taken.items():
-            st.session_state[self.key(name)] = value
 
     @property
     def sections(self) -> dict[str, Section]:
@@ -294,7 +289,7 @@ class Controls:
         if self.sealed:
             return
         last = self.key("last situation")
-        now = {name: self.value(name) for name in self.specs}  # read once for all situations
+        now = self._values(self.specs)
         exact = next((name for name in self.situations if not self._differ(name, now)), None)
         if exact:
             st.session_state[last] = exact
@@ -373,10 +368,11 @@ class Controls:
         left = [self.key(name) for name in self._were_in_tables if name not in self._in_tables]
         st.session_state[self.key("in tables")] = self._in_tables
         # All but the player's position, which the browser knows better.
-        state = {name: self.value(name) for name in self.view if name != "iter"} | self._shown
+        now = self._values(self._all)
+        state = {name: now[name] for name in self.view if name != "iter"} | self._shown
         parameters = query(self.prefix, self._all, state)
         title = str(st.session_state.get(self.key("last situation"), ""))
-        settings = {name: self.value(name) for name in self.specs}
+        settings = {name: now[name] for name in self.specs}
         come_from = (
             self._may_come_from(title, settings)
             and not self.sealed
@@ -445,6 +441,18 @@ class Controls:
             keep=[self.key("iter")],
         )
 
+    def _values(self, names: Iterable[str]) -> dict[str, Value]:
+        """Return the values of controls, whether or not they are drawn.
+
+        State and address are read once for all: one by one, that costs each rerun milliseconds.
+        """
+        address = st.query_params.to_dict()
+        given: dict[str, Any] = address | st.session_state.to_dict()
+        return {
+            name: self._all[name].nearest(given.get(self.key(name), self._all[name].default))
+            for name in names
+        }
+
     def value(self, name: str) -> Value:
         """Return the value of a control, whether or not it is drawn."""
         spec, key = self._all[name], self.key(name)
@@ -485,3 +493,17 @@ class Controls:
             st.session_state[self.key(name)] = before
         rewind(self.prefix, self.key("iter"))
         st.session_state[self.key("choices")] = self.chosen + 1
+
+
+def _take(place: str, numbers: Mapping[str, Number]) -> None:
+    """Set the numbers that were typed into a table, in a callback."""
+    before = st.session_state.get(_heard(place), table.Heard())
+    values = {key: st.session_state[key] for key in numbers}
+    taken, heard = table.take(st.session_state[place].changes, numbers, values, before)
+    st.session_state[_heard(place)] = heard
+    for key, value in taken.items():
+        st.session_state[key] = value
+
+
+def _heard(place: str) -> str:
+    return f"{place} heard"

@@ -19,30 +19,32 @@ export default function ({ data, parentElement, setTriggerValue }) {
     make("input", {
       type: "number",
       step: "any", // any number is allowed, and arrow keys go by the column's own step
-      name: column.name + row,
-      ariaLabel: `${column.head} ${row}`,
+      name: column.name + row.number,
+      ariaLabel: `${column.head} ${row.head}`.trim(),
     });
   const table = ({ columns, rows }) =>
     make(
       "table",
       { ariaLabel: columns.map((column) => column.head).join(", ") },
       make("tr", {}, make("td"), ...columns.map((column) => head("col", column.head))),
-      ...rows.map(([row, texts]) => {
-        const cells = columns.map((c, i) => make("td", {}, ...(texts[i] ? [field(c, row)] : [])));
-        return make("tr", {}, head("row", row), ...cells);
+      ...rows.map((row) => {
+        const cells = columns.map((column, i) =>
+          make("td", {}, ...(row.texts[i] ? [field(column, row)] : [])),
+        );
+        return make("tr", {}, row.head ? head("row", row.head) : make("td"), ...cells);
       }),
     );
   const shape = JSON.stringify(
     data.tables.map(({ columns, rows }) => [
       columns.map((column) => [column.name, column.head]),
-      rows.map(([row, texts]) => [row, texts.map(Boolean)]),
+      rows.map(({ number, head, texts }) => [number, head, texts.map(Boolean)]),
     ]),
   );
   if (state.shape !== shape) {
     state.shape = shape;
     const help = data.help ? [make("p", { textContent: data.help })] : [];
     root.replaceChildren(...data.tables.map(table), ...help);
-    state.note = make("tr", {}, make("td", { role: "alert", id: "note" }));
+    state.note = make("tr", {}, make("td", {}, make("span", { role: "alert", id: "note" })));
   }
 
   const commit = (input) => {
@@ -76,14 +78,15 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const focused = parentElement.activeElement;
   const wrong = [];
   for (const { columns, rows } of data.tables) {
-    for (const [row, texts] of rows) {
+    for (const { number, texts } of rows) {
       columns.forEach((column, i) => {
-        const input = root.querySelector(`[name="${column.name}${row}"]`);
+        const input = root.querySelector(`[name="${column.name}${number}"]`);
         if (!input) return;
         input.min = column.low;
         input.max = column.high;
         input.onkeydown = (event) => press(event, input, column);
         input.onchange = input.onblur = () => commit(input);
+        input.onwheel = () => input.blur(); // which would change the number
         const text = state.waiting[input.name] ?? texts[i];
         const [typed, why] = data.refused[input.name] ?? [];
         const refused = typed === input.value && text === input.shown;
@@ -96,11 +99,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
       });
     }
   }
-  const note = state.note.firstChild;
-  note.textContent = wrong.map(([, why]) => why).join(" ");
+  const cell = state.note.firstChild;
+  cell.firstChild.textContent = wrong.map(([, why]) => why).join(" ");
   if (wrong.length) {
     const row = wrong.at(-1)[0].closest("tr");
-    note.colSpan = row.children.length;
+    cell.colSpan = row.children.length;
     row.after(state.note);
   } else {
     state.note.remove();

@@ -26,7 +26,7 @@ class Heard(NamedTuple):
     n : int
         The number of the last change.
     refused : dict
-        By control, what was typed there and is not allowed, and why not.
+        By query parameter, what was typed there and is not allowed, and why not.
     """
 
     n: int = 0
@@ -41,9 +41,9 @@ def take(
     Parameters
     ----------
     changes : dict
-        As the browser sends it: ``n``, and ``values``, the text of each control that was changed.
+        As the browser sends it: ``n``, and ``values``, the text of each number that was changed.
     specs, values : mapping
-        The controls of the table, and their values.
+        The controls of the table and their values, by their query parameters.
     before : Heard
         What was heard before.
     """
@@ -78,10 +78,11 @@ def draw(
     Parameters
     ----------
     quantities : sequence of str
-        The columns: names of controls, without the number of the row with which they end.
+        The columns: query parameters, without the number of the row with which they end.
     specs, values : mapping
-        The controls that are drawn, and their values. The controls of a column have the same
-        bounds and the same step, and labels that end with the number of the row.
+        The controls that are drawn and their values, by their query parameters. The controls of a
+        column have the same bounds and the same step, and labels that end with the number of the
+        row; those of a table of one row may do without.
     heard : Heard
         What was heard of this table.
     rows : int
@@ -91,37 +92,40 @@ def draw(
     on_change : callable
         Called when a number was typed, which :func:`take` finds in ``st.session_state[key]``.
     """
-    columns, numbers = (
-        [],
-        [i for i in range(1, rows + 1) if any(f"{q}{i}" in specs for q in quantities)],
-    )
-    for quantity in quantities:
-        i = next((i for i in numbers if f"{quantity}{i}" in specs), None)
-        if i is not None:
-            spec = specs[f"{quantity}{i}"]
-            columns.append(
-                {
-                    "name": quantity,
-                    "head": spec.label.removesuffix(f" {i}"),
-                    "low": spec.low,
-                    "high": spec.high,
-                    "step": spec.step,
-                }
-            )
+    numbers = [i for i in range(1, rows + 1) if any(f"{q}{i}" in specs for q in quantities)]
+    columns = [
+        {
+            "name": quantity,
+            "head": specs[f"{quantity}{i}"].label.removesuffix(f" {i}"),
+            **{part: getattr(specs[f"{quantity}{i}"], part) for part in ("low", "high", "step")},
+        }
+        for quantity in quantities
+        for i in [i for i in numbers if f"{quantity}{i}" in specs][:1]
+    ]
+    numbered = all(spec.label.endswith(f" {name[-1]}") for name, spec in specs.items())
     first = len(columns) // 2 if len(columns) > _BESIDE else 0
-    tables = []
-    for part in (columns[:first], columns[first:]):
-        names = [(i, [f"{column['name']}{i}" for column in part]) for i in numbers]
-        texts = [
-            (str(i), [specs[n].shown(values[n]) if n in specs else "" for n in row])
-            for i, row in names
-        ]
-        if part:
-            tables.append({"columns": part, "rows": texts})
     data = {
-        "tables": tables,
+        "tables": [
+            {
+                "columns": part,
+                "rows": [
+                    {
+                        "number": i,
+                        "head": str(i) if numbered else "",
+                        "texts": [_shown(f"{column['name']}{i}", specs, values) for column in part],
+                    }
+                    for i in numbers
+                ],
+            }
+            for part in (columns[:first], columns[first:])
+            if part
+        ],
         "help": next((spec.help for spec in specs.values()), None),
         "heard": heard.n,
         "refused": heard.refused,
     }
     _mount(key=key, data=data, on_changes_change=on_change)
+
+
+def _shown(name: str, specs: Mapping[str, Number], values: Mapping[str, Value]) -> str:
+    return specs[name].shown(values[name]) if name in specs else ""

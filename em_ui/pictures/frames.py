@@ -391,14 +391,31 @@ def still(table: pa.Table, iteration: int) -> pa.Table:
     return table.set_column(table.column_names.index(name), name, values)
 
 
-def assigned(model: Mixture[Any, Any], points: np.ndarray, trace: Trace[Any]) -> np.ndarray:
-    """Return the number of each point's component at each iteration, shape (iterations, n)."""
-    return np.array(
-        [
-            model.e_step(points, step.params).responsibilities.argmax(axis=1)
-            for step in drawable(trace).steps
-        ]
-    )
+def assigned(
+    model: Mixture[Any, Any], points: np.ndarray, trace: Trace[Any], drawn: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the component of some points at each iteration, and of all, how many change theirs.
+
+    Parameters
+    ----------
+    model, points, trace
+        What was run.
+    drawn : ndarray of int, shape (m,)
+        The indices of the points.
+
+    Returns
+    -------
+    components : ndarray of int, shape (iterations, m)
+        Of the points that are drawn.
+    changed : ndarray of int, shape (iterations,)
+        How many of all points have another one than before; 0 at the initial guess.
+    """
+    components, changed, before = [], [], None
+    for now in model.likeliest(points, [step.params for step in drawable(trace).steps]):
+        components.append(now[drawn])
+        changed.append(0 if before is None else int(np.count_nonzero(now != before)))
+        before = now
+    return np.array(components), np.array(changed)
 
 
 def gaussians(history: Sequence[Any], names: Sequence[str]) -> pa.Table:
@@ -511,19 +528,18 @@ def stays(assigned: np.ndarray, names: Sequence[str]) -> tuple[np.ndarray, dict[
     return rows, {"component": component, **ends}
 
 
-def changes(assigned: np.ndarray, observation: str) -> pa.Table:
+def changes(changed: np.ndarray, observation: str) -> pa.Table:
     """Return how many observations went over to another component in each E-step, in words.
 
     Parameters
     ----------
-    assigned : ndarray of int, shape (iterations, n)
+    changed : ndarray of int, shape (iterations,)
         As :func:`assigned` returns it.
     observation : str
         What one is called.
     """
-    counts = (assigned[1:] != assigned[:-1]).sum(axis=1)
-    words = [f"{n:,} {observation}{'' if n == 1 else 's'} changed sides" for n in counts]
-    return arrow({"iteration": np.arange(len(assigned)), "text": ["", *words]})
+    words = [f"{n:,} {observation}{'' if n == 1 else 's'} changed sides" for n in changed[1:]]
+    return arrow({"iteration": np.arange(len(changed)), "text": ["", *words]})
 
 
 def borders(history: Sequence[np.ndarray], low: np.ndarray, high: np.ndarray) -> pa.Table:

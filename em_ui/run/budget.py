@@ -12,9 +12,9 @@ from contextlib import contextmanager
 
 from em_ui.run import progress
 
-# The run to its limit, the run from the truth, all of many starts, going on from where these ended,
-# a hill or a slice through it, and a map of starts.
-LIMIT, TRUTH, STARTS, ENDS, HILL, MAP = 3e7, 1e8, 3e8, 1e8, 4e7, 1.2e8
+# The run to its limit, the run from the truth, comparing starts with several numbers of components,
+# going on from where many runs ended, and a map of starts.
+LIMIT, TRUTH, COMPARED, ENDS, MAP = 3e7, 1e8, 3e8, 3e8, 1.2e8
 
 # What a run is followed beyond its end with all sections closed, unless it took longer itself.
 GLANCE = 1.5e6
@@ -24,6 +24,9 @@ LEAST_WORK = 15_000
 
 # Rows times components times iterations that take as long as drawing one row.
 DRAWING = 30
+
+# What is computed at once of many runs, before others get in between.
+PIECE = 2e7
 
 # Fits in several threads at once fight over the interpreter, and all of them get slower. So they
 # take turns, in two queues: a quick one does not wait for one of more work than this.

@@ -10,7 +10,7 @@ import numpy as np
 from em_core import Params, Selection, Status, Trace, best
 from em_core.numerics import smallest_stds
 from em_core.selection import criteria_of, draw_rows, judge
-from em_ui.run import budget
+from em_ui.run import budget, progress
 from em_ui.run.cache import cached
 from em_ui.run.limit import follow, left_to_gain
 from em_ui.run.problem import DRAWING, GUESS, Problem, stream
@@ -118,32 +118,31 @@ def _guess(drawn: Drawn, data: Any, k: int, rng: np.random.Generator) -> Params:
 def compare(problems: Sequence[Problem], n: int) -> HowMany:
     """Run each of several problems from its first ``n`` guesses, and judge the best run of each.
 
-    Where that takes long, there are fewer starts, the same number for each: others wait while these
-    run. The problems differ in the number of components alone, and the fewest come first.
+    The problems differ in the number of components alone, and the fewest come first.
 
     The criteria are about the top of a hill, so runs go on from where the page's tolerance and
-    limit stop them: all for a while, and then the best of each number as far as time allows.
+    limit stop them: all for a while, which is shorter where that takes long, and then the best of
+    each number as far as time allows.
     """
     first = problems[0]
-    a_round = sum(problem.cost for problem in problems)
+    each = n * sum(problem.cost for problem in problems)
     wanted = max(first.max_iter, _ITERATIONS)
-    limit = min(wanted, max(int(budget.STARTS / a_round), _FEWEST))
+    limit = min(wanted, max(int(budget.COMPARED / each), _FEWEST))
     tol = 0.0 if first.winner_takes_all else min(first.tol, _TOL)
-    traces: list[list[Trace[Any]]] = [[] for _ in problems]
-    spent = 0
-    for number in range(1, n + 1):
-        for problem, runs in zip(problems, traces, strict=True):
-            start = problem.guess(stream(problem.guess_seed, GUESS, number))
-            runs.append(problem.fit(start, tol=tol, max_iter=limit))
-            spent += problem.cost * (runs[-1].n_iter + 1)
-        if spent * (number + 1) / number > budget.STARTS:
-            break
+    traces: list[list[Trace[Any]]] = []
     on_the_way, work = [], budget.ENDS
-    for i, (problem, runs) in enumerate(zip(problems, traces, strict=True)):
+    for i, problem in enumerate(problems):
+        k, left = problem.start.n_components, len(problems) - i
+        seeds = [stream(problem.guess_seed, GUESS, number) for number in range(1, n + 1)]
+        starts, runs = [problem.guess(seed) for seed in seeds], []
+        for trace in problem.fit_each(starts, tol=tol, max_iter=limit):
+            runs.append(trace)
+            progress.tell(f"K = {k}: start {len(runs)} of {n}", (i + len(runs) / n) / len(problems))
         before = sum(trace.n_iter for trace in runs)
-        if not _follow_best(problem, runs, int(work / (len(problems) - i) / problem.cost)):
-            on_the_way.append(problem.start.n_components)
+        if not _follow_best(problem, runs, int(work / left / problem.cost)):
+            on_the_way.append(k)
         work -= problem.cost * (sum(trace.n_iter for trace in runs) - before)
+        traces.append(runs)
     drawing = stream(first.guess_seed, DRAWING)
     drawn = first.sample.data[draw_rows(first.n, SILHOUETTE_ROWS, rng=drawing)]
     candidates = []
@@ -207,7 +206,7 @@ def _goes_on(problem: Problem, trace: Trace[Any]) -> bool:
 
 
 def _nothing_left(trace: Trace[Any]) -> bool:
-    return _CAUTION * left_to_gain(trace.objectives) < _SHOWN
+    return _CAUTION * left_to_gain(trace) < _SHOWN
 
 
 def _beaten(best_of: Sequence[tuple[Problem, Trace[Any]]]) -> tuple[int, ...]:

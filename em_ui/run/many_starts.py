@@ -11,7 +11,7 @@ import pyarrow as pa
 from em_core import Status, Trace
 from em_core.diagnostics import same_solutions
 from em_ui.pictures import frames
-from em_ui.run import budget
+from em_ui.run import budget, progress
 from em_ui.run.cache import cached
 from em_ui.run.limit import follow, left_to_gain
 from em_ui.run.problem import GUESS, Problem, stream
@@ -32,6 +32,7 @@ _CAUTION = 10.0
 # What it may still gain per observation, at the most, if its limit is to be a solution of its own,
 # and if it is to count with one that others have reached.
 _SURE, _NEAR = 1e-6, 1e-3
+_OF_STARTS = 0.5  # of all the work, roughly, before runs are followed
 _FIRST, _MOST = 50, 5_000  # iterations that each run is followed: in the first round, and in all
 
 
@@ -99,20 +100,16 @@ def many_starts(run: Run, n: int) -> ManyStarts:
 
 
 def run_starts(problem: Problem, n: int) -> ManyStarts:
-    """Run EM from the first ``n`` guesses of the page's method and seed.
-
-    Where they take long, there are fewer: others wait while these run.
-    """
+    """Run EM from the first ``n`` guesses of the page's method and seed."""
     objective = problem.objective
+    guesses = [
+        problem.guess(stream(problem.guess_seed, GUESS, number)) for number in range(1, n + 1)
+    ]
     traces: list[Trace[Any]] = []
-    spent = 0
-    for number in range(1, n + 1):
-        trace = problem.fit(problem.guess(stream(problem.guess_seed, GUESS, number)))
+    for trace in problem.fit_each(guesses):
         traces.append(trace)
-        spent += problem.cost * (trace.n_iter + 1)
-        if spent * (number + 1) / number > budget.STARTS:
-            break
-    ends = _ends(problem, traces, budget.STARTS - spent + budget.ENDS)
+        progress.tell(f"Start {len(traces)} of {n}", _OF_STARTS * len(traces) / n)
+    ends = _ends(problem, traces, budget.ENDS)
     solutions, levels, differing = _solutions(ends, problem.n)
     limits = [level.objective for level in levels]
     highest = limits[0] + levels[0].error + _EQUAL * problem.n if levels else np.inf
@@ -191,7 +188,11 @@ def _ends(problem: Problem, traces: Sequence[Trace[Any]], work: float) -> list[_
         some = min(some, iterations // max(len(going), 1), _MOST)
         if not going or some < 1:
             break
-        for i in going:
+        for done, i in enumerate(going):
+            progress.tell(
+                f"Where run {i + 1} of {len(traces)} is going",
+                1 - (1 - _OF_STARTS) * (len(going) - done) / len(traces),
+            )
             before = followed[i].n_iter
             tol = 0.0 if ends_exactly else _STILL * (some > 1)
             followed[i] = follow(problem, followed[i], most=before + some, tol=tol)
@@ -205,9 +206,9 @@ def _ends(problem: Problem, traces: Sequence[Trace[Any]], work: float) -> list[_
         if trace.status is Status.NON_FINITE or not np.isfinite(objective):
             ends.append(_End(trace, -np.inf, np.inf))
             continue
-        left = left_to_gain(trace.objectives)
+        left = left_to_gain(trace)
         if trace.status is not Status.MAX_ITER:
-            left = min(left, left_to_gain(trace.objectives[-_LAST - 1 :]))
+            left = min(left, left_to_gain(trace, over=_LAST))
             if ends_exactly or not np.isfinite(left):
                 left = 0.0  # it has arrived, by the rule or as it is too short to tell
         told = _EQUAL * problem.n < left < np.inf

@@ -67,7 +67,7 @@ def draw(c: Controls, run: Run, *, find: str | None = "find", drawn: Drawn | Non
     st.markdown(f"{_what(run, found)} {_chosen(run, found)}")
     for text in _differences(run, found):
         st.markdown(text)
-    for text in _remarks(run, found, wanted):
+    for text in _remarks(run, found):
         st.caption(text)
 
     def look_for(k: int) -> None:
@@ -182,17 +182,14 @@ def _differences(run: Run, found: HowMany) -> Iterator[str]:
         )
 
 
-def _remarks(run: Run, found: HowMany, wanted: int) -> Iterator[str]:
+def _remarks(run: Run, found: HowMany) -> Iterator[str]:
     """Yield what one should know before one believes these numbers."""
     problem, selection = run.problem, found.selection
-    short = []
-    if found.n_starts < wanted:
-        are = "is" if found.n_starts == 1 else "are"
-        short.append(f"only {count(found.n_starts, 'start')} of each {are} run")
     if found.limit is not None:
-        short.append(f"starts are compared after {count(found.limit, 'iteration')} at the most")
-    if short:
-        yield f"These runs take long, so {_listed(short)}."
+        yield (
+            f"These runs take long, so starts are compared after {count(found.limit, 'iteration')} "
+            "at the most."
+        )
     if found.beyond:
         yield (
             "Here runs go on from where this page’s tolerance and iteration limit stop them: the "

@@ -42,11 +42,6 @@ def draw(c: Controls, run: Run) -> None:
             f"Where no run has arrived yet, the {objective.title.lower()} of the solution is "
             f"extrapolated, and may be wrong: {', '.join(guessed)}."
         )
-    if int(c.value("starts")) > len(table):
-        st.caption(
-            f"These runs take long, so only {count(len(table), 'start')} "
-            f"{'is' if len(table) == 1 else 'are'} run."
-        )
 
     def open_start() -> None:
         rows = st.session_state[c.key("start_rows")].selection.rows

@@ -10,6 +10,7 @@ import streamlit as st
 
 from em_ui.controls.page import Controls
 from em_ui.pictures import bins, charts, frames
+from em_ui.run import budget
 from em_ui.run.cache import cached_quietly
 from em_ui.run.problem import DRAWING, count, stream
 from em_ui.run.run import Run
@@ -356,8 +357,9 @@ def plane(
 def _plane_tables(run: Run, axes: tuple[int, int]) -> Tables:
     problem, data = run.problem, run.problem.sample.data
     drawn = frames.sample_rows(len(data), stream(run.settings["data_seed"], DRAWING))
-    assigned = frames.assigned(problem.labelled_model, data, run.trace)
-    rows, stays = frames.stays(assigned[:, drawn], problem.words.names)
+    with budget.turn(problem.cost * len(run.steps)):
+        assigned, changed = frames.assigned(problem.labelled_model, data, run.trace, drawn)
+    rows, stays = frames.stays(assigned, problem.words.names)
     x, y = data[np.ix_(drawn[rows], axes)].T
     centres = [getattr(step.params, problem.words.by)[:, axes] for step in run.steps]
     seen = np.concatenate([data[:, axes], *centres])
@@ -365,7 +367,7 @@ def _plane_tables(run: Run, axes: tuple[int, int]) -> Tables:
     frame = {"x_low": x_low, "x_high": x_high, "y_low": y_low, "y_high": y_high}
     points = {"x": x, "y": y, "observation": drawn[rows] + 1, **stays}
     tables = {"points": frames.arrow(points), "frame": frames.arrow(frame)}
-    tables["changes"] = frames.changes(assigned, problem.words.observation)
+    tables["changes"] = frames.changes(changed, problem.words.observation)
     flat = data.shape[1] == len(axes)
     # In two of more columns there are none.
     walls = centres if flat else [centre[:0] for centre in centres]

@@ -55,7 +55,7 @@ with c.sidebar():
     if c.settings()["guess"] == TYPED:
         c.table("start_mean", *["start_sd"] * (stds != COMMON), rows=find)
         if stds == COMMON:
-            c.show("start_sd1")
+            c.table("start_sd", rows=1)
     else:
         if given and c.settings()["guess"] == WHOLE:
             st.caption(why_not_whole(given.values[:, 0]))

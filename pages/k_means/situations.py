@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from em_ui.controls import Situation, query
+from em_ui.controls import Situation, Value, query
 from em_ui.run import Run
 from pages.k_means.problem import MAX_CLUSTERS, SPECS, WORDS
 
@@ -91,5 +91,6 @@ MISCONCEPTIONS = (
 
 def link_to_the_largest() -> dict[str, str]:
     """Return the query of the dearest run: wide clusters as large and as many as allowed."""
-    values = {"k": MAX_CLUSTERS, "size": 12_500, "spread": 5.0, "tol": "0", "max_iter": 500}
+    values: dict[str, Value] = {"k": MAX_CLUSTERS, "size": 12_500, "spread": 5.0}
+    values |= {"tol": "0", "max_iter": 500}
     return query(WORDS.prefix, SPECS, values)

@@ -78,7 +78,7 @@ with c.sidebar():
         kind = c.settings()["kind"]
         c.table(*typed_columns(kind), rows=find)
         if kind == TIED:
-            c.show_all("start_sd_x1", "start_sd_y1", "start_corr1")
+            c.table("start_sd_x", "start_sd_y", "start_corr", rows=1)
     elif c.settings()["guess"] == starts.CHOSEN:
         starts.show(c, find)
     else:

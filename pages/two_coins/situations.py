@@ -4,7 +4,7 @@ from typing import Any
 
 from em_core.diagnostics import linear_rate
 from em_ui import sections
-from em_ui.controls import Situation, query
+from em_ui.controls import Situation, Value, query
 from em_ui.run import Run, count
 from pages.two_coins.problem import FIVE, MOST_TOSSES, SPECS, WORDS
 from pages.two_coins.sections import spread
@@ -184,6 +184,11 @@ MISCONCEPTIONS = (
 
 def link_to_the_largest() -> dict[str, str]:
     """Return the query of the dearest run: as many trials as allowed of coins that are alike."""
-    values = {"true_a": 0.52, "true_b": 0.5, "tosses": MOST_TOSSES, "trials": 100_000}
+    values: dict[str, Value] = {
+        "true_a": 0.52,
+        "true_b": 0.5,
+        "tosses": MOST_TOSSES,
+        "trials": 100_000,
+    }
     values |= {"weights": True, "tol": "0", "max_iter": 500}
     return query(WORDS.prefix, SPECS, values)

@@ -1,0 +1,112 @@
+r"""SQUAREM: steps of EM extrapolated, for runs that would creep to their limit.
+
+Near a limit EM's error shrinks by a constant factor in each direction, and where information is
+missing that factor is close to 1. Two steps from :math:`\theta_0`, to :math:`\theta_1` and
+:math:`\theta_2`, tell where they lead. With :math:`r = \theta_1 - \theta_0` and
+:math:`v = (\theta_2 - \theta_1) - r`, a cycle goes to
+
+.. math:: \theta' = \theta_0 + 2 s r + s^2 v, \qquad s = \lVert r \rVert / \lVert v \rVert
+
+(Varadhan and Roland, "Simple and globally convergent methods for accelerating the convergence of
+any EM algorithm", Scandinavian Journal of Statistics 35, 2008: their step length S3, where
+:math:`\alpha = -s`), and takes two more steps of EM from there. An error that shrinks by the factor
+:math:`\lambda` a step is multiplied by :math:`(1 - s (1 - \lambda))^2` by the extrapolation; with
+s = 1 that is two steps of EM.
+
+Three things keep it from going astray. A cycle that loses objective is taken back, and so are
+parameters that are not admissible: then it was two steps of EM. The longest s that is allowed grows
+only as it proves itself (their ``stepmax``). And s times r is never longer than :data:`REACH`,
+where a model says in what units that is little: else a run might be carried over to the foot of
+another hill.
+"""
+
+from collections.abc import Callable
+from typing import Any, Generic
+
+import numpy as np
+
+from em_core.checks import all_finite
+from em_core.model import Mixture, ParamsT
+from em_core.numerics import Array
+
+# The longest s allowed at first, and by what factor it grows and shrinks.
+_SHORTEST, _FACTOR = 1.0, 4.0
+
+# The longest that s times r may be, in the units of a model's free vector. Of 140 Gaussian mixtures
+# from random starts 14 ended elsewhere than EM without a limit, and none up to 0.3, which costs no
+# time; from 0.1 downwards it does.
+REACH = 0.3
+
+
+class Extrapolation(Generic[ParamsT]):
+    """The extrapolations of one run.
+
+    Parameters
+    ----------
+    model : Model
+        Says by ``to_free`` and ``from_free`` how its parameters become a free vector. Else they are
+        taken as they are.
+    check : callable
+        Raises ValueError unless parameters are admissible. Asked only where they are taken as they
+        are.
+    """
+
+    def __init__(self, model: Any, check: Callable[[ParamsT], None]) -> None:
+        self._to_free = getattr(model, "to_free", None)
+        self._from_free = getattr(model, "from_free", None)
+        self._check = check
+        # Winners take all: steps are constant between jumps, and have no rate to go by.
+        self._is_smooth = not isinstance(model, Mixture) or hasattr(model, "log_joint")
+        self._s, self._longest = _SHORTEST, _SHORTEST
+
+    def beyond(self, first: ParamsT, second: ParamsT, third: ParamsT) -> ParamsT | None:
+        """Return where two steps of EM lead, or None if that is no farther than they went."""
+        self._s = _SHORTEST
+        if not self._is_smooth:
+            return None
+        here, middle, there = (self._vector(params, first) for params in (first, second, third))
+        with np.errstate(over="ignore", invalid="ignore"):
+            r = middle - here
+            v = there - middle - r
+            length, bend = np.linalg.norm(r), np.linalg.norm(v)
+        if not (np.isfinite(length) and np.isfinite(bend) and length > 0):
+            return None
+        self._s = float(np.clip(length / bend if bend else np.inf, _SHORTEST, self._longest))
+        s = min(self._s, REACH / float(length)) if self._to_free else self._s
+        while s > _SHORTEST:
+            found = self._params(here + 2 * s * r + s * s * v, first)
+            if found is not None:
+                return found
+            s /= 2
+        return None
+
+    def judge(self, good: bool) -> None:
+        """Allow longer steps if the last was as long as allowed and good, or shorter ones."""
+        if not good:
+            self._longest = max(_SHORTEST, self._s / _FACTOR)
+        elif self._s >= self._longest:
+            self._longest *= _FACTOR
+
+    def _vector(self, params: ParamsT, like: ParamsT) -> Array:
+        if not self._to_free:
+            return params.vector()
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            found: Array = self._to_free(params, like)
+            return found
+
+    def _params(self, vector: Array, like: ParamsT) -> ParamsT | None:
+        """Return the parameters of a vector, or None if they are not admissible."""
+        try:
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+                if self._from_free:
+                    made: ParamsT = self._from_free(vector, like)
+                    return made if all(map(all_finite, made.arrays().values())) else None
+            # What is between 0 and 1 may be a probability, though nobody says so.
+            before = like.vector()
+            if ((vector < 0) > (before < 0)).any() or ((vector > 1) > (before > 1)).any():
+                return None
+            made = like.with_vector(vector)
+            self._check(made)
+        except ValueError:
+            return None
+        return made
