@@ -14,7 +14,8 @@ E-step, while its K-Means has no such hook and keeps none:
   much as a few iterations and then make each as short for any number of values.
 * Winner takes all: classification EM of the same mixture, against the plain formulas.
 * Mixture in the plane, and in more dimensions: the same, with full covariances.
-* K-Means: against scikit-learn's ``KMeans`` (Lloyd).
+* K-Means: against scikit-learn's ``KMeans`` (Lloyd). Once for a few iterations, and once until
+  the assignments repeat, with the number of iterations that this takes.
 * Two coins: against a loop over the trials, as the article writes it. The loop's time per trial is
   that of at most 50,000 trials.
 * K-Means, quick and plain: one E-step with its statistics as a fit takes it, on what is prepared
@@ -198,7 +199,7 @@ def plane(n: int, k: int, d: int, iterations: int) -> Line:
     return Line(what, f"n {n:9,d}  K {k:2d}  d {d}", ours, theirs, work, work)
 
 
-def points(n: int, k: int, d: int, iterations: int) -> Line:
+def points(n: int, k: int, d: int, iterations: int, *, to_its_end: bool = False) -> Line:
     """Return K-Means on clusters that overlap, so that it does not end before its time."""
     rng = np.random.default_rng(1)
     centres = rng.uniform(-10, 10, (k, d))
@@ -216,8 +217,10 @@ def points(n: int, k: int, d: int, iterations: int) -> Line:
 
     trace, model = ours(), theirs()
     same(model.cluster_centers_, trace.final.params.centroids)
+    assert trace.converged or not to_its_end
     work, their_work = n * trace.n_iter, n * model.n_iter_
-    return Line("K-Means", f"n {n:9,d}  K {k:2d}  d {d}", ours, theirs, work, their_work)
+    what = f"K-Means to its end ({trace.n_iter})" if to_its_end else "K-Means"
+    return Line(what, f"n {n:9,d}  K {k:2d}  d {d}", ours, theirs, work, their_work)
 
 
 def coins(n: int, iterations: int) -> Line:
@@ -366,6 +369,9 @@ def lines(*, short: bool) -> Iterator[Line]:
         for k in (3, 10):
             for d in (2, 8):
                 yield points(n, k, d, iterations)
+    if not short:
+        for k in (3, 10):
+            yield points(1_200_000, k, 2, 1_000, to_its_end=True)
     for k in (3, 10):
         for d in (2, 8):
             yield quick(k, d)
@@ -373,7 +379,8 @@ def lines(*, short: bool) -> Iterator[Line]:
         yield coins(n, 20)
     for n in (600, 3_000):
         yield restarts("gaussian", n, 3, 5 if short else 20)
-    yield restarts("kmeans", 600, 3, 100)
+    for n in (600,) if short else (600, 3_000):
+        yield restarts("kmeans", n, 3, 100)
     yield grid(500)
 
 
