@@ -1,5 +1,6 @@
 import math
-from itertools import islice
+import tracemalloc
+from itertools import islice, pairwise
 
 import numpy as np
 import pandas as pd
@@ -556,3 +557,96 @@ class TestPrepared:
             assert_plain(found, data, params)
             params = KMeans().m_step(found[0], params)
         assert_plain(e_step(init), data, init)  # wherever it is asked for next
+
+    @pytest.mark.parametrize("seed", range(2))
+    def test_many_runs_side_by_side_find_the_same(self, place, kernel, seed):
+        rng = np.random.default_rng(seed)
+        data, k = PLACES[place](rng)
+        starts = [guess_from_points(data, k, rng=rng) for _ in range(5)]
+        starts.append(KMeansParams(starts[0].centroids + 1e9))
+        arrays = {"centroids": np.stack([start.centroids for start in starts])}
+        statistics, objectives = KMeans().prepare(data).begin_many()(arrays)
+        for i, start in enumerate(starts):
+            own = KMeansStatistics(statistics.counts[i], statistics.deviations[i])
+            assert_plain((own, objectives[i]), data, start)
+
+
+class TestBorder:
+    """Points that cannot have changed sides are not looked at, and stay where they should."""
+
+    @pytest.mark.parametrize(("k", "d"), [(3, 2), (8, 2), (6, 5)])
+    def test_to_the_end_of_a_run(self, monkeypatch, k, d):
+        monkeypatch.setattr(lloyd, "BLOCK", 512)
+        looked_at = []
+        assign = lloyd.Screen.assign
+
+        def counted(self, form, labels, margins=None):
+            looked_at.append(len(labels))
+            return assign(self, form, labels, margins)
+
+        monkeypatch.setattr(lloyd.Screen, "assign", counted)
+        rng = np.random.default_rng(k + d)
+        data = rng.uniform(-10, 10, (k, d))[rng.integers(k, size=4000)] + rng.normal(
+            0, 4, (4000, d)
+        )
+        trace = fit(KMeans(), data, guess_from_points(data, k, rng=rng), tol=0, max_iter=1000)
+        assert trace.converged
+        assert len(looked_at) == len(trace.steps)
+        assert min(looked_at) < len(data) / 10
+        for before, after in pairwise(trace.steps):
+            responsibilities, objective = KMeans().e_step(data, before.params)
+            statistics = KMeans().statistics(data, before.params, responsibilities)
+            there = KMeans().m_step(statistics, before.params).centroids
+            np.testing.assert_allclose(after.params.centroids, there, rtol=1e-12, atol=1e-12)
+            assert before.objective == pytest.approx(objective, rel=1e-12)
+
+    def test_leaps_are_seen(self, monkeypatch):
+        monkeypatch.setattr(lloyd, "BLOCK", 512)
+        rng = np.random.default_rng(5)
+        data = rng.uniform(-1, 1, (4000, 2))
+        near = fit(KMeans(), data, guess_from_points(data, 5, rng=rng), tol=0, max_iter=60)
+        e_step = prepared(data)
+        for step in near.steps:
+            e_step(step.params)
+        for size in (1e-6, 1e-3, 0.1, 1.0, 1e12):
+            params = KMeansParams(near.final.params.centroids + rng.normal(0, size, (5, 2)))
+            assert_plain(e_step(params), data, params)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        lambda data: data.astype(np.float32),
+        lambda data: (10 * data).astype(np.int16),
+        lambda data: np.repeat(data, 2, axis=0)[::2],
+        lambda data: np.asfortranarray(data),
+        lambda data: np.broadcast_to(data, data.shape),
+        lambda data: np.hstack([data, data])[:, 1:3],
+    ],
+)
+def test_prepares_whatever_holds_numbers(kernel, given):
+    data = given(np.random.default_rng(3).normal(size=(700, 2)))
+    params, e_step = KMeansParams(data[:4]), prepared(data)
+    for _ in range(4):
+        found = e_step(params)
+        assert_plain(found, data, params)
+        params = KMeans().m_step(found[0], params)
+
+
+@pytest.mark.parametrize("scale", [1e-150, 1e-20, 1e20, 1e120, 1e150, 1e155])
+def test_prepared_in_any_unit(kernel, scale):
+    data = scale * np.random.default_rng(4).normal(size=(300, 2))
+    trace = fit(KMeans(), data, KMeansParams(data[:3]), tol=0)
+    for step in trace.steps:
+        assert step.objective == pytest.approx(KMeans().e_step(data, step.params).objective)
+    assert (trace.status is Status.NON_FINITE) == (scale == 1e155)
+
+
+def test_many_points_take_little_memory_beyond_themselves():
+    data = np.random.default_rng(6).normal(size=(300_000, 2))
+    start = KMeansParams(data[:3])
+    tracemalloc.start()
+    fit(KMeans(), data, start, tol=0, max_iter=12)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6  # so that ten times as many take less than 200 MB
