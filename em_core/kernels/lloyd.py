@@ -196,9 +196,8 @@ class Few:
         if centroids.ndim == 3 and len(centroids) > self._in_cache(centroids.shape[1]):
             size = self._in_cache(centroids.shape[1])
             groups = [centroids[i : i + size] for i in range(0, len(centroids), size)]
-            found = zip(*map(self, groups), strict=True)
-            counts, deviations, inertia = map(np.concatenate, found)
-            return counts, deviations, inertia
+            counts, deviations, inertia = zip(*map(self, groups), strict=True)
+            return np.concatenate(counts), np.concatenate(deviations), np.concatenate(inertia)
         d = len(self.centre)
         form = np.empty((*centroids.shape[:-1], d + 1))
         about = np.subtract(centroids, self.centre, out=form[..., :-1])
@@ -210,10 +209,10 @@ class Few:
         sums = near.reshape(-1, near.shape[-1]).astype(float) @ self.parts
         sums = sums.reshape(*about.shape[:-1], -1)
         total = sums[..., :d] + sums[..., d:-1]
-        found_ = moments(sums[..., -1], total, about, self.square)
-        if not resolved(found_[-1], self.square).all():
-            return self._resolve(near, centroids, *found_)
-        return found_
+        found = moments(sums[..., -1], total, about, self.square)
+        if not resolved(found[-1], self.square).all():
+            return self._resolve(near, centroids, *found)
+        return found
 
     def _near(self, form: Array, longest: float) -> npt.NDArray[np.bool_]:
         """Return which centroids are nearest, as far as products can tell, shape (..., K, n)."""
