@@ -4,6 +4,7 @@ import math
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 from conftest import BY_NAME, PREFIXES, ROOT, RUNNING, sections_of
@@ -69,6 +70,32 @@ class TestNumber:
     )
     def test_text_is_short(self, value, text):
         assert DECIMAL.text(value) == text
+
+    @pytest.mark.parametrize("spec", NUMBERS[:3], ids=lambda spec: spec.label)
+    @given(
+        text=st.one_of(st.text(max_size=20), st.floats().map(repr), st.integers(-9, 300).map(str))
+    )
+    def test_what_is_typed_is_read_or_not_allowed(self, spec, text):
+        value = spec.read(text)
+        try:
+            allowed = spec.nearest(float(text)) == float(text)
+        except ValueError:
+            allowed = False
+        assert (value is not None) == allowed
+        if allowed:
+            assert (value, type(value)) == (float(text), type(spec.default))
+
+    def test_allowed_in_words(self):
+        assert WHOLE.allowed == "a whole number from 1 to 200"
+        assert DECIMAL.allowed == "a number from −2 to 3"
+        assert replace(DECIMAL, high=12_500.0).allowed == "a number from −2 to 12,500"
+
+    @given(number=st.floats(-2, 3))
+    def test_table_shows_all_digits_unless_the_format_names_some(self, number):
+        for spec in (DECIMAL, replace(DECIMAL, format="%g")):
+            assert float(spec.shown(number)) == number
+        assert replace(DECIMAL, format="%.2f").shown(2.71828) == "2.72"
+        assert WHOLE.shown(20) == "20"
 
     def test_sliders_do_not_gather_digits(self):
         assert SLIDER.nearest(0.1 + 2 * 0.1) == 0.3

@@ -221,12 +221,15 @@ class Controls:
             How many components there are.
         """
         specs, values = {}, {}
+        address, state = st.query_params.to_dict(), st.session_state
         for name in (f"{quantity}{i}" for i in range(1, rows + 1) for quantity in quantities):
             if name not in self.sealed:
                 key, spec = self.key(name), self._spec(name)
-                given = st.session_state.get(key, st.query_params.get(key, spec.default))
-                values[name] = st.session_state[key] = spec.nearest(given)
-                specs[name] = spec
+                known = state.get(key)
+                given = address.get(key, spec.default) if known is None else known
+                values[name], specs[name] = spec.nearest(given), spec
+                if values[name] != known:
+                    state[key] = values[name]
         if not specs:
             return
         defaults = {name: spec.default for name, spec in specs.items()}

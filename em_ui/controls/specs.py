@@ -105,8 +105,8 @@ class Number(Control):
         return "the last" if self.to_the_last and value == self.high else self.text(value)
 
     def shown(self, value: Value) -> str:
-        """Return ``value`` as a table shows it."""
-        return (self.format or ("%d" if isinstance(self.step, int) else "%g")) % value
+        """Return ``value`` as a table shows it: with all digits, unless the format names some."""
+        return self.text(value) if self.format in (None, "%g") else self.format % value
 
     def read(self, text: str) -> float | None:
         """Return the number that a text means, or None if that is no number or not allowed."""

@@ -44,7 +44,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     state.shape = shape;
     const help = data.help ? [make("p", { textContent: data.help })] : [];
     root.replaceChildren(...data.tables.map(table), ...help);
-    state.note = make("tr", {}, make("td", { role: "alert", id: "note" }));
+    state.note = make("tr", {}, make("td", {}, make("span", { role: "alert", id: "note" })));
   }
 
   const commit = (input) => {
@@ -86,6 +86,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         input.max = column.high;
         input.onkeydown = (event) => press(event, input, column);
         input.onchange = input.onblur = () => commit(input);
+        input.onwheel = () => input.blur(); // which would change the number
         const text = state.waiting[input.name] ?? texts[i];
         const [typed, why] = data.refused[input.name] ?? [];
         const refused = typed === input.value && text === input.shown;
@@ -98,11 +99,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
       });
     }
   }
-  const note = state.note.firstChild;
-  note.textContent = wrong.map(([, why]) => why).join(" ");
+  const cell = state.note.firstChild;
+  cell.firstChild.textContent = wrong.map(([, why]) => why).join(" ");
   if (wrong.length) {
     const row = wrong.at(-1)[0].closest("tr");
-    note.colSpan = row.children.length;
+    cell.colSpan = row.children.length;
     row.after(state.note);
   } else {
     state.note.remove();
