@@ -60,6 +60,17 @@ def never_singly(monkeypatch):
     monkeypatch.setattr(many, "fit", refuse)
 
 
+class Backwards(BinomialMixture):
+    """With an M-step that goes too far."""
+
+    def m_step(self, statistics, previous):
+        return BinomialParams(**self.m_step_many(statistics, previous.arrays()))
+
+    def m_step_many(self, statistics, previous):
+        good = super().m_step_many(statistics, previous)
+        return {**good, "heads_prob": (good["heads_prob"] + 0.5) / 2}
+
+
 def ends_by(traces):
     return {trace.status for trace in traces}
 
@@ -119,16 +130,21 @@ class TestRunsGoAsFitTakesThem:
         assert "collapsed onto a single value" in collapsed.message
 
     def test_a_fault_of_the_model_is_seen(self):
-        class Backwards(BinomialMixture):
-            def m_step(self, statistics, previous):
-                return BinomialParams(**self.m_step_many(statistics, previous.arrays()))
-
-            def m_step_many(self, statistics, previous):
-                good = super().m_step_many(statistics, previous)
-                return {**good, "heads_prob": (good["heads_prob"] + 0.5) / 2}
-
         traces = assert_go_as_fit(Backwards(10), HEADS, starts_of_coins())
         assert Status.DECREASED in ends_by(traces)
+
+    def test_a_fall_that_is_small_against_the_terms_is_none(self):
+        class Rough(Backwards):
+            def term_size(self, statistics, params):
+                return 1e12 if params.heads_prob[0] > params.heads_prob[1] else 0.0
+
+        traces = assert_go_as_fit(Rough(10), HEADS, starts_of_coins(), tol=0, max_iter=30)
+        fell = [trace for trace in traces if np.diff(trace.objectives).min(initial=0) < -1e-3]
+        assert Status.DECREASED in ends_by(fell)
+        assert len(ends_by(fell)) > 1
+        for trace in fell:
+            first, second = trace.final.params.heads_prob
+            assert (trace.status is Status.DECREASED) == (first <= second)
 
 
 class TestGoesSingly:
