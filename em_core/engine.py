@@ -9,7 +9,8 @@ data via the EM algorithm", JRSS B 39, 1977):
 
 A :class:`em_core.model.Model` supplies the two steps. The functions here walk the data, add the
 statistics up, and decide when to stop. The statistics are sums over observations, so the data are
-taken in blocks (:mod:`em_core.data.blocks`), and only the sums are kept.
+taken in blocks (:mod:`em_core.data.blocks`), and only the sums are kept. Runs from many starts may
+go side by side (:mod:`em_core.many`), and end by the same rule, :func:`ended`.
 """
 
 import functools

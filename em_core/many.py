@@ -46,12 +46,10 @@ def fit_restarts(
     counts: npt.ArrayLike | None = None,
     accelerate: Accelerate | None = None,
 ) -> tuple[Trace[ParamsT], ...]:
-    """Run EM from each of several initial guesses, all at once where the model offers it.
-
-    Accelerated runs go one after another.
+    """Run EM from each of several initial guesses, side by side where the model offers it.
 
     Parameters and errors are those of :func:`em_core.fit`; the traces come in the order of
-    ``inits``.
+    ``inits``, and are what it returns but for rounding. Accelerated runs go one after another.
     """
     if isinstance(inits, Params):
         raise ValueError(f"inits must be several initial guesses, got one: {inits!r}")

@@ -150,7 +150,7 @@ def assert_traces_agree(ours, theirs):
     assert ours.n_observations == theirs.n_observations
     assert (ours.explanation, ours.noted) == (theirs.explanation, theirs.noted)
     assert len(ours.steps) == len(theirs.steps)
-    assert [step.objective for step in ours.steps] == ours.objectives.tolist()
+    np.testing.assert_array_equal([step.objective for step in ours.steps], ours.objectives)
     np.testing.assert_allclose(ours.objectives, theirs.objectives, rtol=1e-9)
     for one, other in zip(ours.steps, theirs.steps, strict=True):
         assert one.iteration == other.iteration
