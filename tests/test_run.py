@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any
 
 import gene_counting
@@ -18,10 +19,14 @@ from em_core import (
     GaussianParams,
     Sample,
     Status,
+    Step,
+    Trace,
     fit,
     fit_labelled,
 )
+from em_core.diagnostics import linear_rate
 from em_ui.run import GUESS, Problem, Quantity, budget, fitted, progress, stream
+from em_ui.run.limit import follow, leapt, own_steps
 from em_ui.run.many_starts import run_starts
 from em_ui.run.references import split
 from em_ui.run.run import match, run_em
@@ -255,6 +260,58 @@ class TestLimit:
         assert again.limit.final.params == limits[0].final.params
         assert for_four == len(fits)
         assert all(limit is limits[0] for limit in limits)
+
+
+class TestLeaps:
+    """A run that is slow is followed by leaps, and what is said of EM is EM's own."""
+
+    @pytest.fixture(scope="class")
+    @classmethod
+    def run(cls):
+        return run_of(problem_of("gaussian_mixture", guess_seed=1, max_iter=100))
+
+    def test_end_where_em_does_in_a_fraction_of_the_work(self, run):
+        problem, limit = run.problem, run.limit
+        assert leapt(limit)
+        assert limit.converged
+        slow = fit(problem.model, problem.data, run.params, tol=0, max_iter=20_000)
+        assert slow.converged
+        assert limit.final.objective == pytest.approx(slow.final.objective, rel=1e-12)
+        np.testing.assert_allclose(
+            limit.final.params.vector(), slow.final.params.vector(), rtol=1e-8
+        )
+        assert limit.n_iter < slow.n_iter / 3
+        # What the rate is said to be is that of EM's own steps.
+        said = convergence._speed(run, "")
+        rate = linear_rate(slow)
+        assert f"in the slowest direction, each step is {rate:.3f} times" in said
+        assert "on the path" not in said
+
+    def test_count_their_e_steps_and_stop_in_time(self, run, monkeypatch):
+        taken, fit_as_it_is = [], Problem.fit
+
+        def counting(*args, **kwargs):
+            trace = fit_as_it_is(*args, **kwargs)
+            taken.append(trace.n_e_steps - 1)  # the first was taken before
+            return trace
+
+        monkeypatch.setattr(Problem, "fit", counting)
+        end = Trace((Step(0, run.params, run.trace.final.objective),), Status.MAX_ITER)
+        for most in (30, 70, 150, 400):
+            taken.clear()
+            found = follow(run.problem, end, most=most)
+            assert found.n_iter == sum(taken) <= most
+            own = own_steps(found)
+            assert len(own) > 8
+            for before, after in pairwise(own):
+                again = fit(run.problem.model, run.problem.data, before.params, tol=0, max_iter=1)
+                assert again.final.params == after.params
+                assert after.iteration == before.iteration + 1
+
+    def test_winners_that_take_all_do_not_leap(self):
+        run = run_of(problem_of("k_means", max_iter=1))
+        assert run.limit.converged
+        assert not leapt(run.limit)
 
 
 class TestCouldGain:

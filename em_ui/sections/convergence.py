@@ -138,6 +138,11 @@ def _speed(run: Run, caveat: str) -> str:
             "As far as the run was followed, its steps do not get shorter yet, so there is no rate "
             "to be measured."
         )
+    if leapt(limit):
+        return (
+            "Where the run was followed to, each step of EM is "
+            f"{_just_below_one(rate)} times as long as the one before."
+        )
     near = "Near the limit" if limit.converged else "As far as the run was followed,"
     measured = (
         f"{near} each step is {_just_below_one(rate)} times as long as the one before: the *linear "
