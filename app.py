@@ -5,6 +5,7 @@ it once, as ``app``, for the server.
 """
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -12,8 +13,22 @@ from pages import LESSONS
 
 ICON = Path(__file__).parent / "em_ui" / "icon.svg"
 _TOLD = "page that the browser was told of"
+_MENU = "pages by their headings"
+
+
+def _menu() -> dict[str, list[Any]]:
+    """Return the pages by their headings: once a visitor, since each looks its file up."""
+    home = st.Page("pages/home/page.py", title="Home", icon=":material/home:", default=True)
+    menu = {"Start": [home]}
+    for lesson in LESSONS:
+        menu.setdefault(lesson.heading, []).append(
+            st.Page(lesson.page, title=lesson.title, icon=lesson.icon, url_path=lesson.url_path)
+        )
+    return menu
+
 
 if __name__ == "__main__":
+    from em_ui.later import import_the_rest
     from em_ui.pictures import style
 
     # The browser keeps what it was told until another page is shown.
@@ -22,13 +37,9 @@ if __name__ == "__main__":
         # Before the navigation, which would else make its pages' icons the browser tab's, and a
         # browser would fetch those from elsewhere.
         st.set_page_config(page_icon=str(ICON), layout="wide")
-    home = st.Page("pages/home/page.py", title="Home", icon=":material/home:", default=True)
-    menu = {"Start": [home]}
-    for lesson in LESSONS:
-        menu.setdefault(lesson.heading, []).append(
-            st.Page(lesson.page, title=lesson.title, icon=lesson.icon, url_path=lesson.url_path)
-        )
-    page = st.navigation(menu)
+    if _MENU not in st.session_state:
+        st.session_state[_MENU] = _menu()
+    page = st.navigation(st.session_state[_MENU])
     if told != page.title:
         st.set_page_config(
             page_title=f"{page.title} · Understanding EM",
@@ -40,6 +51,7 @@ if __name__ == "__main__":
     page.run()
     # Only now: what a run that is cut short had to say may not have been sent.
     st.session_state[_TOLD] = page.title
+    import_the_rest()
 else:
     from importlib import import_module
 
@@ -50,9 +62,8 @@ else:
     from em_ui.pictures.compiled import Compiled
     from em_ui.uploads import Uploads
 
-    # The server imports what the pages need before it answers, or the first visitor would wait.
-    for module in ("sklearn.cluster", "sklearn.datasets"):
-        import_module(module)
+    # The server imports what every page needs before it answers, or the first visitor would wait.
+    import_module("scipy.optimize")
     for lesson in LESSONS:
         lesson.module("sections")
 

@@ -175,6 +175,18 @@ def read_cells(component: BidiComponent) -> list[Widget]:
     ]
 
 
+def kind_of(message: ForwardMsg) -> str:
+    """Return what a message brings, in a few words."""
+    kind = message.WhichOneof("type")
+    if kind != "delta":
+        return str(kind)
+    delta = message.delta
+    place = delta.add_block if delta.HasField("add_block") else delta.new_element
+    found = getattr(place, place.WhichOneof("type"), None)
+    text = getattr(found, "label", "") or getattr(found, "body", "")
+    return f"{place.WhichOneof('type')} {text.splitlines()[0][:60] if text else ''}".rstrip()
+
+
 @dataclass
 class Rerun:
     """What one rerun took and brought.
@@ -189,6 +201,8 @@ class Rerun:
         Exceptions on the page, a script that does not compile, a page that is not found.
     charts : int
         Charts on the page.
+    messages : list of ForwardMsg
+        As they came.
     """
 
     seconds: float = 0.0
@@ -196,6 +210,7 @@ class Rerun:
     n_messages: int = 0
     errors: list[str] = field(default_factory=list)
     charts: int = 0
+    messages: list[ForwardMsg] = field(default_factory=list)
 
 
 class Session:
@@ -301,7 +316,8 @@ class Session:
         async for data in self._socket:
             rerun.n_bytes += len(data)
             rerun.n_messages += 1
-            message = self._resolve(ForwardMsg.FromString(data))
+            rerun.messages.append(ForwardMsg.FromString(data))
+            message = self._resolve(rerun.messages[-1])
             kind = message.WhichOneof("type")
             if kind == "new_session":
                 # A script may ask for a rerun of its own; only what the last one draws counts.

@@ -7,6 +7,8 @@ hits both:
 * cold: each time to a new value, so that the fit is computed;
 * warm: among values that are cached, but were not seen in the last few runs, so that the browser
   keeps nothing of them;
+* unchanged: a section is opened and closed, which leaves the run as it is. The ordinary page has
+  no sections; its data seed is set to the value that it has;
 * slider: one step of the iteration. Ours scrubs in the browser and sends nothing.
 
 The CPU time is that of the whole server process, user and system, until it is at rest again: the
@@ -16,6 +18,7 @@ Run it from the project's folder, with nothing else running::
 
     python -m benchmarks.reruns
     python -m benchmarks.reruns --reruns 10 --at-least 3   # fails below a ratio of 3
+    python -m benchmarks.reruns --messages                 # what ours sends, one by one
 """
 
 import argparse
@@ -29,10 +32,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from itertools import count
 
-from benchmarks.client import Rerun, Session, Value
+from benchmarks.client import Rerun, Session, Value, kind_of
 from benchmarks.servers import ORDINARY, OURS, PATHS, TITLES, Server, serve
 
 CACHED_SEEDS = 5
+SECTION = "Has it really converged?"
 WARM_UP = 5
 LOG_LIKELIHOOD = r"iterations?\. Log-likelihood (\S+)"  # in the status line
 REST = 0.05  # seconds without CPU time after which a server is at rest
@@ -63,6 +67,11 @@ class Cost:
         """What is sent per rerun."""
         return statistics.mean(rerun.n_bytes for rerun in self.reruns) / 1e3
 
+    @property
+    def messages(self) -> float:
+        """In how many messages."""
+        return statistics.mean(rerun.n_messages for rerun in self.reruns)
+
 
 async def settled_cpu(server: Server) -> float:
     """Return the CPU seconds of a server once it is at rest.
@@ -84,9 +93,17 @@ async def settled_cpu(server: Server) -> float:
 
 
 async def measure(
-    sessions: list[tuple[Server, Session]], label: str, values: Values, n: int, *, warm_up: int
+    sessions: list[tuple[Server, Session]],
+    label: str,
+    values: Values,
+    n: int,
+    *,
+    warm_up: int,
+    ours: tuple[str, Values] | None = None,
 ) -> dict[str, Cost]:
     """Move one control in each app in turn, ``n`` times after a warm-up.
+
+    With ``ours`` our app moves another than the ordinary one: its label and values.
 
     Raises
     ------
@@ -98,7 +115,8 @@ async def measure(
         shown = set()
         for server, session in sessions if i % 2 else reversed(sessions):
             before = await settled_cpu(server)
-            rerun = await session.move(session.widget(label), values(i))
+            name, to = ours if ours and server.name == OURS else (label, values)
+            rerun = await session.move(session.widget(name), to(i))
             after = await settled_cpu(server)
             if rerun.errors or not rerun.charts:
                 raise RuntimeError(f"{server.name}: {rerun.errors or 'no charts'}")
@@ -135,6 +153,15 @@ async def run(n: int) -> dict[tuple[str, str], dict[str, Cost]]:
                     n,
                     warm_up=CACHED_SEEDS,
                 )
+                seed = sessions[1][1].widget("Data seed").value
+                results[title, "unchanged"] = await measure(
+                    sessions,
+                    "Data seed",
+                    lambda _, seed=seed: seed,
+                    n,
+                    warm_up=WARM_UP,
+                    ours=(SECTION, lambda i: i % 2 == 0),
+                )
                 last = int(sessions[1][1].widget("Iteration").high)
                 results[title, "slider"] = await measure(
                     sessions[1:],
@@ -148,14 +175,16 @@ async def run(n: int) -> dict[tuple[str, str], dict[str, Cost]]:
 
 def report(results: dict[tuple[str, str], dict[str, Cost]]) -> float:
     """Print the table, and return the smallest ratio in it."""
-    print(f"{'':26}{'CPU per rerun, ms':^28}{'sent, kB':^18}{'median wait, ms':^18}")
-    print(f"{'page':18}{'cache':8}" + f"{'ours':>9}{'ordinary':>9}{'ratio':>8}  ", end="")
-    print(f"{'ours':>9}{'ordinary':>9}" * 2)
+    print(f"{'':28}{'CPU per rerun, ms':^28}", end="")
+    print(f"{'messages':^18}{'sent, kB':^18}{'median wait, ms':^18}")
+    print(f"{'page':18}{'rerun':10}" + f"{'ours':>9}{'ordinary':>9}{'ratio':>8}  ", end="")
+    print(f"{'ours':>9}{'ordinary':>9}" * 3)
     ratios = []
     for (title, kind), costs in results.items():
         ordinary, ours = costs[ORDINARY], costs.get(OURS)
         pairs = [
             (f"{ours.milliseconds:.1f}" if ours else "0", f"{ordinary.milliseconds:.1f}"),
+            (f"{ours.messages:.0f}" if ours else "0", f"{ordinary.messages:.0f}"),
             (f"{ours.kilobytes:.0f}" if ours else "0", f"{ordinary.kilobytes:.0f}"),
             (f"{ours.latency:.0f}" if ours else "0", f"{ordinary.latency:.0f}"),
         ]
@@ -163,8 +192,25 @@ def report(results: dict[tuple[str, str], dict[str, Cost]]) -> float:
         if ours:
             ratios.append(ratio)
         cpu, *rest = [f"{left:>9}{right:>9}" for left, right in pairs]
-        print(f"{title:18}{kind:8}{cpu}{ratio:8.2f}  " + "".join(rest))
+        print(f"{title:18}{kind:10}{cpu}{ratio:8.2f}  " + "".join(rest))
     return min(ratios)
+
+
+async def list_messages() -> None:
+    """Print what a warm rerun of each of our lessons sends: where, what, and how many bytes."""
+    with serve(OURS) as server:
+        for path in PATHS[OURS].values():
+            async with Session(server.address) as session:
+                await session.open(path)
+                label = "Data seed"
+                if label not in {widget.label for widget in session.widgets.values()}:
+                    continue  # data that somebody has measured
+                for i in range(CACHED_SEEDS + WARM_UP):
+                    rerun = await session.move(session.widget(label), i % CACHED_SEEDS + 1)
+            print(f"{path}: {rerun.n_messages} messages, {rerun.n_bytes / 1e3:.0f} kB")
+            for message in rerun.messages:
+                place = ".".join(map(str, message.metadata.delta_path))
+                print(f"  {place:10}{message.ByteSize():>8}  {kind_of(message)}")
 
 
 def main() -> None:
@@ -172,7 +218,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--reruns", type=int, default=30, help="of each kind (default 30)")
     parser.add_argument("--at-least", type=float, default=0.0, help="ratio that must be reached")
+    parser.add_argument("--messages", action="store_true", help="only list what ours sends")
     options = parser.parse_args()
+    if options.messages:
+        asyncio.run(list_messages())
+        return
     lowest = report(asyncio.run(run(options.reruns)))
     if lowest < options.at_least:
         sys.exit(f"ratio {lowest:.2f} is below {options.at_least:g}")

@@ -213,10 +213,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serve(name: str) -> Iterator[Server]:
+def serve(name: str, folder: Path | None = None) -> Iterator[Server]:
     """Start an app on a free port of this machine, wait until it answers, and stop it at the end.
 
-    It finds a fresh machine: no configuration and no files but the project's.
+    It finds a fresh machine: no configuration and no files but the project's. ``folder`` is where
+    another state of the code lies, if it is not to be this one.
 
     Raises
     ------
@@ -225,19 +226,19 @@ def serve(name: str) -> Iterator[Server]:
     """
     with tempfile.TemporaryDirectory() as home:
         try:
-            server = _start(name, Path(home))
+            server = _start(name, folder or _FOLDERS[name], Path(home))
         except RuntimeError as error:
             # Somebody else may take a free port before the app does.
             if "is not available" not in str(error):
                 raise
-            server = _start(name, Path(home))
+            server = _start(name, folder or _FOLDERS[name], Path(home))
         try:
             yield server
         finally:
             stop(server.process)
 
 
-def _start(name: str, home: Path) -> Server:
+def _start(name: str, folder: Path, home: Path) -> Server:
     port = free_port()
     command = [sys.executable, "-m", "streamlit", "run", "app.py"]
     command += ["--server.address", "127.0.0.1", "--server.port", str(port)]
@@ -247,7 +248,7 @@ def _start(name: str, home: Path) -> Server:
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
-            cwd=_FOLDERS[name],
+            cwd=folder,
             env={**environment, "HOME": str(home), **_ENVIRONMENT[name]},
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -73,7 +73,12 @@ class Extrapolation(Generic[ParamsT]):
             return None
         self._s = float(np.clip(length / bend if bend else np.inf, _SHORTEST, self._longest))
         s = min(self._s, REACH / float(length)) if self._to_free else self._s
-        return self._params(here + 2 * s * r + s * s * v, first) if s > _SHORTEST else None
+        while s > _SHORTEST:
+            found = self._params(here + 2 * s * r + s * s * v, first)
+            if found is not None:
+                return found
+            s /= 2
+        return None
 
     def judge(self, good: bool) -> None:
         """Allow longer steps if the last was as long as allowed and good, or shorter ones."""
@@ -96,7 +101,11 @@ class Extrapolation(Generic[ParamsT]):
                 if self._from_free:
                     made: ParamsT = self._from_free(vector, like)
                     return made if all(map(all_finite, made.arrays().values())) else None
-                made = like.with_vector(vector)
+            # What is between 0 and 1 may be a probability, though nobody says so.
+            before = like.vector()
+            if ((vector < 0) > (before < 0)).any() or ((vector > 1) > (before > 1)).any():
+                return None
+            made = like.with_vector(vector)
             self._check(made)
         except ValueError:
             return None

@@ -683,7 +683,7 @@ class Standing(NamedTuple):
 
     Attributes
     ----------
-    parameters : sequence of ndarray, each of shape (entries,), or (R, entries)
+    parameters : sequence of ndarray, each of shape (entries,), or (entries, R)
         The entries of each parameter.
     objective : float, or ndarray of shape (R,)
         The objective of exactly these parameters.
@@ -740,28 +740,34 @@ def ended(
         finite = abs(now.objective) < np.inf
         for size in sizes:
             finite = finite & (size < np.inf)
-        # A parameter that is far larger than the others must not hide that these still move.
         unchanged = finite
         for new, old, size in zip(now.parameters, before.parameters, sizes, strict=True):
+            if not _any(unchanged):
+                break
+            # A parameter that is far larger than the others must not hide that these still move.
             unchanged = unchanged & (_largest(new - old) <= ROUNDING * size)
         gain = now.objective - before.objective
-        goes_on = finite & ~unchanged & (gain > enough) & (updates_left > 0)
-        if goes_on.all() if goes_on.ndim else goes_on:
-            return goes_on * GOES_ON
+        ends = ~finite | unchanged | (gain <= enough) | (updates_left <= 0)
+        if not _any(ends):
+            return np.full(ends.shape, GOES_ON) if ends.ndim else GOES_ON
         # An objective is known to a fraction of the terms that it is a sum of, which may be far
         # larger than the sum. It is among them itself.
         rounding = _SUM_ACCURACY * abs(now.objective)
         in_doubt = (gain < -rounding) | unchanged & (gain > rounding)
-        if in_doubt.any():
+        if _any(in_doubt):
             rounding = rounding + _SUM_ACCURACY * size_of_terms(in_doubt)
         fell = gain < -rounding
         converged = unchanged & (gain <= rounding) | (gain <= enough) & (enough > 0)
         return np.select([~finite, fell, converged, updates_left <= 0], range(GOES_ON), GOES_ON)
 
 
+def _any(mask: Any) -> Any:
+    return mask.any() if mask.ndim else mask
+
+
 def _largest(values: Any) -> Any:
     # Half the time of the method max, which a small fit's iterations notice.
-    return np.maximum.reduce(np.abs(values), axis=-1)
+    return np.maximum.reduce(np.abs(values), axis=0)
 
 
 def terms_beyond(model: Any, statistics: Any, params: Params, n_observations: float) -> float:

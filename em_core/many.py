@@ -9,7 +9,7 @@ run goes as :func:`em_core.engine.fit` would take it, but for rounding, and ends
 """
 
 import functools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count, pairwise
 from typing import Any, Generic, NamedTuple
 
@@ -26,6 +26,7 @@ from em_core.engine import (
     History,
     Standing,
     Trace,
+    begin,
     ended,
     fit,
     terms_beyond,
@@ -157,7 +158,8 @@ class Runs(NamedTuple, Generic[ParamsT]):
             for iteration in count():
                 with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
                     statistics, objectives = e_step(arrays)
-                now = Standing([a.reshape(len(a), -1) for a in arrays.values()], objectives)
+                entries = [array.reshape(len(runs), -1).T for array in arrays.values()]
+                now = Standing([np.ascontiguousarray(each) for each in entries], objectives)
                 ends = ended(
                     now,
                     before or now.before_the_first(),
@@ -173,7 +175,7 @@ class Runs(NamedTuple, Generic[ParamsT]):
                     runs, objectives = runs[on], objectives[on]
                     arrays = {name: array[on] for name, array in arrays.items()}
                     statistics = type(statistics)(*(each[on] for each in statistics))
-                    now = Standing([each[on] for each in now.parameters], objectives)
+                    now = Standing([each[:, on] for each in now.parameters], objectives)
                 before = now
                 with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
                     arrays = self.model.m_step_many(statistics, arrays)
@@ -235,6 +237,45 @@ def runs_of(model: Any, data: Blocks, kind: type[ParamsT]) -> Runs[ParamsT] | No
     if not hasattr(prepared, "begin_many") or not written_for(model, "m_step_many", ["m_step"]):
         return None
     return Runs(model, data, kind, prepared)
+
+
+def objectives_of(
+    model: Model[ParamsT, Any], data: Blocks, kind: type[ParamsT]
+) -> Callable[[Arrays], Array]:
+    """Return what maps many parameters to their objectives, all at once where a model offers it.
+
+    Parameters
+    ----------
+    model, data
+        The model, and the observations that were prepared for it.
+    kind : type
+        Of the parameters.
+
+    Returns
+    -------
+    callable
+        Takes the parameters' arrays, each with a leading axis of length R, and returns the
+        objectives, shape (R,), in nats (K-Means: minus squared units of the data).
+    """
+    runs, one = runs_of(model, data, kind), begin(model, data)
+    e_step = runs.prepared.begin_many() if runs is not None else None
+
+    def objectives(arrays: Arrays) -> Array:
+        each = [
+            kind(**dict(zip(arrays, values, strict=True)))
+            for values in zip(*arrays.values(), strict=True)
+        ]
+        at_once = 1 if runs is None else runs.prepared.at_once(each[0].n_components)
+        if e_step is None or at_once == 1:  # what one run knows of the data is worth more then
+            return np.array([one(params)[1] for params in each])
+        found = np.empty(len(each))
+        for first in range(0, len(each), at_once):
+            some = {name: array[first : first + at_once] for name, array in arrays.items()}
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+                found[first : first + at_once] = e_step(some)[1]
+        return found
+
+    return objectives
 
 
 def _of_run(statistics: Any, place: int) -> Any:

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linear_sum_assignment
 from scipy.special import xlog1py, xlogy
 
 from em_core.checks import Array as Array  # which is offered here too
@@ -218,9 +217,18 @@ def match_components(estimates: npt.ArrayLike, truths: npt.ArrayLike) -> npt.NDA
     if not (np.isfinite(ours).all() and np.isfinite(theirs).all()):
         raise ValueError("estimates and truths must be finite to be matched")
     cost = ((ours[:, None, :] - theirs[None, :, :]) ** 2).sum(axis=2)
-    rows, columns = linear_sum_assignment(cost)
+    rows, columns = _cheapest_pairs(cost)
     matched = rows[np.argsort(columns)]
     return np.concatenate([matched, np.setdiff1d(np.arange(len(ours)), matched)])
+
+
+def _cheapest_pairs(cost: Array) -> tuple[Array, Array]:
+    """Return the rows and columns of the pairs whose costs (K, M) add up to the least."""
+    # It brings all of scipy.optimize, which takes longer to import than the rest of this package.
+    from scipy.optimize import linear_sum_assignment
+
+    rows, columns = linear_sum_assignment(cost)
+    return rows, columns
 
 
 def match_labels(assigned: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[dict[int, int], int]:
@@ -257,7 +265,7 @@ def match_labels(assigned: npt.ArrayLike, labels: npt.ArrayLike) -> tuple[dict[i
         raise ValueError("assigned and labels must be whole numbers, 0 or larger")
     common = np.zeros((ours.max() + 1, theirs.max() + 1), dtype=np.int64)
     np.add.at(common, (ours, theirs), 1)
-    pairs = [(i, j) for i, j in zip(*linear_sum_assignment(-common), strict=True) if common[i, j]]
+    pairs = [(i, j) for i, j in zip(*_cheapest_pairs(-common), strict=True) if common[i, j]]
     agree = sum(int(common[i, j]) for i, j in pairs)
     return {int(i): int(j) for i, j in pairs}, len(ours) - agree
 

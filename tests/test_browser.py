@@ -26,6 +26,7 @@ from em_core import BinomialMixture, BinomialParams, HardEM, fit
 from em_core.models.binomial_mixture import published_trials
 from em_ui.controls.specs import VIEW
 from em_ui.pictures import charts
+from em_ui.pictures.format import BEFORE, PLACES
 from em_ui.sections import how_many, starts
 from pages import LESSONS
 from pages.home.example import run
@@ -179,23 +180,22 @@ class Tab:
     def expect_frame(self, frame: int, last: int) -> None:
         """Wait until the readout and the inputs of every chart in view are at this iteration.
 
-        Before the first E-step nothing is assigned; an input says so if it reaches below 0.
+        Before the first E-step nothing is assigned.
         """
         words = rf"Iteration {frame}( of {last})?" if frame else "Initial guess"
         expect(self.page.locator(".readout .label")).to_have_text(re.compile(f"^{words}$"))
         expect(self.slider).to_have_value(str(frame))
         self.page.wait_for_function(
-            """frame => {
+            """place => {
                 const inputs = [...document.querySelectorAll(".vega-bindings input")];
                 const seen = inputs.filter(input => {
                     const chart = input.closest("[data-testid=stVegaLiteChart]");
                     const {top, bottom} = chart.getBoundingClientRect();
                     return bottom > 0 && top < innerHeight;
                 });
-                return seen.every(input => Number(input.value) ===
-                    (input.name === "assign" && !frame ? Math.max(-1, input.min) : frame));
+                return seen.every(input => Number(input.value) === place);
             }""",
-            arg=frame,
+            arg=place(frame, frame or BEFORE),
         )
 
     @property
@@ -881,11 +881,10 @@ class TestPlayer:
     def test_charts_have_hidden_inputs(self, tab):
         # The player drives the charts by these names, which are Vega's and Streamlit's own.
         tab.open("gaussian-mixture")
-        for name in ("iter", "assign"):
-            inputs = tab.page.locator(f".vega-bindings input[name={name}]")
-            expect(inputs).to_have_count(5)
-            for element in inputs.all():
-                expect(element).to_be_hidden()
+        inputs = tab.page.locator(".vega-bindings input[name=place]")
+        expect(inputs).to_have_count(5)
+        for element in inputs.all():
+            expect(element).to_be_hidden()
 
     @pytest.mark.parametrize("path", EXAMPLES)
     def test_drives_every_chart_without_the_server(self, tab, path):
@@ -900,7 +899,7 @@ class TestPlayer:
         tab.expect_frame(0, last)
         sent = tab.sent
         at_start, numbers = tab.pictures(), [tab.readout]
-        bound = tab.page.locator(".vega-bindings input[name=iter]").count()
+        bound = tab.page.locator(".vega-bindings input[name=place]").count()
 
         tab.button("forward").click()
         tab.expect_frame(1, last)
@@ -1034,10 +1033,9 @@ class TestPlayer:
         ]:
             tab.button("forward").click()
             expect(tab.page.locator(".readout .label")).to_have_text(words)
-            for name, value in (("iter", iteration), ("assign", assigned)):
-                inputs = tab.page.locator(f".vega-bindings input[name={name}]")
-                for each in inputs.all():  # all three are in view
-                    expect(each).to_have_value(str(value))
+            inputs = tab.page.locator(".vega-bindings input[name=place]")
+            for each in inputs.all():  # all three are in view
+                expect(each).to_have_value(str(place(iteration, assigned)))
         tab.page.wait_for_url("**tc_iter=2")
 
     def test_half_steps_of_k_means_never_raise_the_inertia(self, tab):
@@ -1310,17 +1308,19 @@ CHART = """() => {
     chart.id = "gliding";
     chart.style = "position: fixed; inset: 0 0 auto auto; z-index: 999";
     chart.innerHTML = `<form class="vega-bindings">
-        <input type="range" name="iter" min="0" max="500" step="0.01" value="0">
-        <input type="range" name="assign" min="-1" max="500" step="1" value="0">
+        <input type="range" name="place" min="0" max="501500" step="0.01" value="1000">
     </form>here`;
     document.body.append(chart);
 }"""
 # Moves the player, and draws a frame every 16 ms of a time of its own.
 GLIDE = """button => {
-    const field = (name) => document.querySelector(`#gliding input[name=${name}]`);
+    const field = document.querySelector("#gliding input[name=place]");
     const seen = [];
-    const note = () => seen.push([Number(field("iter").value), Number(field("assign").value)]);
-    field("iter").addEventListener("input", note);
+    const note = () => {
+        const [at, assigned] = [Number(field.value) % 1000, Math.floor(field.value / 1000) - 1];
+        seen.push([Math.round(100 * at) / 100, assigned]);
+    };
+    field.addEventListener("input", note);
     const {requestAnimationFrame: real} = window;
     const waiting = [];
     window.requestAnimationFrame = (callback) => waiting.push(callback);
@@ -1329,14 +1329,14 @@ GLIDE = """button => {
         for (const callback of waiting.splice(0)) callback(now);
     }
     window.requestAnimationFrame = real;
-    field("iter").removeEventListener("input", note);
+    field.removeEventListener("input", note);
     return seen;
 }"""
 # Puts all charts between two iterations, as the player does when it glides.
 SLID = """async (at) => {
     for (const input of document.querySelectorAll(".vega-bindings input")) {
-        if (input.name === "assign" && at % 1) continue;
-        input.value = at;
+        const assigned = at % 1 ? Math.floor(input.value / 1000) - 1 : at || -1;
+        input.value = 1000 * (assigned + 1) + at;
         input.dispatchEvent(new Event("input", { bubbles: true }));
     }
     await new Promise(requestAnimationFrame);
@@ -1495,7 +1495,7 @@ class TestAccessibility:
     @pytest.mark.parametrize("path", EXAMPLES)
     def test_charts_say_where_the_player_stands(self, tab, path):
         tab.open(path)
-        driven = tab.charts.filter(has=tab.page.locator(".vega-bindings input[name=iter]"))
+        driven = tab.charts.filter(has=tab.page.locator(".vega-bindings input[name=place]"))
         count = PAGES[path][1]
         expect(driven).to_have_count(count)
         alts = [chart.get_attribute("aria-label") for chart in driven.all()]
@@ -1568,12 +1568,90 @@ class TestAccessibility:
             assert label.evaluate("p => p.scrollWidth <= p.clientWidth + 1")
 
 
+def place(iteration: int, assigned: int) -> int:
+    """Return what the charts' input holds at this iteration, coloured by that assignment."""
+    return PLACES * (assigned - BEFORE) + iteration
+
+
+# Whether marks with many items are copied, and how many values of pixels differ without it.
+PAINTED = """async (chart) => {
+    const canvas = chart.querySelector("canvas.marks");
+    const { width, height } = canvas;
+    const pixels = async (view) => {
+        await view.resize().runAsync(); // which draws all of it anew
+        const how = { willReadFrequently: true };
+        const copy = new OffscreenCanvas(width, height).getContext("2d", how);
+        copy.drawImage(canvas, 0, 0);
+        return copy.getImageData(0, 0, width, height).data;
+    };
+    const name = Object.keys(chart).find((key) => key.startsWith("__reactFiber"));
+    for (let fiber = chart[name]; fiber; fiber = fiber.return) {
+        let hook = fiber.memoizedState;
+        for (; hook && typeof hook === "object"; hook = hook.next) {
+            const view = hook.memoizedState?.current;
+            if (!view?.scenegraph) continue;
+            const seen = await pixels(view);
+            const copies = Object.hasOwn(view._renderer, "draw");
+            delete view._renderer.draw;
+            const plain = await pixels(view);
+            return [copies, seen.filter((v, i) => Math.abs(v - plain[i]) > 8).length];
+        }
+    }
+}"""
+
+
+class TestCost:
+    """What makes a step of the player cheap is there, and changes nothing that is seen."""
+
+    @pytest.mark.parametrize("motion", ["reduce", "no-preference"])
+    @pytest.mark.parametrize("path", ["k-means", "mixture-in-the-plane?gp_data=Simulated"])
+    def test_picture_with_copies_is_the_one_without(self, tab, path, motion):
+        tab.page.emulate_media(reduced_motion=motion)
+        tab.open(path)
+        for t in (1, 2):
+            tab.button("forward").click()
+            tab.expect_frame(t, 0)
+            tab.await_drawn(lambda: tab.view(tab.charts.first, "view.signal('iter')"), t.__eq__)
+        copies, differ = tab.charts.first.evaluate(PAINTED)
+        assert copies
+        assert differ < 100  # on edges; a point that stands elsewhere would be as many
+
+    def test_step_sets_one_input_a_chart(self, tab):
+        tab.page.emulate_media(reduced_motion="reduce")
+        tab.open("k-means")
+        tab.button("forward").click()
+        tab.expect_frame(1, 0)
+        fields = tab.page.locator(".vega-bindings input")
+        count = (
+            "fields => { for (const f of fields) f.oninput = () => (f.heard = f.heard + 1 || 1) }"
+        )
+        fields.evaluate_all(count)
+        tab.button("forward").click()
+        tab.expect_frame(2, 0)
+        heard = fields.evaluate_all("fields => fields.map(({heard}) => heard ?? 0)")
+        assert max(heard) == 1
+
+    def test_charts_are_interpreted_where_a_page_may_not_compile(self, tab):
+        # As with a policy without 'unsafe-eval'.
+        tab.page.add_init_script(
+            """const forbid = () => { throw new EvalError("forbidden") };
+            window.Function = new Proxy(Function, { apply: forbid, construct: forbid });"""
+        )
+        tab.page.emulate_media(reduced_motion="reduce")
+        tab.open("k-means")
+        before = tab.pictures()
+        tab.button("forward").click()
+        tab.expect_frame(1, 0)
+        tab.await_drawn(tab.pictures, lambda now: now != before)
+
+
 class TestMotion:
     def gliding(self, tab: Tab) -> None:
         tab.open(PUBLISHED)
         tab.page.evaluate(CHART)
         # Before the first E-step, nothing has a colour.
-        expect(tab.page.locator("#gliding input[name=assign]")).to_have_value("-1")
+        field = tab.page.locator("#gliding input[name=place]")
+        expect(field).to_have_value(str(place(0, BEFORE)))
         tab.expect_frame(0, 10)
 
     def test_parameters_glide_and_colours_follow(self, tab):
@@ -1587,8 +1665,7 @@ class TestMotion:
         assert fewest <= len(iterations) - 1 <= most
         assert (np.diff(iterations) > 0).all()
         assert 0 < iterations[0] < iterations[-2] < 1 == iterations[-1]
-        assert set(colours[:-1]) == {-1}
-        expect(tab.page.locator("#gliding input[name=assign]")).to_have_value("1")
+        assert list(colours) == [BEFORE] * (len(colours) - 1) + [1]
         expect(tab.page.locator(".readout .label")).to_have_text("Iteration 1")
         back = [iteration for iteration, _ in tab.button("back").evaluate(GLIDE)]
         assert back[-1] == 0 < back[-2] < back[0] < 1
@@ -1623,17 +1700,17 @@ class TestMotion:
         tab.resize({"width": 375, "height": 740})
         tab.open(PUBLISHED)
         tab.expect_frame(0, 10)
-        field = tab.charts.last.locator(".vega-bindings input[name=iter]")
+        field = tab.charts.last.locator(".vega-bindings input[name=place]")
         tab.button("forward").click()
         tab.expect_frame(1, 10)
-        expect(field).to_have_value("0")
+        expect(field).to_have_value(str(place(0, BEFORE)))
         tab.page.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
-        expect(field).to_have_value("1")
+        expect(field).to_have_value(str(place(1, 1)))
         tab.button("forward").click()
         tab.expect_frame(2, 10)
-        expect(field).to_have_value("1")
+        expect(field).to_have_value(str(place(1, 1)))
         tab.charts.last.scroll_into_view_if_needed()
-        expect(field).to_have_value("2")
+        expect(field).to_have_value(str(place(2, 2)))
 
 
 class TestWhatComesLater:

@@ -2,18 +2,20 @@
 
 import gc
 import json
+import math
 import re
 import tomllib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import simulated
 from conftest import PREFIXES, RUNNING
 from scipy import stats
 
 from em_ui.pictures import charts
-from em_ui.pictures.format import BEFORE, MAX_ITERATIONS, SHARE_DIGITS, SLIDE
+from em_ui.pictures.format import BEFORE, MAX_ITERATIONS, PLACES, SHARE_DIGITS, SLIDE
 from em_ui.run import DATA, stream
 
 BOUND = {
@@ -53,6 +55,8 @@ PICKABLE = {
     "densities": "label",
     "gaussians": "observation",
 }
+# In these there is something between two iterations.
+SLIDING = {"scatter", "densities", "gaussians", "hill"}
 # Settings far from the defaults: other data, other guess, other length of the run.
 CHANGED = {
     "maximum_likelihood": {"data_seed": 9, "guess_std": 3.0, "size": 50, "mean": 120.0},
@@ -112,12 +116,21 @@ class TestTemplates:
         parameters = {p["name"]: p for p in BOUND[name]["params"] if "expr" not in p}
         picked = parameters.pop("pick", None)
         assert (picked is not None) == (name.split()[0] in PICKABLE)
-        assert set(parameters) == {"iter", "assign"}
-        # Before the first E-step nothing has a component. Between iterations the player slides.
-        for name, lowest, step in (("iter", 0, SLIDE), ("assign", BEFORE, 1)):
-            ends = {"min": lowest, "max": MAX_ITERATIONS}
-            assert parameters[name]["value"] == lowest
-            assert parameters[name]["bind"] == {"input": "range", **ends, "step": step}
+        # One, since each that changes has the chart drawn anew. In pictures the player slides.
+        assert set(parameters) == {"place"}
+        ends = {"min": 0, "max": PLACES * (MAX_ITERATIONS + 1) + MAX_ITERATIONS}
+        step = SLIDE if name.split(" ")[0] in SLIDING else 1
+        assert parameters["place"]["value"] == 0
+        assert parameters["place"]["bind"] == {"input": "range", **ends, "step": step}
+        # Both iterations come out of it. Before the first E-step nothing has a component.
+        read = {p["name"]: p["expr"] for p in BOUND[name]["params"] if "expr" in p}
+        for iteration, assigned in ((0, BEFORE), (2.25, 2), (MAX_ITERATIONS, MAX_ITERATIONS)):
+            given = {"place": PLACES * (assigned - BEFORE) + iteration, "floor": math.floor}
+            assert eval(read["iter"], given) == pytest.approx(iteration)
+            assert eval(read["assign"], given) == assigned
+
+    def test_place_has_room_for_every_iteration(self):
+        assert MAX_ITERATIONS < PLACES
 
     @pytest.mark.parametrize("name", FREE)
     def test_player_leaves_the_others_alone(self, name):
@@ -214,6 +227,27 @@ class TestTemplates:
             drawn[1]
         )
         assert "title" not in charts.scatter()
+
+    def test_table_is_written_once_and_forgotten_with_it(self, monkeypatch):
+        sent = []
+        monkeypatch.setattr(charts.st, "vega_lite_chart", lambda spec, **_: sent.append(spec))
+        table, others = pa.table({"x": [1.0, 2.0]}), len(charts._WRITTEN)
+        for _ in range(2):
+            charts.show({"mark": "point"}, {"points": table}, key="chart", alt="Points")
+        first, again = (spec["datasets"]["points"] for spec in sent)
+        assert first is again
+        assert pa.ipc.open_stream(first).read_all().equals(table)
+        assert len(charts._WRITTEN) == others + 1
+        del table
+        assert len(charts._WRITTEN) == others
+
+    def test_words_are_put_where_they_stand_and_all_else_is_kept(self):
+        one, other = (charts.parameter("means", title) for title in ("Mean $x$", 'A "B"'))
+        assert "Mean $x$" in json.dumps(one)
+        assert not re.search("[\ue000\ue001]|\\\\ue00", json.dumps(one))
+        assert json.loads(json.dumps(one).replace("Mean $x$", r"A \"B\"")) == other
+        # To copy all of a template in each rerun would cost more than the rest of a chart.
+        assert one["params"] is other["params"]
 
     @pytest.mark.parametrize("template", [*BOUND.values(), *FREE.values()], ids=[*BOUND, *FREE])
     def test_no_tooltip_shows_a_raw_number(self, template):

@@ -16,6 +16,7 @@ SHARED = {
     "em_core.data.blocks",
     "em_core.diagnostics",
     "em_core.engine",
+    "em_core.many",
     "em_core.model",
     "em_core.models.hard",
     "em_core.numerics",
@@ -30,7 +31,21 @@ BELOW = {
     # The cluster is imported for Dask's data alone.
     "blocks": {"em_core.checks", "em_core.model", "em_core.numerics", "em_core.data"},
     "dask": {"em_core.checks", "em_core.model", "em_core.numerics", "em_core.data.blocks"},
-    "engine": {"em_core.checks", "em_core.data.blocks", "em_core.model", "em_core.numerics"},
+    "acceleration": {"em_core.checks", "em_core.model", "em_core.numerics"},
+    "engine": {
+        "em_core.acceleration",
+        "em_core.checks",
+        "em_core.data.blocks",
+        "em_core.model",
+        "em_core.numerics",
+    },
+    "many": {
+        "em_core.checks",
+        "em_core.data.blocks",
+        "em_core.engine",
+        "em_core.model",
+        "em_core.numerics",
+    },
     "diagnostics": {
         "em_core.checks",
         "em_core.data.blocks",
@@ -43,6 +58,7 @@ BELOW = {
         "em_core.checks",
         "em_core.data.blocks",
         "em_core.engine",
+        "em_core.many",
         "em_core.model",
         "em_core.models.hard",
         "em_core.models.kmeans",
@@ -51,8 +67,10 @@ BELOW = {
 }
 OF_MODELS = {
     "em_core.checks",
+    "em_core.data.blocks",
     "em_core.engine",
     "em_core.kernels",
+    "em_core.many",
     "em_core.model",
     "em_core.numerics",
 }
@@ -187,4 +205,27 @@ def test_all_names_are_there():
         "fit",
         "fit_restarts",
         "iterate",
+    }
+
+
+def loaded(source: str, *modules: str) -> set[str]:
+    """Return which of the modules Python has loaded after it has run the source."""
+    code = f"import sys\n{source}\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    return set(modules) & set(run.stdout.decode().split())
+
+
+def test_core_is_imported_without_what_only_some_of_it_needs():
+    slow = ("scipy.optimize", "scipy.stats", "sklearn", "pandas")
+    assert loaded("import em_core", *slow) == set()
+    matched = "import em_core; em_core.match_components([0.0, 1.0], [1.0, 0.0])"
+    assert loaded(matched, *slow) == {"scipy.optimize"}
+
+
+def test_server_answers_before_scikit_learn_is_imported_and_imports_it_later():
+    assert loaded("import app", "sklearn", "altair") == {"altair"}
+    later = "from em_ui.later import import_the_rest as later\nlater().join()"
+    assert loaded(later, "sklearn.cluster", "sklearn.metrics", "altair") == {
+        "sklearn.cluster",
+        "sklearn.metrics",
     }

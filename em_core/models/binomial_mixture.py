@@ -51,6 +51,7 @@ from em_core.numerics import (
 _TALLIED_OUTCOMES = 2**16  # different head counts, at the most, for which trials are counted
 _TALLIED_ROWS = 2**20  # trials that are counted at once
 _CACHED_NUMBERS = 2**17  # log densities that are computed at once, in the cache
+_ROWS_OF_MANY = 2**8  # of them, outcomes that are taken at once where there are many runs
 _NEVER = -1e300  # stands for the logarithm of zero
 
 
@@ -235,13 +236,7 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
 
     def prepare_counted(self, rows: npt.NDArray[Any], counts: Array) -> "Outcomes":
         """Return different outcomes, with the E-steps of one run and of many on them."""
-        cuts = range(0, len(rows), BLOCK_ROWS)
-        blocks = [slice(start, start + BLOCK_ROWS) for start in cuts]
-        return Outcomes(tuple(self._block(rows[each], counts[each]) for each in blocks))
-
-    def _block(self, rows: npt.NDArray[Any], counts: Array) -> "_Block":
-        heads, tosses = self.heads_and_tosses(rows)
-        return _Block(heads, tosses - heads, counts[:, None], _log_densities(heads, tosses))
+        return Outcomes(*self.heads_and_tosses(rows), counts[:, None])
 
     def n_parameters(self, params: BinomialParams) -> int:
         """Return the number of free parameters: K, and K - 1 weights if these are estimated."""
@@ -502,26 +497,35 @@ class _Block(NamedTuple):
 
 
 class Outcomes(NamedTuple):
-    """Different outcomes, for the E-steps of many runs at once.
+    """Different outcomes, for the E-steps of one run or of many.
 
     The equations are those of :meth:`BinomialMixture.log_joint`, of
     :func:`em_core.numerics.posterior` and of :meth:`BinomialMixture.statistics`. Arrays are (K, n,
-    R), for R runs and blocks of n outcomes, so that all is done along long rows, also where there
-    are few outcomes. Sums are no products of matrices, whose last digits may depend on how many
-    runs there are.
+    R), for blocks of n outcomes and R runs, so that loops over either are long. Sums are no
+    products of matrices, whose last digits may depend on how many runs there are.
+
+    Attributes
+    ----------
+    heads, counts : ndarray, shape (n, 1)
+        Heads of each outcome, and how many trials had it.
+    tosses : ndarray, shape (n, 1), or int
+        Tosses of each, or of all.
     """
 
-    blocks: tuple[_Block, ...]
+    heads: Array
+    tosses: Any
+    counts: Array
 
     def at_once(self, n_components: int) -> int:
         """Return for how many runs the arrays of a block fit the cache."""
-        return max(_CACHED_NUMBERS // (len(self.blocks[0].heads) * n_components), 1)
+        return max(_CACHED_NUMBERS // (min(len(self.heads), _ROWS_OF_MANY) * n_components), 1)
 
     def begin(self) -> Callable[[BinomialParams], tuple[BinomialStatistics, float]]:
         """Return the E-step of one run."""
+        blocks = self._blocks(BLOCK_ROWS)
 
         def e_step(params: BinomialParams) -> tuple[BinomialStatistics, float]:
-            statistics, objectives = self._expect(params.heads_prob[None], params.weights[None])
+            statistics, objectives = _expect(blocks, params.heads_prob[None], params.weights[None])
             heads, tails, trials = statistics
             return BinomialStatistics(heads[0], tails[0], trials[0]), float(objectives[0])
 
@@ -529,16 +533,30 @@ class Outcomes(NamedTuple):
 
     def begin_many(self) -> Callable[[Arrays], tuple[BinomialStatistics, Array]]:
         """Return the E-step of many runs."""
-        return lambda arrays: self._expect(arrays["heads_prob"], arrays["weights"])
+        blocks = self._blocks(_ROWS_OF_MANY)
+        return lambda arrays: _expect(blocks, arrays["heads_prob"], arrays["weights"])
 
-    def _expect(self, heads_prob: Array, weights: Array) -> tuple[BinomialStatistics, Array]:
-        theta, pi = heads_prob.T[:, None], weights.T[:, None]
-        log_weights = np.log(pi / pi.sum(axis=0))
-        found = [_sums_over(block, theta, log_weights) for block in self.blocks]
-        heads, tails, trials, objectives = (
-            np.add.reduce(each) for each in zip(*found, strict=True)
-        )
-        return BinomialStatistics(heads.T, tails.T, trials.T), objectives
+    def _blocks(self, n_rows: int) -> list[_Block]:
+        cuts = [slice(i, i + n_rows) for i in range(0, len(self.heads), n_rows)]
+        return [self._block(cut) for cut in cuts]
+
+    def _block(self, cut: slice) -> _Block:
+        heads = self.heads[cut]
+        tosses = self.tosses[cut] if isinstance(self.tosses, np.ndarray) else self.tosses
+        log_densities = _log_densities(heads, tosses)
+        return _Block(heads, tosses - heads, self.counts[cut], log_densities)
+
+
+def _expect(
+    blocks: Sequence[_Block], heads_prob: Array, weights: Array
+) -> tuple[BinomialStatistics, Array]:
+    """Return the statistics, each (R, K), and the objectives (R,) of parameters (R, K)."""
+    # Contiguous, since the large arrays that come of them follow their order.
+    theta, pi = (np.ascontiguousarray(array.T)[:, None] for array in (heads_prob, weights))
+    log_weights = np.log(pi / pi.sum(axis=0))
+    found = [_sums_over(block, theta, log_weights) for block in blocks]
+    heads, tails, trials, objectives = map(np.add.reduce, zip(*found, strict=True))
+    return BinomialStatistics(heads.T, tails.T, trials.T), objectives
 
 
 def _sums_over(block: _Block, theta: Array, log_weights: Array) -> tuple[Array, ...]:

@@ -60,7 +60,7 @@ def copy_link(
         of any other is an entry of the browser's history.
     """
     text = urllib.parse.urlencode(parameters)
-    data = {"label": label, "query": text, "keep": list(keep), "address": address}
+    data = {"label": label, "query": text, "keep": tuple(keep), "address": address}
     _copy_link(key=key, data=data)
 
 

@@ -251,9 +251,7 @@ def _parameters(bound: bool, slides: bool) -> list[alt.Parameter]:
     ]
 
 
-def _compile(
-    chart: AnyChart, height: int, *, bound: bool = True, slides: bool = False
-) -> Template:
+def _compile(chart: AnyChart, height: int, *, bound: bool = True, slides: bool = False) -> Template:
     """Return the template of a chart that follows the player.
 
     Without ``bound`` it rests. With ``slides`` the player slides it from one iteration to the next:
@@ -688,9 +686,7 @@ def _paths(
         .encode(x=encoding["x"], y=value, text="name:N", opacity=seen)
     )
     corners = _corners(steps, "iteration", field)
-    chart = alt.layer(corners, *references, line, now, names).resolve_scale(
-        shape="independent"
-    )
+    chart = alt.layer(corners, *references, line, now, names).resolve_scale(shape="independent")
     return _steady(
         _compile(chart, _HEIGHT),
         x=_extent(("steps", "iteration")),

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 MAX_ITERATIONS = 500  # as far as an input reaches, whatever the run: a template is constant
 
-# What charts draw by: the iteration whose parameters are drawn, and that whose responsibilities are.
+# What charts draw by: the iteration whose parameters are drawn, and that whose responsibilities.
 # With half-steps they differ by one. Between two iterations the first is a fraction, while the
 # player slides; the second is BEFORE as long as there was no E-step.
 ITERATION, ASSIGNMENT = "iter", "assign"

@@ -108,9 +108,10 @@ def player(
         key=f"{page}_player",
         data={
             "page": page,
-            "columns": list(columns),
-            "rows": [list(row) for row in rows],
-            "between": None if between is None else list(between),
+            # Tuples: of lists Streamlit asks every kind of table whether they are one.
+            "columns": tuple(columns),
+            "rows": tuple(rows),
+            "between": None if between is None else tuple(between),
             "param": param,
             "report": report,
             "inputs": {"bindings": BINDINGS, "name": PLACE, "places": PLACES, "before": BEFORE},

@@ -206,7 +206,7 @@ def _goes_on(problem: Problem, trace: Trace[Any]) -> bool:
 
 
 def _nothing_left(trace: Trace[Any]) -> bool:
-    return _CAUTION * left_to_gain(trace.objectives) < _SHOWN
+    return _CAUTION * left_to_gain(trace) < _SHOWN
 
 
 def _beaten(best_of: Sequence[tuple[Problem, Trace[Any]]]) -> tuple[int, ...]:

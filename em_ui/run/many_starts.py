@@ -206,9 +206,9 @@ def _ends(problem: Problem, traces: Sequence[Trace[Any]], work: float) -> list[_
         if trace.status is Status.NON_FINITE or not np.isfinite(objective):
             ends.append(_End(trace, -np.inf, np.inf))
             continue
-        left = left_to_gain(trace.objectives)
+        left = left_to_gain(trace)
         if trace.status is not Status.MAX_ITER:
-            left = min(left, left_to_gain(trace.objectives[-_LAST - 1 :]))
+            left = min(left, left_to_gain(trace, over=_LAST))
             if ends_exactly or not np.isfinite(left):
                 left = 0.0  # it has arrived, by the rule or as it is too short to tell
         told = _EQUAL * problem.n < left < np.inf

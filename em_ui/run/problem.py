@@ -11,6 +11,7 @@ import numpy as np
 
 from em_core import Mixture, Model, Params, Sample, Trace, fit, fit_restarts
 from em_core.data.blocks import Blocks, prepare
+from em_core.engine import Accelerate
 from em_core.models.hard import HardEM
 from em_core.numerics import Array
 from em_ui.pictures.frames import Column, schema
@@ -24,6 +25,8 @@ DATA, GUESS, DRAWING = range(3)
 NOBODY_KNOWS = "Nobody knows the truth behind these data."
 
 _FINE, _MOST_DECIMALS = 2, 12
+
+E_STEPS = 5  # of an iteration of SQUAREM, at the most
 
 # What is still in use is neither drawn nor prepared a second time: problems that differ in what is
 # run alone share their observations. Samples by what they were drawn by, as weak references to
@@ -329,13 +332,21 @@ class Problem:
         return max(self.work, budget.LEAST_WORK)
 
     def fit(
-        self, start: Params, *, tol: float | None = None, max_iter: int | None = None
+        self,
+        start: Params,
+        *,
+        tol: float | None = None,
+        max_iter: int | None = None,
+        accelerate: Accelerate | None = None,
     ) -> Trace[Any]:
-        """Run EM from ``start``, as the page says or with another tolerance and limit."""
+        """Run EM from ``start``, as the page says or with another tolerance and limit.
+
+        An iteration that is accelerated takes up to :data:`E_STEPS` E-steps.
+        """
         limit = self.max_iter if max_iter is None else max_iter
-        with budget.turn(self.cost * limit):
+        with budget.turn(self.cost * limit * (E_STEPS if accelerate else 1)):
             tol = self.tol if tol is None else tol
-            return fit(self.model, self.data, start, tol=tol, max_iter=limit)
+            return fit(self.model, self.data, start, tol=tol, max_iter=limit, accelerate=accelerate)
 
     def fit_each(
         self, starts: Sequence[Params], *, tol: float | None = None, max_iter: int | None = None

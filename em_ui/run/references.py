@@ -177,7 +177,7 @@ def _compared(n: int, limit: Trace[Any], best: Trace[Any]) -> tuple[bool, bool]:
     A run that ends higher than the one from the truth is itself the best that is known, as if it
     ended at the same place.
     """
-    left = [0.0 if t.converged else left_to_gain(t.objectives) for t in (limit, best)]
+    left = [0.0 if t.converged else left_to_gain(t) for t in (limit, best)]
     ahead = limit.final.objective - best.final.objective
     first, second = same_solutions([limit, best])
     if first == second or not np.isfinite(ahead):

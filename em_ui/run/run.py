@@ -25,6 +25,8 @@ _CAUTION = 10.0
 # Where the largest eigenvalue of EM's map is below this, no direction is level; where one is 1 but
 # for rounding and the error of its slopes, its direction is.
 _NEARLY_LEVEL, _LEVEL = 0.99, 1e-5
+# Iterations after which leaps follow a run, so that of most runs all that is said is of its path.
+_PATIENCE = 300
 # Sums of squared distances that differ by less than this, relatively, are equal.
 _EQUALLY_NEAR = 1e-9
 
@@ -129,8 +131,8 @@ class Run:
     ) -> Trace[Any]:
         """Return the run continued from its last parameters, far enough or as time allows.
 
-        ``until`` says of the continued run whether it is far enough, and ``most`` after how many
-        iterations it is given up.
+        By EM at first, and then by leaps; see :func:`follow`. ``until`` says of the continued run
+        whether it is far enough, and ``most`` after how many iterations it is given up.
         """
         # Not a cached_property: up to Python 3.11 that has one lock for all runs.
         with self.asking:
@@ -140,7 +142,11 @@ class Run:
                 known = Trace((end,), Status.MAX_ITER)
             time = int(np.clip(budget.LIMIT / self.problem.work, 10, 3_000))
             limit = follow(
-                self.problem, known, most=time if most is None else min(most, time), until=until
+                self.problem,
+                known,
+                most=time if most is None else min(most, time),
+                until=until,
+                patience=min(_PATIENCE, time // 4),
             )
             self.found["limit"] = limit
             return limit
@@ -231,7 +237,7 @@ class Run:
         def gains(limit: Trace[Any]) -> tuple[float, float]:
             gained = limit.final.objective - here
             # Not from the gains so far: by a saddle they shrink first, and grow again behind it.
-            return gained, 0.0 if limit.converged else left_to_gain(limit.objectives)
+            return gained, 0.0 if limit.converged else left_to_gain(limit)
 
         def decided(limit: Trace[Any]) -> bool:
             gained, left = gains(limit)

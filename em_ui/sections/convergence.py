@@ -1,5 +1,6 @@
 """Has it really converged: why the run stopped, how fast it converges, and what is left to go."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from em_core import Status
 from em_core.diagnostics import linear_rate
 from em_ui.controls.page import Controls
 from em_ui.pictures import charts, frames
+from em_ui.run.limit import leapt, own_steps
 from em_ui.run.problem import count
 from em_ui.run.run import Run
 from em_ui.sections.findings import level
@@ -58,10 +60,11 @@ def draw(c: Controls, run: Run, *, caveat: str = "") -> None:
     reached = limit.converged
     st.markdown(f"**Speed.** {_speed(run, caveat)}")
     if not reached:
+        more = count(limit.n_iter, "more iteration")
+        followed = f"with the work of {more}" if leapt(limit) else f"for {more}"
         st.markdown(
-            f"**The limit was not reached.** The run was followed for "
-            f"{count(limit.n_iter, 'more iteration')} and was still moving. Distances here are "
-            "measured from where it was by then; the limit is farther away."
+            f"**The limit was not reached.** The run was followed {followed} and was still moving. "
+            "Distances here are measured from where it was by then; the limit is farther away."
         )
     last_step = np.linalg.norm(vectors[-1] - vectors[-2]) if len(vectors) > 1 else 0.0
     if distances[-1] <= _ROUNDING * np.linalg.norm(end):
@@ -90,8 +93,13 @@ def draw(c: Controls, run: Run, *, caveat: str = "") -> None:
         )
         st.caption(
             "On this log scale a constant rate is a straight line. "
-            f"{'The limit' if reached else 'In the place of the limit'}: the same run, "
-            f"continued to {count(run.frames.last + limit.n_iter, 'iteration')}."
+            f"{'The limit' if reached else 'In the place of the limit'}: the same run, continued "
+            + (
+                "by a method that leaps ahead (SQUAREM), with the work of "
+                f"{count(limit.n_iter, 'more iteration')}."
+                if leapt(limit)
+                else f"to {count(run.frames.last + limit.n_iter, 'iteration')}."
+            )
         )
 
 
@@ -109,7 +117,9 @@ def _speed(run: Run, caveat: str) -> str:
             f"There is no rate to speak of: {level(run)} The data cannot tell the parameters there "
             f"apart, so that runs end at different ones, with the same {title}."
         )
-    rate = linear_rate(limit)
+    if leapt(limit) and limit.converged:
+        return _slowest(run, caveat)
+    rate = linear_rate(replace(limit, steps=own_steps(limit)))
     end = limit.final.params.vector()
     left = float(np.linalg.norm(run.params.vector() - end))
     arrived = left <= _ROUNDING * float(np.linalg.norm(end))
@@ -138,16 +148,37 @@ def _speed(run: Run, caveat: str) -> str:
     largest = float(run.eigenvalues[0])
     if saddle:
         return f"{measured} {_grows(run)}"
-    fraction = (
-        "the largest fraction of the information on the parameters that the missing "
-        f"{'labels' if run.problem.is_mixture else 'data'} take away, here about "
-        f"{_just_below_one(largest, percent=True)}{caveat}."
-    )
+    fraction = _fraction(run, largest, caveat)
     if abs(rate - largest) <= _AGREE * min(largest, 1 - largest):
         return f"{measured} It is {fraction}"
     return (
         f"{measured} The slowest direction is not on this path: there the rate is "
         f"{_just_below_one(largest)}, which is {fraction}"
+    )
+
+
+def _slowest(run: Run, caveat: str) -> str:
+    """Return how fast EM is near a limit that was reached by leaps, not on the path of EM."""
+    if run.eigenvalues is None:
+        return "EM is too slow here for its rate near the limit to be measured."
+    largest = float(run.eigenvalues[0])
+    if largest >= 1:
+        return (
+            "The point is a saddle: in some direction, each step near it would be "
+            f"{largest:.3f} times as long as the one before."
+        )
+    return (
+        f"Near the limit, in the slowest direction, each step is {_just_below_one(largest)} times "
+        f"as long as the one before: the *linear rate*. It is {_fraction(run, largest, caveat)}"
+    )
+
+
+def _fraction(run: Run, largest: float, caveat: str) -> str:
+    """Return what the largest eigenvalue of EM's map at a top is a measure of."""
+    missing = "labels" if run.problem.is_mixture else "data"
+    return (
+        f"the largest fraction of the information on the parameters that the missing {missing} "
+        f"take away, here about {_just_below_one(largest, percent=True)}{caveat}."
     )
 
 

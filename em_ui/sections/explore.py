@@ -55,13 +55,14 @@ def played(c: Controls, run: Run) -> bool:
     return player.played(c.prefix, run.frames.last)
 
 
-def _ending(c: Controls, run: Run) -> tuple[str, str]:
+@cached_quietly
+def _ending(run: Run, compared: bool) -> tuple[str, str]:
     """Return how a run ended: its kind, and one line that says why, where, and how far off."""
     trace, words, objective = run.trace, run.problem.words, run.problem.objective
     if trace.status in (Status.NON_FINITE, Status.DECREASED):
         return "error", run.message.replace("Stopped", "**Stopped**", 1)
     place = f"{objective.title} {objective.text(trace.final.objective)}."
-    if compares(c, run) and run.gap is not None:
+    if compared and run.gap is not None:
         quantity = words.quantities[words.by].title.lower()
         origin = "truth" if run.problem.truth_known else "estimate with the labels known"
         place += f" Largest distance of a {quantity} from the {origin}: "
@@ -99,19 +100,10 @@ def explore(
     on_pick : callable
         Called after a click on the picture; see :func:`em_ui.pictures.charts.picked`.
     """
-    problem, objective = run.problem, run.problem.objective
-    single = {f: q for f, q in problem.quantities.items() if getattr(run.params, f).ndim < 2}
-    shown = [column for column in run.frames.columns if column.field in single]
-    columns = [problem.words.symbol(column) for column in shown]
-    rows = [
-        [f"{column.of(step.params):{single[column.field].format}}" for column in shown]
-        + [objective.text(step.objective)]
-        for step in run.steps
-    ]
+    single = _single(run)
     player.player(
         c.prefix,
-        [*columns, objective.title],
-        rows,
+        *_numbers(run),
         param=c.key("iter"),
         position=c.position,
         report=c.follows,
@@ -123,7 +115,7 @@ def explore(
     left, right = st.columns(_SHARES)
     with left:
         _draw(picture, c.key("picture"), on_pick)
-        player.status(c.prefix, *_ending(c, run))
+        player.status(c.prefix, *_ending(run, compares(c, run)))
         st.caption(caption)
     key = c.key("convergence")
     with right:
@@ -133,6 +125,25 @@ def explore(
         for i, drawing in enumerate(drawings[:_BESIDE]):
             _draw(drawing, f"{key}_{i}")
     in_row(drawings[_BESIDE:], key=key, first=_BESIDE)
+
+
+def _single(run: Run) -> dict[str, Quantity]:
+    """Return the parameters with one value a component."""
+    quantities = run.problem.quantities
+    return {f: q for f, q in quantities.items() if getattr(run.params, f).ndim < 2}
+
+
+@cached_quietly
+def _numbers(run: Run) -> tuple[list[str], list[list[str]]]:
+    """Return what stands beside the slider at each iteration: names, and numbers in words."""
+    single, objective, words = _single(run), run.problem.objective, run.problem.words
+    shown = [column for column in run.frames.columns if column.field in single]
+    rows = [
+        [f"{column.of(step.params):{single[column.field].format}}" for column in shown]
+        + [objective.text(step.objective)]
+        for step in run.steps
+    ]
+    return [*map(words.symbol, shown), objective.title], rows
 
 
 def _convergence(c: Controls, run: Run, single: Mapping[str, Quantity]) -> list[Drawing]:
@@ -166,6 +177,7 @@ def _convergence(c: Controls, run: Run, single: Mapping[str, Quantity]) -> list[
     return drawings
 
 
+@cached_quietly
 def _relative(run: Run) -> pa.Table:
     """Return the steps, whose movement counts standard deviations of the data."""
     by, k = run.problem.words.by, run.params.n_components
@@ -183,15 +195,20 @@ def _parameter(c: Controls, run: Run, field: str, title: str) -> Drawing:
     known = {name: name in tables for name in ("truth", "labelled")}
     compared = f", beside {_legend(run, tables, short=True)}" if tables else ""
     each = f" of each {run.problem.words.component}" if run.params.n_components else ""
-    # Each chart gets its own numbers only.
-    data = {"steps": run.frames.steps.select(["iteration", "component", field])} | {
-        name: table.select(["component", field]) for name, table in tables.items()
-    }
+    data = {name: _column(run, name, field) for name in ("steps", *tables)}
     name = run.problem.words.quantities[field].title if field in run.params.arrays() else title
     alt = f"{name}{each} at each iteration played so far{compared}"
     return Drawing(title, charts.parameter(field, title, **known), data, alt)
 
 
+@cached_quietly
+def _column(run: Run, name: str, field: str) -> pa.Table:
+    """Return the table of the steps, or of a reference, with the numbers of one chart only."""
+    table = getattr(run.frames, name)
+    return table.select([n for n in ("iteration", "component", field) if n in table.schema.names])
+
+
+@cached_quietly
 def _gaps(run: Run) -> pa.Table | None:
     """Return how far the objective is from its last value, where that can be told from rounding.
 

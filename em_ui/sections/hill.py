@@ -2,22 +2,24 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from itertools import islice
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import streamlit as st
 
-from em_core import Params, Status, iterate
-from em_core.diagnostics import lower_bound
-from em_core.engine import objective_of
-from em_core.numerics import is_singular
+from em_core import Params, Status
+from em_core.diagnostics import bound_from
+from em_core.engine import begin
+from em_core.many import objectives_of
+from em_core.model import Arrays
+from em_core.numerics import Array, is_singular
 from em_ui.controls.page import Controls
 from em_ui.pictures import charts, frames
 from em_ui.pictures.frames import SYMMETRIC, Column
-from em_ui.run import budget
+from em_ui.run import budget, progress
 from em_ui.run.cache import cached
 from em_ui.run.run import Run
 from em_ui.sections.by_hand import moment, standing
@@ -186,37 +188,90 @@ def _of_data(run: Run, column: Column) -> tuple[float, float]:
 def _heights(
     run: Run, at: int, x: Column, y: Column, across: tuple[float, float], up: tuple[float, float]
 ) -> pa.Table:
-    params = run.steps[at].params
-    cells = int(np.clip(np.sqrt(budget.HILL / run.problem.cost), 9, GRID))
-    x_edges, y_edges = edges(*across, cells), edges(*up, cells)
-    values = heights(run, lambda a, b: put(put(params, x, a), y, b), x_edges, y_edges)
+    x_edges, y_edges = edges(*across), edges(*up)
+    a, b = np.meshgrid(*((e[:-1] + e[1:]) / 2 for e in (x_edges, y_edges)), indexing="ij")
+    arrays = repeated(run.steps[at].params, a.size)
+    arrays = placed(placed(arrays, x, a.ravel()), y, b.ravel())
+    values = _objectives(run)(arrays).reshape(a.shape)
     top = float(np.max(values[~np.isnan(values)], initial=run.steps[at].objective))
     return bands(values, x_edges, y_edges, n=run.problem.n, top=top)
 
 
-def put(params: Any, column: Column, value: float) -> Any:
-    """Return ``params`` with one number replaced, in both places where it stands in two.
+def _objectives(run: Run) -> Callable[[Arrays], Array]:
+    """Return what maps many parameters to their objectives, not a number where they are impossible.
 
-    Of mixing weights the others share what is left, in the proportions that they have.
+    They are computed in pieces.
     """
-    array = getattr(params, column.field).copy()
+    problem = run.problem
+    of = objectives_of(problem.model, problem.data, type(run.params))
+    some = max(int(budget.PIECE / problem.work), 1)
+
+    def objectives(arrays: Arrays) -> Array:
+        can_be = np.flatnonzero(_possible(arrays))
+        found = np.full(len(next(iter(arrays.values()))), np.nan)
+        for first in range(0, len(can_be), some):
+            progress.tell(f"Height {first + 1:,} of {len(can_be):,}", first / len(can_be))
+            which = can_be[first : first + some]
+            with budget.turn(problem.work * len(which)):
+                found[which] = of({name: array[which] for name, array in arrays.items()})
+        return found
+
+    return objectives
+
+
+def repeated(params: Params, times: int) -> Arrays:
+    """Return the arrays of some parameters so many times, along a leading axis."""
+    return {name: np.repeat(array[None], times, axis=0) for name, array in params.arrays().items()}
+
+
+def placed(arrays: Arrays, column: Column, values: npt.ArrayLike) -> Arrays:
+    """Return the arrays of many parameters with one number of each replaced, in all its places.
+
+    A covariance has two. Of mixing weights the others share what is left, in the proportions that
+    they have.
+
+    Parameters
+    ----------
+    arrays : dict of str to ndarray
+        The parameters, each with a leading axis of length R.
+    column : Column
+        The number.
+    values : array_like, shape (R,)
+        What it is replaced by.
+    """
+    array, given = arrays[column.field].copy(), np.asarray(values, dtype=float)
+    here: Any = (slice(None), *column.place)
     if column.field == "weights":
-        others = array.sum() - array[column.place]
-        array *= (1 - value) / others if others else 0.0
-    array[column.place] = value
+        others = array.sum(axis=1) - array[here]
+        left = np.divide(1 - given, others, out=np.zeros_like(others), where=others != 0)
+        array *= left[:, None]
+    array[here] = given
     if column.field in SYMMETRIC:
         *first, i, j = column.place
-        array[(*first, j, i)] = value
-    return replace(params, **{column.field: array})
+        mirrored: Any = (slice(None), *first, j, i)
+        array[mirrored] = given
+    return {**arrays, column.field: array}
+
+
+def put(params: Any, column: Column, value: float) -> Any:
+    """Return ``params`` with one number replaced; see :func:`placed`."""
+    arrays = placed(repeated(params, 1), column, [value])
+    return replace(params, **{column.field: arrays[column.field][0]})
 
 
 def possible(params: Params) -> bool:
     """Return whether all covariance matrices of some parameters are positive definite."""
-    return all(
-        not is_singular(array).any()
-        for field, array in params.arrays().items()
-        if field in SYMMETRIC
-    )
+    return bool(_possible(repeated(params, 1))[0])
+
+
+def _possible(arrays: Arrays) -> npt.NDArray[np.bool_]:
+    """Return the same of many parameters, shape (R,)."""
+    found = np.ones(len(next(iter(arrays.values()))), dtype=bool)
+    for field in SYMMETRIC & arrays.keys():
+        array = arrays[field]
+        flat = is_singular(array.reshape(-1, *array.shape[-2:]))
+        found &= ~flat.reshape(len(array), -1).any(axis=1)
+    return found
 
 
 def edges(low: float, high: float, cells: int = GRID) -> np.ndarray:
@@ -260,24 +315,6 @@ def cells(x_edges: np.ndarray, y_edges: np.ndarray) -> pa.Table:
     )
 
 
-def heights(
-    run: Run, build: Callable[[float, float], Params], x_edges: np.ndarray, y_edges: np.ndarray
-) -> np.ndarray:
-    """Return the objective at the middle of each cell, for the parameters that ``build`` makes.
-
-    Where they are impossible, it is not a number.
-    """
-    middles = [(e[:-1] + e[1:]) / 2 for e in (x_edges, y_edges)]
-    with budget.turn(run.problem.work * len(middles[0]) * len(middles[1])):
-        return np.array([[_objective(run, build(x, y)) for y in middles[1]] for x in middles[0]])
-
-
-def _objective(run: Run, params: Params) -> float:
-    if not possible(params):
-        return np.nan
-    return objective_of(run.problem.model, run.problem.data, params)
-
-
 def path(run: Run, *columns: Column) -> pa.Table:
     """Return the way that two numbers took: iteration, x, y."""
     x, y = ([column.of(step.params) for step in run.steps] for column in columns)
@@ -296,38 +333,37 @@ def _slice(run: Run, column: Column, low: float, high: float) -> tuple[Drawing, 
 
     At each iteration the other parameters are held at their values there, and the bound is the one
     that touches the objective at that iteration's parameters. The slice shows a few times the step
-    that the M-step takes. Where the data are many, only some iterations are computed, and the
-    others show the nearest of these.
+    that the M-step takes. Of many iterations only some are computed, and the others show the
+    nearest of these.
 
     The M-step sets all numbers together. Where the best value of one depends on others, the bound
     has its top along this one elsewhere. Returned is also whether it has it where the M-step goes.
     """
     objective, domain = run.problem.objective, (low, high)
     title = run.problem.words.symbol(column)
-    model, data = run.problem.model, run.problem.data
-    affordable = budget.HILL / (run.problem.work * _SLICE)
-    n_picked = int(np.clip(affordable, 2, _SLICES))
-    picked = np.unique(np.linspace(0, run.frames.last, n_picked).round().astype(int))
+    model, e_step = run.problem.model, begin(run.problem.model, run.problem.data)
+    of, curves, ends, exact = _objectives(run), [], [], True
+    n_picked = min(run.frames.last + 1, _SLICES)
+    picked = np.linspace(0, run.frames.last, n_picked).round().astype(int)
     nearest = picked[np.abs(np.arange(run.frames.last + 1)[:, None] - picked).argmin(axis=1)]
-    curves, ends, exact = [], [], True
-    for t in picked:
+    for t in picked.tolist():
         shown = np.flatnonzero(nearest == t)
         interval = {"first": shown[0], "last": shown[-1]}
         at = run.steps[t].params
         here = column.of(at)
-        with budget.turn(run.problem.work * 2):
-            after = next(islice(iterate(model, data, at), 1, None)).params
-            bound = lower_bound(model, data, at)
-        goal = column.of(after)
+        with budget.turn(run.problem.cost):
+            statistics, height = e_step(at)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            goal = column.of(model.m_step(statistics, at))
+        bound = bound_from(model, statistics, height, at)
         reach = max(_REACH * abs(goal - here), _LEAST_REACH * (domain[1] - domain[0]))
         grid = np.linspace(
             max(min(here, goal) - reach, domain[0]), min(max(here, goal) + reach, domain[1]), _SLICE
         )
-        along = [put(at, column, x) for x in grid]
-        with budget.turn(run.problem.work * _SLICE):
-            objectives = [_objective(run, params) for params in along]
-        heights = {
-            objective.title: objectives,
+        many = placed(repeated(at, _SLICE), column, grid)
+        along = [replace(at, **{column.field: each}) for each in many[column.field]]
+        heights: dict[str, Any] = {
+            objective.title: of(many),
             "Lower bound": [bound(params) if possible(params) else np.nan for params in along],
         }
         for name, values in heights.items():

@@ -133,8 +133,9 @@ def _causes(run: Run, parts: Split) -> Iterator[str]:
         yield "*Stopped early* is the way that the run had still to go when it stopped."
     if not parts.reached:
         yield (
-            f"Limits were not reached: runs were followed for {count(run.glance, 'more iteration')}"
-            " at the most, and these parts are as far as that."
+            "Limits were not reached: runs were followed with the work of "
+            f"{count(run.glance, 'more iteration')} at the most, and these parts are as far as "
+            "that."
         )
 
 

@@ -1,0 +1,218 @@
+r"""Values as a few thousand weighted nodes, which to a Gaussian mixture are the same.
+
+What EM sums over the values are smooth functions of x: responsibilities, these times x and x
+squared, and the logarithm of the density. In a cell that is narrow for the mixture such a function
+is, to rounding, a polynomial of low degree, and the sum over the values in the cell depends on
+their first moments alone. So the values are replaced by nodes that have the same moments, and an
+iteration no longer depends on how many values there are. This is how sources are gathered in the
+fast multipole method (Dutt, Gu and Rokhlin, "Fast algorithms for polynomial interpolation,
+integration and differentiation", SIAM J. Numer. Anal. 33, 1996); for EM, cells were used with
+bounds less sharp by Moore ("Very fast EM-based mixture model clustering using multiresolution
+kd-trees", NIPS 11, 1999).
+
+A polynomial of degree below p through the Chebyshev points of a cell, of half-width h, differs from
+a function that is analytic and of size M inside the ellipse with half axes
+:math:`h (\rho \pm 1/\rho) / 2` by no more than about :math:`4 M \rho^{-p} / (\rho - 1)`
+(Trefethen, "Approximation Theory and Approximation Practice", 2013, theorem 8.2). There are no
+poles inside where the joint densities of all components that matter have complex phases so near to
+each other that they cannot add up to nothing: that is what :meth:`Nodes.choose` asks of a cell.
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+from numpy.polynomial.chebyshev import cheb2poly, chebvander
+
+from em_core.kernels.quadratics import coefficients, powers
+from em_core.numerics import Array
+
+# Nodes of a cell, and the ellipse about it: the error is below 1e-12, and near 1e-15 as a rule.
+_PER_CELL, _RHO = 12, 14.0
+_HALF_AXIS = (_RHO + 1 / _RHO) / 2
+
+# How far apart phases may be, in radians: joint densities then add up to a third of their sizes,
+# and to an eighth if parameters are rounded, which changes slopes by a fifth at the most.
+_PHASES = 2.4
+_ROUNDED = 8.0  # steps to a factor of two, and to a standard deviation
+
+# A component matters to a cell if its share there may be above this (a logarithm), compared with
+# its share in the value that is most its own, and divided by the number of values.
+_NOTHING = -37.0
+
+# Of level l there are 2^l cells; which of them are looked at.
+_COARSEST, _FINEST = 6, 14
+
+_ROWS = 2**17  # values that are taken at once
+_CELLS = 2**10  # cells that are, whose products no matrix library gives to several threads
+_SAMPLE = 2**9  # values that are looked at, to see where all are
+
+# What is farther from the middle half of the values than so many times its width stays as it is, if
+# it is no larger part of them.
+_MARGIN, _FAR = 8.0, 1 / 64
+
+_POINTS = np.cos((2 * np.arange(_PER_CELL) + 1) * np.pi / (2 * _PER_CELL))
+
+# From Chebyshev moments to weights that have the same: w_j = (M_0 + 2 sum_q T_q(t_j) M_q) / p.
+_FROM_MOMENTS = 2 * chebvander(_POINTS, _PER_CELL - 1).T / _PER_CELL
+_FROM_MOMENTS[0] /= 2
+
+# From sums of powers to weights.
+_POWERS = [np.append(cheb2poly(row), np.zeros(row[::-1].argmax())) for row in np.eye(_PER_CELL)]
+_FROM_POWERS = np.transpose(_POWERS) @ _FROM_MOMENTS
+
+# From the weights of two cells to those of the one that they make up.
+_FROM_HALVES = np.vstack(
+    [chebvander((_POINTS + side) / 2, _PER_CELL - 1) @ _FROM_MOMENTS for side in (-1, 1)]
+)
+_FROM_HALVES /= _FROM_HALVES.sum(axis=1, keepdims=True)
+
+
+class Nodes:
+    """Cells of several widths, and the weights of the nodes in them.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n,)
+        Not all the same.
+    """
+
+    def __init__(self, values: Array) -> None:
+        self.sample, self._slack = values[:: max(1, len(values) // _SAMPLE)], math.log(len(values))
+        self._low, high = _reach(values, self.sample)
+        self._width = (high - self._low) / 2**_FINEST
+        far = (values < self._low) | (values > high)
+        self.far = values[far]
+        sums = self._sums_of_powers(values if not len(self.far) else values[~far])
+        filled, weights = sums[0] > 0, _times(sums.T, _FROM_POWERS)
+        self._levels = [(filled, weights)]
+        for _ in range(_FINEST - _COARSEST):
+            filled = filled.reshape(-1, 2).any(axis=1)
+            weights = _times(weights.reshape(len(filled), -1), _FROM_HALVES)
+            self._levels.insert(0, (filled, weights))
+
+    def _sums_of_powers(self, values: Array) -> Array:
+        """Return the sums of u^q in the finest cells, in which u goes from -1 to 1."""
+        n_cells = 2**_FINEST
+        sums = np.zeros((_PER_CELL, n_cells))
+        for start in range(0, len(values), _ROWS):
+            u = values[start : start + _ROWS] - self._low
+            u *= 1 / self._width
+            cell = np.minimum(u.astype(np.intp), n_cells - 1)
+            u -= cell
+            u *= 2
+            u -= 1
+            sums[0] += np.bincount(cell, minlength=n_cells)
+            power = np.ones_like(u)
+            for q in range(1, _PER_CELL):
+                power *= u
+                sums[q] += np.bincount(cell, weights=power, minlength=n_cells)
+        return sums
+
+    def begin(self) -> Callable[[Array, Array, Array], tuple[Array, Array] | None]:
+        """Return what :meth:`choose` does for one run, which remembers its last choice."""
+        known: bytes = b""
+        chosen: tuple[Array, Array] | None = None
+
+        def choose(means: Array, stds: Array, mixing: Array) -> tuple[Array, Array] | None:
+            nonlocal known, chosen
+            rounded = _rounded(means, stds, mixing)
+            if rounded.tobytes() != known:
+                known, chosen = rounded.tobytes(), self.choose(*rounded)
+            return chosen
+
+        return choose
+
+    def choose(self, means: Array, stds: Array, mixing: Array) -> tuple[Array, Array] | None:
+        """Return nodes and weights that are as good as the values to a mixture, or None.
+
+        There are none if a component is narrower than the finest cells allow.
+
+        Parameters
+        ----------
+        means, stds, mixing : ndarray, shape (K,)
+            Rounded or not.
+        """
+        quadratics = coefficients(means, stds, mixing, 0.0)
+        least = self._least_shares(quadratics)
+        nodes, chosen = [self.far], [np.ones(len(self.far))]
+        cells = np.arange(2**_COARSEST)
+        for level, (filled, weights) in enumerate(self._levels):
+            cells = cells[filled[cells]]
+            half = self._width * 2 ** (_FINEST - _COARSEST - level - 1)
+            centres = self._low + half * (2 * cells + 1)
+            smooth = _are_smooth(quadratics, least, centres, half)
+            nodes.append((centres[smooth, None] + half * _POINTS).ravel())
+            chosen.append(weights[cells[smooth]].ravel())
+            rough = cells[~smooth]
+            if not len(rough):
+                return np.concatenate(nodes), np.concatenate(chosen)
+            cells = (2 * rough[:, None] + [0, 1]).ravel()
+        return None
+
+    def _least_shares(self, quadratics: Array) -> Array:
+        """Return below which share (a logarithm) each component does not matter, shape (K, 1)."""
+        log_joint = quadratics @ powers(self.sample)
+        log_joint -= np.logaddexp.reduce(log_joint, axis=0)
+        return np.asarray(log_joint.max(axis=1, keepdims=True) + (_NOTHING - self._slack))
+
+
+def _rounded(means: Array, stds: Array, mixing: Array) -> Array:
+    """Return parameters that many near them have in common, shape (3, K)."""
+    found = np.empty((3, len(means)))
+    widths = found[1] = np.exp2(np.rint(np.log2(stds) * _ROUNDED) / _ROUNDED)
+    found[0] = np.rint(means / widths * _ROUNDED) / _ROUNDED * widths
+    found[2] = np.exp2(np.rint(np.log2(mixing)))
+    return found
+
+
+def _reach(values: Array, sample: Array) -> tuple[float, float]:
+    """Return between which bounds there are cells."""
+    low, high = float(values.min()), float(values.max())
+    quartiles = np.quantile(sample, [0.25, 0.75])
+    margin = _MARGIN * (quartiles[1] - quartiles[0])
+    near = max(low, float(quartiles[0] - margin)), min(high, float(quartiles[1] + margin))
+    far = np.count_nonzero(values < near[0]) + np.count_nonzero(values > near[1])
+    return near if near[0] < near[1] and far <= _FAR * len(values) else (low, high)
+
+
+def _times(rows: Array, matrix: Array) -> Array:
+    """Return the product of a matrix of many rows and a small one."""
+    return np.concatenate(
+        [rows[start : start + _CELLS] @ matrix for start in range(0, len(rows), _CELLS)]
+    )
+
+
+def _are_smooth(
+    quadratics: Array, least: Array, centres: Array, half: float
+) -> npt.NDArray[np.bool_]:
+    """Return in which cells all that EM sums is a polynomial to rounding.
+
+    Parameters
+    ----------
+    quadratics : ndarray, shape (K, 3)
+        The logarithms of the joint densities.
+    least : ndarray, shape (K, 1)
+        Logarithm of the share below which a component does not matter.
+    centres : ndarray, shape (m,)
+    half : float
+        Half the width of the cells.
+    """
+    axis = half * _HALF_AXIS
+    log_joint = quadratics @ powers(centres)
+    slopes = 2 * quadratics[:, 2:] * centres
+    slopes += quadratics[:, 1:2]
+    leader = log_joint.argmax(axis=0)
+    every = np.arange(len(centres))
+    behind = log_joint - log_joint[leader, every]
+    slopes -= slopes[leader, every]
+    bends = (2 * axis) * (quadratics[:, 2:] - quadratics[leader, 2])
+    # Of the share inside the ellipse, and the differences of phase at its ends.
+    share = axis * (np.abs(slopes) + np.abs(bends) / 2) + behind
+    matters = share > least
+    slopes *= matters
+    bends *= matters
+    low, high = slopes - bends, slopes + bends
+    spread = np.maximum(low.max(axis=0) - low.min(axis=0), high.max(axis=0) - high.min(axis=0))
+    return np.asarray(axis * spread <= _PHASES)
