@@ -2314,9 +2314,7 @@ class TestLinks:
                 toggle("tc_weights");
             }"""
         )
-        expect(
-            tab.page.get_by_label(re.compile("^Mixing weight of each component"))
-        ).to_be_attached()
+        expect(tab.page.get_by_label(re.compile("^Mixing weight of each coin"))).to_be_attached()
         expect(tab.situation).to_have_value("Based on “Wang’s article”")
         expect(tab.control("tc_hard")).to_be_checked()
         expect(tab.control("tc_weights")).to_be_checked()
