@@ -1573,23 +1573,28 @@ def place(iteration: int, assigned: int) -> int:
     return PLACES * (assigned - BEFORE) + iteration
 
 
-# Whether marks with many items are copied, and by how much the picture differs without it.
+# Whether marks with many items are copied, and how many values of pixels differ without it.
 PAINTED = """async (chart) => {
     const canvas = chart.querySelector("canvas.marks");
     const { width, height } = canvas;
-    const pixels = () => canvas.getContext("2d").getImageData(0, 0, width, height).data;
+    const pixels = async (view) => {
+        await view.resize().runAsync(); // which draws all of it anew
+        const how = { willReadFrequently: true };
+        const copy = new OffscreenCanvas(width, height).getContext("2d", how);
+        copy.drawImage(canvas, 0, 0);
+        return copy.getImageData(0, 0, width, height).data;
+    };
     const name = Object.keys(chart).find((key) => key.startsWith("__reactFiber"));
     for (let fiber = chart[name]; fiber; fiber = fiber.return) {
         let hook = fiber.memoizedState;
         for (; hook && typeof hook === "object"; hook = hook.next) {
             const view = hook.memoizedState?.current;
             if (!view?.scenegraph) continue;
-            const seen = pixels();
+            const seen = await pixels(view);
             const copies = Object.hasOwn(view._renderer, "draw");
             delete view._renderer.draw;
-            await view.resize().runAsync();
-            const plain = pixels();
-            return [copies, seen.reduce((most, v, i) => Math.max(most, Math.abs(v - plain[i])), 0)];
+            const plain = await pixels(view);
+            return [copies, seen.filter((v, i) => Math.abs(v - plain[i]) > 8).length];
         }
     }
 }"""
@@ -1607,9 +1612,9 @@ class TestCost:
             tab.button("forward").click()
             tab.expect_frame(t, 0)
             tab.await_drawn(lambda: tab.view(tab.charts.first, "view.signal('iter')"), t.__eq__)
-        copies, furthest = tab.charts.first.evaluate(PAINTED)
+        copies, differ = tab.charts.first.evaluate(PAINTED)
         assert copies
-        assert furthest <= 3  # of 255, since colours are rounded once more
+        assert differ < 100  # on edges; a point that stands elsewhere would be as many
 
     def test_step_sets_one_input_a_chart(self, tab):
         tab.page.emulate_media(reduced_motion="reduce")
@@ -1627,28 +1632,17 @@ class TestCost:
         assert max(heard) == 1
 
     def test_charts_are_interpreted_where_a_page_may_not_compile(self, tab):
-        def forbid(route):
-            answer = route.fetch()
-            policy = {"content-security-policy": "script-src 'self' 'unsafe-inline' blob:"}
-            route.fulfill(response=answer, headers={**answer.headers, **policy})
-
-        tab.page.route(re.compile("/k-means$"), forbid)
-        tab.open("k-means")
-        # In the page itself: what a test evaluates may compile.
-        tab.page.evaluate(
-            """() => {
-                const script = document.createElement("script");
-                script.textContent = "try { Function(''); may = true } catch { may = false }";
-                document.head.append(script);
-            }"""
+        # As with a policy without 'unsafe-eval'.
+        tab.page.add_init_script(
+            """const forbid = () => { throw new EvalError("forbidden") };
+            window.Function = new Proxy(Function, { apply: forbid, construct: forbid });"""
         )
-        assert tab.page.evaluate("may") is False
+        tab.page.emulate_media(reduced_motion="reduce")
+        tab.open("k-means")
+        before = tab.pictures()
         tab.button("forward").click()
         tab.expect_frame(1, 0)
-        now = tab.page.locator(".vega-bindings input").first
-        expect(now).to_have_value(str(place(1, 1)))
-        drawn = tab.charts.nth(1).locator("svg path[aria-roledescription], svg .mark-symbol path")
-        expect(drawn.first).to_be_visible()
+        tab.await_drawn(tab.pictures, lambda now: now != before)
 
 
 class TestMotion:
@@ -2179,7 +2173,8 @@ class TestTableOfNumbers:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_fits_the_sidebar_of_a_phone(self, new_tab, scheme):
         tab = new_tab(viewport=PHONE, color_scheme=scheme)
-        tab.open("mixture-in-the-plane?gp_data=Simulated&gp_guess=k-means%2B%2B&gp_size1=12500")
+        query = "gp_data=Simulated&gp_guess=k-means%2B%2B&gp_size1=12500"
+        tab.page.goto(f"{tab.url}/mixture-in-the-plane?{query}")
         tab.page.get_by_test_id("stExpandSidebarButton").click()
         fields = tab.page.locator("td input")
         expect(fields).to_have_count(18)

@@ -16,6 +16,7 @@ SHARED = {
     "em_core.data.blocks",
     "em_core.diagnostics",
     "em_core.engine",
+    "em_core.many",
     "em_core.model",
     "em_core.models.hard",
     "em_core.numerics",
@@ -30,7 +31,21 @@ BELOW = {
     # The cluster is imported for Dask's data alone.
     "blocks": {"em_core.checks", "em_core.model", "em_core.numerics", "em_core.data"},
     "dask": {"em_core.checks", "em_core.model", "em_core.numerics", "em_core.data.blocks"},
-    "engine": {"em_core.checks", "em_core.data.blocks", "em_core.model", "em_core.numerics"},
+    "acceleration": {"em_core.checks", "em_core.model", "em_core.numerics"},
+    "engine": {
+        "em_core.acceleration",
+        "em_core.checks",
+        "em_core.data.blocks",
+        "em_core.model",
+        "em_core.numerics",
+    },
+    "many": {
+        "em_core.checks",
+        "em_core.data.blocks",
+        "em_core.engine",
+        "em_core.model",
+        "em_core.numerics",
+    },
     "diagnostics": {
         "em_core.checks",
         "em_core.data.blocks",
@@ -43,6 +58,7 @@ BELOW = {
         "em_core.checks",
         "em_core.data.blocks",
         "em_core.engine",
+        "em_core.many",
         "em_core.model",
         "em_core.models.hard",
         "em_core.models.kmeans",
@@ -51,8 +67,10 @@ BELOW = {
 }
 OF_MODELS = {
     "em_core.checks",
+    "em_core.data.blocks",
     "em_core.engine",
     "em_core.kernels",
+    "em_core.many",
     "em_core.model",
     "em_core.numerics",
 }

@@ -127,8 +127,9 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const drive = (chart) => {
     const field = chart.querySelector(bound);
     if (!field) return;
-    const standing = { at: iter(), assign: assign() };
-    const shown = state.glide && glides(chart) ? state.glide : standing;
+    const gliding = state.glide && glides(chart);
+    if (gliding && !state.glide.drawn) return; // it stands where the first frame begins
+    const shown = gliding ? state.glide : { at: iter(), assign: assign() };
     const before = field.value;
     // The input brings it into its range, and to its step.
     field.value = data.inputs.places * (shown.assign - data.inputs.before) + shown.at;
