@@ -1093,7 +1093,7 @@ class TestManyStarts:
             curve = curves[curves["start"] == number]
             assert curve["iteration"].iloc[[0, -1]].tolist() == [0, trace.n_iter]
             drawn = trace.objectives[curve["iteration"].to_numpy()]
-            np.testing.assert_array_equal(curve["objective"], sign * drawn)
+            np.testing.assert_allclose(curve["objective"], sign * drawn, rtol=1e-9)
             kind = "best" if table["solution"][number - 1] == 1 else "other"
             best = curves["objective"].min() if sign < 0 else table["limit log-likelihood"].max()
             gap = sign * (best - curve["objective"])
