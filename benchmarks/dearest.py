@@ -78,9 +78,9 @@ class Took(NamedTuple):
 class Found:
     """What one page took, and how long others waited beside it."""
 
-    closed: Took = Took()
+    closed: Took = field(default_factory=Took)
     sections: dict[str, Took] = field(default_factory=dict)
-    opened: Took = Took()
+    opened: Took = field(default_factory=Took)
     others: list[float] = field(default_factory=list)
 
 

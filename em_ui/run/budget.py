@@ -14,7 +14,7 @@ from em_ui.run import progress
 
 # The run to its limit, the run from the truth, comparing starts with several numbers of components,
 # going on from where many runs ended, and a map of starts.
-LIMIT, TRUTH, COMPARED, ENDS, MAP = 3e7, 1e8, 3e8, 3e8, 1.2e8
+LIMIT, TRUTH, COMPARED, ENDS, MAP = 3e7, 1e8, 6e8, 2e8, 1.2e8
 
 # What a run is followed beyond its end with all sections closed, unless it took longer itself.
 GLANCE = 1.5e6

@@ -11,11 +11,11 @@ import streamlit as st
 
 from em_core import BinomialParams, Status
 from em_core.engine import objective_of
-from em_core.models.binomial_mixture import dispersion, fit_grid, guess_uniform
+from em_core.models.binomial_mixture import Grid, dispersion, fit_grid, guess_uniform
 from em_ui import sections
 from em_ui.controls import Controls, Section
 from em_ui.pictures import charts, frames
-from em_ui.run import Run, budget, cached, cached_quietly, count
+from em_ui.run import Run, budget, cached, cached_quietly, count, progress
 from em_ui.sections import hard_against_soft, hill, how_many, many_starts
 from em_ui.sections.explore import played
 from em_ui.sections.findings import stands_for
@@ -387,15 +387,23 @@ def ends_of_starts(run: Run) -> tuple[pa.Table, int]:
     i, j = (index.ravel() for index in np.indices((side, side)))
     # Where each step takes long, starts that are on their way are shown as they are by then.
     max_iter = min(problem.max_iter, affordable(side))
-    with budget.turn(problem.work * side**2 * max_iter):
-        squares = fit_grid(
-            problem.mixture,
-            problem.sample.data,
-            np.column_stack([grid[i], grid[j]]),
-            [0.5, 0.5],
-            tol=problem.tol or 1e-10,
-            max_iter=max_iter,
-        )
+    starts, found = np.column_stack([grid[i], grid[j]]), []
+    some = max(int(budget.PIECE / (problem.work * max(max_iter, 1))), side)
+    for first in range(0, len(starts), some):
+        progress.tell(f"Start {first + 1:,} of {len(starts):,}", first / len(starts))
+        now = starts[first : first + some]
+        with budget.turn(problem.work * len(now) * max_iter):
+            found.append(
+                fit_grid(
+                    problem.mixture,
+                    problem.sample.data,
+                    now,
+                    [0.5, 0.5],
+                    tol=problem.tol or 1e-10,
+                    max_iter=max_iter,
+                )
+            )
+    squares = Grid(*map(np.concatenate, zip(*found, strict=True)))
     a, b = squares.heads_prob.T
     possible, equal = np.isfinite(squares.log_likelihood), abs(a - b) < near(run)
     end = np.select([~possible, equal, a > b, a < b], [MAP_ENDS[i] for i in (3, 2, 0, 1)], "")
