@@ -5,6 +5,7 @@ it once, as ``app``, for the server.
 """
 
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
@@ -12,6 +13,19 @@ from pages import LESSONS
 
 ICON = Path(__file__).parent / "em_ui" / "icon.svg"
 _TOLD = "page that the browser was told of"
+_MENU = "pages by their headings"
+
+
+def _menu() -> dict[str, list[Any]]:
+    """Return the pages by their headings: once a visitor, since each looks its file up."""
+    home = st.Page("pages/home/page.py", title="Home", icon=":material/home:", default=True)
+    menu = {"Start": [home]}
+    for lesson in LESSONS:
+        menu.setdefault(lesson.heading, []).append(
+            st.Page(lesson.page, title=lesson.title, icon=lesson.icon, url_path=lesson.url_path)
+        )
+    return menu
+
 
 if __name__ == "__main__":
     from em_ui.later import import_the_rest
@@ -23,13 +37,9 @@ if __name__ == "__main__":
         # Before the navigation, which would else make its pages' icons the browser tab's, and a
         # browser would fetch those from elsewhere.
         st.set_page_config(page_icon=str(ICON), layout="wide")
-    home = st.Page("pages/home/page.py", title="Home", icon=":material/home:", default=True)
-    menu = {"Start": [home]}
-    for lesson in LESSONS:
-        menu.setdefault(lesson.heading, []).append(
-            st.Page(lesson.page, title=lesson.title, icon=lesson.icon, url_path=lesson.url_path)
-        )
-    page = st.navigation(menu)
+    if _MENU not in st.session_state:
+        st.session_state[_MENU] = _menu()
+    page = st.navigation(st.session_state[_MENU])
     if told != page.title:
         st.set_page_config(
             page_title=f"{page.title} · Understanding EM",

@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from em_core.checks import check_not_negative
 from em_core.data.blocks import Blocks, prepare
-from em_core.engine import Data, Status, Trace, begin, expectations
+from em_core.engine import Data, Status, Trace, begin
 from em_core.model import Model, Params, ParamsT, StatisticsT
 from em_core.numerics import Array, match_components
 
@@ -173,10 +173,11 @@ def flat_directions(model: Model[ParamsT, StatisticsT], data: Data, at: ParamsT)
 def _eigenvalues(model: Any, data: Blocks, at: ParamsT) -> npt.NDArray[Any]:
     here, arrays = at.vector(), at.arrays().values()
     field = np.repeat(np.arange(len(arrays)), [a.size for a in arrays])
+    e_step = begin(model, data)
 
     def image(vector: Array) -> Array:
         params = at.with_vector(vector)
-        statistics, objective = expectations(model, data, params)
+        statistics, objective = e_step(params)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             found: Array = model.m_step(statistics, params).vector()
         return found if np.isfinite(objective) else np.full_like(found, np.nan)
@@ -221,7 +222,7 @@ def _units(model: Any, data: Blocks, at: Params) -> Array:
 
     For one observation of a normal distribution that is its standard deviation, wherever zero is.
     """
-    statistics, objective = expectations(model, data, at)
+    statistics, objective = begin(model, data)(at)
     here = at.vector()
 
     def fall(j: int, step: float) -> float:

@@ -257,29 +257,25 @@ def objectives_of(
         Takes the parameters' arrays, each with a leading axis of length R, and returns the
         objectives, shape (R,), in nats (K-Means: minus squared units of the data).
     """
-    runs = runs_of(model, data, kind)
-    if runs is None:
-        one = begin(model, data)
+    runs, one = runs_of(model, data, kind), begin(model, data)
+    e_step = runs.prepared.begin_many() if runs is not None else None
 
-        def of_each(arrays: Arrays) -> Array:
-            n_runs = len(next(iter(arrays.values())))
-            each = ({name: array[i] for name, array in arrays.items()} for i in range(n_runs))
-            return np.array([one(kind(**values))[1] for values in each])
-
-        return of_each
-    prepared, e_step = runs.prepared, runs.prepared.begin_many()
-
-    def of_all(arrays: Arrays) -> Array:
-        n_runs = len(next(iter(arrays.values())))
-        at_once = prepared.at_once(runs.params(arrays, 0).n_components)
-        found = np.empty(n_runs)
-        for first in range(0, n_runs, at_once):
+    def objectives(arrays: Arrays) -> Array:
+        each = [
+            kind(**dict(zip(arrays, values, strict=True)))
+            for values in zip(*arrays.values(), strict=True)
+        ]
+        at_once = 1 if runs is None else runs.prepared.at_once(each[0].n_components)
+        if e_step is None or at_once == 1:  # what one run knows of the data is worth more then
+            return np.array([one(params)[1] for params in each])
+        found = np.empty(len(each))
+        for first in range(0, len(each), at_once):
             some = {name: array[first : first + at_once] for name, array in arrays.items()}
             with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
                 found[first : first + at_once] = e_step(some)[1]
         return found
 
-    return of_all
+    return objectives
 
 
 def _of_run(statistics: Any, place: int) -> Any:

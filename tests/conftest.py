@@ -6,7 +6,7 @@ import re
 import threading
 import urllib.parse
 from collections.abc import Callable
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -208,10 +208,14 @@ class Page(Part):
         self, name: str, query: dict[str, str | list[str]], *, at_the_end: bool = True
     ) -> None:
         self.at_the_end = at_the_end
-        self.typed: dict[str, dict[str, str]] = {}  # into tables, and not sent yet
         # A visitor with a link comes to the page straight away.
         self.at = visitor(ROOT / "app.py")
         self.switch(name, **query)
+
+    @cached_property
+    def typed(self) -> dict[str, dict[str, str]]:
+        """What was typed into tables, by table and name, and is not sent yet."""
+        return {}
 
     @property
     def block(self) -> AppTest:

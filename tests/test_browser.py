@@ -2173,7 +2173,8 @@ class TestTableOfNumbers:
     @pytest.mark.parametrize("scheme", ["light", "dark"])
     def test_fits_the_sidebar_of_a_phone(self, new_tab, scheme):
         tab = new_tab(viewport=PHONE, color_scheme=scheme)
-        tab.open("mixture-in-the-plane?gp_data=Simulated&gp_guess=k-means%2B%2B&gp_size1=12500")
+        query = "gp_data=Simulated&gp_guess=k-means%2B%2B&gp_size1=12500"
+        tab.page.goto(f"{tab.url}/mixture-in-the-plane?{query}")
         tab.page.get_by_test_id("stExpandSidebarButton").click()
         fields = tab.page.locator("td input")
         expect(fields).to_have_count(18)

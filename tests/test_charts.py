@@ -8,6 +8,7 @@ import tomllib
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import simulated
 from conftest import PREFIXES, RUNNING
@@ -226,6 +227,27 @@ class TestTemplates:
             drawn[1]
         )
         assert "title" not in charts.scatter()
+
+    def test_table_is_written_once_and_forgotten_with_it(self, monkeypatch):
+        sent = []
+        monkeypatch.setattr(charts.st, "vega_lite_chart", lambda spec, **_: sent.append(spec))
+        table, others = pa.table({"x": [1.0, 2.0]}), len(charts._WRITTEN)
+        for _ in range(2):
+            charts.show({"mark": "point"}, {"points": table}, key="chart", alt="Points")
+        first, again = (spec["datasets"]["points"] for spec in sent)
+        assert first is again
+        assert pa.ipc.open_stream(first).read_all().equals(table)
+        assert len(charts._WRITTEN) == others + 1
+        del table
+        assert len(charts._WRITTEN) == others
+
+    def test_words_are_put_where_they_stand_and_all_else_is_kept(self):
+        one, other = (charts.parameter("means", title) for title in ("Mean $x$", 'A "B"'))
+        assert "Mean $x$" in json.dumps(one)
+        assert not re.search("[\ue000\ue001]|\\\\ue00", json.dumps(one))
+        assert json.loads(json.dumps(one).replace("Mean $x$", r"A \"B\"")) == other
+        # To copy all of a template in each rerun would cost more than the rest of a chart.
+        assert one["params"] is other["params"]
 
     @pytest.mark.parametrize("template", [*BOUND.values(), *FREE.values()], ids=[*BOUND, *FREE])
     def test_no_tooltip_shows_a_raw_number(self, template):

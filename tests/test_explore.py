@@ -43,7 +43,7 @@ def components(at: AppTest, name: str) -> list[dict]:
             ("labelled",),
             "Dotted: the estimate with the labels known. Nobody knows the truth behind these data.",
         ),
-        ((), None),
+        ((), ""),
     ],
     ids=str,
 )
@@ -53,8 +53,8 @@ def test_draws_what_is_known(known, words):
     assert len(specs) == 3
     theta = specs[2]
     assert {data.name for data in theta.datasets} == {"steps", *known}
-    captions = [caption.value for caption in at.caption]
-    assert (words in captions) == (words is not None)
+    # One caption says what the lines are in the picture and in the charts.
+    assert [caption.value for caption in at.caption] == [f"Bars: trials. {words}".rstrip()]
     (status,) = components(at, "iteration_status")
     assert ("distance" in status["end"]) == bool(known)
 
@@ -105,3 +105,22 @@ def test_between_is_for_hard_assignment_only():
     assert between(fitted(problem, settings)) is None
     hard = fitted(problem, settings | {"hard": True})
     assert len(between(hard)) == len(hard.steps)
+
+
+def test_charts_in_rows_stand_in_one_box():
+    def rows(n):
+        import pyarrow as pa
+
+        from em_ui.pictures import charts
+        from em_ui.sections.explore import Drawing, in_row
+
+        steps = {"steps": pa.table({"iteration": [0], "objective": [1.0]})}
+        drawing = Drawing("Objective", charts.objective("Objective"), steps, "Objective")
+        in_row([drawing] * n, key="row")
+
+    for n in (1, 2, 4, 5):
+        at = AppTest.from_function(rows, args=(n,), default_timeout=60).run()
+        (box,) = at.main.children.values()
+        assert box.proto.flex_container.wrap
+        assert len(box.children) == len(at.get("vega_lite_chart")) == n
+    assert not AppTest.from_function(rows, args=(0,)).run().main.children

@@ -144,7 +144,7 @@ class TestOwnNumbers:
             found = shown.sort_values("means")[["means", "stds", "weights"]].to_numpy()
             known = known.relabel(np.argsort(known.means))
             np.testing.assert_allclose(found, np.stack(list(known.arrays().values()), axis=1))
-        assert "Dotted: with the labels known." in " ".join(page.captions)
+        assert "Dotted: the estimate with the labels known." in " ".join(page.captions)
         assert "Dashed" not in " ".join(page.captions)
         page.open("hard_against_soft")
         table = page.section("hard_against_soft").frame("iterations, by method")

@@ -712,7 +712,7 @@ def put_mean(params, k, x):
     return GaussianParams(means, params.stds, params.weights)
 
 
-CELLS = 51  # of the coins' hill along each side: as many as the time for a hill allows
+CELLS = 61  # of a hill along each side
 
 
 class TestHillOfTwoCoins:

@@ -40,6 +40,7 @@ from em_core.checks import (
 )
 from em_core.kernels import quadratics
 from em_core.kernels.nodes import Nodes
+from em_core.kernels.winners import Run, SortedValues
 from em_core.model import Arrays, Mixture, Params, component_axes
 from em_core.numerics import Array, centred_logs, equal_weights
 
@@ -67,6 +68,9 @@ _LEFT = 1e-5
 
 # So many values are given to the mixture as nodes, if these are fewer by this factor.
 MANY, _FEWER = 2**16, 4
+
+# So many values are put in order for winner-takes-all assignment.
+SORTED = 2**14
 
 _BLOCK_ROWS = 2**13  # that the plain formulas are given at once
 
@@ -178,6 +182,14 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         if not (low < std and furthest < high):
             return None
         return PreparedValues(self, data, mean, std, furthest)
+
+    def prepare_hard(
+        self, data: npt.NDArray[Any], counts: Array | None = None
+    ) -> "SortedForWinners | None":
+        """Return the values in order, for :class:`em_core.HardEM`; None if they are few."""
+        if counts is not None or len(data) < SORTED or type(self) is not GaussianMixture:
+            return None
+        return SortedForWinners(self, data)
 
     def log_joint(self, data: npt.NDArray[Any], params: GaussianParams) -> Array:
         """Return log(pi_k N(x_i; mu_k, sigma_k^2)), shape (n, K)."""
@@ -451,6 +463,51 @@ class PreparedValues:
             found.append(self.model.expect(data[rows], params, times))
         sums = (np.sum(each, axis=0) for each in zip(*(sums for sums, _ in found), strict=True))
         return GaussianStatistics(*sums), sum(objective for _, objective in found)
+
+
+class SortedForWinners:
+    """Values in order, and E-steps that find where along them the winner changes.
+
+    See :mod:`em_core.kernels.winners`.
+    """
+
+    def __init__(self, model: GaussianMixture, data: npt.NDArray[Any]) -> None:
+        self.model, self.ordered = model, SortedValues(data)
+
+    def begin(self) -> Callable[[GaussianParams], tuple[GaussianStatistics, float]]:
+        """Return the E-step of one run."""
+        return self._expect
+
+    def _expect(self, params: GaussianParams) -> tuple[GaussianStatistics, float]:
+        """Return the sums over the values that each wins, and that of their log joint densities."""
+        log_joint = functools.partial(self.model.log_joint, params=params)
+        runs = self.ordered.runs(params.means, params.stds, params.weights, log_joint)
+        if runs is None:
+            runs = [Run(0, len(self.ordered.values), None)]
+        sums, objective = np.zeros((3, len(params.means))), 0.0
+        constants = np.log(params.weights / (params.weights.sum() * params.stds)) - _LOG_SQRT_2PI
+        for run in runs:
+            k = run.winner
+            if k is None:
+                more, of_run = self._one_by_one(self.ordered.values[run.start : run.stop], params)
+                sums += more
+            else:
+                found = self.ordered.sums(run, float(params.means[k]))
+                sums[:, k] += found
+                of_run = found[0] * constants[k] - found[2] / (2 * params.stds[k] ** 2)
+            objective += float(of_run)
+        return GaussianStatistics(*sums), objective
+
+    def _one_by_one(self, values: Array, params: GaussianParams) -> tuple[Array, float]:
+        """Return the same where rounding decides, or densities are out of range."""
+        found = self.model.log_joint(values, params)
+        winners = found.argmax(axis=1)
+        deviations = values - params.means[winners]
+        sums = [
+            np.bincount(winners, weights=each, minlength=len(params.means))
+            for each in (np.ones(len(values)), deviations, deviations**2)
+        ]
+        return np.array(sums), float(found.max(axis=1).sum())
 
 
 def _about(means: Array, sums: Array) -> GaussianStatistics:

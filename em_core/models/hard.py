@@ -1,12 +1,13 @@
 """Winner-takes-all assignment for any mixture."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
-from em_core.model import Counted, EStep, Mixture, Note, ParamsT, Sample, StatisticsT
+from em_core.model import Counted, EStep, Mixture, Note, ParamsT, Prepared, Sample, StatisticsT
 from em_core.numerics import Array
 
 
@@ -21,7 +22,9 @@ class HardEM(Mixture[ParamsT, StatisticsT]):
     Parameters
     ----------
     model : Mixture
-        The mixture whose densities and M-step are used, for example ``BinomialMixture(10)``.
+        The mixture whose densities and M-step are used, for example ``BinomialMixture(10)``. It may
+        have a method ``prepare_hard(data, counts=None)``, which returns data prepared for this
+        assignment (:class:`em_core.model.Prepared`), or None where that is of no use.
 
     Raises
     ------
@@ -42,11 +45,17 @@ class HardEM(Mixture[ParamsT, StatisticsT]):
         """Raise ValueError where the mixture would."""
         self.model.check(data, params)
 
-    def prepare(self, data: npt.NDArray[Any], counts: Array | None = None) -> Counted | None:
-        """Return the rows that the mixture counts, or None if it does something else."""
+    def prepare(
+        self, data: npt.NDArray[Any], counts: Array | None = None
+    ) -> Counted | Prepared[ParamsT, StatisticsT] | None:
+        """Return the rows that the mixture counts, or what it has prepared for this assignment."""
         prepare = getattr(self.model, "prepare", None)
         made = prepare(data, counts) if prepare else None
-        return made if isinstance(made, Counted) else None
+        if isinstance(made, Counted):
+            return made
+        prepare_hard: Callable[..., Prepared[ParamsT, StatisticsT] | None] | None
+        prepare_hard = getattr(self.model, "prepare_hard", None)
+        return prepare_hard(data, counts) if prepare_hard else None
 
     def e_step(self, data: npt.NDArray[Any], params: ParamsT, counts: Array | None = None) -> EStep:
         """Assign each observation to its most probable component, the first of equals."""

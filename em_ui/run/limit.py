@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from em_core import Status, Step, Trace
+from em_core.numerics import ROUNDING
 from em_ui.run.problem import E_STEPS, Problem
 
 _WINDOW = 20  # iterations over which gains are compared, at the most
@@ -22,6 +23,8 @@ _LEAPS, _BEHIND = 60, 16
 # Leaps go on until an update gains this fraction of the tolerance: where EM is slow, what is left
 # is many times what an update gains.
 _CLOSER = 1e-3
+# A step of which no entry is more than this part of the largest may be rounding for the most part.
+_STILL = 64 * ROUNDING
 
 
 def own_steps(trace: Trace[Any]) -> Sequence[Step[Any]]:
@@ -152,7 +155,18 @@ def follow(
             more = problem.fit(trace.final.params, tol=tol, max_iter=some)
             steps = (replace(s, iteration=s.iteration + trace.n_iter) for s in more.steps[1:])
             trace = replace(more, steps=(*trace.steps, *steps))
+            if trace.status is Status.MAX_ITER and leapt(trace) and _rests(trace):
+                trace = replace(trace, status=Status.CONVERGED)
     return trace
+
+
+def _rests(trace: Trace[Any]) -> bool:
+    """Return whether the last step of EM is no longer than the rounding that leaps stir up."""
+    before, last = (step.params.arrays().values() for step in trace.steps[-2:])
+    return all(
+        np.abs(new - old).max(initial=0.0) <= _STILL * np.abs(new).max(initial=0.0)
+        for old, new in zip(before, last, strict=True)
+    )
 
 
 def _leap(problem: Problem, trace: Trace[Any], cycles: int, tol: float) -> Trace[Any]:
