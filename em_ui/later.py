@@ -2,19 +2,21 @@
 
 from functools import cache
 from importlib import import_module
-from threading import Thread
+from threading import Timer
 
-_LATER = ("sklearn.cluster", "sklearn.datasets", "sklearn.metrics")  # a second, all together
+LATER = 3.0  # seconds, for the first page to arrive: Python's threads would slow each other down
+_MODULES = ("sklearn.cluster", "sklearn.datasets", "sklearn.metrics")  # a second, all together
 
 
 @cache
-def import_the_rest() -> Thread:
-    """Begin the imports in a thread of their own, once in a process, and return it."""
+def import_the_rest() -> Timer:
+    """Begin the imports a little later in a thread of their own, once in a process; return it."""
 
     def work() -> None:
-        for module in _LATER:
+        for module in _MODULES:
             import_module(module)
 
-    thread = Thread(target=work, name="imports", daemon=True)
-    thread.start()
-    return thread
+    timer = Timer(LATER, work)
+    timer.daemon = True
+    timer.start()
+    return timer

@@ -15,8 +15,8 @@
 const FRAME_MS = { slow: 1500, normal: 700, fast: 200 };
 const SETTLED_MS = 500; // at rest for so long, the visitor has stopped at an iteration
 const GLIDE_MS = 250; // from one iteration to the next, in charts that draw what lies between
-const GLIDE_COST_MS = 12; // that frames between two iterations may take, all together
-const GLIDE_FRAMES = [2, 4]; // at least and at most
+const GLIDE_COST_MS = 8; // that frames between two iterations may take, all together
+const GLIDE_FRAMES = [2, 3]; // at least and at most
 const SLACK = 4; // pixels by which a formula may stand out, with nothing to be seen there
 const NEAR = "200px"; // of the window's edge, a chart counts as in view
 const MANY = 200; // items of a mark that are drawn once, and copied while they stay as they are
