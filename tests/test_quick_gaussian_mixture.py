@@ -288,6 +288,17 @@ class TestNodes:
         near = np.abs(places - 5) < 0.3
         assert near.sum() > 10 * (np.abs(places + 5) < 0.3).sum()
 
+    def test_are_fine_enough_for_a_component_that_hardly_has_a_share(self):
+        # Nowhere above 1e-20, and steep: its own sums are to be right all the same.
+        data = generator(32).normal(size=ROWS)
+        without = GaussianParams([0.0], [1.0], [1.0])
+        beside = GaussianParams([0.0, 30.0], [1.0, 2.0], [1 - 1e-9, 1e-9])
+        assert len(self.chosen(data, beside)[0]) > 2 * len(self.chosen(data, without)[0])
+        model = GaussianMixture()
+        found = begin(model, prepare(model, data, beside))(beside)
+        assert 0 < found[0].counts[1] < 1e-20 * len(data)
+        assert_are_the_textbooks([found], model, data, beside)
+
     def test_are_not_for_components_narrower_than_the_finest_cells(self):
         data = generator(18).uniform(-10, 10, ROWS)
         params = GaussianParams([-5, 5], [4, 1e-5], [0.5, 0.5])
