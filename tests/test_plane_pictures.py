@@ -9,6 +9,7 @@ from em_core import MultivariateGaussianParams
 from em_core.engine import objective_of
 from em_core.models.multivariate_gaussian_mixture import MultivariateGaussianMixture
 from em_ui.pictures import frames
+from em_ui.pictures.format import PLACE
 from em_ui.pictures.frames import DRAWN_POINTS
 from em_ui.sections import hill, picture
 
@@ -193,7 +194,7 @@ class TestMarginals:
             assert list(rows["stds"]) == pytest.approx(list(np.sqrt(variances)))
             assert list(rows["weights"]) == list(step.params.weights)
         followed = [p["name"] for p in chart.template["params"] if "bind" in p]
-        assert followed == ["iter", "assign"]
+        assert followed == [PLACE]
 
     def test_bars_are_divided_by_both_coordinates(self, visit):
         # Along one axis alone, the shares would be others.
