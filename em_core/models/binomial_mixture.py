@@ -522,11 +522,15 @@ class Outcomes(NamedTuple):
 
     def begin(self) -> Callable[[BinomialParams], tuple[BinomialStatistics, float]]:
         """Return the E-step of one run."""
+        few = len(self.heads) <= _ROWS_OF_MANY
         blocks = self._blocks(BLOCK_ROWS)
 
         def e_step(params: BinomialParams) -> tuple[BinomialStatistics, float]:
-            statistics, objectives = _expect(blocks, params.heads_prob[None], params.weights[None])
-            heads, tails, trials = statistics
+            arrays = (params.heads_prob, params.weights)
+            # As two runs of few outcomes: sums then go in the order of those of many runs, and one
+            # run finds what it would find among others, to the last bit.
+            both = (np.stack([array] * (1 + few)) for array in arrays)
+            (heads, tails, trials), objectives = _expect(blocks, *both)
             return BinomialStatistics(heads[0], tails[0], trials[0]), float(objectives[0])
 
         return e_step
