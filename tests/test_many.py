@@ -96,6 +96,12 @@ class TestRunsGoAsFitTakesThem:
         assert Status.NON_FINITE in ends_by(traces)
         assert len(ends_by(traces)) > 1
 
+    def test_coins_with_few_outcomes_to_the_last_bit(self):
+        rng = np.random.default_rng(10)
+        data, starts = rng.binomial(10, rng.choice([0.6, 0.2], 500)), starts_of_coins()
+        traces = fit_restarts(COINS, data, starts, max_iter=20)
+        assert traces == tuple(fit(COINS, data, start, max_iter=20) for start in starts)
+
     def test_many_tosses(self):
         rng = np.random.default_rng(2)
         data = rng.binomial(100_000, rng.choice([0.3, 0.31], 40))

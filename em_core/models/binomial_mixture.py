@@ -522,11 +522,15 @@ class Outcomes(NamedTuple):
 
     def begin(self) -> Callable[[BinomialParams], tuple[BinomialStatistics, float]]:
         """Return the E-step of one run."""
+        few = len(self.heads) <= _ROWS_OF_MANY
         blocks = self._blocks(BLOCK_ROWS)
 
         def e_step(params: BinomialParams) -> tuple[BinomialStatistics, float]:
-            statistics, objectives = _expect(blocks, params.heads_prob[None], params.weights[None])
-            heads, tails, trials = statistics
+            arrays = (params.heads_prob, params.weights)
+            # As two runs of few outcomes: sums then go in the order of those of many runs, and one
+            # run finds what it would find among others, to the last bit.
+            both = (array[None].repeat(1 + few, axis=0) for array in arrays)
+            (heads, tails, trials), objectives = _expect(blocks, *both)
             return BinomialStatistics(heads[0], tails[0], trials[0]), float(objectives[0])
 
         return e_step
@@ -555,7 +559,8 @@ def _expect(
     theta, pi = (np.ascontiguousarray(array.T)[:, None] for array in (heads_prob, weights))
     log_weights = np.log(pi / pi.sum(axis=0))
     found = [_sums_over(block, theta, log_weights) for block in blocks]
-    heads, tails, trials, objectives = map(np.add.reduce, zip(*found, strict=True))
+    sums = map(np.add.reduce, zip(*found, strict=True)) if len(found) > 1 else found[0]
+    heads, tails, trials, objectives = sums
     return BinomialStatistics(heads.T, tails.T, trials.T), objectives
 
 
@@ -565,8 +570,11 @@ def _sums_over(block: _Block, theta: Array, log_weights: Array) -> tuple[Array, 
     joint = log_densities(theta)
     joint += log_weights
     peak = joint.max(axis=0)
-    peak[peak < _NEVER / 2] = -np.inf
-    joint -= np.where(np.isfinite(peak), peak, 0.0)
+    if peak.min() > _NEVER / 2:
+        joint -= peak
+    else:  # an outcome is impossible
+        peak[peak < _NEVER / 2] = -np.inf
+        joint -= np.where(np.isfinite(peak), peak, 0.0)
     np.exp(joint, out=joint)
     evidence = joint.sum(axis=0)
     objectives = (counts * (np.log(evidence) + peak)).sum(axis=0)
