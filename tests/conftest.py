@@ -171,10 +171,14 @@ class Part:
     def formulas(self) -> list[str]:
         """The lines of each formula, without what only keeps them apart."""
         lines = []
-        for element in self.block.latex:
-            text = element.value.removeprefix("$$").removesuffix("$$").strip()
-            text = re.sub(r"^\\begin\{aligned\}|\\end\{aligned\}$|\\vphantom\{[^}]*\}", "", text)
-            lines += re.split(r"\\\\", text) if element.value.count("aligned") else [text]
+        displayed = [element.value.strip("$") for element in self.block.latex]
+        for element in self.block.markdown:
+            displayed += re.findall(r"\$\$(.*?)\$\$", element.value, re.DOTALL)
+        for formula in displayed:
+            text = re.sub(
+                r"^\\begin\{aligned\}|\\end\{aligned\}$|\\vphantom\{[^}]*\}", "", formula.strip()
+            )
+            lines += re.split(r"\\\\", text) if "aligned" in formula else [text]
         return lines
 
 

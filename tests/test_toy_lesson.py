@@ -395,7 +395,7 @@ class TestWithoutTruth:
         for chart in bare.charts:
             assert not re.search(r"\"name\": \"(truth|labelled)\"", json.dumps(chart.template))
         headers = [header.value for header in bare.at.header]
-        assert headers == ["Iteration table", "Often believed"]
+        assert headers == ["Iteration table"]
         for table in bare.at.dataframe:
             assert not {"truth", "labels known", "with the wrong component"} & set(table.value)
             assert "labels known" not in table.value.get("method", pd.Series(dtype=str)).tolist()

@@ -148,9 +148,9 @@ def _said(run: Run, starts: ManyStarts) -> list[str]:
 def _known_to(error: float) -> Callable[[float], str]:
     """Return how an objective is written that is known but for an error."""
     if error < _DIGIT / 2:
-        return "{:,.5f}".format
+        return "{:z,.5f}".format
     decimals = max(0, int(np.floor(-np.log10(2 * error))))
-    return f"about {{:,.{decimals}f}}".format
+    return f"about {{:z,.{decimals}f}}".format
 
 
 def _some(some: int, n: int, one: str = "was", more: str = "were") -> str:
