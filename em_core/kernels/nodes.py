@@ -18,6 +18,7 @@ poles inside where the joint densities of all components that matter have comple
 each other that they cannot add up to nothing: that is what :meth:`Nodes.choose` asks of a cell.
 """
 
+import functools
 import math
 from collections.abc import Callable
 
@@ -52,6 +53,10 @@ _SAMPLE = 2**9  # values that are looked at, to see where all are
 # it is no larger part of them.
 _MARGIN, _FAR = 8.0, 1 / 64
 
+# The largest part of the values that stays as it is in cells too wide for a mixture; and how many
+# of its smallest standard deviations the cells may reach from 0, which has cost the values digits.
+_LEFT, _NARROWEST = 1 / 4, 2.0**15
+
 _POINTS = np.cos((2 * np.arange(_PER_CELL) + 1) * np.pi / (2 * _PER_CELL))
 
 # From Chebyshev moments to weights that have the same: w_j = (M_0 + 2 sum_q T_q(t_j) M_q) / p.
@@ -80,10 +85,11 @@ class Nodes:
 
     def __init__(self, values: Array) -> None:
         self.sample, self._slack = values[:: max(1, len(values) // _SAMPLE)], math.log(len(values))
-        self._low, high = _reach(values, self.sample)
-        self._width = (high - self._low) / 2**_FINEST
-        far = (values < self._low) | (values > high)
-        self.far = values[far]
+        self._low, self._high = _reach(values, self.sample)
+        self._width = (self._high - self._low) / 2**_FINEST
+        self._furthest = max(-self._low, self._high)
+        far = (values < self._low) | (values > self._high)
+        self.far, self._values = values[far], values
         sums = self._sums_of_powers(values if not len(self.far) else values[~far])
         filled, weights = sums[0] > 0, _times(sums.T, _FROM_POWERS)
         self._levels = [(filled, weights)]
@@ -97,10 +103,7 @@ class Nodes:
         n_cells = 2**_FINEST
         sums = np.zeros((_PER_CELL, n_cells))
         for start in range(0, len(values), _ROWS):
-            u = values[start : start + _ROWS] - self._low
-            u *= 1 / self._width
-            cell = np.minimum(u.astype(np.intp), n_cells - 1)
-            u -= cell
+            cell, u = self._cells_of(values[start : start + _ROWS])
             u *= 2
             u -= 1
             sums[0] += np.bincount(cell, minlength=n_cells)
@@ -127,13 +130,16 @@ class Nodes:
     def choose(self, means: Array, stds: Array, mixing: Array) -> tuple[Array, Array] | None:
         """Return nodes and weights that are as good as the values to a mixture, or None.
 
-        There are none if a component is narrower than the finest cells allow.
+        Where a component is narrower than the finest cells allow, the values stay as they are.
+        There are none if these are many, or if it is so narrow that they have not enough digits.
 
         Parameters
         ----------
         means, stds, mixing : ndarray, shape (K,)
             Rounded or not.
         """
+        if not stds.min() * _NARROWEST >= self._furthest:
+            return None
         quadratics = coefficients(means, stds, mixing, 0.0)
         least = self._least_shares(quadratics)
         nodes, chosen = [self.far], [np.ones(len(self.far))]
@@ -147,15 +153,45 @@ class Nodes:
             chosen.append(weights[cells[smooth]].ravel())
             rough = cells[~smooth]
             if not len(rough):
-                return np.concatenate(nodes), np.concatenate(chosen)
+                break
             cells = (2 * rough[:, None] + [0, 1]).ravel()
-        return None
+        else:
+            starts, lengths = self._starts[rough], np.diff(self._starts)[rough]
+            n_left = int(lengths.sum())
+            if n_left > _LEFT * len(self._values):
+                return None
+            before = np.repeat(np.cumsum(lengths) - lengths, lengths)
+            nodes.append(self._sorted[np.repeat(starts, lengths) + np.arange(n_left) - before])
+            chosen.append(np.ones(n_left))
+        return np.concatenate(nodes), np.concatenate(chosen)
+
+    @functools.cached_property
+    def _sorted(self) -> Array:
+        """The values that are in cells, in their order."""
+        near = (self._values >= self._low) & (self._values <= self._high)
+        return np.sort(self._values[near])
+
+    @functools.cached_property
+    def _starts(self) -> npt.NDArray[np.intp]:
+        """Where each finest cell begins among these, and where the last one ends."""
+        n_cells = 2**_FINEST
+        counts = np.bincount(self._cells_of(self._sorted)[0], minlength=n_cells)
+        return np.concatenate([[0], np.cumsum(counts)])
+
+    def _cells_of(self, values: Array) -> tuple[npt.NDArray[np.intp], Array]:
+        """Return the finest cell that each value is in, and where in it, from 0 to 1."""
+        u = values - self._low
+        u *= 1 / self._width
+        cell = np.minimum(u.astype(np.intp), 2**_FINEST - 1)
+        u -= cell
+        return cell, u
 
     def _least_shares(self, quadratics: Array) -> Array:
         """Return below which share (a logarithm) each component does not matter, shape (K, 1)."""
         log_joint = quadratics @ powers(self.sample)
-        log_joint -= np.logaddexp.reduce(log_joint, axis=0)
-        return np.asarray(log_joint.max(axis=1, keepdims=True) + (_NOTHING - self._slack))
+        log_joint -= log_joint.max(axis=0)  # the share, or K times as much
+        slack = self._slack + math.log(len(quadratics))
+        return np.asarray(log_joint.max(axis=1, keepdims=True) + (_NOTHING - slack))
 
 
 def _rounded(means: Array, stds: Array, mixing: Array) -> Array:

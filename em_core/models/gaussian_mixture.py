@@ -40,6 +40,7 @@ from em_core.checks import (
 )
 from em_core.kernels import quadratics
 from em_core.kernels.nodes import Nodes
+from em_core.kernels.weighted import Weighted
 from em_core.kernels.winners import Run, SortedValues
 from em_core.model import Arrays, Mixture, Params, component_axes
 from em_core.numerics import Array, centred_logs, equal_weights
@@ -363,11 +364,15 @@ class PreparedValues:
         """Return the E-step of one run."""
         by_products = self._begin()
         choose = self.nodes.begin() if len(self.data) >= MANY else None
+        weighted = Weighted(self.log_unit)
 
         def e_step(params: GaussianParams) -> tuple[GaussianStatistics, float]:
             means = params.means - self.mean
             chosen = choose and choose(means, params.stds, params.weights)
             if chosen and len(chosen[0]) <= len(self.data) / _FEWER:
+                sums = weighted.sums(*chosen, means, params.stds, params.weights)
+                if sums is not None:
+                    return GaussianStatistics(*sums[0]), sums[1]
                 moved = GaussianParams(means, params.stds, params.weights)
                 return self._plainly(moved, *chosen)
             found = by_products(params.means, params.stds, params.weights)
