@@ -64,7 +64,11 @@ class Weighted:
         k = len(means)
         length = max(_NUMBERS // k, 1)
         constants = np.log(weights / (weights.sum() * stds)) + (self._log_unit - _LOG_SQRT_2PI)
-        scale, constants, means = (math.sqrt(0.5) / stds)[:, None], constants[:, None], means[:, None]
+        scale, constants, means = (
+            (math.sqrt(0.5) / stds)[:, None],
+            constants[:, None],
+            means[:, None],
+        )
         found, log_likelihood = np.zeros((3, k)), 0.0
         for start in range(0, len(values), length):
             x, here = values[start : start + length], times[start : start + length]

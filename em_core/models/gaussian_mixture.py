@@ -382,6 +382,21 @@ class PreparedValues:
 
         return e_step
 
+    def objectives(self, arrays: Arrays) -> Array:
+        """Return the log-likelihood under each of many parameters, which have a leading axis."""
+        alone, weighted = self.begin(), Weighted(self.log_unit)
+        means, stds, weights = arrays["means"] - self.mean, arrays["stds"], arrays["weights"]
+        found = np.full(len(means), np.nan)
+        if len(self.data) >= MANY:
+            for r, chosen in enumerate(self.nodes.choose_rounded(means, stds, weights)):
+                if chosen and len(chosen[0]) <= len(self.data) / _FEWER:
+                    own = means[r], stds[r], weights[r]
+                    sums = weighted.sums(*chosen, *own, statistics=False)
+                    found[r] = np.nan if sums is None else sums[1]
+        for r in np.flatnonzero(np.isnan(found)).tolist():
+            found[r] = alone(GaussianParams(**{name: each[r] for name, each in arrays.items()}))[1]
+        return found
+
     def at_once(self, n_components: int) -> int:
         """Return how many runs' arrays fit the cache together."""
         return max(1, quadratics.NUMBERS // (n_components * len(self.data)))
