@@ -257,6 +257,7 @@ def objectives_of(
     """
     runs, one = runs_of(model, data, kind), begin(model, data)
     e_step = runs.prepared.begin_many() if runs is not None else None
+    alone = getattr(data.prepared, "objectives", None)
 
     def objectives(arrays: Arrays) -> Array:
         each = [
@@ -265,7 +266,10 @@ def objectives_of(
         ]
         at_once = 1 if runs is None else runs.prepared.at_once(each[0].n_components)
         if e_step is None or at_once == 1:  # what one run knows of the data is worth more then
-            return np.array([one(params)[1] for params in each])
+            if alone is None:
+                return np.array([one(params)[1] for params in each])
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+                return np.asarray(alone(arrays))
         found = np.empty(len(each))
         for first in range(0, len(each), at_once):
             some = {name: array[first : first + at_once] for name, array in arrays.items()}

@@ -18,6 +18,7 @@ from em_core.data.blocks import prepare
 from em_core.engine import begin
 from em_core.kernels import nodes, quadratics, winners
 from em_core.kernels.nodes import Nodes
+from em_core.many import objectives_of
 from em_core.models import gaussian_mixture
 from em_core.models.gaussian_mixture import MANY, GaussianStatistics, guess_from_points
 
@@ -299,13 +300,64 @@ class TestNodes:
         assert 0 < found[0].counts[1] < 1e-20 * len(data)
         assert_are_the_textbooks([found], model, data, beside)
 
-    def test_are_not_for_components_narrower_than_the_finest_cells(self):
+    def test_are_the_values_where_a_component_is_narrower_than_the_finest_cells(self):
+        data = generator(18).uniform(-10, 10, ROWS)
+        params = GaussianParams([-5, 5], [4, 0.002], [0.5, 0.5])
+        places, weights = self.chosen(data, params)
+        here = np.isin(places, data)
+        assert 0 < here.sum() < len(places) < ROWS / 20
+        assert (weights[here] == 1).all()
+        near = np.abs(data - 5) < 0.01
+        assert np.isin(data[near], places).all()
+        model = GaussianMixture()
+        e_step = begin(model, prepare(model, data, params))
+        assert_are_the_textbooks([e_step(params)], model, data, params)
+
+    def test_are_none_if_so_many_values_would_stay(self):
+        data = generator(18).uniform(-10, 10, ROWS)
+        means = np.linspace(-9.9, 9.9, 400)
+        params = GaussianParams(means, np.full(400, 0.002), np.full(400, 1 / 400))
+        assert self.chosen(data, params) is None
+
+    def test_are_none_for_a_component_that_is_narrow_for_the_digits_of_the_values(self):
         data = generator(18).uniform(-10, 10, ROWS)
         params = GaussianParams([-5, 5], [4, 1e-5], [0.5, 0.5])
         assert self.chosen(data, params) is None
         model = GaussianMixture()
         e_step = begin(model, prepare(model, data, params))
         assert_are_the_textbooks([e_step(params)], model, data, params)
+
+    def test_of_several_mixtures_are_those_of_each(self):
+        rng = generator(33)
+        quick, narrow = (
+            Nodes(overlapping(rng, ROWS)),
+            GaussianParams([0, 0, 9], [9, 9, 1e-5], [1] * 3),
+        )
+        several = [self.PARAMS, narrow, guess_from_points(quick.sample, 3, rng=rng), self.PARAMS]
+        arrays = [
+            np.stack(each) for each in zip(*(p.arrays().values() for p in several), strict=True)
+        ]
+        for found in (quick.choose_each(*arrays), quick.choose_rounded(*arrays)):
+            assert found[1] is None
+            assert all(found[r] is not None for r in (0, 2, 3))
+        for params, chosen in zip(several, quick.choose_each(*arrays), strict=True):
+            alone = quick.choose(*params.arrays().values())
+            assert (alone is None) == (chosen is None)
+            assert chosen is None or all(map(np.array_equal, alone, chosen))
+
+    def test_give_many_objectives_that_are_those_of_each(self):
+        rng, model = generator(34), GaussianMixture()
+        data = overlapping(rng, ROWS)
+        blocks = prepare(model, data, self.PARAMS)
+        several = [guess_from_points(data, 3, rng=rng) for _ in range(40)]
+        several[3] = GaussianParams([0, 5, 9], [5, 5, 1e-7], [0.3, 0.3, 0.4])  # by the values
+        several[5] = GaussianParams([900, 950, 999], [1, 1, 1], [0.3, 0.3, 0.4])  # out of range
+        arrays = {
+            name: np.stack([params.arrays()[name] for params in several])
+            for name in self.PARAMS.arrays()
+        }
+        found = objectives_of(model, blocks, GaussianParams)(arrays)
+        assert found.tolist() == [begin(model, blocks)(params)[1] for params in several]
 
     @pytest.mark.parametrize("seed", range(3))
     def test_serve_all_parameters_that_round_to_the_same(self, seed):

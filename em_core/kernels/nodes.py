@@ -18,8 +18,10 @@ poles inside where the joint densities of all components that matter have comple
 each other that they cannot add up to nothing: that is what :meth:`Nodes.choose` asks of a cell.
 """
 
+import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -46,11 +48,16 @@ _COARSEST, _FINEST = 6, 14
 
 _ROWS = 2**17  # values that are taken at once
 _CELLS = 2**10  # cells that are, whose products no matrix library gives to several threads
+_AT_ONCE = 32  # mixtures for which nodes are chosen at once
 _SAMPLE = 2**9  # values that are looked at, to see where all are
 
 # What is farther from the middle half of the values than so many times its width stays as it is, if
 # it is no larger part of them.
 _MARGIN, _FAR = 8.0, 1 / 64
+
+# The largest part of the values that stays as it is in cells too wide for a mixture; and how many
+# of its smallest standard deviations the cells may reach from 0, which has cost the values digits.
+_LEFT, _NARROWEST = 1 / 4, 2.0**15
 
 _POINTS = np.cos((2 * np.arange(_PER_CELL) + 1) * np.pi / (2 * _PER_CELL))
 
@@ -69,6 +76,9 @@ _FROM_HALVES = np.vstack(
 _FROM_HALVES /= _FROM_HALVES.sum(axis=1, keepdims=True)
 
 
+Chosen = tuple[Array, Array]  # nodes, and their weights
+
+
 class Nodes:
     """Cells of several widths, and the weights of the nodes in them.
 
@@ -80,10 +90,11 @@ class Nodes:
 
     def __init__(self, values: Array) -> None:
         self.sample, self._slack = values[:: max(1, len(values) // _SAMPLE)], math.log(len(values))
-        self._low, high = _reach(values, self.sample)
-        self._width = (high - self._low) / 2**_FINEST
-        far = (values < self._low) | (values > high)
-        self.far = values[far]
+        self._low, self._high = _reach(values, self.sample)
+        self._width = (self._high - self._low) / 2**_FINEST
+        self._furthest = max(-self._low, self._high)
+        far = (values < self._low) | (values > self._high)
+        self.far, self._values = values[far], values
         sums = self._sums_of_powers(values if not len(self.far) else values[~far])
         filled, weights = sums[0] > 0, _times(sums.T, _FROM_POWERS)
         self._levels = [(filled, weights)]
@@ -97,10 +108,7 @@ class Nodes:
         n_cells = 2**_FINEST
         sums = np.zeros((_PER_CELL, n_cells))
         for start in range(0, len(values), _ROWS):
-            u = values[start : start + _ROWS] - self._low
-            u *= 1 / self._width
-            cell = np.minimum(u.astype(np.intp), n_cells - 1)
-            u -= cell
+            cell, u = self._cells_of(values[start : start + _ROWS])
             u *= 2
             u -= 1
             sums[0] += np.bincount(cell, minlength=n_cells)
@@ -110,12 +118,12 @@ class Nodes:
                 sums[q] += np.bincount(cell, weights=power, minlength=n_cells)
         return sums
 
-    def begin(self) -> Callable[[Array, Array, Array], tuple[Array, Array] | None]:
+    def begin(self) -> Callable[[Array, Array, Array], Chosen | None]:
         """Return what :meth:`choose` does for one run, which remembers its last choice."""
         known: bytes = b""
-        chosen: tuple[Array, Array] | None = None
+        chosen: Chosen | None = None
 
-        def choose(means: Array, stds: Array, mixing: Array) -> tuple[Array, Array] | None:
+        def choose(means: Array, stds: Array, mixing: Array) -> Chosen | None:
             nonlocal known, chosen
             rounded = _rounded(means, stds, mixing)
             if rounded.tobytes() != known:
@@ -124,43 +132,107 @@ class Nodes:
 
         return choose
 
-    def choose(self, means: Array, stds: Array, mixing: Array) -> tuple[Array, Array] | None:
+    def choose(self, means: Array, stds: Array, mixing: Array) -> Chosen | None:
         """Return nodes and weights that are as good as the values to a mixture, or None.
 
-        There are none if a component is narrower than the finest cells allow.
+        Where a component is narrower than the finest cells allow, the values stay as they are.
+        There are none if these are many, or if it is so narrow that they have not enough digits.
 
         Parameters
         ----------
         means, stds, mixing : ndarray, shape (K,)
             Rounded or not.
         """
+        [found] = self.choose_each(means[None], stds[None], mixing[None])
+        return found
+
+    def choose_rounded(self, means: Array, stds: Array, mixing: Array) -> list[Chosen | None]:
+        """Return for several mixtures, shape (R, K), what :meth:`begin` finds for each."""
+        rounded = _rounded(means, stds, mixing)
+        keys = [each.tobytes() for each in rounded.swapaxes(0, 1)]
+        first = dict(zip(reversed(keys), reversed(range(len(keys))), strict=True))
+        places, known = list(first.values()), list[Chosen | None]()
+        for start in range(0, len(places), _AT_ONCE):
+            known += self.choose_each(*rounded[:, places[start : start + _AT_ONCE]])
+        found = dict(zip(first, known, strict=True))
+        return [found[key] for key in keys]
+
+    def choose_each(self, means: Array, stds: Array, mixing: Array) -> list[Chosen | None]:
+        """Return the same for several mixtures, each of which gets its own; shape (R, K)."""
         quadratics = coefficients(means, stds, mixing, 0.0)
-        least = self._least_shares(quadratics)
-        nodes, chosen = [self.far], [np.ones(len(self.far))]
-        cells = np.arange(2**_COARSEST)
+        least = np.ascontiguousarray(self._least_shares(quadratics).T)
+        terms = np.ascontiguousarray(quadratics.transpose(2, 1, 0))  # (3, K, R)
+        none = ~(stds.min(axis=1) * _NARROWEST >= self._furthest)
+        found: list[list[tuple[Array, Array]]] = [
+            [(self.far, np.ones(len(self.far)))] for _ in none
+        ]
+        cells = np.tile(np.arange(2**_COARSEST), len(none))
+        of = np.arange(len(none)).repeat(2**_COARSEST)  # whose cell it is
+        wanted = ~none[of]
         for level, (filled, weights) in enumerate(self._levels):
-            cells = cells[filled[cells]]
+            wanted &= filled[cells]
+            cells, of = cells[wanted], of[wanted]
             half = self._width * 2 ** (_FINEST - _COARSEST - level - 1)
             centres = self._low + half * (2 * cells + 1)
-            smooth = _are_smooth(quadratics, least, centres, half)
-            nodes.append((centres[smooth, None] + half * _POINTS).ravel())
-            chosen.append(weights[cells[smooth]].ravel())
-            rough = cells[~smooth]
+            smooth = _are_smooth(terms[..., of], least[:, of], centres, half)
+            nodes, chosen = centres[smooth, None] + half * _POINTS, weights[cells[smooth]]
+            for r, start, stop in _stretches(of[smooth]):
+                found[r].append((nodes[start:stop].ravel(), chosen[start:stop].ravel()))
+            rough, whose = cells[~smooth], of[~smooth]
             if not len(rough):
-                return np.concatenate(nodes), np.concatenate(chosen)
-            cells = (2 * rough[:, None] + [0, 1]).ravel()
-        return None
+                break
+            cells, of = (2 * rough[:, None] + [0, 1]).ravel(), whose.repeat(2)
+            wanted = np.ones(len(cells), dtype=bool)
+        for r, start, stop in _stretches(whose):
+            left = self._values_in(rough[start:stop])
+            none[r] |= len(left) > _LEFT * len(self._values)
+            found[r].append((left, np.ones(len(left))))
+        return [
+            None if without else (np.concatenate(nodes), np.concatenate(chosen))
+            for (nodes, chosen), without in zip(
+                (zip(*parts, strict=True) for parts in found), none, strict=True
+            )
+        ]
+
+    def _values_in(self, cells: npt.NDArray[np.intp]) -> Array:
+        """Return the values in some of the finest cells."""
+        starts, lengths = self._starts[cells], np.diff(self._starts)[cells]
+        before = np.repeat(np.cumsum(lengths) - lengths, lengths)
+        places = np.repeat(starts, lengths) + np.arange(lengths.sum()) - before
+        return np.asarray(self._sorted[places])
+
+    @functools.cached_property
+    def _sorted(self) -> Array:
+        """The values that are in cells, in their order."""
+        near = (self._values >= self._low) & (self._values <= self._high)
+        return np.sort(self._values[near])
+
+    @functools.cached_property
+    def _starts(self) -> npt.NDArray[np.intp]:
+        """Where each finest cell begins among these, and where the last one ends."""
+        n_cells = 2**_FINEST
+        counts = np.bincount(self._cells_of(self._sorted)[0], minlength=n_cells)
+        return np.concatenate([[0], np.cumsum(counts)])
+
+    def _cells_of(self, values: Array) -> tuple[npt.NDArray[np.intp], Array]:
+        """Return the finest cell that each value is in, and where in it, from 0 to 1."""
+        u = values - self._low
+        u *= 1 / self._width
+        cell = np.minimum(u.astype(np.intp), 2**_FINEST - 1)
+        u -= cell
+        return cell, u
 
     def _least_shares(self, quadratics: Array) -> Array:
-        """Return below which share (a logarithm) each component does not matter, shape (K, 1)."""
+        """Return below which share (a logarithm) each component does not matter, shape (R, K)."""
         log_joint = quadratics @ powers(self.sample)
-        log_joint -= np.logaddexp.reduce(log_joint, axis=0)
-        return np.asarray(log_joint.max(axis=1, keepdims=True) + (_NOTHING - self._slack))
+        log_joint -= log_joint.max(axis=1, keepdims=True)  # the share, or K times as much
+        slack = self._slack + math.log(quadratics.shape[1])
+        return np.asarray(log_joint.max(axis=2) + (_NOTHING - slack))
 
 
 def _rounded(means: Array, stds: Array, mixing: Array) -> Array:
-    """Return parameters that many near them have in common, shape (3, K)."""
-    found = np.empty((3, len(means)))
+    """Return parameters (..., K) that many near them have in common, shape (3, ..., K)."""
+    found = np.empty((3, *means.shape))
     widths = found[1] = np.exp2(np.rint(np.log2(stds) * _ROUNDED) / _ROUNDED)
     found[0] = np.rint(means / widths * _ROUNDED) / _ROUNDED * widths
     found[2] = np.exp2(np.rint(np.log2(mixing)))
@@ -184,35 +256,48 @@ def _times(rows: Array, matrix: Array) -> Array:
     )
 
 
-def _are_smooth(
-    quadratics: Array, least: Array, centres: Array, half: float
-) -> npt.NDArray[np.bool_]:
+def _stretches(of: npt.NDArray[np.intp]) -> Iterator[tuple[int, int, int]]:
+    """Yield each number in an ascending array, where it begins, and where it ends."""
+    cuts = [0, *(np.flatnonzero(np.diff(of)) + 1).tolist(), len(of)] if len(of) else []
+    for start, stop in pairwise(cuts):
+        yield int(of[start]), start, stop
+
+
+def _are_smooth(terms: Array, least: Array, centres: Array, half: float) -> npt.NDArray[np.bool_]:
     """Return in which cells all that EM sums is a polynomial to rounding.
 
     Parameters
     ----------
-    quadratics : ndarray, shape (K, 3)
-        The logarithms of the joint densities.
-    least : ndarray, shape (K, 1)
+    terms : ndarray, shape (3, K, m)
+        The logarithms of the joint densities of each cell's mixture, as quadratics.
+    least : ndarray, shape (K, m)
         Logarithm of the share below which a component does not matter.
     centres : ndarray, shape (m,)
     half : float
         Half the width of the cells.
     """
     axis = half * _HALF_AXIS
-    log_joint = quadratics @ powers(centres)
-    slopes = 2 * quadratics[:, 2:] * centres
-    slopes += quadratics[:, 1:2]
+    constants, linear, squares = terms
+    slopes = squares * centres
+    log_joint = slopes + linear
+    slopes += log_joint  # the derivative of the quadratic
+    log_joint *= centres
+    log_joint += constants
     leader = log_joint.argmax(axis=0)
     every = np.arange(len(centres))
-    behind = log_joint - log_joint[leader, every]
+    log_joint -= log_joint[leader, every]
     slopes -= slopes[leader, every]
-    bends = (2 * axis) * (quadratics[:, 2:] - quadratics[leader, 2])
+    bends = squares - squares[leader, every]
+    bends *= 2 * axis
     # Of the share inside the ellipse, and the differences of phase at its ends.
-    share = axis * (np.abs(slopes) + np.abs(bends) / 2) + behind
+    share = np.abs(bends)
+    share *= 0.5
+    share += np.abs(slopes)
+    share *= axis
+    share += log_joint
     matters = share > least
     slopes *= matters
     bends *= matters
-    low, high = slopes - bends, slopes + bends
+    low, high = slopes - bends, np.add(slopes, bends, out=slopes)
     spread = np.maximum(low.max(axis=0) - low.min(axis=0), high.max(axis=0) - high.min(axis=0))
     return np.asarray(axis * spread <= _PHASES)

@@ -86,13 +86,16 @@ def term_size(quadratics: Array, reach: Array) -> Array:
     return np.asarray(np.maximum.reduce(np.abs(quadratics) @ reach, axis=-1))
 
 
-def block_length(n_components: int) -> int:
+def block_length(n_components: int, n_terms: int = 3) -> int:
     """Return how many observations are taken at once."""
-    return min(NUMBERS // n_components, 2**13) if n_components > 1 else _ONE_ROW
+    length = min(NUMBERS // n_components, 2**13) if n_components > 1 else _ONE_ROW
+    return max(length * 3 // n_terms, 1)
 
 
 def expected_sums(quadratics: Array, rows: Array, work: Array) -> tuple[Array, Array, Array]:
     """Return the sums of 1, x and x squared that fall to each component, and the log-likelihood.
+
+    In more dimensions there are T terms, the first of which is 1, in the place of these three.
 
     Parameters
     ----------
@@ -110,10 +113,10 @@ def expected_sums(quadratics: Array, rows: Array, work: Array) -> tuple[Array, A
     in_range : ndarray of bool, shape (...)
         Whether all densities were in range; the other two are worth nothing if not.
     """
-    *runs, k, _ = quadratics.shape
+    *runs, k, n_terms = quadratics.shape
     n = rows.shape[1]
-    flat = work[: quadratics.size // 3 * n].reshape(-1, n)
-    np.matmul(quadratics.reshape(-1, 3), rows, out=flat)
+    flat = work[: quadratics.size // n_terms * n].reshape(-1, n)
+    np.matmul(quadratics.reshape(-1, n_terms), rows, out=flat)
     joint = np.exp(flat, out=flat).reshape(*runs, k, n)  # p(x_i, k)
     evidence = np.add.reduce(joint, axis=-2)  # p(x_i) = sum_k p(x_i, k)
     together = _TOGETHER if n >= _TOGETHER**2 else 1
@@ -122,7 +125,9 @@ def expected_sums(quadratics: Array, rows: Array, work: Array) -> tuple[Array, A
     product[..., : n - whole] *= evidence[..., whole:]
     in_range = np.minimum.reduce(product, axis=-1) > _LEAST
     log_likelihood = np.add.reduce(np.log(product, out=product), axis=-1)
-    over = np.empty((*runs, 3, n))  # each row divided by p(x_i), which leaves r_ik for p(x_i, k)
+    over = np.empty(
+        (*runs, n_terms, n)
+    )  # each row divided by p(x_i), which leaves r_ik for p(x_i, k)
     inverse = np.reciprocal(evidence, out=over[..., 0, :])
     np.multiply(rows[1:], inverse[..., None, :], out=over[..., 1:, :])
     return joint @ over.swapaxes(-1, -2), log_likelihood, in_range

@@ -40,6 +40,7 @@ from em_core.checks import (
 )
 from em_core.kernels import quadratics
 from em_core.kernels.nodes import Nodes
+from em_core.kernels.weighted import Weighted
 from em_core.kernels.winners import Run, SortedValues
 from em_core.model import Arrays, Mixture, Params, component_axes
 from em_core.numerics import Array, centred_logs, equal_weights
@@ -363,11 +364,15 @@ class PreparedValues:
         """Return the E-step of one run."""
         by_products = self._begin()
         choose = self.nodes.begin() if len(self.data) >= MANY else None
+        weighted = Weighted(self.log_unit)
 
         def e_step(params: GaussianParams) -> tuple[GaussianStatistics, float]:
             means = params.means - self.mean
             chosen = choose and choose(means, params.stds, params.weights)
             if chosen and len(chosen[0]) <= len(self.data) / _FEWER:
+                sums = weighted.sums(*chosen, means, params.stds, params.weights)
+                if sums is not None:
+                    return GaussianStatistics(*sums[0]), sums[1]
                 moved = GaussianParams(means, params.stds, params.weights)
                 return self._plainly(moved, *chosen)
             found = by_products(params.means, params.stds, params.weights)
@@ -376,6 +381,21 @@ class PreparedValues:
             return found[0], float(found[1])
 
         return e_step
+
+    def objectives(self, arrays: Arrays) -> Array:
+        """Return the log-likelihood under each of many parameters, which have a leading axis."""
+        alone, weighted = self.begin(), Weighted(self.log_unit)
+        means, stds, weights = arrays["means"] - self.mean, arrays["stds"], arrays["weights"]
+        found = np.full(len(means), np.nan)
+        if len(self.data) >= MANY:
+            for r, chosen in enumerate(self.nodes.choose_rounded(means, stds, weights)):
+                if chosen and len(chosen[0]) <= len(self.data) / _FEWER:
+                    own = means[r], stds[r], weights[r]
+                    sums = weighted.sums(*chosen, *own, statistics=False)
+                    found[r] = np.nan if sums is None else sums[1]
+        for r in np.flatnonzero(np.isnan(found)).tolist():
+            found[r] = alone(GaussianParams(**{name: each[r] for name, each in arrays.items()}))[1]
+        return found
 
     def at_once(self, n_components: int) -> int:
         """Return how many runs' arrays fit the cache together."""

@@ -11,6 +11,9 @@ covariance matrix that becomes flat about a few of them. A floor for the standar
 whatever direction, prevents that.
 """
 
+import functools
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
@@ -28,6 +31,7 @@ from em_core.checks import (
     check_rng,
     check_weights,
 )
+from em_core.kernels import quadratics
 from em_core.model import Mixture, Params, component_axes
 from em_core.numerics import (
     ROUNDING,
@@ -58,6 +62,23 @@ _LARGEST, _SMALLEST = np.sqrt(np.finfo(float).max), np.sqrt(np.finfo(float).tiny
 _SEEN = np.finfo(float).tiny
 
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
+
+# What is prepared: rows of so many coordinates, whose densities are then not too high for products
+# of eight; no fewer than are worth it, and no more than may be kept a second time.
+_COORDINATES, _ROWS = 3, (2**10, 2**20)
+
+# Deviations of data whose powers, and those of their inverses, are all within range.
+_MODERATE = (1e-100, 1e100)
+
+# If the means move by less, in deviations of the data, four digits of it may be rounding of
+# products, which could also move components apart that are more alike than this.
+_STILL = 1e-9
+
+# Squares about a component's mean have ten digits if they are not below this fraction of those
+# about the mean of all.
+_LEFT = 1e-5
+
+_BLOCK_ROWS = 2**13  # that the plain formulas are given at once
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,6 +188,19 @@ class MultivariateGaussianMixture(
         _check_definite(covariances)
         _check_form(covariances, self.covariance)
         check_weights(params.weights)
+
+    def prepare(self, data: npt.NDArray[Any], counts: Array | None = None) -> "PreparedRows | None":
+        """Return the rows about their mean; None if they are few, counted, or hardly differ."""
+        n, d = data.shape
+        if counts is not None or not (_ROWS[0] <= n <= _ROWS[1] and d <= _COORDINATES):
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):
+            centre = data.mean(axis=0)
+            stds = data.std(axis=0)  # no product of BLAS, whose threads may round otherwise
+        low, high = _MODERATE
+        if not ((low < stds) & (stds < high) & (np.abs(data - centre).max(axis=0) < high)).all():
+            return None
+        return PreparedRows(self, data, centre, np.exp2(np.rint(np.log2(stds))))
 
     def log_joint(self, data: npt.NDArray[Any], params: MultivariateGaussianParams) -> Array:
         """Return log(pi_k N(x_i; mu_k, Sigma_k)), shape (n, K)."""
@@ -368,6 +402,133 @@ class MultivariateGaussianMixture(
     def _informed(self, seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Return whose covariances the data tell: if they are tied, all as soon as one is seen."""
         return np.full_like(seen, seen.any()) if self.covariance == "tied" else seen
+
+
+class PreparedRows:
+    """Rows about their mean, and E-steps by products of matrices.
+
+    The logarithm of a weighted density is a polynomial of degree two in the coordinates: see
+    :mod:`em_core.kernels.quadratics`. The plain formulas are taken where products would lose
+    digits: for components that are narrow among the data, in whatever direction, for blocks in
+    which a density is out of range, and where a run has arrived.
+
+    Parameters
+    ----------
+    model : MultivariateGaussianMixture
+        What the plain formulas are those of.
+    data : ndarray, shape (n, d)
+    centre, units : ndarray, shape (d,)
+        The mean, and powers of two near the standard deviations, which cost no digits.
+    """
+
+    def __init__(
+        self,
+        model: MultivariateGaussianMixture,
+        data: npt.NDArray[Any],
+        centre: Array,
+        units: Array,
+    ) -> None:
+        self.model, self.data, self.centre, self.units = model, data, centre, units
+        self.log_unit = float(np.log(units).sum())
+        self.pairs = np.triu_indices(len(centre))
+
+    @functools.cached_property
+    def rows(self) -> Array:
+        """1, the coordinates, and the products of any two, shape (T, n)."""
+        x = ((self.data - self.centre) / self.units).T
+        one, other = self.pairs
+        return np.concatenate([np.ones((1, x.shape[1])), x, x[one] * x[other]])
+
+    @functools.cached_property
+    def reach(self) -> Array:
+        """The largest size of each of these, shape (T,)."""
+        return np.asarray(np.abs(self.rows).max(axis=1))
+
+    def begin(
+        self,
+    ) -> Callable[[MultivariateGaussianParams], tuple[MultivariateGaussianStatistics, float]]:
+        """Return the E-step of one run."""
+        work = np.empty(0)
+
+        def e_step(
+            params: MultivariateGaussianParams,
+        ) -> tuple[MultivariateGaussianStatistics, float]:
+            nonlocal work
+            k = params.n_components
+            length = min(quadratics.block_length(k, len(self.rows)), len(self.data))
+            if len(work) < k * length:
+                work = np.empty(k * length)
+            return self._by_products(params, length, work) or self._plainly(params)
+
+        return e_step
+
+    def _by_products(
+        self, params: MultivariateGaussianParams, length: int, work: Array
+    ) -> tuple[MultivariateGaussianStatistics, float] | None:
+        """Return statistics and objective, or None if the plain formulas are more precise."""
+        means = (params.means - self.centre) / self.units
+        terms = self._coefficients(means, params)
+        if not quadratics.term_size(terms, self.reach) <= quadratics.TRUSTED:
+            return None
+        blocks = [
+            quadratics.expected_sums(terms, self.rows[:, start : start + length], work)
+            for start in range(0, len(self.data), length)
+        ]
+        sums, objectives, in_range = zip(*blocks, strict=True)
+        counts, first, second = self._about(means, functools.reduce(operator.add, sums))
+        if not (all(in_range) and self._tell(means, counts, first, second)):
+            return None
+        second *= self.units[:, None] * self.units
+        statistics = MultivariateGaussianStatistics(counts, first * self.units, second)
+        return statistics, float(sum(objectives) - len(self.data) * self.log_unit)
+
+    def _coefficients(self, means: Array, params: MultivariateGaussianParams) -> Array:
+        """Return those of log(pi_k N(x; mu_k, Sigma_k)) in the terms of a row, shape (K, T)."""
+        whiten, log_volumes = whitening(params.covariances)
+        whiten = whiten * self.units
+        precisions = whiten.mT @ whiten  # P = Sigma^-1
+        linear = np.matvec(precisions, means)  # P m
+        constants = np.log(params.weights / params.weights.sum()) - log_volumes
+        constants += self.log_unit - means.shape[1] * _LOG_SQRT_2PI
+        constants -= 0.5 * np.vecdot(linear, means)  # m^T P m / 2
+        one, other = self.pairs
+        squares = precisions[:, one, other] * np.where(one == other, -0.5, -1.0)
+        return np.concatenate([constants[:, None], linear, squares], axis=1)
+
+    def _about(self, means: Array, sums: Array) -> tuple[Array, Array, Array]:
+        """Return sums of the terms of rows, shape (K, T), as sums about means (K, d)."""
+        d = means.shape[1]
+        one, other = self.pairs
+        counts, first = sums[:, 0].copy(), sums[:, 1 : d + 1] - sums[:, :1] * means
+        second = np.empty((len(means), d, d))
+        second[:, one, other] = second[:, other, one] = sums[:, d + 1 :]
+        # sum r (x - m) (x - m)^T = sum r x x^T - m f^T - f m^T - N m m^T with f = sum r (x - m)
+        crossed = means[:, :, None] * first[:, None, :]
+        second -= crossed + crossed.mT
+        second -= counts[:, None, None] * means[:, :, None] * means[:, None, :]
+        return counts, first, second
+
+    def _tell(self, means: Array, counts: Array, first: Array, second: Array) -> bool:
+        """Return whether sums about the means have digits left, and tell how the means move."""
+        if not np.isfinite(second).all():
+            return False
+        apart = np.abs(means[:, None] - means).max(axis=2) > _STILL
+        moved = np.abs(first) > _STILL * counts[:, None]
+        furthest = np.abs(means) + self.reach[1 : means.shape[1] + 1]
+        narrowest = np.linalg.eigvalsh(second)[:, 0]
+        left = narrowest >= _LEFT * counts * (furthest**2).max(axis=1)
+        return bool(apart.sum() == len(means) * (len(means) - 1) and moved.any() and left.all())
+
+    def _plainly(
+        self, params: MultivariateGaussianParams
+    ) -> tuple[MultivariateGaussianStatistics, float]:
+        """Return what the textbook's formulas make of the rows."""
+        found = [
+            self.model.expect(self.data[start : start + _BLOCK_ROWS], params)
+            for start in range(0, len(self.data), _BLOCK_ROWS)
+        ]
+        sums = (np.sum(each, axis=0) for each in zip(*(sums for sums, _ in found), strict=True))
+        return MultivariateGaussianStatistics(*sums), sum(objective for _, objective in found)
 
 
 def whitening(covariances: Array) -> tuple[Array, Array]:

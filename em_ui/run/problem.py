@@ -331,6 +331,12 @@ class Problem:
         """The same, but no less than what an iteration of few rows takes."""
         return max(self.work, budget.LEAST_WORK)
 
+    @property
+    def _side_by_side(self) -> bool:
+        """Whether several runs go as one array computation."""
+        at_once = getattr(self.data.prepared, "at_once", lambda n_components: 1)
+        return bool(at_once(self.start.n_components) > 1)
+
     def fit(
         self,
         start: Params,
@@ -356,11 +362,12 @@ class Problem:
         Some go at once, in a turn of their own, and others get in between.
         """
         limit = self.max_iter if max_iter is None else max_iter
-        work = self.cost * max(limit, 1)
+        # Side by side, runs share what an iteration does besides.
+        work = (self.work if self._side_by_side else self.cost) * max(limit, 1)
         some = max(int(budget.PIECE / work), 1)
         for first in range(0, len(starts), some):
             now = starts[first : first + some]
-            with budget.turn(work * len(now)):
+            with budget.turn(max(work * len(now), self.cost * limit)):
                 traces = fit_restarts(
                     self.model,
                     self.data,
