@@ -9,10 +9,12 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from em_ui.controls import table
+from em_ui.controls import lookup, table
 from em_ui.controls.address import BASED, QUIZ, Address, Hidden, copy_link, query
 from em_ui.controls.specs import Control, Number, Section, Value
 from em_ui.pictures.player import rewind
+
+lookup.one_by_one()
 
 _HERE_NOW = "prefix of the page of the last run"
 _OWN = "Your own settings"
@@ -275,7 +277,7 @@ class Controls:
     @property
     def follows(self) -> bool:
         """Whether a section is open that shows the player's iteration."""
-        return any(spec.follows and self.value(name) for name, spec in self.sections.items())
+        return any(self._values(n for n, spec in self.sections.items() if spec.follows).values())
 
     @property
     def position(self) -> float:
@@ -452,14 +454,20 @@ class Controls:
     def _values(self, names: Iterable[str]) -> dict[str, Value]:
         """Return the values of controls, whether or not they are drawn.
 
-        State and address are read once for all: one by one, that costs each rerun milliseconds.
+        Of those that are not drawn yet, it is what they were given before this run.
         """
-        address = st.query_params.to_dict()
-        given: dict[str, Any] = address | st.session_state.to_dict()
+        given = self._given
         return {
-            name: self._all[name].nearest(given.get(self.key(name), self._all[name].default))
+            name: self._shown[name]
+            if name in self._shown
+            else self._all[name].nearest(given.get(self.key(name), self._all[name].default))
             for name in names
         }
+
+    @cached_property
+    def _given(self) -> dict[str, Any]:
+        """State and address, read once for all: one by one, that costs each rerun milliseconds."""
+        return st.query_params.to_dict() | st.session_state.to_dict()
 
     def value(self, name: str) -> Value:
         """Return the value of a control, whether or not it is drawn."""
