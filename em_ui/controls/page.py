@@ -341,13 +341,12 @@ class Controls:
         return title in self.situations and not _DATA & self._differ(title, now)
 
     def _differ(self, title: str, now: Mapping[str, Value]) -> frozenset[str]:
-        situation = self.situations[title]
-        own, fitting = self.own(situation), self._kept.defaults
+        values, fitting = self.situations[title].values, self._kept.defaults
         return frozenset(
             name
             for name, value in now.items()
-            if value != own[name]
-            and (name in situation.values or fitting.get(name, own[name]) != value)
+            if value != values.get(name, default := self.specs[name].default)
+            and (name in values or value != fitting.get(name, default))
         )
 
     @contextlib.contextmanager

@@ -175,7 +175,7 @@ def n_bytes(value: Any) -> int:
         if id(each) in seen:
             continue
         seen.add(id(each))
-        kind = _kind(type(each))
+        kind = _kind(type(each))  # type: ignore[arg-type] # a class has a hash
         if kind is np.ndarray:
             if each.base is not None:  # a part of another, which stays with it
                 left.append(each.base)
