@@ -9,10 +9,12 @@ from typing import Any
 import streamlit as st
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
-from em_ui.controls import table
+from em_ui.controls import lookup, table
 from em_ui.controls.address import BASED, QUIZ, Address, Hidden, copy_link, query
 from em_ui.controls.specs import Control, Number, Section, Value
 from em_ui.pictures.player import rewind
+
+lookup.one_by_one()
 
 _HERE_NOW = "prefix of the page of the last run"
 _OWN = "Your own settings"
@@ -52,6 +54,21 @@ class Situation:
     answer: Told
     moves: Collection[str] = ()
     sealed_question: str | None = None
+
+
+@dataclass
+class _Kept:
+    """What a page keeps for itself until the next rerun.
+
+    It is one entry of the session's state: each entry costs every rerun.
+    """
+
+    situation: str = ""  # the last one
+    link: dict[str, str] = field(default_factory=dict)  # that the visitor came with
+    defaults: dict[str, Value] = field(default_factory=dict)  # that fitted the data
+    shown: frozenset[str] | None = None  # controls that the last run drew
+    in_tables: dict[str, Value] = field(default_factory=dict)  # its numbers, with their defaults
+    choices: int = 0
 
 
 @dataclass
@@ -99,7 +116,7 @@ class Controls:
         """Bring the page's values back, mend the link if it needs it, and say what was mended."""
         arrived = st.session_state.get(_HERE_NOW) != self.prefix
         if arrived:  # Streamlit forgets its own widgets where a page is left
-            for name in self._were_in_tables:
+            for name in self._kept.in_tables:
                 st.session_state.pop(self.key(name), None)
         self._address.rename()
         st.session_state[_HERE_NOW] = self.prefix
@@ -108,11 +125,11 @@ class Controls:
         moved = context is not None and context.is_history_navigation
         given = self._address.given()
         if moved and not arrived:
-            self._address.follow(self._defaults)
+            self._address.follow(self._kept.defaults)
         if (arrived or moved) and given:
-            st.session_state[self.key("last situation")] = given.get(BASED)
+            self._kept.situation = given.get(BASED, "")
         if arrived and given and not moved:
-            st.session_state[self.key("link it came with")] = given
+            self._kept.link = given
         if arrived:
             self._address.recall()
         self._address.mend(arrived=arrived)
@@ -149,10 +166,9 @@ class Controls:
         """
         self._adapted |= specs
 
-    @property
-    def _defaults(self) -> dict[str, Value]:
-        """The default with which each control that fits the data was shown last."""
-        found: dict[str, Value] = st.session_state.setdefault(self.key("adapted defaults"), {})
+    @cached_property
+    def _kept(self) -> _Kept:
+        found: _Kept = st.session_state.setdefault(self.key("kept"), _Kept())
         return found
 
     def _spec(self, name: str) -> Control:
@@ -164,17 +180,11 @@ class Controls:
 
     def _follow_default(self, name: str, spec: Any) -> None:
         key = self.key(name)
-        before = self._defaults.get(name, self._all[name].default)
+        before = self._kept.defaults.get(name, self._all[name].default)
         # Whatever was chosen stands in the address, be it the default of other data.
         if key not in st.query_params and st.session_state.get(key) == before:
             st.session_state[key] = spec.default
-        self._defaults[name] = spec.default
-
-    @property
-    def _were_in_tables(self) -> dict[str, Value]:
-        """The numbers that the tables of the last run held, with the defaults that they had."""
-        found: dict[str, Value] = st.session_state.get(self.key("in tables"), {})
-        return found
+        self._kept.defaults[name] = spec.default
 
     def show(self, name: str) -> Any:
         """Draw a control here, and return its value, which is within its bounds.
@@ -185,7 +195,8 @@ class Controls:
         if name in self.sealed and name != _STUDENT:
             return self.sealed[name]
         spec = self._spec(name)
-        if name in self.specs and name not in st.session_state.get(self.key("was shown"), (name,)):
+        before = self._kept.shown
+        if name in self.specs and before is not None and name not in before:
             self._address.bring_back(name, spec.default)
         value = spec.nearest(spec.widget(self.key(name)))
         self._shown[name] = value
@@ -266,7 +277,7 @@ class Controls:
     @property
     def follows(self) -> bool:
         """Whether a section is open that shows the player's iteration."""
-        return any(spec.follows and self.value(name) for name, spec in self.sections.items())
+        return any(self._values(n for n, spec in self.sections.items() if spec.follows).values())
 
     @property
     def position(self) -> float:
@@ -276,8 +287,8 @@ class Controls:
     def set(self, **values: Value) -> None:
         """Set controls in a callback, in one step of the browser's history."""
         # Which numbers were typed into tables, the browser may not have sent along.
-        numbers = {n: self.value(n) for n in self._were_in_tables}
-        typed = {n: value for n, value in numbers.items() if value != self._were_in_tables[n]}
+        numbers = {n: self.value(n) for n in self._kept.in_tables}
+        typed = {n: value for n, value in numbers.items() if value != self._kept.in_tables[n]}
         self._address.write(typed | values, only=False)
 
     def situation(self) -> None:
@@ -288,12 +299,11 @@ class Controls:
         """
         if self.sealed:
             return
-        last = self.key("last situation")
         now = self._values(self.specs)
         exact = next((name for name in self.situations if not self._differ(name, now)), None)
         if exact:
-            st.session_state[last] = exact
-        title = str(st.session_state.get(last, ""))
+            self._kept.situation = exact
+        title = self._kept.situation
         options, shown = list(self.situations), _OWN
         if self._may_come_from(title, now):
             self.current = self.situations[title]
@@ -320,7 +330,7 @@ class Controls:
     @property
     def chosen(self) -> int:
         """How often a situation was chosen or the page reset: what was opened is closed then."""
-        return int(st.session_state.get(self.key("choices"), 0))
+        return self._kept.choices
 
     def own(self, situation: Situation) -> dict[str, Value]:
         """Return all settings of a situation."""
@@ -331,13 +341,12 @@ class Controls:
         return title in self.situations and not _DATA & self._differ(title, now)
 
     def _differ(self, title: str, now: Mapping[str, Value]) -> frozenset[str]:
-        situation = self.situations[title]
-        own, fitting = self.own(situation), self._defaults
+        values, fitting = self.situations[title].values, self._kept.defaults
         return frozenset(
             name
             for name, value in now.items()
-            if value != own[name]
-            and (name in situation.values or fitting.get(name, own[name]) != value)
+            if value != values.get(name, default := self.specs[name].default)
+            and (name in values or value != fitting.get(name, default))
         )
 
     @contextlib.contextmanager
@@ -364,14 +373,14 @@ class Controls:
         This may come before what the controls make: settings that cannot be run end the page there.
         """
         gone = self._address.keep_for_later({*self.view, *self._shown, *self.sealed})
-        st.session_state[self.key("was shown")] = frozenset(self._shown)
-        left = [self.key(name) for name in self._were_in_tables if name not in self._in_tables]
-        st.session_state[self.key("in tables")] = self._in_tables
+        self._kept.shown = frozenset(self._shown)
+        left = [self.key(name) for name in self._kept.in_tables if name not in self._in_tables]
+        self._kept.in_tables = self._in_tables
         # All but the player's position, which the browser knows better.
         now = self._values(self._all)
         state = {name: now[name] for name in self.view if name != "iter"} | self._shown
         parameters = query(self.prefix, self._all, state)
-        title = str(st.session_state.get(self.key("last situation"), ""))
+        title = self._kept.situation
         settings = {name: now[name] for name in self.specs}
         come_from = (
             self._may_come_from(title, settings)
@@ -393,13 +402,13 @@ class Controls:
         )
         token = st.query_params.get(self.key(QUIZ))
         self._address.remember(state, {self.key(QUIZ): token} if self.sealed and token else {})
-        link = st.session_state.get(self.key("link it came with"))
+        link = self._kept.link
         st.button(
             "Reset this page",
             icon=":material/restart_alt:",
             key=self.key("reset"),
             on_click=self._reset,
-            args=(link or {},),
+            args=(link,),
             help="Back to the link that you came with." if link else None,
             width="stretch",
         )
@@ -444,14 +453,20 @@ class Controls:
     def _values(self, names: Iterable[str]) -> dict[str, Value]:
         """Return the values of controls, whether or not they are drawn.
 
-        State and address are read once for all: one by one, that costs each rerun milliseconds.
+        Of those that are not drawn yet, it is what they were given before this run.
         """
-        address = st.query_params.to_dict()
-        given: dict[str, Any] = address | st.session_state.to_dict()
+        given = self._given
         return {
-            name: self._all[name].nearest(given.get(self.key(name), self._all[name].default))
+            name: self._shown[name]
+            if name in self._shown
+            else self._all[name].nearest(given.get(self.key(name), self._all[name].default))
             for name in names
         }
+
+    @cached_property
+    def _given(self) -> dict[str, Any]:
+        """State and address, read once for all: one by one, that costs each rerun milliseconds."""
+        return st.query_params.to_dict() | st.session_state.to_dict()
 
     def value(self, name: str) -> Value:
         """Return the value of a control, whether or not it is drawn."""
@@ -466,11 +481,11 @@ class Controls:
         if chosen != shown and chosen in self.situations:
             view = {name: self.value(name) for name in self.view if name != "iter"}
             self._set({**self.situations[chosen].values, **view})
-            st.session_state[self.key("last situation")] = chosen
+            self._kept.situation = chosen
 
     def _reset(self, link: Mapping[str, str]) -> None:
         self._set({n: spec.nearest(link[n]) for n, spec in self._all.items() if n in link})
-        st.session_state[self.key("last situation")] = link.get(BASED)
+        self._kept.situation = link.get(BASED, "")
 
     def _set(self, values: Mapping[str, Value]) -> None:
         """Set everything that is not hidden and not the player's, by default to its default."""
@@ -489,10 +504,10 @@ class Controls:
             {n: values.get(n, self._all[n].default) for n in names if n not in fitting}
         )
         for name in fitting:
-            before = self._defaults.get(name, self._all[name].default)
+            before = self._kept.defaults.get(name, self._all[name].default)
             st.session_state[self.key(name)] = before
         rewind(self.prefix, self.key("iter"))
-        st.session_state[self.key("choices")] = self.chosen + 1
+        self._kept.choices += 1
 
 
 def _take(place: str, numbers: Mapping[str, Number]) -> None:

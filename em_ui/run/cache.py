@@ -172,23 +172,35 @@ def n_bytes(value: Any) -> int:
     total, seen, left = 0, set(), [value]
     while left:
         each = left.pop()
-        if id(each) in seen or isinstance(each, type | ModuleType | FunctionType):
+        if id(each) in seen:
             continue
         seen.add(id(each))
-        if isinstance(each, np.ndarray):
+        kind = _kind(type(each))  # type: ignore[arg-type] # a class has a hash
+        if kind is np.ndarray:
             if each.base is not None:  # a part of another, which stays with it
                 left.append(each.base)
             total += sys.getsizeof(each)
-        elif isinstance(each, pa.Table):
+        elif kind is pa.Table:
             total += each.nbytes
-        elif isinstance(each, pd.DataFrame):
+        elif kind is pd.DataFrame:
             total += int(each.memory_usage(deep=True).sum())
-        else:
+        elif kind is not type:
             total += sys.getsizeof(each)
-            if isinstance(each, Mapping):
+            if kind is Mapping:
                 left += each.values()
-            elif isinstance(each, list | tuple | Set):
+            elif kind is Set:
                 left += each
-            elif hasattr(each, "__dict__"):
+            elif kind is object and hasattr(each, "__dict__"):
                 left += vars(each).values()
     return total
+
+
+@functools.cache
+def _kind(of: type) -> type:
+    """Return what objects of a type count as: asked of each object, that costs more than a fit."""
+    if issubclass(of, type | ModuleType | FunctionType):
+        return type  # which is there anyway
+    if issubclass(of, list | tuple | Set):
+        return Set
+    kinds = (np.ndarray, pa.Table, pd.DataFrame, Mapping)
+    return next((kind for kind in kinds if issubclass(of, kind)), object)
