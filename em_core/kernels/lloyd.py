@@ -48,6 +48,10 @@ _EPS32 = float(np.finfo(np.float32).eps)
 # One and a half times the largest power of two that has digits down to 1.
 _ROUNDER = 1.5 * 2.0**52
 
+# Multiplications in a product of matrices that no library shares among processors, which would
+# change the order of its sums.
+_ALONE = 2**17
+
 # Points that the centroids have moved past are looked for among those near the border, once no more
 # than this share of all changes sides in a step.
 _FEW = 1 / 16
@@ -348,8 +352,8 @@ class Screen:
             near = ~(scores > limit)
             np.bitwise_or.reduce(near.view(np.uint8) * codes, axis=0, out=labels[cut])
             if np.count_nonzero(near) != near.shape[1]:
-                several = np.flatnonzero(np.count_nonzero(near, axis=0) != 1)
-                undecided.append(several + start)
+                times = np.add.reduce(near, axis=0, dtype=np.min_scalar_type(k))
+                undecided.append(np.flatnonzero(times != 1) + start)
             if margins is not None:
                 scores += near * _BEYOND
                 second = np.minimum.reduce(scores, axis=0)
@@ -489,7 +493,8 @@ class Run:
         self.counts, self.sums = np.zeros(k), np.zeros((k, len(points.centre)))
         for start in range(0, len(self.labels), BLOCK):
             cut = slice(start, start + BLOCK)
-            _add(self.counts, self.sums, self.labels[cut], points.rows(cut))
+            members = _members(self.labels[cut], k).view(np.int8)
+            _add(self.counts, self.sums, members, points.data[cut] - points.centre)
 
     def _move(self, moved: Labels, now: npt.NDArray[Any]) -> None:
         """Give some points to other centroids."""
@@ -498,18 +503,25 @@ class Run:
         self.labels[moved] = now
         if 3 * len(moved) > len(self.labels):
             self._sum_all(len(self.counts))
-        elif len(moved):
-            rows = self.points.rows(moved)
-            _add(self.counts, self.sums, now, rows)
-            _add(self.counts, self.sums, was, -rows, -1)
+            return
+        k = len(self.counts)
+        for start in range(0, len(moved), BLOCK):
+            cut = slice(start, start + BLOCK)
+            changes = np.subtract(*(_members(to[cut], k).view(np.int8) for to in (now, was)))
+            _add(self.counts, self.sums, changes, self.points.data[moved[cut]] - self.points.centre)
 
 
-def _add(counts: Array, sums: Array, labels: npt.NDArray[Any], rows: Array, times: int = 1) -> None:
-    """Add points, ``times`` each, to the counts and their coordinates to the sums."""
-    own = labels.astype(np.intp)
-    counts += times * np.bincount(own, minlength=len(counts))
-    for j, row in enumerate(rows):
-        sums[:, j] += np.bincount(own, row, len(counts))
+def _members(labels: npt.NDArray[Any], k: int) -> npt.NDArray[np.bool_]:
+    """Return which points belong to each centroid, shape (K, n)."""
+    return np.asarray(labels == np.arange(k, dtype=labels.dtype)[:, None])
+
+
+def _add(counts: Array, sums: Array, times: npt.NDArray[np.int8], rows: Array) -> None:
+    """Add points (n, d) to the counts and the sums of each centroid, so many times each, (K, n)."""
+    counts += np.add.reduce(times, axis=1, dtype=np.intp)
+    shares, at_once = times.astype(float), max(1, _ALONE // sums.size)
+    for start in range(0, len(rows), at_once):
+        sums += shares[:, start : start + at_once] @ rows[start : start + at_once]
 
 
 def _border(
