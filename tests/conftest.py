@@ -1,11 +1,13 @@
 """What several test files share: a page of the app, run through its entry point."""
 
+import asyncio
 import json
 import os
 import re
 import threading
 import urllib.parse
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
 from pathlib import Path
 from types import SimpleNamespace
@@ -108,6 +110,12 @@ def visitor(app: Path) -> AppTest:
     at._registered_pages = first._registered_pages
     at._bidi_component_manager = first._bidi_component_manager
     return at
+
+
+def run_apart(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    """Run it in a thread of its own: in this one the browser tests may have an event loop."""
+    with ThreadPoolExecutor(1) as pool:
+        return pool.submit(asyncio.run, coroutine).result()
 
 
 def finishes(function: Callable[[], object], seconds: float = 20) -> bool:

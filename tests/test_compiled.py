@@ -1,8 +1,7 @@
 """The script that has charts compiled is sent in the place of Streamlit's, and nothing else is."""
 
-import asyncio
-
 import pytest
+from conftest import run_apart
 from starlette.datastructures import Headers
 from starlette.responses import PlainTextResponse
 from streamlit.file_util import get_static_dir
@@ -18,7 +17,7 @@ def ask(path: str, method: str = "GET") -> tuple[bytes, Headers]:
         sent.append(message)
 
     scope = {"type": "http", "method": method, "path": path, "headers": []}
-    asyncio.run(Compiled(PlainTextResponse("Streamlit"))(scope, None, send))
+    run_apart(Compiled(PlainTextResponse("Streamlit"))(scope, None, send))
     start, *parts = sent
     return b"".join(part["body"] for part in parts), Headers(raw=start["headers"])
 

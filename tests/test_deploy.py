@@ -21,6 +21,7 @@ from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
 import pytest
+from conftest import run_apart
 from playwright.sync_api import expect, sync_playwright
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
@@ -54,12 +55,6 @@ pytestmark = [
 def farm():
     with serve_behind_nginx(2, "http://127.0.0.1:*") as farm:
         yield farm
-
-
-def run_apart(coroutine):
-    """Run it in a thread of its own: in this one the browser tests may have an event loop."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
 
 
 def get(farm, path, **headers):

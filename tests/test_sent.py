@@ -1,8 +1,7 @@
 """What a rerun sends: a message costs the server the same, whatever is in it."""
 
-import asyncio
-
 import pytest
+from conftest import run_apart
 
 from benchmarks.client import Session, kind_of
 from benchmarks.servers import OURS, serve
@@ -35,7 +34,7 @@ def visit(server, *paths, reruns=2):
                 found.append((arrived, rerun))
         return found
 
-    return asyncio.run(go())
+    return run_apart(go())
 
 
 @pytest.mark.parametrize("path", PLAYED)

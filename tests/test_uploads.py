@@ -1,23 +1,16 @@
 """The bounds on files that visitors upload, on Streamlit's own store of them."""
 
 import asyncio
-from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
+from conftest import run_apart
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.uploaded_file_manager import UploadedFileRec
 
 from em_ui import uploads
 from em_ui.uploads import MAX_AT_ONCE, MAX_BODY, MAX_FILES, MAX_KEPT, TURNS, Uploads, release
-
-
-def run(coroutine):
-    """Return what a coroutine returns, whatever loop runs in this thread, as a browser's does."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
-
 
 PLACE = "/_stcore/upload_file"
 
@@ -88,7 +81,7 @@ def nothing_kept(monkeypatch):
 def test_file_within_the_bounds_arrives_whole():
     server, path = Streamlit(), place("a" * 36)
     parts = [b"x" * 400_000, b"y" * 600_000, b"z" * 50_000]
-    assert run(server.ask(path, parts)) == 204
+    assert run_apart(server.ask(path, parts)) == 204
     [file] = server.files.get_files("a" * 36, [name(path)])
     assert file.data == b"".join(parts)
 
@@ -96,22 +89,22 @@ def test_file_within_the_bounds_arrives_whole():
 def test_file_that_says_it_is_too_large_is_not_read():
     server = Streamlit()
     headers = [("content-length", str(MAX_BODY + 1))]
-    assert run(server.ask(place(), [b"x"] * 3, headers=headers)) == 413
+    assert run_apart(server.ask(place(), [b"x"] * 3, headers=headers)) == 413
     assert len(server.unread) == 3
-    assert run(server.ask(place(), headers=[("content-length", "-5")])) == 413
+    assert run_apart(server.ask(place(), headers=[("content-length", "-5")])) == 413
     assert server.asked == 0
 
 
 def test_file_that_does_not_say_how_large_it_is_is_read_up_to_the_bound():
     server = Streamlit()
-    assert run(server.ask(place(), [b"x" * 500_000] * 10)) == 413
+    assert run_apart(server.ask(place(), [b"x" * 500_000] * 10)) == 413
     assert len(server.unread) == 7
     assert server.asked == 0
 
 
 def test_session_that_is_not_open_is_refused_before_anything_is_read():
     server = Streamlit()
-    assert run(server.ask(place("0" * 36), [b"x"] * 3)) == 400
+    assert run_apart(server.ask(place("0" * 36), [b"x"] * 3)) == 400
     assert len(server.unread) == 3
 
 
@@ -131,24 +124,24 @@ def test_session_that_is_not_open_is_refused_before_anything_is_read():
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "GET"])
 def test_what_is_no_place_for_a_file_does_not_reach_streamlit(path, method):
     server = Streamlit()
-    assert run(server.ask(path, method=method)) == 404
+    assert run_apart(server.ask(path, method=method)) == 404
     assert server.asked == 0
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PATCH", "HEAD"])
 def test_files_are_put_and_deleted_and_nothing_else(method):
     server = Streamlit()
-    assert run(server.ask(place(), method=method)) == 405
+    assert run_apart(server.ask(place(), method=method)) == 405
     assert server.asked == 0
 
 
 def test_app_below_a_path_takes_files_too():
-    assert run(Streamlit().ask(f"/em-app/v1.0{place()}")) == 204
+    assert run_apart(Streamlit().ask(f"/em-app/v1.0{place()}")) == 204
 
 
 def test_everything_else_is_handed_on():
     server = Streamlit()
-    assert run(server.ask("/two-coins", method="GET")) == 204
+    assert run_apart(server.ask("/two-coins", method="GET")) == 204
     assert server.asked == 1
 
 
@@ -162,7 +155,7 @@ def test_session_keeps_its_last_files():
         for path in paths:
             assert await server.ask(path) == 204
 
-    run(visit())
+    run_apart(visit())
     assert server.kept(session) == [name(path) for path in paths[2:]]
     assert server.kept(other.split("/")[-2]) == [name(other)]
 
@@ -175,7 +168,7 @@ def test_oldest_files_of_all_go_when_there_are_too_many():
         for session in sessions:
             assert await server.ask(place(session), [b"x" * 1_000_000]) == 204
 
-    run(visit())
+    run_apart(visit())
     kept = [bool(server.kept(session)) for session in sessions]
     assert kept == [False] * 16 + [True] * 64
     assert sum(kept) * 1_000_000 <= MAX_KEPT
@@ -197,7 +190,7 @@ def test_file_goes_some_time_after_its_upload():
         assert server.kept("a" * 36) == [name(path)]
         await asyncio.wait_for(gone.wait(), 5)
 
-    run(visit())
+    run_apart(visit())
     assert server.kept("a" * 36) == []
     assert uploads._kept._sizes == {}
 
@@ -212,7 +205,7 @@ def test_file_that_does_not_arrive_in_time_is_refused():
         assert server.asked == 0
         assert not server.bounds._on_their_way
 
-    run(visit())
+    run_apart(visit())
 
 
 def test_connection_that_closes_leaves_nothing():
@@ -220,7 +213,7 @@ def test_connection_that_closes_leaves_nothing():
         return {"type": "http.disconnect"}
 
     server = Streamlit()
-    assert run(server.ask(place(), receive=closed)) == 400
+    assert run_apart(server.ask(place(), receive=closed)) == 400
     assert (server.asked, server.bounds._on_their_way) == (0, {})
 
 
@@ -244,7 +237,7 @@ def test_session_brings_so_many_files_at_once_and_no_more():
         assert await asyncio.gather(*slow) == [204] * MAX_AT_ONCE
         assert await server.ask(place(session)) == 204
 
-    run(visit())
+    run_apart(visit())
 
 
 def test_all_sessions_take_turns():
@@ -265,13 +258,13 @@ def test_all_sessions_take_turns():
         arrive.set()
         assert await asyncio.gather(*tasks) == [204] * (TURNS + 5)
 
-    run(visit())
+    run_apart(visit())
 
 
 def test_file_that_streamlit_refuses_is_not_counted():
     server = Streamlit()
     server.status = 403
-    assert run(server.ask(place())) == 403
+    assert run_apart(server.ask(place())) == 403
     assert uploads._kept._sizes == {}
 
 
@@ -288,14 +281,14 @@ def test_deleted_file_is_not_counted():
         await server.ask(path, method="DELETE")
         assert uploads._kept._sizes == {}
 
-    run(visit())
+    run_apart(visit())
 
 
 def test_file_that_a_page_has_read_is_let_go(monkeypatch):
     server, path = Streamlit(), place("a" * 36)
     context = SimpleNamespace(session_id="a" * 36, uploaded_file_mgr=server.files)
     monkeypatch.setattr(uploads, "get_script_run_ctx", lambda: context)
-    assert run(server.ask(path)) == 204
+    assert run_apart(server.ask(path)) == 204
     release(SimpleNamespace(file_id=name(path)))
     assert server.kept("a" * 36) == []
     assert uploads._kept._sizes == {}
