@@ -124,22 +124,27 @@ def overlapping(n: int, k: int) -> tuple[np.ndarray, GaussianParams]:
     return data, GaussianParams(means + 1, stds * 1.5, np.full(k, 1 / k))
 
 
+def like_ours(kind: type[TheirMixture], start: GaussianParams, iterations: int) -> TheirMixture:
+    """Return scikit-learn's mixture that is to go so many iterations from a start of ours."""
+    return kind(
+        len(start.means),
+        covariance_type="diag",
+        reg_covar=0,
+        tol=0,
+        max_iter=iterations,
+        weights_init=start.weights,
+        means_init=start.means[:, None],
+        precisions_init=start.stds[:, None] ** -2,
+    )
+
+
 def gaussian(n: int, k: int, iterations: int, *, nodes: bool = False) -> Line:
     """Return a mixture, by the nodes that stand for many values, or by all of these."""
     data, start = overlapping(n, k)
     column = data[:, None]
 
     def theirs() -> TheirMixture:
-        return Recorded(
-            k,
-            covariance_type="diag",
-            reg_covar=0,
-            tol=0,
-            max_iter=iterations,
-            weights_init=start.weights,
-            means_init=start.means[:, None],
-            precisions_init=start.stds[:, None] ** -2,
-        ).fit(column)
+        return like_ours(Recorded, start, iterations).fit(column)
 
     def ours() -> object:
         as_it_is = gaussian_mixture.MANY
@@ -318,16 +323,7 @@ def near(n: int) -> Line:
     iterations, cycles = (int(np.argmax(trace.objectives >= enough)) for trace in (slow, leaping))
 
     def theirs() -> TheirMixture:
-        return TheirMixture(
-            2,
-            covariance_type="diag",
-            reg_covar=0,
-            tol=0,
-            max_iter=iterations,
-            weights_init=start.weights,
-            means_init=start.means[:, None],
-            precisions_init=start.stds[:, None] ** -2,
-        ).fit(data[:, None])
+        return like_ours(TheirMixture, start, iterations).fit(data[:, None])
 
     def ours() -> object:
         return fit(GaussianMixture(), data, start, tol=0, max_iter=cycles, accelerate="squarem")

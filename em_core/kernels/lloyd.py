@@ -281,17 +281,12 @@ class Many:
         self.square = 0.0
         for start in range(0, n, BLOCK):
             cut = slice(start, start + BLOCK)
-            rows = self.rows(cut)
+            rows = np.array(data[cut].T, dtype=float, order="C")
+            rows -= self.centre[:, None]
             self.square += float(np.einsum("ij,ij->j", rows, rows).sum())
             np.multiply(rows, self.unit, out=columns[:-1, cut], casting="same_kind")
         self.screen = Screen(columns)
         self.in_range = self.in_range and in_range(max(self.screen.far) / self.unit)
-
-    def rows(self, which: slice | Labels) -> Array:
-        """Return coordinates of some points about the centre, shape (d, ...)."""
-        rows = np.array(self.data[which].T, dtype=float, order="C")
-        rows -= self.centre[:, None]
-        return rows
 
 
 class Screen:
