@@ -216,7 +216,7 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
 
     def m_step(self, statistics: GaussianStatistics, previous: GaussianParams) -> GaussianParams:
         """Return the weighted means and standard deviations; a component without data stays."""
-        return GaussianParams(**self.m_step_many(statistics, previous.arrays()))
+        return GaussianParams.of(self.m_step_many(statistics, previous.arrays()))
 
     def m_step_many(self, statistics: GaussianStatistics, previous: Arrays) -> Arrays:
         """Return the M-step of one run, or of several whose arrays have leading axes."""

@@ -141,7 +141,7 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
 
     def m_step(self, statistics: KMeansStatistics, previous: KMeansParams) -> KMeansParams:
         """Move each centroid to the mean of its points; one without points stays."""
-        return KMeansParams(**self.m_step_many(statistics, previous.arrays()))
+        return KMeansParams.of(self.m_step_many(statistics, previous.arrays()))
 
     def m_step_many(
         self, statistics: KMeansStatistics, previous: dict[str, Array]
