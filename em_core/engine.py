@@ -741,7 +741,7 @@ class Standing(NamedTuple):
 
 # Why a run ends, by number; None if it goes on.
 ENDS = (Status.NON_FINITE, Status.DECREASED, Status.CONVERGED, Status.MAX_ITER, None)
-GOES_ON = ENDS.index(None)
+_NON_FINITE, _DECREASED, _CONVERGED, _MAX_ITER, GOES_ON = range(len(ENDS))
 
 
 def ended(
@@ -771,7 +771,7 @@ def ended(
         An index into ``ENDS``.
     """
     # With operators that numbers and arrays have in common, so that one run costs little.
-    with np.errstate(over="ignore", invalid="ignore"):
+    with ignoring():
         sizes = [_largest(new) for new in now.parameters]
         finite = abs(now.objective) < np.inf
         for size in sizes:
@@ -794,10 +794,10 @@ def ended(
             rounding = rounding + _SUM_ACCURACY * size_of_terms(in_doubt)
         fell = gain < -rounding
         converged = unchanged & (gain <= rounding) | (gain <= enough) & (enough > 0)
-        code = np.where(updates_left <= 0, ENDS.index(Status.MAX_ITER), GOES_ON)
-        code = np.where(converged, ENDS.index(Status.CONVERGED), code)
-        code = np.where(fell, ENDS.index(Status.DECREASED), code)
-        return np.where(finite, code, ENDS.index(Status.NON_FINITE))
+        code = np.where(updates_left <= 0, _MAX_ITER, GOES_ON)
+        code = np.where(converged, _CONVERGED, code)
+        code = np.where(fell, _DECREASED, code)
+        return np.where(finite, code, _NON_FINITE)
 
 
 def _any(mask: Any) -> Any:

@@ -145,11 +145,11 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         check_data(data, ndim=1)
         self.check_params(params)
         # From below the floor the first M-step could only go down.
-        low = np.flatnonzero(params.stds < self.min_std)
-        if len(low):
+        if params.stds.min() < self.min_std:
+            low = int((params.stds < self.min_std).argmax())
             raise ValueError(
                 f"stds must be at least min_std = {self.min_std:g}, "
-                f"got {params.stds[low[0]]} at [{low[0]}]"
+                f"got {params.stds[low]} at [{low}]"
             )
         # From unequal ones the first M-step could lose likelihood.
         if self.stds == "common" and (params.stds != params.stds[0]).any():
@@ -171,12 +171,14 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         self, data: npt.NDArray[Any], counts: Array | None = None
     ) -> "PreparedValues | None":
         """Return the values about their mean; None if they are counted, or hardly differ."""
-        if counts is not None:
+        n = len(data)
+        if counts is not None or n == 1:
             return None
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = float(np.mean(data))
+            mean = float(np.add.reduce(data, dtype=float)) / n
             deviations = data - mean
-            std = float(np.std(deviations))  # no product of BLAS, whose threads may round otherwise
+            # No product of BLAS, whose threads may round otherwise.
+            std = math.sqrt(np.add.reduce(deviations * deviations) / n)
         low, high = _MODERATE
         furthest = max(float(deviations.max()), -float(deviations.min()))
         if not (low < std and furthest < high):
@@ -351,7 +353,7 @@ class PreparedValues:
     ) -> None:
         self.model, self.data, self.mean, self.std = model, data, mean, std
         self.log_unit = math.log(std)
-        self.reach = np.power(furthest, [0.0, 1.0, 2.0])
+        self.reach = np.array([1.0, furthest, furthest**2])
         self._centre, self._still = np.array(mean), np.array(_STILL * std)
         self._left = np.array(_LEFT * furthest**2)
 
