@@ -50,7 +50,7 @@ _ROUNDER = 1.5 * 2.0**52
 
 # Multiplications in a product of matrices that no library shares among processors, which would
 # change the order of its sums.
-_ALONE = 2**17
+ALONE = 2**17
 
 # Points that the centroids have moved past are looked for among those near the border, once no more
 # than this share of all changes sides in a step.
@@ -514,7 +514,7 @@ def _members(labels: npt.NDArray[Any], k: int) -> npt.NDArray[np.bool_]:
 def _add(counts: Array, sums: Array, times: npt.NDArray[np.int8], rows: Array) -> None:
     """Add points (n, d) to the counts and the sums of each centroid, so many times each, (K, n)."""
     counts += np.add.reduce(times, axis=1, dtype=np.intp)
-    shares, at_once = times.astype(float), max(1, _ALONE // sums.size)
+    shares, at_once = times.astype(float), max(1, ALONE // sums.size)
     for start in range(0, len(rows), at_once):
         sums += shares[:, start : start + at_once] @ rows[start : start + at_once]
 
