@@ -16,13 +16,14 @@ upon is decided by the differences that the textbook's E-step takes, the first o
 
 import math
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from em_core.kernels import lloyd
-from em_core.kernels.lloyd import BLOCK, Found
+from em_core.kernels.lloyd import Found
 from em_core.numerics import Array
 
 # Neighbours in the smallest groups, and groups in the next larger, of which there are at least so
@@ -79,8 +80,8 @@ class Leaves:
         self.data, self.centre = data, lloyd.centre_of(data)
         self.rows, self.order = _sorted(data, self.centre)
         self.far, self.square = 0.0, 0.0
-        for start in range(0, n, BLOCK):
-            rows = self.rows[:, start : start + BLOCK]
+        for start in range(0, n, lloyd.BLOCK):
+            rows = self.rows[:, start : start + lloyd.BLOCK]
             lengths = np.einsum("ij,ij->j", rows, rows)
             self.far = max(self.far, math.sqrt(lengths.max()))
             self.square += float(lengths.sum())
@@ -90,7 +91,7 @@ class Leaves:
     def __call__(self, centroids: Array) -> Found:
         """Return counts (K,), deviations (K, d), and the inertia for centroids (K, d)."""
         sums = np.zeros((len(centroids), len(self.rows) + 1))
-        for _, _, members, columns in self._members(centroids):
+        for _, _, members, columns in self.members(centroids):
             sums += members @ columns.T
         about = centroids - self.centre
         found = lloyd.moments(sums[:, -1], sums[:, :-1], about, self.square)
@@ -101,14 +102,14 @@ class Leaves:
     def labels(self, centroids: Array) -> Indices:
         """Return the nearest centroid of each point, shape (n,)."""
         along = np.empty(len(self.data), dtype=np.intp)
-        for size, groups, members, _ in self._members(centroids):
+        for size, groups, members, _ in self.members(centroids):
             # Those of groups that are cut are written over by their parts.
             along[(size * groups)[:, None] + np.arange(size)] = members.argmax(axis=0)[:, None]
         labels = np.empty_like(along)
         labels[self.order] = along
         return labels
 
-    def _members(self, centroids: Array) -> Iterator[tuple[int, Indices, Array, Array]]:
+    def members(self, centroids: Array) -> Iterator[tuple[int, Indices, Array, Array]]:
         """Yield groups, from large to small, and which centroid each belongs to.
 
         As the size of the groups, their places among those of this size, ones (K, m) where a
@@ -118,8 +119,9 @@ class Leaves:
         k, d = about.shape
         lengths = np.einsum("kd,kd->k", about, about)
         form = np.concatenate([-2 * about, lengths[:, None]], axis=1)  # ||c||^2 - 2 c.x
-        # Of scores, and of the squares that the textbook's E-step compares.
-        blur = 4 * (d + 4) * _EPS * (self.far + math.sqrt(lengths.max())) ** 2
+        # As much as rounding may put wrong: in scores, in what stands about the centre, and in the
+        # squares that the textbook's E-step compares.
+        blur = 8 * (d + 4) * _EPS * (self.far + math.sqrt(lengths.max())) ** 2
         between = about[:, None] - about
         gaps = 2 * np.sqrt(np.einsum("kld,kld->kl", between, between))
         # No library shares products among processors that are so small, which may change digits.
@@ -128,7 +130,7 @@ class Leaves:
 
         groups = np.arange(len(self.levels[0].radii))
         for level in self.levels:
-            cut = []
+            cut = [groups[:0]]
             for start in range(0, len(groups), at_once):
                 some = groups[start : start + at_once]
                 scores = form @ level.middles.take(some, axis=1)
@@ -159,45 +161,63 @@ class Leaves:
             yield 1, some, near.astype(float), columns
 
 
+class _Curve:
+    """A Z-curve through the cells of a grid: a cell's number has the digits of its coordinates.
+
+    Parameters
+    ----------
+    sample : ndarray, shape (m, d)
+        Some of the points that it goes through.
+    """
+
+    def __init__(self, sample: Array) -> None:
+        d = sample.shape[1]
+        edge = int(_EDGE * len(sample))
+        self.low, high = np.sort(sample, axis=0)[[edge, -1 - edge]]
+        bits = _BITS // d
+        self.last, width = 2**bits - 1, high - self.low
+        self.scale = np.divide(2.0**bits, width, out=np.zeros(d), where=width > 0)
+        digits = np.arange(2**bits, dtype=np.uint16)
+        self.apart = np.bitwise_or.reduce(
+            [((digits >> i) & 1) << (d * i) for i in range(bits)], axis=0, dtype=np.uint16
+        )
+
+    def codes(self, columns: Array) -> npt.NDArray[np.uint16]:
+        """Return the number of the cell of each point (d, m), shape (m,)."""
+        codes = np.zeros(columns.shape[1], dtype=np.uint16)
+        for j, x in enumerate(columns):
+            cells = np.clip((x - self.low[j]) * self.scale[j], 0, self.last)
+            codes |= self.apart.take(cells.astype(np.uint16)) << j
+        return codes
+
+
 def _sorted(data: npt.NDArray[np.floating[Any]], centre: Array) -> tuple[Array, npt.NDArray[Any]]:
     """Return the points about a centre along the curve, shape (d, n), and which each is."""
     n, d = data.shape
-    sample = np.sort(data[:: -(-n // _SAMPLE)] - centre, axis=0)
-    edge = int(_EDGE * len(sample))
-    low, width = sample[edge], sample[-1 - edge] - sample[edge]
-    bits = _BITS // d
-    scale = np.divide(2.0**bits, width, out=np.zeros(d), where=width > 0)
-    # The digits of a cell's number in each coordinate, d apart.
-    digits = np.arange(2**bits, dtype=np.uint16)
-    apart = sum(((digits >> i) & 1) << (d * i) for i in range(bits))
-
-    def codes_of(columns: Array) -> npt.NDArray[np.uint16]:
-        codes = np.zeros(columns.shape[1], dtype=np.uint16)
-        for j, x in enumerate(columns):
-            cells = np.clip((x - low[j]) * scale[j], 0, 2**bits - 1).astype(np.uint16)
-            codes |= apart.take(cells) << j
-        return codes
-
+    sample = data[:: -(-n // _SAMPLE)] - centre
+    curve = _Curve(sample)
     # Stretches of the curve with about as many points each: they are collected from all parts of
     # the data, and sorted one after another.
-    n_parts, kind = -(-n // _SORTED), np.min_scalar_type(n)
-    stretches = np.sort(codes_of(sample.T) >> 8)
-    ends = stretches[np.linspace(0, len(sample) - 1, n_parts + 1).astype(int)[1:-1]]
-    pieces: list[list[tuple[npt.NDArray[Any], ...]]] = [[] for _ in range(n_parts)]
+    n_parts = -(-n // _SORTED)
+    shares = np.linspace(0, len(sample) - 1, n_parts + 1).astype(int)
+    ends = np.sort(curve.codes(sample.T) >> 8)[shares[1:-1]]
+    kind = np.min_scalar_type(n)
+    stretches: list[list[list[npt.NDArray[Any]]]] = [[] for _ in range(n_parts)]
     for start in range(0, n, _SORTED):
         rows = np.array(data[start : start + _SORTED].T, dtype=float, order="C")
         rows -= centre[:, None]
-        part = (codes_of(rows), rows, np.arange(start, start + rows.shape[1], dtype=kind))
+        part: list[npt.NDArray[Any]]
+        part = [curve.codes(rows), rows, np.arange(start, start + rows.shape[1], dtype=kind)]
         cuts = [0, rows.shape[1]]
         if n_parts > 1:
             along = np.argsort((part[0] >> 8).astype(np.uint8), kind="stable")
-            part = tuple(each.take(along, axis=-1) for each in part)
+            part = [each.take(along, axis=-1) for each in part]
             cuts[1:1] = (part[0] >> 8).searchsorted(ends).tolist()
-        for piece, a, b in zip(pieces, cuts, cuts[1:], strict=False):
-            piece.append(tuple(each[..., a:b] for each in part))
+        for stretch, (a, b) in zip(stretches, pairwise(cuts), strict=True):
+            stretch.append([each[..., a:b] for each in part])
     points, order, at = np.empty((d, n)), np.empty(n, dtype=kind), 0
-    for piece in pieces:
-        codes, rows, places = (np.concatenate(each, axis=-1) for each in zip(*piece, strict=True))
+    for stretch in stretches:
+        codes, rows, places = (np.concatenate(each, axis=-1) for each in zip(*stretch, strict=True))
         along = np.argsort(codes, kind="stable")
         to = slice(at, at + len(along))
         points[:, to], order[to] = rows.take(along, axis=1), places.take(along)
@@ -214,9 +234,9 @@ def _levels(points: Array) -> list[Level]:
     n -= n % sizes[-1]
     low, high, sums = (np.empty((rows, n // _RATIO)) for rows in (d, d, d + 1))
     sums[-1] = _RATIO
-    for start in range(0, n, BLOCK):
-        to = slice(start // _RATIO, min(start + BLOCK, n) // _RATIO)
-        rows = _neighbours(points[:, start : min(start + BLOCK, n)])
+    for start in range(0, n, lloyd.BLOCK):
+        to = slice(start // _RATIO, min(start + lloyd.BLOCK, n) // _RATIO)
+        rows = _neighbours(points[:, start : min(start + lloyd.BLOCK, n)])
         np.minimum.reduce(rows, out=low[:, to])
         np.maximum.reduce(rows, out=high[:, to])
         np.add.reduce(rows, out=sums[:-1, to])
