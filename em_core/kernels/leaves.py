@@ -14,6 +14,7 @@ geodetic data base", IBM, 1966), and groups are runs of them. A point that produ
 upon is decided by the differences that the textbook's E-step takes, the first of equals.
 """
 
+import functools
 import math
 from collections.abc import Iterator
 from itertools import pairwise
@@ -135,15 +136,14 @@ class Leaves:
                 some = groups[start : start + at_once]
                 scores = form @ level.middles.take(some, axis=1)
                 limit = np.minimum.reduce(scores, axis=0)
-                members = (scores == limit).astype(float)
-                margins = gaps @ members
-                margins *= level.radii.take(some)
+                nearest = scores == limit
                 limit += blur
+                margins = gaps @ (nearest * level.radii.take(some))
                 margins += limit
                 farther = np.add.reduce((scores > margins).view(np.uint8), axis=0, dtype=few)
                 whole = farther == k - 1
-                members *= whole
-                yield level.size, some, members, level.sums.take(some, axis=1)
+                nearest &= whole
+                yield level.size, some, nearest.astype(float), level.sums.take(some, axis=1)
                 cut.append(some[~whole])
             groups = (_RATIO * np.concatenate(cut)[:, None] + np.arange(_RATIO)).ravel()
         rest = len(self.data) % self.levels[0].size
@@ -174,21 +174,28 @@ class _Curve:
         d = sample.shape[1]
         edge = int(_EDGE * len(sample))
         self.low, high = np.sort(sample, axis=0)[[edge, -1 - edge]]
-        bits = _BITS // d
-        self.last, width = 2**bits - 1, high - self.low
-        self.scale = np.divide(2.0**bits, width, out=np.zeros(d), where=width > 0)
-        digits = np.arange(2**bits, dtype=np.uint16)
-        self.apart = np.bitwise_or.reduce(
-            [((digits >> i) & 1) << (d * i) for i in range(bits)], axis=0, dtype=np.uint16
-        )
+        width = high - self.low
+        self.scale = np.divide(2.0 ** (_BITS // d), width, out=np.zeros(d), where=width > 0)
 
     def codes(self, columns: Array) -> npt.NDArray[np.uint16]:
         """Return the number of the cell of each point (d, m), shape (m,)."""
         codes = np.zeros(columns.shape[1], dtype=np.uint16)
-        for j, x in enumerate(columns):
-            cells = np.clip((x - self.low[j]) * self.scale[j], 0, self.last)
-            codes |= self.apart.take(cells.astype(np.uint16)) << j
+        for x, low, scale, digits in zip(
+            columns, self.low, self.scale, _digits(len(columns)), strict=True
+        ):
+            codes |= digits.take(((x - low) * scale).astype(np.intp), mode="clip")
         return codes
+
+
+@functools.cache
+def _digits(d: int) -> list[npt.NDArray[np.uint16]]:
+    """Return what each coordinate of a cell contributes to its number, by the coordinate."""
+    bits = _BITS // d
+    cells = np.arange(2**bits, dtype=np.uint16)
+    apart = np.zeros_like(cells)
+    for i in range(bits):
+        apart |= ((cells >> i) & 1) << (d * i)
+    return [apart << j for j in range(d)]
 
 
 def _sorted(data: npt.NDArray[np.floating[Any]], centre: Array) -> tuple[Array, npt.NDArray[Any]]:
@@ -200,7 +207,7 @@ def _sorted(data: npt.NDArray[np.floating[Any]], centre: Array) -> tuple[Array, 
     # the data, and sorted one after another.
     n_parts = -(-n // _SORTED)
     shares = np.linspace(0, len(sample) - 1, n_parts + 1).astype(int)
-    ends = np.sort(curve.codes(sample.T) >> 8)[shares[1:-1]]
+    ends = np.sort(curve.codes(sample.T) >> 8)[shares[1:-1]]  # none if all are sorted at once
     kind = np.min_scalar_type(n)
     stretches: list[list[list[npt.NDArray[Any]]]] = [[] for _ in range(n_parts)]
     for start in range(0, n, _SORTED):

@@ -50,7 +50,7 @@ _ROUNDER = 1.5 * 2.0**52
 
 # Multiplications in a product of matrices that no library shares among processors, which would
 # change the order of its sums.
-ALONE = 2**17
+ALONE = 2**18
 
 # Points beyond the cache that are looked at at once.
 _PART = 8 * BLOCK
