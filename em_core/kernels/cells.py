@@ -18,14 +18,14 @@ are looked at again in every E-step, so that nodes that served other parameters 
 
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 from numpy.polynomial.chebyshev import chebvander
 
-from em_core.kernels.quadratics import block_length
+from em_core.kernels.quadratics import NUMBERS, block_length
 from em_core.numerics import Array
 
 # Nodes of a cell in each direction, at the most; and how many of their last coefficients are to be
@@ -108,6 +108,22 @@ class Nodes(NamedTuple):
         return np.asarray(np.maximum.reduce(found, axis=(-2, -1)))
 
 
+    def blocks(self, length: int) -> Iterator["Nodes"]:
+        """Yield whole cells that have together about so many nodes, and the other points."""
+        n_cells, first = self.detectors.shape[1], 0
+        stops = [*self.starts[1:].tolist(), n_cells] if len(self.starts) else []
+        for cell, stop in enumerate(stops):
+            if stop == n_cells or stops[cell + 1] - self.starts[first] > length:
+                cut = slice(int(self.starts[first]), stop)
+                starts = self.starts[first : cell + 1] - self.starts[first]
+                detectors = self.detectors[:, cut]
+                yield Nodes(self.rows[:, cut], self.weights[cut], detectors, starts)
+                first = cell + 1
+        for start in range(n_cells, len(self.weights), length):
+            cut = slice(start, start + length)
+            yield Nodes(self.rows[:, cut], self.weights[cut], self.detectors[:, :0], self.starts[:0])
+
+
 class Cells:
     """The cells of points in the plane, and the moments of the points in them.
 
@@ -156,19 +172,19 @@ class Cells:
             )
             self._levels.insert(0, moments)
 
-    def choose(self, mixtures: Array, mixing: Array) -> Nodes | None:
+    def choose(self, mixtures: Array, mixing: Array | None = None) -> Nodes | None:
         """Return nodes that serve several mixtures, or None if they would be of no use.
 
         Parameters
         ----------
         mixtures : ndarray, shape (R, K, 6)
             Coefficients of the logarithms of the joint densities in the rows of :class:`Nodes`.
-        mixing : ndarray, shape (R, K)
-            The mixing weights.
+        mixing : ndarray, shape (R, K), optional
+            The mixing weights. Without them nodes serve the log-likelihood alone.
         """
         cells, rows, weights = np.arange(1), list[Array](), list[Array]()
         detectors, sizes, left = list[Array](), list[int](), list[tuple[int, int]]()
-        signs = _signs(mixing)
+        signs = [None] * len(mixtures) if mixing is None else _signs(mixing)
         for level in range(self._depth + 1):
             starts = self._starts[:: 2 ** (self._depth - level)]
             counts = starts[cells + 1] - starts[cells]
@@ -222,16 +238,25 @@ class Cells:
         return self._low + halves * (2 * places + 1), halves
 
     def _needed(
-        self, mixtures: Array, signs: Array, centres: Array, halves: Array, shares: Array
+        self,
+        mixtures: Array,
+        signs: Sequence[Array | None] | Array,
+        centres: Array,
+        halves: Array,
+        shares: Array,
     ) -> npt.NDArray[np.intp]:
-        """Return how many nodes each cell needs across and upwards, shape (m, 2)."""
+        """Return how many nodes each cell needs across and upwards, shape (m, 2).
+
+        For combinations of components, or, without signs, for the logarithm of the density.
+        """
         grids = np.stack([_grid(centre, halves, _MOST, _MOST) for centre in centres], axis=1)
         found = np.zeros((len(centres), 2), dtype=np.intp)
         for mixture, sign in zip(mixtures, signs, strict=True):
             joint = mixture @ grids.reshape(len(grids), -1)
             np.exp(joint, out=joint)
             evidence = np.add.reduce(joint, axis=0)
-            values = (sign @ joint / evidence).reshape(-1, len(centres), _MOST, _MOST)
+            values = np.log(evidence) if sign is None else sign @ joint / evidence
+            values = values.reshape(-1, len(centres), _MOST, _MOST)
             to_coefficients = _to_coefficients(_MOST)
             across = np.abs(to_coefficients @ values).max(axis=(0, 3))
             up = np.abs(values @ to_coefficients.T).max(axis=(0, 2))
@@ -296,6 +321,50 @@ def expected_sums(
         sums += joint.reshape(n_runs * k, -1) @ here.T
     good = (least > _LEAST) & (nodes.roughness(shares) <= _STILL_SMALL)
     return sums.reshape(mixtures.shape), log_likelihood, good
+
+
+def log_likelihoods(
+    densities: Array, components: npt.NDArray[np.intp], nodes: Nodes
+) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Return the log-likelihoods of R mixtures that share components.
+
+    Each component has one exponential at each node, in however many mixtures it is.
+
+    Parameters
+    ----------
+    densities : ndarray, shape (U, 6)
+        Coefficients of the logarithms of the weighted densities of all different components.
+    components : ndarray of int, shape (R, K)
+        Which of them each mixture is made of.
+    nodes : Nodes
+        What is summed over.
+
+    Returns
+    -------
+    log_likelihood : ndarray, shape (R,)
+    good : ndarray of bool, shape (R,)
+        As for :func:`expected_sums`.
+    """
+    n_runs = len(components)
+    alike = (components == components[0]).all(axis=0)
+    always, others = components[0, alike], components[:, ~alike]
+    found, least, rough = np.zeros(n_runs), np.full(n_runs, np.inf), np.zeros(n_runs)
+    for part in nodes.blocks(max(NUMBERS // max(n_runs, len(densities)), _TOGETHER)):
+        joint = np.exp(densities @ part.rows)
+        in_all = np.add.reduce(joint[always], axis=0)
+        at_once = max(NUMBERS // len(in_all), 1)
+        for first in range(0, n_runs, at_once):
+            mixtures = slice(first, first + at_once)
+            evidence = np.repeat(in_all[None], len(found[mixtures]), axis=0)
+            for component in others[mixtures].T:
+                evidence += joint[component]
+            lowest = np.minimum.reduce(evidence, axis=1)
+            least[mixtures] = np.minimum(least[mixtures], lowest)
+            np.log(evidence, out=evidence)
+            found[mixtures] += evidence @ part.weights
+            own = part.roughness(evidence[:, : part.detectors.shape[1]])
+            rough[mixtures] = np.maximum(rough[mixtures], own)
+    return found, (least > _LEAST) & (rough <= _STILL_SMALL)
 
 
 def _signs(mixing: Array) -> Array:

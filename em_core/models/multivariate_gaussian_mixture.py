@@ -31,7 +31,7 @@ from em_core.checks import (
     check_weights,
 )
 from em_core.kernels import quadratics
-from em_core.kernels.cells import Cells, Nodes, expected_sums
+from em_core.kernels.cells import Cells, Nodes, expected_sums, log_likelihoods
 from em_core.model import Arrays, Mixture, Params, component_axes
 from em_core.numerics import (
     ROUNDING,
@@ -85,6 +85,9 @@ _BLOCK_ROWS = 2**13  # that the plain formulas are given at once
 
 # So many points in the plane are given to the mixture as nodes, and to so many runs at once.
 MANY, _BY_NODES = 2**15, 32
+
+# Nodes for log-likelihoods are chosen for so many of those that are left at a time, so often.
+_SAMPLE, _ROUNDS = 16, 6
 
 # Runs go together that need no more than so many times the nodes of the run with the fewest. Others
 # have theirs looked for after so many E-steps, at the most.
@@ -540,6 +543,35 @@ class PreparedRows:
 
         return e_step
 
+    def objectives(self, arrays: Arrays) -> Array:
+        """Return the log-likelihood under each of many parameters, which have a leading axis.
+
+        Where these are combinations of few components, as on a grid, each has its densities once.
+        """
+        means = (arrays["means"] - self.centre) / self.units
+        mixtures = self._coefficients(means, arrays["covariances"], arrays["weights"])
+        n_runs, k, _ = mixtures.shape
+        sizes = np.maximum.reduce(np.abs(mixtures) @ self.reach, axis=-1)
+        found = np.full(n_runs, np.nan)
+        left = np.flatnonzero(sizes <= quadratics.TRUSTED)
+        for _ in range(_ROUNDS if self.many else 0):
+            if not len(left):
+                break
+            some = np.linspace(0, len(left) - 1, min(_SAMPLE, len(left))).astype(int)
+            nodes = self.cells.choose(mixtures[left[some]])
+            if nodes is None:
+                break
+            values, good = _of_combinations(mixtures[left], nodes)
+            found[left[good]], left = values[good], left[~good]
+        if len(left):
+            values, good = _of_combinations(mixtures[left], self.every)
+            found[left[good]] = values[good]
+        found -= len(self.data) * self.log_unit
+        for r in np.flatnonzero(np.isnan(found)).tolist():
+            params = MultivariateGaussianParams(**{n: each[r] for n, each in arrays.items()})
+            found[r] = self._plainly(params)[1]
+        return found
+
     def _coefficients(self, means: Array, covariances: Array, weights: Array) -> Array:
         """Return those of log(pi_k N(x; mu_k, Sigma_k)) in the terms of a row, shape (R, K, T)."""
         d = means.shape[-1]
@@ -592,6 +624,17 @@ class PreparedRows:
         ]
         sums = (np.sum(each, axis=0) for each in zip(*(sums for sums, _ in found), strict=True))
         return MultivariateGaussianStatistics(*sums), sum(objective for _, objective in found)
+
+
+def _of_combinations(mixtures: Array, nodes: Nodes) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Return :func:`em_core.kernels.cells.log_likelihoods` of mixtures, shape (R, K, T)."""
+    components, places, size = [], [], 0
+    for of_place in mixtures.swapaxes(0, 1):
+        different, which = np.unique(of_place, axis=0, return_inverse=True)
+        components.append(different)
+        places.append(which.reshape(-1) + size)
+        size += len(different)
+    return log_likelihoods(np.concatenate(components), np.stack(places, axis=1), nodes)
 
 
 class _ByNodes:
