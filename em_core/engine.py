@@ -38,7 +38,7 @@ Accelerate = Literal["squarem"]
 
 # An objective is known to about this fraction of the terms that it is a sum of. A smaller change is
 # rounding.
-_SUM_ACCURACY = 1e-12
+SUM_ACCURACY = 1e-12
 
 
 class Status(StrEnum):
@@ -75,10 +75,19 @@ class History(Sequence[Step[ParamsT]]):
         Of each parameter, by name, the values at all steps along the first axis.
     objectives : ndarray, shape (n_iter + 1,)
         The objectives.
+    n_e_steps : sequence of int, optional
+        Of an accelerated run, the E-steps taken until each.
     """
 
-    def __init__(self, kind: type[ParamsT], arrays: dict[str, Array], objectives: Array) -> None:
+    def __init__(
+        self,
+        kind: type[ParamsT],
+        arrays: dict[str, Array],
+        objectives: Array,
+        n_e_steps: Sequence[int] | None = None,
+    ) -> None:
         self._kind, self._arrays, self.objectives = kind, arrays, objectives
+        self._n_e_steps = n_e_steps
         self._made: dict[int, Step[ParamsT]] = {}
 
     def __len__(self) -> int:
@@ -97,7 +106,8 @@ class History(Sequence[Step[ParamsT]]):
     def _make(self, place: int) -> Step[ParamsT]:
         if place not in self._made:
             params = self._kind(**{name: array[place] for name, array in self._arrays.items()})
-            self._made[place] = Step(place, params, float(self.objectives[place]))
+            n_e_steps = self._n_e_steps and self._n_e_steps[place]
+            self._made[place] = Step(place, params, float(self.objectives[place]), n_e_steps)
         return self._made[place]
 
     def __eq__(self, other: object) -> bool:
@@ -522,7 +532,7 @@ def _accelerated_steps(
 
     def rounding(found: Any) -> float:
         terms = terms_beyond(model, found.statistics, found.step.params, data.n)
-        return float(_SUM_ACCURACY * (terms + abs(found.step.objective)))
+        return float(SUM_ACCURACY * (terms + abs(found.step.objective)))
 
     def land(iteration: int, params: ParamsT, least: float) -> Any:
         """Return where two updates lead from a leap, or None if that has not the objective."""
@@ -753,10 +763,10 @@ def ended(
             return np.full(ends.shape, GOES_ON) if ends.ndim else GOES_ON
         # An objective is known to a fraction of the terms that it is a sum of, which may be far
         # larger than the sum. It is among them itself.
-        rounding = _SUM_ACCURACY * abs(now.objective)
+        rounding = SUM_ACCURACY * abs(now.objective)
         in_doubt = (gain < -rounding) | unchanged & (gain > rounding)
         if _any(in_doubt):
-            rounding = rounding + _SUM_ACCURACY * size_of_terms(in_doubt)
+            rounding = rounding + SUM_ACCURACY * size_of_terms(in_doubt)
         fell = gain < -rounding
         converged = unchanged & (gain <= rounding) | (gain <= enough) & (enough > 0)
         code = np.where(updates_left <= 0, ENDS.index(Status.MAX_ITER), GOES_ON)

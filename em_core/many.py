@@ -32,6 +32,7 @@ from em_core.engine import (
     terms_beyond,
     trace_of,
 )
+from em_core.leaps import Leaps
 from em_core.model import Arrays, Model, Params, ParamsT, PreparedForMany, StatisticsT
 from em_core.numerics import Array
 
@@ -49,7 +50,8 @@ def fit_restarts(
     """Run EM from each of several initial guesses, side by side where the model offers it.
 
     Parameters and errors are those of :func:`em_core.fit`; the traces come in the order of
-    ``inits``, and are what it returns but for rounding. Accelerated runs go one after another.
+    ``inits``, and are what it returns but for rounding. Accelerated runs go side by side if the
+    model has free vectors for many, ``to_free_many`` and ``from_free_many``.
     """
     if isinstance(inits, Params):
         raise ValueError(f"inits must be several initial guesses, got one: {inits!r}")
@@ -57,12 +59,13 @@ def fit_restarts(
     for init in starts:
         data = prepare(model, data, init, counts)  # the first time; then only the guess is checked
         counts = None
-    if accelerate is None and isinstance(data, Blocks) and len(starts) > 1 and _are_alike(starts):
+    together = accelerate is None or written_for(model, "to_free_many", ["to_free"])
+    if together and isinstance(data, Blocks) and len(starts) > 1 and _are_alike(starts):
         runs = runs_of(model, data, type(starts[0]))
         if runs is not None and runs.prepared.at_once(starts[0].n_components) > 1:
             arrays = [start.arrays() for start in starts]
             stacked = {name: np.stack([each[name] for each in arrays]) for name in arrays[0]}
-            return runs.traces(stacked, tol, max_iter)
+            return (Leaps(runs).traces if accelerate else runs.traces)(stacked, tol, max_iter)
     return tuple(
         fit(model, data, init, tol=tol, max_iter=max_iter, accelerate=accelerate) for init in starts
     )
@@ -163,7 +166,7 @@ class Runs(NamedTuple, Generic[ParamsT]):
                     before or now.before_the_first(),
                     limit - iteration,
                     tol * self.data.n,
-                    functools.partial(self._size_of_terms, statistics, arrays),
+                    functools.partial(self.size_of_terms, statistics, arrays),
                 )
                 yield Round(runs, iteration, arrays, objectives, statistics, ends)
                 on = np.flatnonzero(ends == GOES_ON)
@@ -220,7 +223,7 @@ class Runs(NamedTuple, Generic[ParamsT]):
         """Return the parameters of one run."""
         return self.kind(**{name: array[place] for name, array in arrays.items()})
 
-    def _size_of_terms(self, statistics: Any, arrays: Arrays, which: Array) -> Array:
+    def size_of_terms(self, statistics: Any, arrays: Arrays, which: Array) -> Array:
         """Return :func:`terms_beyond` of some runs, and 0 for the others."""
         sizes = np.zeros(len(which))
         for place in np.flatnonzero(which).tolist():
@@ -255,9 +258,16 @@ def objectives_of(
         Takes the parameters' arrays, each with a leading axis of length R, and returns the
         objectives, shape (R,), in nats (K-Means: minus squared units of the data).
     """
+    own = getattr(data.prepared, "objectives", None)
+    if own is not None:
+
+        def by_model(arrays: Arrays) -> Array:
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+                return np.asarray(own(arrays))
+
+        return by_model
     runs, one = runs_of(model, data, kind), begin(model, data)
     e_step = runs.prepared.begin_many() if runs is not None else None
-    alone = getattr(data.prepared, "objectives", None)
 
     def objectives(arrays: Arrays) -> Array:
         each = [
@@ -266,10 +276,7 @@ def objectives_of(
         ]
         at_once = 1 if runs is None else runs.prepared.at_once(each[0].n_components)
         if e_step is None or at_once == 1:  # what one run knows of the data is worth more then
-            if alone is None:
-                return np.array([one(params)[1] for params in each])
-            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-                return np.asarray(alone(arrays))
+            return np.array([one(params)[1] for params in each])
         found = np.empty(len(each))
         for first in range(0, len(each), at_once):
             some = {name: array[first : first + at_once] for name, array in arrays.items()}

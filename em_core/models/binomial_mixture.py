@@ -249,18 +249,28 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
         Those of heads are in units of their standard error after one trial, 1 / sqrt(m p (1 - p)),
         where p is that of ``like``; after one toss if each trial has its own number of them.
         """
-        odds = logit(params.heads_prob) / self._unit(like)
-        shares = centred_logs(params.weights) if self.estimate_weights else np.empty(0)
-        return np.concatenate([odds, shares])
+        return self.to_free_many(params.arrays(), like.arrays())
+
+    def to_free_many(self, arrays: Arrays, like: Arrays) -> Array:
+        """Return the same of several parameters, whose arrays have leading axes."""
+        odds = logit(arrays["heads_prob"]) / self._unit(like["heads_prob"])
+        if not self.estimate_weights:
+            return np.asarray(odds)
+        return np.concatenate([odds, centred_logs(arrays["weights"])], axis=-1)
 
     def from_free(self, vector: Array, like: BinomialParams) -> BinomialParams:
         """Return the parameters of which :meth:`to_free` makes this vector."""
-        odds, shares = np.split(vector, [like.n_components])
-        weights = softmax(shares) if self.estimate_weights else like.weights
-        return BinomialParams(expit(odds * self._unit(like)), weights)
+        return BinomialParams(**self.from_free_many(vector, like.arrays()))
 
-    def _unit(self, params: BinomialParams) -> Array:
-        p = params.heads_prob
+    def from_free_many(self, vectors: Array, like: Arrays) -> Arrays:
+        """Return the same of several vectors, (..., entries)."""
+        odds, shares = np.split(vectors, [like["heads_prob"].shape[-1]], axis=-1)
+        return {
+            "heads_prob": expit(odds * self._unit(like["heads_prob"])),
+            "weights": softmax(shares, axis=-1) if self.estimate_weights else like["weights"],
+        }
+
+    def _unit(self, p: Array) -> Array:
         return np.asarray(1 / np.sqrt((self.n_tosses or 1) * p * (1 - p)))
 
     def why_not_finite(self, params: BinomialParams) -> str:
