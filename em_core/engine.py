@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from em_core.acceleration import Extrapolation
 from em_core.checks import as_array, as_integer, check_not_negative
-from em_core.data.blocks import Blocks, OnCluster, prepare
+from em_core.data.blocks import BLOCK_ROWS, Blocks, OnCluster, independent_rows, prepare
 from em_core.model import Mixture, Model, Note, Params, ParamsT, Sample, StatisticsT
 from em_core.numerics import ROUNDING, Array
 
@@ -35,6 +35,9 @@ from em_core.numerics import ROUNDING, Array
 Data = npt.ArrayLike | Sequence[npt.NDArray[Any]] | OnCluster | Blocks
 
 Accelerate = Literal["squarem"]
+
+# What is told of each iteration.
+Watch = Callable[[int], None]
 
 # An objective is known to about this fraction of the terms that it is a sum of. A smaller change is
 # rounding.
@@ -452,13 +455,14 @@ def expectations(
     objective = 0.0
     for sums, of_rows in data.map(of_block):
         objective += of_rows
-        if total is None:
-            total = sums
-        else:
-            make = getattr(type(sums), "_make", tuple)  # a named tuple, or just a tuple
-            total = make(map(np.add, total, sums))
+        total = sums if total is None else _added(total, sums)
     assert total is not None  # check() refuses empty data
     return total, objective
+
+
+def _added(total: Any, sums: Any) -> Any:
+    make = getattr(type(sums), "_make", tuple)  # a named tuple, or just a tuple
+    return make(map(np.add, total, sums))
 
 
 def begin(
@@ -607,6 +611,7 @@ def fit(
     max_iter: int = 200,
     counts: npt.ArrayLike | None = None,
     accelerate: Accelerate | None = None,
+    watch: Watch | None = None,
 ) -> Trace[ParamsT]:
     """Run EM from an initial guess until nothing is left to gain.
 
@@ -629,6 +634,9 @@ def fit(
         ``tol``; so at the end an update of EM gains no more than that. A cycle never loses
         objective. From a start between two optima a run may end at another one than EM: rarely
         where the model has free vectors, which the models here have.
+    watch : callable, optional
+        Is called after each iteration with its number, to show how far a long run is. An exception
+        that it raises ends the run.
 
     Returns
     -------
@@ -654,6 +662,8 @@ def fit(
             steps.append(step)
         if status is not None:
             return trace_of(model, blocks, tuple(steps), status, statistics)
+        if ends and watch is not None:
+            watch(step.iteration)
     raise AssertionError("the steps ended")  # pragma: no cover - they are endless
 
 
@@ -840,13 +850,18 @@ def fit_labelled(
             f"labels must lie between 0 and {init.n_components - 1}, "
             f"got {component.min()} to {component.max()}"
         )
-    one_hot = np.eye(init.n_components)[component]
+    one_hot = np.eye(init.n_components)
     # Twice, since a model may take its sums about the current parameters: the second time they
     # are taken about the answer, and no digit is lost.
-    params = init
+    params, length = init, BLOCK_ROWS if independent_rows(model) else len(array)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         for _ in range(2):
-            params = model.m_step(model.statistics(array, params, one_hot), params)
+            statistics: Any = None
+            for start in range(0, len(array), length):
+                rows = slice(start, start + length)
+                found = model.statistics(array[rows], params, one_hot[component[rows]])
+                statistics = found if statistics is None else _added(statistics, found)
+            params = model.m_step(statistics, params)
     return params
 
 

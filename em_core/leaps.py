@@ -13,7 +13,17 @@ import numpy.typing as npt
 
 from em_core.acceleration import Extrapolations
 from em_core.checks import as_integer, check_not_negative
-from em_core.engine import ENDS, GOES_ON, SUM_ACCURACY, History, Standing, Trace, ended, trace_of
+from em_core.engine import (
+    ENDS,
+    GOES_ON,
+    SUM_ACCURACY,
+    History,
+    Standing,
+    Trace,
+    Watch,
+    ended,
+    trace_of,
+)
 from em_core.model import Arrays
 from em_core.numerics import Array
 
@@ -60,7 +70,9 @@ class Leaps:
     def __init__(self, runs: Any) -> None:
         self._runs, self._model, self._n = runs, runs.model, runs.data.n
 
-    def traces(self, starts: Arrays, tol: float, max_iter: int) -> tuple[Trace[Any], ...]:
+    def traces(
+        self, starts: Arrays, tol: float, max_iter: int, watch: Watch | None = None
+    ) -> tuple[Trace[Any], ...]:
         """Return the traces of the runs from many starts.
 
         Raises
@@ -75,7 +87,7 @@ class Leaps:
         traces: list[Trace[Any]] = []
         for first in range(0, n_runs, at_once):
             some = {name: array[first : first + at_once] for name, array in starts.items()}
-            traces += _Group(self._runs, some, enough, limit).traces()
+            traces += _Group(self._runs, some, enough, limit).traces(watch)
         return tuple(traces)
 
 
@@ -96,13 +108,15 @@ class _Group:
         self._ends: list[Any] = [None] * n_runs
         self.at = self._look(starts, self.runs)
 
-    def traces(self) -> list[Trace[Any]]:
+    def traces(self, watch: Watch | None) -> list[Trace[Any]]:
         """Return the traces of all."""
         self._note(self.at, self._ended(self.at, self.at.standing.before_the_first(), self._limit))
         for iteration in count(1):
             if not len(self.runs):
                 break
             self._cycle(self._limit - iteration)
+            if watch is not None:
+                watch(iteration)
         return [self._trace(*found) for found in zip(self._steps, self._ends, strict=True)]
 
     def _cycle(self, updates_left: int) -> None:

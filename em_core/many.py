@@ -26,6 +26,7 @@ from em_core.engine import (
     History,
     Standing,
     Trace,
+    Watch,
     begin,
     ended,
     fit,
@@ -46,6 +47,7 @@ def fit_restarts(
     max_iter: int = 200,
     counts: npt.ArrayLike | None = None,
     accelerate: Accelerate | None = None,
+    watch: Watch | None = None,
 ) -> tuple[Trace[ParamsT], ...]:
     """Run EM from each of several initial guesses, side by side where the model offers it.
 
@@ -65,9 +67,11 @@ def fit_restarts(
         if runs is not None and runs.prepared.at_once(starts[0].n_components) > 1:
             arrays = [start.arrays() for start in starts]
             stacked = {name: np.stack([each[name] for each in arrays]) for name in arrays[0]}
-            return (Leaps(runs).traces if accelerate else runs.traces)(stacked, tol, max_iter)
+            made = Leaps(runs).traces if accelerate else runs.traces
+            return made(stacked, tol, max_iter, watch)
     return tuple(
-        fit(model, data, init, tol=tol, max_iter=max_iter, accelerate=accelerate) for init in starts
+        fit(model, data, init, tol=tol, max_iter=max_iter, accelerate=accelerate, watch=watch)
+        for init in starts
     )
 
 
@@ -139,7 +143,9 @@ class Runs(NamedTuple, Generic[ParamsT]):
     kind: type[ParamsT]
     prepared: PreparedForMany[Any, Any]
 
-    def rounds(self, starts: Arrays, tol: float, max_iter: int) -> Iterator[Round]:
+    def rounds(
+        self, starts: Arrays, tol: float, max_iter: int, watch: Watch | None = None
+    ) -> Iterator[Round]:
         """Yield the rounds of EM, of one group of runs after another, until all have ended.
 
         Raises
@@ -172,6 +178,8 @@ class Runs(NamedTuple, Generic[ParamsT]):
                 on = np.flatnonzero(ends == GOES_ON)
                 if not len(on):
                     break
+                if watch is not None:
+                    watch(iteration)
                 if len(on) < len(runs):
                     runs, objectives = runs[on], objectives[on]
                     arrays = {name: array[on] for name, array in arrays.items()}
@@ -181,13 +189,15 @@ class Runs(NamedTuple, Generic[ParamsT]):
                 with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
                     arrays = self.model.m_step_many(statistics, arrays)
 
-    def ends(self, starts: Arrays, tol: float, max_iter: int) -> Ends:
+    def ends(
+        self, starts: Arrays, tol: float, max_iter: int, watch: Watch | None = None
+    ) -> Ends:
         """Return where the runs from many starts end, without what they were on the way."""
         n_runs = len(next(iter(starts.values())))
         arrays = {name: np.empty_like(array, subok=False) for name, array in starts.items()}
         objectives, n_iter = np.empty(n_runs), np.empty(n_runs, dtype=np.int64)
         codes = np.empty(n_runs, dtype=np.int64)
-        for at in self.rounds(starts, tol, max_iter):
+        for at in self.rounds(starts, tol, max_iter, watch):
             over = at.ends != GOES_ON
             runs = at.runs[over]
             for name, array in at.arrays.items():
@@ -196,11 +206,13 @@ class Runs(NamedTuple, Generic[ParamsT]):
             codes[runs] = at.ends[over]
         return Ends(arrays, objectives, n_iter, np.array(ENDS[:GOES_ON], dtype=str)[codes])
 
-    def traces(self, starts: Arrays, tol: float, max_iter: int) -> tuple[Trace[ParamsT], ...]:
+    def traces(
+        self, starts: Arrays, tol: float, max_iter: int, watch: Watch | None = None
+    ) -> tuple[Trace[ParamsT], ...]:
         """Return the traces of the runs from many starts."""
         rounds: list[tuple[npt.NDArray[np.int64], Arrays, Array]] = []
         ends: dict[int, tuple[Any, Any]] = {}
-        for at in self.rounds(starts, tol, max_iter):
+        for at in self.rounds(starts, tol, max_iter, watch):
             rounds.append((at.runs, at.arrays, at.objectives))
             for place in np.flatnonzero(at.ends != GOES_ON).tolist():
                 ends[int(at.runs[place])] = (ENDS[at.ends[place]], _of_run(at.statistics, place))

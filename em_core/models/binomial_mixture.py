@@ -34,7 +34,7 @@ from em_core.checks import (
     refuse_masked,
 )
 from em_core.data.blocks import BLOCK_ROWS, prepare
-from em_core.engine import Status, fit_labelled
+from em_core.engine import Status, Watch, fit_labelled
 from em_core.many import runs_of
 from em_core.model import Arrays, Counted, Mixture, Params, Sample, component_axes, draw_sample
 from em_core.numerics import (
@@ -627,6 +627,7 @@ def fit_grid(
     *,
     tol: float = 1e-6,
     max_iter: int = 200,
+    watch: Watch | None = None,
 ) -> Grid:
     """Run EM from many starts, as one array computation.
 
@@ -643,7 +644,7 @@ def fit_grid(
         Initial heads probabilities of each start.
     weights : array_like, shape (K,)
         Initial mixing weights of every start.
-    tol, max_iter
+    tol, max_iter, watch
         As for :func:`em_core.fit`, with ``tol`` above 0.
 
     Raises
@@ -663,7 +664,7 @@ def fit_grid(
     runs = runs_of(model, blocks, BinomialParams)
     assert runs is not None  # all data of coins are prepared for many
     everywhere = np.broadcast_to(as_floats("weights", weights), starts.shape)
-    ends = runs.ends({"heads_prob": starts, "weights": everywhere}, tol, max_iter)
+    ends = runs.ends({"heads_prob": starts, "weights": everywhere}, tol, max_iter, watch)
     return Grid(
         ends.arrays["heads_prob"],
         ends.arrays["weights"],
