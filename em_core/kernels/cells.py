@@ -107,7 +107,6 @@ class Nodes(NamedTuple):
         found = np.abs(np.add.reduceat(products, self.starts, axis=-1))
         return np.asarray(np.maximum.reduce(found, axis=(-2, -1)))
 
-
     def blocks(self, length: int) -> Iterator["Nodes"]:
         """Yield whole cells that have together about so many nodes, and the other points."""
         n_cells, first = self.detectors.shape[1], 0
@@ -121,7 +120,9 @@ class Nodes(NamedTuple):
                 first = cell + 1
         for start in range(n_cells, len(self.weights), length):
             cut = slice(start, start + length)
-            yield Nodes(self.rows[:, cut], self.weights[cut], self.detectors[:, :0], self.starts[:0])
+            yield Nodes(
+                self.rows[:, cut], self.weights[cut], self.detectors[:, :0], self.starts[:0]
+            )
 
 
 class Cells:
@@ -204,9 +205,7 @@ class Cells:
                     continue
                 rows.append(_grid(centre, halves, p, q))
                 moments = self._levels[level][cell, :p, :q]
-                weights.append(
-                    (_to_coefficients(p).T @ moments @ _to_coefficients(q)).ravel()
-                )
+                weights.append((_to_coefficients(p).T @ moments @ _to_coefficients(q)).ravel())
                 detectors.append(_detectors(p, q) * (count / self._n))
                 sizes.append(p * q)
             cells = cells[~good]
@@ -369,8 +368,13 @@ def log_likelihoods(
 
 def _signs(mixing: Array) -> Array:
     """Return combinations of components that do not cancel, by mixing weight, shape (R, 2, K)."""
-    angles = 1.0 + np.arange(mixing.shape[1])
-    return np.asarray(np.stack([np.cos(angles), np.sin(angles)]) / mixing[:, None])
+    return np.asarray(_circle(mixing.shape[1]) / mixing[:, None])
+
+
+@functools.cache
+def _circle(k: int) -> Array:
+    angles = 1.0 + np.arange(k)
+    return np.stack([np.cos(angles), np.sin(angles)])
 
 
 def _polynomials(u: Array) -> Array:

@@ -86,6 +86,9 @@ _BLOCK_ROWS = 2**13  # that the plain formulas are given at once
 # So many points in the plane are given to the mixture as nodes, and to so many runs at once.
 MANY, _BY_NODES = 2**15, 32
 
+# Terms up to this size leave the logarithm of a density the digits that a picture shows.
+_SHOWN = 2.0**17
+
 # Nodes for log-likelihoods are chosen for so many of those that are left at a time, so often.
 _SAMPLE, _ROUNDS = 16, 6
 
@@ -324,41 +327,52 @@ class MultivariateGaussianMixture(
         Means and covariances are in the coordinates in which a component of ``like`` has mean 0 and
         covariance matrix 1.
         """
-        whiten, _ = whitening(like.covariances)  # L^-1
-        means = np.matvec(whiten, params.means - like.means)
-        factors = cholesky(whiten @ params.covariances @ whiten.mT)
-        diagonal = np.eye(factors.shape[1], dtype=bool)
+        return self.to_free_many(params.arrays(), like.arrays())
+
+    def to_free_many(self, arrays: Arrays, like: Arrays) -> Array:
+        """Return the same of several parameters, whose arrays have leading axes."""
+        means, covariances = arrays["means"], arrays["covariances"]
+        *runs, k, d = means.shape
+        whiten, _ = whitening(like["covariances"].reshape(-1, d, d))
+        whiten = whiten.reshape(like["covariances"].shape)  # L^-1
+        factors = cholesky((whiten @ covariances @ whiten.mT).reshape(-1, d, d))
+        diagonal = np.eye(d, dtype=bool)
         entries = np.where(diagonal, np.log(np.where(diagonal, factors, 1.0)), factors)
-        shares = centred_logs(params.weights) if self.estimate_weights else np.empty(0)
-        return np.concatenate([means.ravel(), entries[self._free_entries(like)], shares])
+        entries = entries.reshape(*runs, k, d, d)[..., self._free_entries(k, d)]
+        parts = [np.matvec(whiten, means - like["means"]).reshape(*runs, k * d), entries]
+        if self.estimate_weights:
+            parts.append(centred_logs(arrays["weights"]))
+        return np.concatenate(parts, axis=-1)
 
     def from_free(
         self, vector: Array, like: MultivariateGaussianParams
     ) -> MultivariateGaussianParams:
         """Return the parameters of which :meth:`to_free` makes this vector."""
-        free = self._free_entries(like)
-        ends = np.cumsum([like.means.size, np.count_nonzero(free)])
-        means, entries, shares = np.split(vector, ends)
-        factors = np.zeros_like(like.covariances)
-        factors[free] = entries
-        if self.covariance == "tied":
-            factors[:] = factors[0]
-        elif self.covariance == "spherical":
-            factors[:] = factors[:, :1, :1] * np.eye(factors.shape[1])
-        diagonal = np.eye(factors.shape[1], dtype=bool)
-        factors = np.where(diagonal, np.exp(factors), factors)
-        axes = cholesky(like.covariances)
-        factors = axes @ factors
-        weights = softmax(shares) if self.estimate_weights else like.weights
-        return MultivariateGaussianParams(
-            like.means + np.matvec(axes, means.reshape(like.means.shape)),
-            raised_to(self.min_std, factors @ factors.mT),
-            weights,
-        )
+        return MultivariateGaussianParams(**self.from_free_many(vector, like.arrays()))
 
-    def _free_entries(self, like: MultivariateGaussianParams) -> npt.NDArray[np.bool_]:
+    def from_free_many(self, vectors: Array, like: Arrays) -> Arrays:
+        """Return the same of several vectors, (..., entries)."""
+        *runs, k, d = like["means"].shape
+        free = self._free_entries(k, d)
+        ends = np.cumsum([k * d, np.count_nonzero(free)])
+        means, entries, shares = np.split(vectors, ends, axis=-1)
+        factors = np.zeros((*runs, k, d, d))
+        factors[..., free] = entries
+        if self.covariance == "tied":
+            factors[:] = factors[..., :1, :, :]
+        elif self.covariance == "spherical":
+            factors[:] = factors[..., :1, :1] * np.eye(d)
+        factors = np.where(np.eye(d, dtype=bool), np.exp(factors), factors)
+        axes = cholesky(like["covariances"].reshape(-1, d, d)).reshape(factors.shape)
+        factors = axes @ factors
+        return {
+            "means": like["means"] + np.matvec(axes, means.reshape(like["means"].shape)),
+            "covariances": raised_to(self.min_std, factors @ factors.mT),
+            "weights": softmax(shares, axis=-1) if self.estimate_weights else like["weights"],
+        }
+
+    def _free_entries(self, k: int, d: int) -> npt.NDArray[np.bool_]:
         """Return which entries of Cholesky factors are free, shape (K, d, d)."""
-        k, d = like.means.shape
         free = np.zeros((k, d, d), dtype=bool)
         if self.covariance == "spherical":
             free[:, 0, 0] = True
@@ -455,6 +469,7 @@ class PreparedRows:
         self.model, self.data, self.centre, self.units = model, data, centre, units
         self.log_unit = float(np.log(units).sum())
         self.pairs = np.triu_indices(len(centre))
+        self.halves = np.where(np.equal(*self.pairs), -0.5, -1.0)
         self.many = len(data) >= MANY and len(centre) == 2
 
     @functools.cached_property
@@ -513,35 +528,57 @@ class PreparedRows:
 
         def e_step(arrays: Arrays) -> tuple[MultivariateGaussianStatistics, Array]:
             means = (arrays["means"] - self.centre) / self.units
-            mixtures = self._coefficients(means, arrays["covariances"], arrays["weights"])
-            n_runs, k, n_terms = mixtures.shape
-            sums, objectives = np.empty(mixtures.shape), np.empty(n_runs)
-            sizes = np.maximum.reduce(np.abs(mixtures) @ self.reach, axis=-1)
-            left = sizes <= quadratics.TRUSTED
-            good = np.zeros(n_runs, dtype=bool)
-            if by_nodes is not None and left.any():
-                which = np.flatnonzero(left)
-                found = by_nodes(mixtures[which], arrays["weights"][which])
-                sums[which], objectives[which], good[which] = found
-            which = np.flatnonzero(left & ~good)
-            at_once = max(1, quadratics.NUMBERS // (k * len(self.data)))
-            for first in range(0, len(which), at_once):
-                some = which[first : first + at_once]
-                found = expected_sums(mixtures[some], arrays["weights"][some], self.every)
-                sums[some], objectives[some], good[some] = found
-            counts, first_sums, second = self._about(means, sums)
-            good &= self._tell(means, counts, first_sums, second)
+            weights = arrays["weights"]
+            mixtures = self._coefficients(means, arrays["covariances"], weights)
+            good = self._sizes(mixtures) <= quadratics.TRUSTED
+            if good.all():
+                sums, objectives, good = self._sums(mixtures, weights, by_nodes)
+            else:
+                sums, objectives = np.full(mixtures.shape, np.nan), np.full(len(means), np.nan)
+                which = np.flatnonzero(good)
+                if len(which):
+                    found = self._sums(mixtures[which], weights[which], by_nodes)
+                    sums[which], objectives[which], good[which] = found
+            counts, first, second = self._about(means, sums)
+            good &= self._tell(means, counts, first, second)
+            first *= self.units
             second *= self.units[:, None] * self.units
-            statistics = MultivariateGaussianStatistics(counts, first_sums * self.units, second)
+            statistics = MultivariateGaussianStatistics(counts, first, second)
             objectives -= len(self.data) * self.log_unit
             for r in np.flatnonzero(~good).tolist():
-                params = MultivariateGaussianParams(**{n: each[r] for n, each in arrays.items()})
-                own, objectives[r] = self._plainly(params)
+                own, objectives[r] = self._plainly(arrays, r)
                 for each, of_run in zip(statistics, own, strict=True):
                     each[r] = of_run
             return statistics, objectives
 
         return e_step
+
+    def n_looked_at(self, params: MultivariateGaussianParams) -> int:
+        """Return how many rows or nodes an E-step under such parameters looks at."""
+        nodes = None
+        if self.many:
+            means, *others = (array[None] for array in params.arrays().values())
+            mixtures = self._coefficients((means - self.centre) / self.units, *others)
+            nodes = self.cells.choose(mixtures, others[1])
+        return len(self.data) if nodes is None else len(nodes.weights)
+
+    def _sums(
+        self, mixtures: Array, mixing: Array, by_nodes: "_ByNodes | None"
+    ) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
+        """Return :func:`em_core.kernels.cells.expected_sums`, by all rows if nodes do not serve."""
+        n_runs, k, _ = mixtures.shape
+        if by_nodes is None:
+            sums, objectives = np.empty(mixtures.shape), np.empty(n_runs)
+            good = np.zeros(n_runs, dtype=bool)
+        else:
+            sums, objectives, good = by_nodes(mixtures, mixing)
+        left = np.flatnonzero(~good)
+        at_once = max(1, quadratics.NUMBERS // (k * len(self.data)))
+        for first in range(0, len(left), at_once):
+            some = left[first : first + at_once]
+            found = expected_sums(mixtures[some], mixing[some], self.every)
+            sums[some], objectives[some], good[some] = found
+        return sums, objectives, good
 
     def objectives(self, arrays: Arrays) -> Array:
         """Return the log-likelihood under each of many parameters, which have a leading axis.
@@ -550,10 +587,8 @@ class PreparedRows:
         """
         means = (arrays["means"] - self.centre) / self.units
         mixtures = self._coefficients(means, arrays["covariances"], arrays["weights"])
-        n_runs, k, _ = mixtures.shape
-        sizes = np.maximum.reduce(np.abs(mixtures) @ self.reach, axis=-1)
-        found = np.full(n_runs, np.nan)
-        left = np.flatnonzero(sizes <= quadratics.TRUSTED)
+        found = np.full(len(mixtures), np.nan)
+        left = np.flatnonzero(self._sizes(mixtures) <= _SHOWN)
         for _ in range(_ROUNDS if self.many else 0):
             if not len(left):
                 break
@@ -568,24 +603,26 @@ class PreparedRows:
             found[left[good]] = values[good]
         found -= len(self.data) * self.log_unit
         for r in np.flatnonzero(np.isnan(found)).tolist():
-            params = MultivariateGaussianParams(**{n: each[r] for n, each in arrays.items()})
-            found[r] = self._plainly(params)[1]
+            found[r] = self._plainly(arrays, r)[1]
         return found
 
     def _coefficients(self, means: Array, covariances: Array, weights: Array) -> Array:
         """Return those of log(pi_k N(x; mu_k, Sigma_k)) in the terms of a row, shape (R, K, T)."""
         d = means.shape[-1]
-        whiten, log_volumes = whitening(covariances.reshape(-1, d, d))
-        whiten = (whiten * self.units).reshape(covariances.shape)
-        precisions = whiten.mT @ whiten  # P = Sigma^-1
-        linear = np.matvec(precisions, means)  # P m
-        constants = np.log(weights / np.add.reduce(weights, axis=-1, keepdims=True))
-        constants -= log_volumes.reshape(weights.shape)
-        constants += self.log_unit - d * _LOG_SQRT_2PI
-        constants -= 0.5 * np.vecdot(linear, means)  # m^T P m / 2
         one, other = self.pairs
-        squares = precisions[..., one, other] * np.where(one == other, -0.5, -1.0)
-        return np.concatenate([constants[..., None], linear, squares], axis=-1)
+        precisions, log_volumes = _precisions(covariances / (self.units[:, None] * self.units))
+        found = np.empty((*means.shape[:-1], 1 + d + len(one)))
+        linear = np.matvec(precisions, means, out=found[..., 1 : d + 1])  # P m
+        constants = np.log(weights / np.add.reduce(weights, axis=-1, keepdims=True))
+        constants -= log_volumes
+        constants -= 0.5 * np.vecdot(linear, means)  # m^T P m / 2
+        np.subtract(constants, d * _LOG_SQRT_2PI, out=found[..., 0])
+        np.multiply(precisions[..., one, other], self.halves, out=found[..., d + 1 :])
+        return found
+
+    def _sizes(self, mixtures: Array) -> Array:
+        """Return the size of the largest terms of each mixture, shape (R,)."""
+        return np.asarray(np.maximum.reduce(np.abs(mixtures) @ self.reach, axis=-1))
 
     def _about(self, means: Array, sums: Array) -> tuple[Array, Array, Array]:
         """Return sums of the terms of rows, shape (R, K, T), as sums about means (R, K, d)."""
@@ -604,20 +641,25 @@ class PreparedRows:
         self, means: Array, counts: Array, first: Array, second: Array
     ) -> npt.NDArray[np.bool_]:
         """Return whose sums about the means have digits left, and tell how the means move."""
-        k, d = means.shape[1:]
+        d = means.shape[-1]
         finite = np.isfinite(second).all(axis=(1, 2, 3))
-        apart = np.abs(means[:, :, None] - means[:, None]).max(axis=3) > _STILL
-        moved = np.abs(first) > _STILL * counts[..., None]
+        if not finite.all():
+            second = np.where(finite[:, None, None, None], second, 0.0)
+        places = np.sort(means[..., 0], axis=-1)
+        apart = (places[:, 1:] - places[:, :-1] > _STILL).all(axis=-1)
+        for r in np.flatnonzero(~apart & finite).tolist():
+            distances = np.abs(means[r, :, None] - means[r]).max(axis=2)
+            apart[r] = np.count_nonzero(distances <= _STILL) == len(distances)  # from themselves
+        moved = (np.abs(first) > _STILL * counts[..., None]).any(axis=(1, 2))
         furthest = np.abs(means) + self.reach[1 : d + 1]
-        narrowest = _smallest_eigenvalues(np.where(finite[:, None, None, None], second, 0.0))
-        left = narrowest >= _LEFT * counts * (furthest**2).max(axis=2)
-        every_apart = apart.sum(axis=(1, 2)) == k * (k - 1)
-        return np.asarray(finite & every_apart & moved.any(axis=(1, 2)) & left.all(axis=1))
+        furthest *= furthest
+        least = np.maximum.reduce(furthest, axis=2) * counts
+        left = (_smallest_eigenvalues(second) >= _LEFT * least).all(axis=1)
+        return np.asarray(finite & apart & moved & left)
 
-    def _plainly(
-        self, params: MultivariateGaussianParams
-    ) -> tuple[MultivariateGaussianStatistics, float]:
-        """Return what the textbook's formulas make of the rows."""
+    def _plainly(self, arrays: Arrays, run: int) -> tuple[MultivariateGaussianStatistics, float]:
+        """Return what the textbook's formulas make of the rows, for one of several runs."""
+        params = MultivariateGaussianParams(**{name: each[run] for name, each in arrays.items()})
         found = [
             self.model.expect(self.data[start : start + _BLOCK_ROWS], params)
             for start in range(0, len(self.data), _BLOCK_ROWS)
@@ -675,7 +717,9 @@ class _ByNodes:
         nodes = self._cells.choose(mixtures, mixing)
         if nodes is not None or len(mixtures) == 1:
             return nodes
-        alone = [self._cells.choose(m[None], w[None]) for m, w in zip(mixtures, mixing, strict=True)]
+        alone = [
+            self._cells.choose(m[None], w[None]) for m, w in zip(mixtures, mixing, strict=True)
+        ]
         sizes = np.array([np.inf if own is None else len(own.weights) for own in alone])
         few = sizes <= _ALIKE * sizes.min()
         if not np.isfinite(sizes.min()):
@@ -689,6 +733,22 @@ def _smallest_eigenvalues(matrices: Array) -> Array:
         return np.asarray(np.linalg.eigvalsh(matrices)[..., 0])
     x, y, both = matrices[..., 0, 0], matrices[..., 1, 1], matrices[..., 0, 1]
     return np.asarray((x + y) / 2 - np.hypot((x - y) / 2, both))
+
+
+def _precisions(covariances: Array) -> tuple[Array, Array]:
+    """Return Sigma^-1, shape (..., d, d), and half the logarithm of the determinant of Sigma."""
+    d = covariances.shape[-1]
+    if d != 2:
+        whiten, log_volumes = whitening(covariances.reshape(-1, d, d))
+        whiten = whiten.reshape(covariances.shape)
+        return whiten.mT @ whiten, log_volumes.reshape(covariances.shape[:-2])
+    x, y, both = covariances[..., 0, 0], covariances[..., 1, 1], covariances[..., 0, 1]
+    determinants = x * y - both * both
+    found = np.empty_like(covariances)
+    found[..., 0, 0], found[..., 1, 1] = y, x
+    found[..., 0, 1] = found[..., 1, 0] = -both
+    found /= determinants[..., None, None]
+    return found, 0.5 * np.log(determinants)
 
 
 def whitening(covariances: Array) -> tuple[Array, Array]:
