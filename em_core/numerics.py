@@ -286,9 +286,9 @@ def equal_weights(n_components: int) -> Array:
 
 
 def centred_logs(weights: Array) -> Array:
-    """Return the logarithms of mixing weights less their mean: softmax makes weights of them."""
+    """Return the logarithms of mixing weights (..., K) less their mean, of which softmax makes them."""
     logs = np.log(weights)
-    return np.asarray(logs - logs.mean())
+    return np.asarray(logs - logs.mean(axis=-1, keepdims=True))
 
 
 def count_rows(rows: npt.NDArray[Any], times: Array) -> tuple[npt.NDArray[Any], Array]:
