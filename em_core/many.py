@@ -189,9 +189,7 @@ class Runs(NamedTuple, Generic[ParamsT]):
                 with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
                     arrays = self.model.m_step_many(statistics, arrays)
 
-    def ends(
-        self, starts: Arrays, tol: float, max_iter: int, watch: Watch | None = None
-    ) -> Ends:
+    def ends(self, starts: Arrays, tol: float, max_iter: int, watch: Watch | None = None) -> Ends:
         """Return where the runs from many starts end, without what they were on the way."""
         n_runs = len(next(iter(starts.values())))
         arrays = {name: np.empty_like(array, subok=False) for name, array in starts.items()}
