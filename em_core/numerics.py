@@ -286,7 +286,7 @@ def equal_weights(n_components: int) -> Array:
 
 
 def centred_logs(weights: Array) -> Array:
-    """Return the logarithms of mixing weights (..., K) less their mean, of which softmax makes them."""
+    """Return the logarithms of weights (..., K) less their mean: softmax makes weights of them."""
     logs = np.log(weights)
     return np.asarray(logs - logs.mean(axis=-1, keepdims=True))
 

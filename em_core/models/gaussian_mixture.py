@@ -385,6 +385,13 @@ class PreparedValues:
         """What stands for many values."""
         return Nodes(self.data - self.mean)
 
+    def n_looked_at(self, params: GaussianParams) -> int:
+        """Return how many values or nodes an E-step under such parameters looks at."""
+        chosen = None
+        if len(self.data) >= MANY:
+            chosen = self.nodes.choose(params.means - self.mean, params.stds, params.weights)
+        return len(self.data if chosen is None else chosen[0])
+
     def begin(self) -> Callable[[GaussianParams], tuple[GaussianStatistics, float]]:
         """Return the E-step of one run."""
         by_products = self._begin()
@@ -439,15 +446,16 @@ class PreparedValues:
             firsts.append(firsts[-1] + len(different))
         values: Chosen | None = None
         if firsts[-1] < _COMBINED * len(means):
-            different = np.concatenate(components).T
+            own_means, own_stds, own_shares = np.concatenate(components).T
             if len(self.data) < MANY:
                 values = self.rows[1], self.rows[0]
             else:
-                values = self.nodes.choose_for_all(*different, firsts[:-1])
+                values = self.nodes.choose_for_all(own_means, own_stds, own_shares, firsts[:-1])
         if values is None:
             return np.full(len(means), np.nan)
-        weighted = Weighted(self.log_unit)
-        return weighted.log_likelihoods(*values, *different, np.stack(places, axis=1))
+        return Weighted(self.log_unit).log_likelihoods(
+            *values, own_means, own_stds, own_shares, np.stack(places, axis=1)
+        )
 
     def at_once(self, n_components: int) -> int:
         """Return how many runs' arrays fit the cache together; or take their nodes together."""
@@ -565,6 +573,10 @@ class SortedForWinners:
 
     def __init__(self, model: GaussianMixture, data: npt.NDArray[Any]) -> None:
         self.model, self.ordered = model, SortedValues(data)
+
+    def n_looked_at(self, params: GaussianParams) -> int:
+        """Return how many blocks of values an E-step looks at."""
+        return self.ordered.n_blocks
 
     def begin(self) -> Callable[[GaussianParams], tuple[GaussianStatistics, float]]:
         """Return the E-step of one run."""
