@@ -96,7 +96,8 @@ def explore(
     picture : Drawing
         The page's main chart.
     caption : str
-        What the picture's lines and colours mean; of what it is compared with, this is added.
+        What the picture's lines and colours mean, in plain text, a paragraph a line; of what it is
+        compared with, this is added to the first.
     on_pick : callable
         Called after a click on the picture; see :func:`em_ui.pictures.charts.picked`.
     """
@@ -111,12 +112,12 @@ def explore(
     )
     drawings = _convergence(c, run, single)
     if single and compares(c, run):
-        caption = f"{caption} {_legend(run, references(c, run))}"
+        meant, *more = caption.split("\n")
+        caption = "\n".join([f"{meant} {_legend(run, references(c, run))}", *more])
     left, right = st.columns(_SHARES)
     with left:
         _draw(picture, c.key("picture"), on_pick)
-        player.status(c.prefix, *_ending(run, compares(c, run)))
-        st.caption(caption)
+        player.status(c.prefix, *_ending(run, compares(c, run)), caption=caption)
     key = c.key("convergence")
     with right:
         # Before it was played, the gap to its end would tell where that is.

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from em_ui import sections
 from em_ui.controls import Controls
 from em_ui.pictures.miniature import miniature
 from pages import LESSONS
@@ -18,10 +19,10 @@ flowchart TB
     T -- no --> R[Estimate]
 """
 Controls("home", {})
-st.title("Understanding the EM algorithm")
-st.markdown(
+sections.opening(
+    "Understanding the EM algorithm",
     "The expectation-maximization (EM) algorithm estimates parameters when part of the data is "
-    "hidden. Set up a situation, press play, and see why it moves as it does."
+    "hidden. Set up a situation, press play, and see why it moves as it does.",
 )
 
 miniature(recorded())
