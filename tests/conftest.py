@@ -241,8 +241,8 @@ class Page(Part):
     @property
     def captions(self) -> list[str]:
         """What stands below the picture, and all other captions."""
-        below = [data["caption"].split("\n") for data in self.components("iteration_status")]
-        return [*sum(below, []), *super().captions]
+        below = [data["caption"] for data in self.components("iteration_status")]
+        return [*"\n".join(below).split("\n"), *super().captions]
 
     def switch(self, name: str, **query: str | list[str]) -> None:
         """Go to a page, as a click in the navigation or, with a query, a link does."""

@@ -57,8 +57,8 @@ _KNOWN = {
     "teacher": Section("For the teacher", ":material/school:", teacher.draw, for_teacher=True),
 }
 _UNTIL_THEN = (
-    "The table of all iterations, and what they add up to, appear below once you have played to the "
-    "end. (⇥ in the player goes there at once.)"
+    "The table of all iterations, and what they add up to, appear below once you have played to "
+    "the end. (⇥ in the player goes there at once.)"
 )
 _OPTIONAL = {"hard_against_soft", "hill", "how_many"}
 
@@ -204,9 +204,6 @@ def _of_any(c: Controls, run: Run) -> Iterator[str]:
 def steps(e_step: Sequence[str], m_step: Sequence[str], then: str) -> None:
     """Show the two steps of the algorithm beside each other, in one piece.
 
-    A piece of its own for each sentence and formula would cost the server and the browser as much
-    as a chart.
-
     Parameters
     ----------
     e_step, m_step : sequence of str
@@ -214,11 +211,22 @@ def steps(e_step: Sequence[str], m_step: Sequence[str], then: str) -> None:
     then : str
         What is to be said of both.
     """
-    halves = "\n\n".join("\n\n".join(["<div>", *half, "</div>"]) for half in (e_step, m_step))
-    st.markdown(
-        f'## The two steps\n\n<div class="beside">\n\n{halves}\n\n</div>\n\n{then}',
-        unsafe_allow_html=True,
-    )
+    together("## The two steps", beside(e_step, m_step), then)
+
+
+def beside(*columns: Sequence[str]) -> str:
+    """Return columns of paragraphs, beside each other where there is room, for :func:`together`."""
+    inner = "\n\n".join("\n\n".join(["<div>", *column, "</div>"]) for column in columns)
+    return f'<div class="beside">\n\n{inner}\n\n</div>'
+
+
+def together(*paragraphs: str) -> None:
+    """Draw paragraphs of Markdown as one piece.
+
+    A piece of its own for each sentence and formula would cost the server and the browser as much
+    as a chart.
+    """
+    st.markdown("\n\n".join(paragraphs), unsafe_allow_html=True)
 
 
 def displayed(*lines: str) -> str:
