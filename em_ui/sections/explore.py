@@ -11,12 +11,14 @@ import streamlit as st
 from em_core import Status
 from em_core.diagnostics import lower_bound
 from em_ui.controls.page import Controls
-from em_ui.pictures import charts, frames, player
+from em_ui.pictures import charts, frames, player, settled
 from em_ui.run import budget
 from em_ui.run.cache import cached_quietly
 from em_ui.run.problem import Quantity, count
 from em_ui.run.run import Run
 from em_ui.sections.findings import stands_for
+
+settled.keep_names()
 
 _BESIDE = 2  # charts beside the picture; more of them stand below it
 _A_ROW = 3  # charts side by side, at the most
