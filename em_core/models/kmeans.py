@@ -30,7 +30,7 @@ from em_core.checks import (
 )
 from em_core.kernels import lloyd
 from em_core.kernels.leaves import MOST_COORDINATES, Leaves
-from em_core.kernels.lloyd import squared_distances
+from em_core.kernels.lloyd import each_coordinate, squared_distances, without_rounding
 from em_core.model import (
     EStep,
     Mixture,
@@ -42,7 +42,7 @@ from em_core.model import (
     draw_sample,
     notes_about,
 )
-from em_core.numerics import ROUNDING, Array
+from em_core.numerics import Array
 
 # The square of a smaller number has not all its digits.
 _SMALLEST = np.sqrt(np.finfo(float).tiny)
@@ -150,9 +150,11 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
         """Return what ``m_step`` does, for the arrays of one run or of many along a first axis."""
         counts, deviations = statistics
         centroids = previous["centroids"]
-        moves = deviations / np.maximum(counts, _NONE)[..., None]  # 0 without points
+        moves = deviations / each_coordinate(
+            np.maximum(counts, _NONE), deviations
+        )  # 0 without points
         # Below the rounding of the sums: where the assignments repeat, the centroids do too.
-        moves *= np.abs(moves) > ROUNDING * np.abs(centroids)
+        without_rounding(moves, centroids)
         return {"centroids": centroids + moves}  # c_k = sum_i r_ik x_i / N_k
 
     def expected_objective(
