@@ -43,7 +43,7 @@ _RANGES: dict[type[np.floating[Any]], tuple[float, float]] = {
 # Single precision is for points of which none is this much farther, squared, than the average.
 _ALIKE = 1e3
 
-_EPS32 = float(np.finfo(np.float32).eps)
+_EPS, _EPS32 = float(np.finfo(float).eps), float(np.finfo(np.float32).eps)
 
 # Multiplications in a product of matrices that no library shares among processors, which would
 # change the order of its sums; and if a matrix has a single row.
@@ -192,9 +192,9 @@ class Few:
         alike = self.farthest < _ALIKE * self.square / n
         self.kind: type[np.floating[Any]]
         self.kind = np.float32 if alike and in_range(far, np.float32) else np.float64
-        self.columns = self.points.astype(self.kind)
+        self.columns: Any = self.points.astype(self.kind)
         self.columns[:-1] *= -2
-        self.blur = 2 * (d + 4) * float(np.finfo(self.kind).eps)
+        self.blur = 2 * (d + 4) * (_EPS32 if self.kind is np.float32 else _EPS)
 
     def __call__(self, centroids: Array) -> Found:
         """Return what centroids (..., K, d) have: counts, deviations, and inertia."""
@@ -213,9 +213,10 @@ class Few:
             self._decide(near, centroids)
         sums = self._sums(near.reshape(-1, near.shape[-1])).reshape(form.shape)
         found = moments(sums[..., -1].copy(), sums[..., :-1].copy(), about, self.square)
-        if np.count_nonzero(resolved(found[-1], self.square)) < found[-1].size:
-            return self._resolve(near, centroids, *found)
-        return found
+        inertia = found[-1]
+        if resolved(np.minimum.reduce(inertia) if inertia.ndim else inertia, self.square):
+            return found
+        return self._resolve(near, centroids, *found)
 
     def _near(self, form: npt.NDArray[Any], longest: float) -> npt.NDArray[np.bool_]:
         """Return which centroids are nearest, as far as products can tell, shape (..., K, n)."""
@@ -243,7 +244,7 @@ class Few:
         """Give the points that are near to several centroids to one."""
         k, n = near.shape[-2:]
         near, centroids = near.reshape(-1, k, n), centroids.reshape(-1, *centroids.shape[-2:])
-        several = np.add.reduce(near, axis=1, dtype=np.min_scalar_type(k)) != 1
+        several = np.add.reduce(near.view(np.uint8), axis=1, dtype=np.min_scalar_type(k)) != 1
         runs, columns = np.nonzero(several)
         # The differences of the textbook's E-step, in its order.
         squares = np.zeros((k, len(runs)))

@@ -466,7 +466,7 @@ class PreparedValues:
             more, of_rows, in_range_too = quadratics.expected_sums(found, rows, work)
             sums += more
             objective = objective + of_rows
-            in_range &= in_range_too
+            in_range = in_range & in_range_too
         # Typed weights may sum to one only nearly. Shares do not notice.
         objective = objective - n * (self.log_unit + np.log(np.add.reduce(weights, axis=-1)))
         statistics = _about(means, sums)
