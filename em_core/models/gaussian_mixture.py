@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import softmax, xlogy
+from scipy.special import xlogy
 
 from em_core.checks import (
     as_data,
@@ -275,21 +275,31 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
 
         m_k and s_k are the means and standard deviations of ``like``.
         """
-        logs = np.log(params.stds / like.stds)[: self._n_stds(params)]
-        shares = centred_logs(params.weights) if self.estimate_weights else np.empty(0)
-        return np.concatenate([(params.means - like.means) / like.stds, logs, shares])
+        k, n_stds = len(params.means), self._n_stds(params)
+        free = np.empty(k + n_stds + k * self.estimate_weights)
+        np.divide(params.means - like.means, like.stds, out=free[:k])
+        if n_stds:
+            np.log(params.stds[:n_stds] / like.stds[:n_stds], out=free[k : k + n_stds])
+        if self.estimate_weights:
+            free[k + n_stds :] = centred_logs(params.weights)
+        return free
 
     def from_free(self, vector: Array, like: GaussianParams) -> GaussianParams:
         """Return the parameters of which :meth:`to_free` makes this vector."""
-        k, n_stds = like.n_components, self._n_stds(like)
-        means, logs, shares = np.split(vector, [k, k + n_stds])
-        stds = np.maximum(like.stds * np.exp(logs), self.min_std) if n_stds else like.stds
-        weights = softmax(shares) if self.estimate_weights else like.weights
-        return GaussianParams(like.means + means * like.stds, stds, weights)
+        k, n_stds = len(like.means), self._n_stds(like)
+        stds, weights = like.stds, like.weights
+        if n_stds:
+            stds = np.maximum(stds * np.exp(vector[k : k + n_stds]), self.min_std)
+        if self.estimate_weights:
+            weights = np.exp(vector[k + n_stds :] - np.maximum.reduce(vector[k + n_stds :]))
+            weights /= np.add.reduce(weights)
+        return GaussianParams.of(
+            {"means": like.means + vector[:k] * like.stds, "stds": stds, "weights": weights}
+        )
 
     def _n_stds(self, params: GaussianParams) -> int:
         """Return the number of standard deviations that are estimated."""
-        return {"free": params.n_components, "common": 1, "known": 0}[self.stds]
+        return {"free": len(params.means), "common": 1, "known": 0}[self.stds]
 
     def why_not_finite(self, params: GaussianParams) -> str:
         """Return whether a component collapsed, or numbers are out of range; and what to do."""
