@@ -402,17 +402,21 @@ def test_coins_of_many_tosses_do_not_leap_to_a_lower_hill():
 
 def collapsing(rng):
     data = np.concatenate([rng.normal(0, 1, 60), [8.0, 8.0, 8.0]])
-    return GaussianMixture(), data, [
-        gaussian_mixture.guess_from_points(data, 3, rng=rng) for _ in range(12)
-    ]
+    return (
+        GaussianMixture(),
+        data,
+        [gaussian_mixture.guess_from_points(data, 3, rng=rng) for _ in range(12)],
+    )
 
 
 def by_nodes(rng):
     truth = GaussianParams([0, 4, 9], [1, 2, 2], [0.3, 0.3, 0.4])
     data = GaussianMixture().simulate(truth, 70_000, rng=rng).data
-    return GaussianMixture(), data, [
-        gaussian_mixture.guess_from_points(data, 3, rng=rng) for _ in range(6)
-    ]
+    return (
+        GaussianMixture(),
+        data,
+        [gaussian_mixture.guess_from_points(data, 3, rng=rng) for _ in range(6)],
+    )
 
 
 def coins(rng):

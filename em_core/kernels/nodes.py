@@ -388,8 +388,8 @@ def _are_smooth(
     half : float
         Half the width of the cells.
     floor : callable
-        From logarithms (K, m) to what the largest of them in a mixture is at least, (m,): components
-        that are higher may be the largest, which others have their shares of.
+        From logarithms (K, m) to what the largest of them in a mixture is at least, (m,). All that
+        are as high may be the largest, beside which others have their shares.
     """
     axis = half * _HALF_AXIS
     constants, linear, squares = terms
@@ -420,4 +420,5 @@ def _are_smooth(
 def _furthest(values: Array, leads: npt.NDArray[np.bool_]) -> Array:
     """Return how far each is from those that lead in its column, one of which has a 0, (K, m)."""
     leading = values * leads
-    return np.maximum(values - leading.min(axis=0), leading.max(axis=0) - values)
+    beyond = np.maximum(values - leading.min(axis=0), leading.max(axis=0) - values)
+    return np.asarray(beyond)

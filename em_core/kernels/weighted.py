@@ -16,8 +16,9 @@ from em_core.numerics import Array
 # Densities whose sum is above this have all digits that matter to it.
 _LEAST = 1e-280
 
-# Numbers computed at once: two arrays of them stay in the cache.
-_NUMBERS = 2**15
+# Numbers computed at once: two arrays of them stay in the cache. Values at once: no library gives
+# products of so few to several threads, which could add them up in another order.
+_NUMBERS, _LONGEST = 2**15, 2**13
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -58,6 +59,7 @@ class Weighted:
         (n_runs, n), k = values.shape, means.shape[1]
         together = max(_NUMBERS // (k * n), 1)
         length = n if together > 1 else max(_NUMBERS // k, 1)
+        length = min(length, _LONGEST)
         if together * k * length > self._work.shape[1]:  # more components than numbers at once
             self._work = np.empty((2, together * k * length))
         found, log_likelihood = np.zeros((3, n_runs, k)), np.zeros(n_runs)
@@ -84,10 +86,9 @@ class Weighted:
                 log_likelihood[runs] += add(here * np.log(evidence), axis=1)
                 joint *= (here / evidence)[:, None]  # r_ik, as often as x_i is there
                 found[0, runs] += add(joint, axis=2)
+                found[1, runs] += np.vecdot(joint, deviations)
                 joint *= deviations
-                found[1, runs] += add(joint, axis=2)
-                joint *= deviations
-                found[2, runs] += add(joint, axis=2)
+                found[2, runs] += np.vecdot(joint, deviations)
         return found, log_likelihood - add(times, axis=1) * self._log_unit, in_range
 
     def log_likelihoods(
