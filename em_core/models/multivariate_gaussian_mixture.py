@@ -96,7 +96,7 @@ _DECIDED, _LEFT_TO_WINNERS = 2.0**24, 1e-6
 _SHOWN = 2.0**17
 
 # Nodes for log-likelihoods are chosen for so many of those that are left at a time, so often.
-_SAMPLE, _ROUNDS = 16, 6
+_SAMPLE, _ROUNDS = 4, 12
 
 # Runs go together that need no more than so many times the nodes of the run with the fewest. Others
 # have theirs looked for after so many E-steps, at the most.
@@ -295,12 +295,23 @@ class MultivariateGaussianMixture(
         previous: MultivariateGaussianParams,
     ) -> float:
         """Return Q = sum_k N_k log(pi_k / |Sigma_k|^(1/2)) - tr(Sigma_k^-1 N_k S_k) / 2."""
-        counts = statistics.counts
-        whiten, log_volumes = whitening(params.covariances)
-        products = _about(params.means, statistics, previous)
-        squares = (whiten @ products * whiten).sum(axis=(1, 2))  # tr(L^-1 N_k S_k L^-T)
-        weights = params.weights / params.weights.sum()
-        return float((xlogy(counts, weights) - counts * log_volumes - squares / 2).sum())
+        return float(self.expected_objective_many(statistics, params.arrays(), previous))
+
+    def expected_objective_many(
+        self,
+        statistics: MultivariateGaussianStatistics,
+        arrays: Arrays,
+        previous: MultivariateGaussianParams,
+    ) -> Array:
+        """Return the same of one run's parameters, or of many whose arrays have leading axes."""
+        counts, means, covariances = statistics.counts, arrays["means"], arrays["covariances"]
+        whiten, log_volumes = whitening(covariances.reshape(-1, *covariances.shape[-2:]))
+        whiten, log_volumes = whiten.reshape(covariances.shape), log_volumes.reshape(means.shape[:-1])
+        products = _about(means, statistics, previous)
+        squares = (whiten @ products * whiten).sum(axis=(-2, -1))  # tr(L^-1 N_k S_k L^-T)
+        weights = arrays["weights"] / arrays["weights"].sum(axis=-1, keepdims=True)
+        terms = xlogy(counts, weights) - counts * log_volumes - squares / 2
+        return np.asarray(terms.sum(axis=-1))
 
     def component_counts(self, statistics: MultivariateGaussianStatistics) -> Array:
         """Return the expected number of observations of each component, shape (K,)."""
@@ -963,11 +974,11 @@ def _about(
     statistics: MultivariateGaussianStatistics,
     previous: MultivariateGaussianParams,
 ) -> Array:
-    """Return the expected sums of (x - mean) (x - mean)^T about other means, shape (K, d, d)."""
+    """Return the expected sums of (x - mean) (x - mean)^T about other means, (..., K, d, d)."""
     counts, first, second = statistics
     move = means - previous.means
-    cross = move[:, :, None] * first[:, None, :]
-    squares = counts[:, None, None] * move[:, :, None] * move[:, None, :]
+    cross = move[..., :, None] * first[:, None, :]
+    squares = counts[:, None, None] * move[..., :, None] * move[..., None, :]
     return np.asarray(second - cross - cross.mT + squares)
 
 
