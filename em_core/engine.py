@@ -43,6 +43,11 @@ Watch = Callable[[int], None]
 # rounding.
 SUM_ACCURACY = 1e-12
 
+# A degenerate component divides by zero in both steps. The step that comes of it says so in its
+# objective, which fit looks at; a warning would say it twice. To enter this costs as much as a
+# short array computation: once a run, and not in each step.
+ignoring = functools.partial(np.errstate, divide="ignore", over="ignore", invalid="ignore")
+
 
 class Status(StrEnum):
     """Why a run stopped."""
@@ -444,9 +449,7 @@ def expectations(
     expect: Any = model.expect  # which need not know of counts
 
     def of_block(rows: npt.NDArray[Any], counts: Array | None) -> tuple[StatisticsT, float]:
-        # A degenerate component divides by zero here. The step that comes of it says so in its
-        # objective, which fit looks at; a warning would say it twice.
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        with ignoring():
             found: tuple[StatisticsT, float]
             found = expect(rows, params) if counts is None else expect(rows, params, counts)
             return found
@@ -469,16 +472,22 @@ def begin(
     model: Model[ParamsT, StatisticsT], data: Blocks
 ) -> Callable[[ParamsT], tuple[StatisticsT, float]]:
     """Return the E-step of one run over all data: the model's own, if it has prepared them."""
+    e_step = _begin(model, data)
+
+    def quiet(params: ParamsT) -> tuple[StatisticsT, float]:
+        with ignoring():
+            return e_step(params)
+
+    return quiet
+
+
+def _begin(
+    model: Model[ParamsT, StatisticsT], data: Blocks
+) -> Callable[[ParamsT], tuple[StatisticsT, float]]:
+    """Return the same, to be called while :func:`ignoring`."""
     if data.prepared is None:
         return functools.partial(expectations, model, data)
-    e_step = data.prepared.begin()
-
-    def quick(params: ParamsT) -> tuple[StatisticsT, float]:
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            found: tuple[StatisticsT, float] = e_step(params)
-            return found
-
-    return quick
+    return data.prepared.begin()
 
 
 def objective_of(model: Model[ParamsT, StatisticsT], data: Blocks, params: ParamsT) -> float:
@@ -499,19 +508,12 @@ def _steps(
     model: Model[ParamsT, StatisticsT], data: Blocks, init: ParamsT
 ) -> Iterator[_Looked[ParamsT, StatisticsT]]:
     """Yield the steps of EM, which are nothing but the two steps in turn, and their statistics."""
-    params, e_step, previous = init, begin(model, data), None
+    params, e_step, previous = init, _begin(model, data), None
     for iteration in count():
         statistics, objective = e_step(params)
         step = Step(iteration, params, objective)
         yield _Looked(step, statistics, previous)
-        params, previous = _m_step(model, statistics, params), step
-
-
-def _m_step(
-    model: Model[ParamsT, StatisticsT], statistics: StatisticsT, previous: ParamsT
-) -> ParamsT:
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        return model.m_step(statistics, previous)
+        params, previous = model.m_step(statistics, params), step
 
 
 def _accelerated_steps(
@@ -522,7 +524,7 @@ def _accelerated_steps(
     An iteration is a cycle: two updates of EM, a leap beyond these, and two more from there. Where
     the leap is no gain, it is the two updates.
     """
-    e_step, n_e_steps = begin(model, data), count(1)
+    e_step, n_e_steps = _begin(model, data), count(1)
     extrapolation: Extrapolation[ParamsT] = Extrapolation(
         model, functools.partial(data.check, model)
     )
@@ -532,7 +534,7 @@ def _accelerated_steps(
         return _Looked(Step(iteration, params, objective, next(n_e_steps)), statistics)
 
     def update(found: _Looked[ParamsT, StatisticsT]) -> ParamsT:
-        return _m_step(model, found.statistics, found.step.params)
+        return model.m_step(found.statistics, found.step.params)
 
     def rounding(found: Any) -> float:
         terms = terms_beyond(model, found.statistics, found.step.params, data.n)
@@ -598,8 +600,15 @@ def iterate(
     ValueError
         If ``data`` or ``init`` do not fit the model, or ``counts`` not the data or the model.
     """
-    blocks = prepare(model, data, init, counts)
-    return (looked.step for looked in _steps(model, blocks, init))
+    steps = _steps(model, prepare(model, data, init, counts), init)
+
+    def walk() -> Iterator[Step[ParamsT]]:
+        while True:
+            with ignoring():  # which must not reach whoever asks for the steps
+                step = next(steps).step
+            yield step
+
+    return walk()
 
 
 def fit(
@@ -655,15 +664,16 @@ def fit(
     blocks = prepare(model, data, init, counts)
     walk = _accelerated_steps if accelerate else _steps
     steps: list[Step[ParamsT]] = []
-    for step, statistics, previous, ends in walk(model, blocks, init):
-        updates_left = limit - step.iteration if ends else 1  # amid an iteration there is one
-        status = _stopped(step, previous, updates_left, tol, model, statistics, blocks.n)
-        if ends or status is not None:
-            steps.append(step)
-        if status is not None:
-            return trace_of(model, blocks, tuple(steps), status, statistics)
-        if ends and watch is not None:
-            watch(step.iteration)
+    with ignoring():
+        for step, statistics, previous, ends in walk(model, blocks, init):
+            updates_left = limit - step.iteration if ends else 1  # amid an iteration there is one
+            status = _stopped(step, previous, updates_left, tol, model, statistics, blocks.n)
+            if ends or status is not None:
+                steps.append(step)
+            if status is not None:
+                return trace_of(model, blocks, tuple(steps), status, statistics)
+            if ends and watch is not None:
+                watch(step.iteration)
     raise AssertionError("the steps ended")  # pragma: no cover - they are endless
 
 
@@ -690,13 +700,38 @@ def _stopped(
     n_observations: float,
 ) -> Status | None:
     """Return why a run ends with a step of EM from the previous one, or None while it goes on."""
+    enough = tol * n_observations
+    if previous is not None and updates_left > 0 and _climbs(step, previous, enough):
+        return None
     now = Standing.of(step)
     before = Standing.of(previous) if previous else now.before_the_first()
 
     def size_of_terms(_: Any) -> float:
         return terms_beyond(model, statistics, step.params, n_observations)
 
-    return ENDS[int(ended(now, before, updates_left, tol * n_observations, size_of_terms))]
+    return ENDS[int(ended(now, before, updates_left, enough, size_of_terms))]
+
+
+def _climbs(step: Step[Any], previous: Step[Any], enough: float) -> bool:
+    """Return whether it is plain that a step gained enough, and is neither still nor infinite.
+
+    Sums of squares tell so of most steps, in a fraction of the time that :func:`ended` takes, which
+    is asked of the others.
+    """
+    if not enough < step.objective - previous.objective < math.inf:
+        return False
+    moved = False
+    before = previous.params.arrays()
+    for name, array in step.params.arrays().items():
+        values = array.ravel()
+        size = values.dot(values)
+        if not size < math.inf:
+            return False
+        if not moved:
+            change = values - before[name].ravel()
+            # The mean square is no larger than the largest; twice, for the rounding of the sums.
+            moved = change.dot(change) > 2 * len(values) * ROUNDING**2 * size
+    return moved
 
 
 class Standing(NamedTuple):
@@ -726,7 +761,7 @@ class Standing(NamedTuple):
 
 # Why a run ends, by number; None if it goes on.
 ENDS = (Status.NON_FINITE, Status.DECREASED, Status.CONVERGED, Status.MAX_ITER, None)
-GOES_ON = ENDS.index(None)
+_NON_FINITE, _DECREASED, _CONVERGED, _MAX_ITER, GOES_ON = range(len(ENDS))
 
 
 def ended(
@@ -756,7 +791,7 @@ def ended(
         An index into ``ENDS``.
     """
     # With operators that numbers and arrays have in common, so that one run costs little.
-    with np.errstate(over="ignore", invalid="ignore"):
+    with ignoring():
         sizes = [_largest(new) for new in now.parameters]
         finite = abs(now.objective) < np.inf
         for size in sizes:
@@ -779,10 +814,10 @@ def ended(
             rounding = rounding + SUM_ACCURACY * size_of_terms(in_doubt)
         fell = gain < -rounding
         converged = unchanged & (gain <= rounding) | (gain <= enough) & (enough > 0)
-        code = np.where(updates_left <= 0, ENDS.index(Status.MAX_ITER), GOES_ON)
-        code = np.where(converged, ENDS.index(Status.CONVERGED), code)
-        code = np.where(fell, ENDS.index(Status.DECREASED), code)
-        return np.where(finite, code, ENDS.index(Status.NON_FINITE))
+        code = np.where(updates_left <= 0, _MAX_ITER, GOES_ON)
+        code = np.where(converged, _CONVERGED, code)
+        code = np.where(fell, _DECREASED, code)
+        return np.where(finite, code, _NON_FINITE)
 
 
 def _any(mask: Any) -> Any:

@@ -17,7 +17,6 @@ cannot fall to 0 before every observation lies on the mean of a component.
 
 import functools
 import math
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
@@ -43,16 +42,16 @@ from em_core.kernels.nodes import Chosen, Nodes
 from em_core.kernels.weighted import Weighted
 from em_core.kernels.winners import Run, SortedValues
 from em_core.model import Arrays, Mixture, Params, component_axes
-from em_core.numerics import Array, centred_logs, equal_weights
+from em_core.numerics import Array, centred_logs, equal_weights, every, some
 
 # A variance is a difference of two sums. Below this fraction of them it is mostly rounding error.
-_RESOLVED = 1e4 * np.finfo(float).eps
+_RESOLVED = np.array(1e4 * np.finfo(float).eps)
 
 # The square of a larger number is out of range, and that of a smaller one has not all its digits.
 _LARGEST, _SMALLEST = np.sqrt(np.finfo(float).max), np.sqrt(np.finfo(float).tiny)
 
 # An expected number of observations below this has too few digits to divide by.
-_SEEN = np.finfo(float).tiny
+_SEEN = np.array(np.finfo(float).tiny)
 
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
@@ -63,8 +62,8 @@ _MODERATE = (1e-100, 1e100)
 # products, which could also move components apart that are more alike than this.
 _STILL = 1e-9
 
-# Squares about a component's mean have ten digits if they are not below this fraction of those
-# about the mean of all.
+# Squares about a component's mean have ten digits if they are not below this fraction of the
+# largest about the mean of all.
 _LEFT = 1e-5
 
 # So many values are given to the mixture as nodes, and to so many runs at once.
@@ -149,11 +148,11 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         check_data(data, ndim=1)
         self.check_params(params)
         # From below the floor the first M-step could only go down.
-        low = np.flatnonzero(params.stds < self.min_std)
-        if len(low):
+        if params.stds.min() < self.min_std:
+            low = int((params.stds < self.min_std).argmax())
             raise ValueError(
                 f"stds must be at least min_std = {self.min_std:g}, "
-                f"got {params.stds[low[0]]} at [{low[0]}]"
+                f"got {params.stds[low]} at [{low}]"
             )
         # From unequal ones the first M-step could lose likelihood.
         if self.stds == "common" and (params.stds != params.stds[0]).any():
@@ -175,12 +174,14 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         self, data: npt.NDArray[Any], counts: Array | None = None
     ) -> "PreparedValues | None":
         """Return the values about their mean; None if they are counted, or hardly differ."""
-        if counts is not None:
+        n = len(data)
+        if counts is not None or n == 1:
             return None
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = float(np.mean(data))
+            mean = float(np.add.reduce(data, dtype=float)) / n
             deviations = data - mean
-            std = float(np.std(deviations))  # no product of BLAS, whose threads may round otherwise
+            # No product of BLAS, whose threads may round otherwise.
+            std = math.sqrt(np.add.reduce(deviations * deviations) / n)
         low, high = _MODERATE
         furthest = max(float(deviations.max()), -float(deviations.min()))
         if not (low < std and furthest < high):
@@ -219,26 +220,30 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
 
     def m_step(self, statistics: GaussianStatistics, previous: GaussianParams) -> GaussianParams:
         """Return the weighted means and standard deviations; a component without data stays."""
-        return GaussianParams(**self.m_step_many(statistics, previous.arrays()))
+        return GaussianParams.of(self.m_step_many(statistics, previous.arrays()))
 
     def m_step_many(self, statistics: GaussianStatistics, previous: Arrays) -> Arrays:
         """Return the M-step of one run, or of several whose arrays have leading axes."""
         counts, first, second = statistics
-        means, stds, weights = (previous[name] for name in ("means", "stds", "weights"))
+        means, stds, weights = previous["means"], previous["stds"], previous["weights"]
         seen = counts > _SEEN
-        n = np.where(seen, counts, np.inf)
+        all_seen = np.count_nonzero(seen) == seen.size
+        n = counts if all_seen else np.where(seen, counts, np.inf)
         shifts = first / n
         variances = about_new_means(shifts, second / n)  # sum_i r_ik (x_i - mu_k)^2 / N_k
-        total = np.add.reduce(counts, axis=-1, keepdims=True)
         if self.stds == "free":
-            stds = np.where(seen, np.sqrt(variances), stds)
+            roots = np.sqrt(variances)
+            stds = roots if all_seen else np.where(seen, roots, stds)
         elif self.stds == "common":  # sigma^2 = sum_k N_k sigma_k^2 / n
-            pooled = np.sum(counts * variances, axis=-1, keepdims=True, where=seen) / total
-            stds = np.broadcast_to(np.sqrt(pooled), stds.shape)
+            pooled = np.sum(counts * variances, axis=-1, keepdims=True, where=seen)
+            pooled /= np.sum(counts, axis=-1, keepdims=True)
+            stds = np.broadcast_to(np.sqrt(pooled), stds.shape).copy()
+        if self.estimate_weights:  # N_k / n
+            weights = (counts.T / np.add.reduce(counts, axis=-1)).T
         return {
             "means": means + shifts,  # mu_k = sum_i r_ik x_i / N_k
-            "stds": np.maximum(stds, self.min_std),
-            "weights": counts / total if self.estimate_weights else weights,  # N_k / n
+            "stds": np.maximum(stds, self.min_std) if self.min_std else stds,
+            "weights": weights,
         }
 
     def expected_objective(
@@ -366,7 +371,9 @@ class PreparedValues:
     ) -> None:
         self.model, self.data, self.mean, self.std = model, data, mean, std
         self.log_unit = math.log(std)
-        self.reach = np.power(furthest, [0.0, 1.0, 2.0])
+        self.reach = np.array([1.0, furthest, furthest**2])
+        self._centre, self._still = np.array(mean), np.array(_STILL * std)
+        self._left = np.array(_LEFT * furthest**2)
 
     @functools.cached_property
     def rows(self) -> Array:
@@ -388,25 +395,30 @@ class PreparedValues:
     def begin(self) -> Callable[[GaussianParams], tuple[GaussianStatistics, float]]:
         """Return the E-step of one run."""
         by_products = self._begin()
-        choose = self.nodes.begin() if len(self.data) >= MANY else None
-        weighted = Weighted(self.log_unit)
 
-        def e_step(params: GaussianParams) -> tuple[GaussianStatistics, float]:
-            means = params.means - self.mean
-            chosen = choose and choose(means, params.stds, params.weights)
-            if chosen:
-                each = (*chosen, means, params.stds, params.weights)
-                sums, objectives, in_range = weighted.sums(*(array[None] for array in each))
-                if in_range[0]:
-                    return GaussianStatistics(*sums[:, 0]), float(objectives[0])
-                moved = GaussianParams(means, params.stds, params.weights)
-                return self._plainly(moved, *chosen)
+        def by_values(params: GaussianParams) -> tuple[GaussianStatistics, float]:
             found = by_products(params.means, params.stds, params.weights)
             if found is None or not found[2]:
                 return self._plainly(params, self.data)
             return found[0], float(found[1])
 
-        return e_step
+        if len(self.data) < MANY:
+            return by_values
+        choose, weighted = self.nodes.begin(), Weighted(self.log_unit)
+
+        def by_nodes(params: GaussianParams) -> tuple[GaussianStatistics, float]:
+            means = params.means - self.mean
+            chosen = choose(means, params.stds, params.weights)
+            if not chosen:
+                return by_values(params)
+            each = (*chosen, means, params.stds, params.weights)
+            sums, objectives, in_range = weighted.sums(*(array[None] for array in each))
+            if in_range[0]:
+                return GaussianStatistics(*sums[:, 0]), float(objectives[0])
+            moved = GaussianParams(means, params.stds, params.weights)
+            return self._plainly(moved, *chosen)
+
+        return by_nodes
 
     def objectives(self, arrays: Arrays) -> Array:
         """Return the log-likelihood under each of many parameters, which have a leading axis.
@@ -513,35 +525,32 @@ class PreparedValues:
 
         None are if the components are narrow among the data.
         """
-        means = means - self.mean
-        weights = weights / np.add.reduce(weights, axis=-1, keepdims=True)
+        means = means - self._centre
         found = quadratics.coefficients(means, stds, weights, self.log_unit)
         precise = quadratics.term_size(found, self.reach) <= quadratics.TRUSTED
         if not np.count_nonzero(precise):
             return None
-        blocks = [
-            quadratics.expected_sums(found, self.rows[:, start : start + length], work)
-            for start in range(0, len(self.data), length)
-        ]
-        sums, objectives, in_range = zip(*blocks, strict=True)
-        statistics = _about(means, sum(sums[1:], sums[0]))
-        objective = sum(objectives[1:], objectives[0]) - len(self.data) * self.log_unit
-        precise = functools.reduce(operator.and_, in_range, precise)
-        return statistics, objective, precise & self._tell(means, statistics)
+        n = len(self.data)
+        sums, objective, in_range = quadratics.expected_sums(found, self.rows[:, :length], work)
+        for start in range(length, n, length):
+            rows = self.rows[:, start : start + length]
+            more, of_rows, in_range_too = quadratics.expected_sums(found, rows, work)
+            sums += more
+            objective = objective + of_rows
+            in_range &= in_range_too
+        # Typed weights may sum to one only nearly. Shares do not notice.
+        objective = objective - n * (self.log_unit + np.log(np.add.reduce(weights, axis=-1)))
+        statistics = _about(means, sums)
+        return statistics, objective, precise & in_range & self._tell(means, statistics)
 
-    def _tell(self, means: Array, statistics: GaussianStatistics) -> npt.NDArray[np.bool_]:
+    def _tell(self, means: Array, statistics: GaussianStatistics) -> Any:
         """Return whether sums about the means have digits left, and tell how the means move."""
-        every, some = np.logical_and.reduce, np.logical_or.reduce  # half the time of the methods
         counts, first, second = statistics
-        places, still = np.sort(means, axis=-1), _STILL * self.std
-        apart = every(places[..., 1:] - places[..., :-1] > still, axis=-1)
-        moved = some(np.abs(first) > still * counts, axis=-1)
-        distances = np.abs(means)
-        least = distances + float(self.reach[1])
-        least *= distances
-        least *= counts
-        left = every(second >= _LEFT * least, axis=-1)
-        return np.asarray(apart & moved & left)
+        places = means.copy()
+        places.sort()
+        apart = every(places[..., 1:] - places[..., :-1] > self._still)
+        moved = some(np.abs(first) > counts * self._still)
+        return apart & moved & every(second >= counts * self._left)
 
     def _plainly(
         self, params: GaussianParams, data: npt.NDArray[Any], counts: Array | None = None
