@@ -584,6 +584,16 @@ class SortedForWinners:
         """Return how many blocks of values an E-step looks at."""
         return self.ordered.n_blocks
 
+    def objectives(self, arrays: Arrays) -> Array:
+        """Return the objective under each of many parameters, which have a leading axis."""
+        means, stds, weights = (arrays[name] for name in ("means", "stds", "weights"))
+        shares = weights / weights.sum(axis=1, keepdims=True)
+        found = self.ordered.objectives(means, stds, shares)
+        for r in np.flatnonzero(np.isnan(found)).tolist():
+            own = GaussianParams(**{name: array[r] for name, array in arrays.items()})
+            found[r] = self._expect(own)[1]
+        return found
+
     def begin(self) -> Callable[[GaussianParams], tuple[GaussianStatistics, float]]:
         """Return the E-step of one run."""
         return self._expect
