@@ -51,6 +51,11 @@ class SortedValues:
         deviations = whole - self._centres[:, None]
         self._first, self._second = deviations.sum(axis=1), np.square(deviations).sum(axis=1)
 
+    @property
+    def n_blocks(self) -> int:
+        """How many blocks there are."""
+        return len(self._centres)
+
     def runs(
         self, means: Array, stds: Array, weights: Array, log_joint: Callable[[Array], Array]
     ) -> list[Run] | None:

@@ -34,7 +34,7 @@ from em_core.checks import (
     refuse_masked,
 )
 from em_core.data.blocks import BLOCK_ROWS, prepare
-from em_core.engine import Status, fit_labelled
+from em_core.engine import Status, Watch, fit_labelled
 from em_core.many import runs_of
 from em_core.model import Arrays, Counted, Mixture, Params, Sample, component_axes, draw_sample
 from em_core.numerics import (
@@ -249,18 +249,28 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
         Those of heads are in units of their standard error after one trial, 1 / sqrt(m p (1 - p)),
         where p is that of ``like``; after one toss if each trial has its own number of them.
         """
-        odds = logit(params.heads_prob) / self._unit(like)
-        shares = centred_logs(params.weights) if self.estimate_weights else np.empty(0)
-        return np.concatenate([odds, shares])
+        return self.to_free_many(params.arrays(), like.arrays())
+
+    def to_free_many(self, arrays: Arrays, like: Arrays) -> Array:
+        """Return the same of several parameters, whose arrays have leading axes."""
+        odds = logit(arrays["heads_prob"]) / self._unit(like["heads_prob"])
+        if not self.estimate_weights:
+            return np.asarray(odds)
+        return np.concatenate([odds, centred_logs(arrays["weights"])], axis=-1)
 
     def from_free(self, vector: Array, like: BinomialParams) -> BinomialParams:
         """Return the parameters of which :meth:`to_free` makes this vector."""
-        odds, shares = np.split(vector, [like.n_components])
-        weights = softmax(shares) if self.estimate_weights else like.weights
-        return BinomialParams(expit(odds * self._unit(like)), weights)
+        return BinomialParams(**self.from_free_many(vector, like.arrays()))
 
-    def _unit(self, params: BinomialParams) -> Array:
-        p = params.heads_prob
+    def from_free_many(self, vectors: Array, like: Arrays) -> Arrays:
+        """Return the same of several vectors, (..., entries)."""
+        odds, shares = np.split(vectors, [like["heads_prob"].shape[-1]], axis=-1)
+        return {
+            "heads_prob": expit(odds * self._unit(like["heads_prob"])),
+            "weights": softmax(shares, axis=-1) if self.estimate_weights else like["weights"],
+        }
+
+    def _unit(self, p: Array) -> Array:
         return np.asarray(1 / np.sqrt((self.n_tosses or 1) * p * (1 - p)))
 
     def why_not_finite(self, params: BinomialParams) -> str:
@@ -617,6 +627,7 @@ def fit_grid(
     *,
     tol: float = 1e-6,
     max_iter: int = 200,
+    watch: Watch | None = None,
 ) -> Grid:
     """Run EM from many starts, as one array computation.
 
@@ -633,7 +644,7 @@ def fit_grid(
         Initial heads probabilities of each start.
     weights : array_like, shape (K,)
         Initial mixing weights of every start.
-    tol, max_iter
+    tol, max_iter, watch
         As for :func:`em_core.fit`, with ``tol`` above 0.
 
     Raises
@@ -653,7 +664,7 @@ def fit_grid(
     runs = runs_of(model, blocks, BinomialParams)
     assert runs is not None  # all data of coins are prepared for many
     everywhere = np.broadcast_to(as_floats("weights", weights), starts.shape)
-    ends = runs.ends({"heads_prob": starts, "weights": everywhere}, tol, max_iter)
+    ends = runs.ends({"heads_prob": starts, "weights": everywhere}, tol, max_iter, watch)
     return Grid(
         ends.arrays["heads_prob"],
         ends.arrays["weights"],

@@ -29,6 +29,7 @@ from em_core.checks import (
     check_rng,
 )
 from em_core.kernels import lloyd
+from em_core.kernels.leaves import MOST_COORDINATES, Leaves
 from em_core.kernels.lloyd import squared_distances
 from em_core.model import (
     EStep,
@@ -141,7 +142,7 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
 
     def m_step(self, statistics: KMeansStatistics, previous: KMeansParams) -> KMeansParams:
         """Move each centroid to the mean of its points; one without points stays."""
-        return KMeansParams(**self.m_step_many(statistics, previous.arrays()))
+        return KMeansParams.of(self.m_step_many(statistics, previous.arrays()))
 
     def m_step_many(
         self, statistics: KMeansStatistics, previous: dict[str, Array]
@@ -297,31 +298,34 @@ class KMeansPoints:
         self.data = data
 
     @functools.cached_property
-    def _kernel(self) -> lloyd.Few | lloyd.Many | None:
+    def _kernel(self) -> lloyd.Few | lloyd.Many | Leaves | None:
+        n, d = self.data.shape
+        many = Leaves if d <= MOST_COORDINATES else lloyd.Many
         with np.errstate(over="ignore", invalid="ignore"):
-            kernel = lloyd.Few if len(self.data) <= lloyd.BLOCK else lloyd.Many
-            points = kernel(self.data)
+            points = lloyd.Few(self.data) if n <= lloyd.BLOCK else many(self.data)
         return points if points.in_range else None
 
     def begin(self) -> Callable[[KMeansParams], tuple[KMeansStatistics, float]]:
-        """Return the E-step of one run; see :mod:`em_core.kernels.lloyd`."""
+        """Return the E-step of one run; see :mod:`em_core.kernels`."""
         kernel = self._kernel
-        if isinstance(kernel, lloyd.Few):
-            return functools.partial(_one, kernel)
-        if isinstance(kernel, lloyd.Many):
-            return functools.partial(_one, lloyd.Run(kernel))
-        return functools.partial(_plainly, self.data)
+        if kernel is None:
+            return functools.partial(_plainly, self.data)
+        return functools.partial(
+            _one, lloyd.Run(kernel) if isinstance(kernel, lloyd.Many) else kernel
+        )
 
     def labels(self, history: Iterable[KMeansParams]) -> Iterator[npt.NDArray[np.intp]]:
         """Yield the nearest centroid of each point, (n,), along the centroids of a run."""
         kernel = self._kernel
         run = lloyd.Run(kernel) if isinstance(kernel, lloyd.Many) else None
         for params in history:
-            if run is None:
-                yield lloyd.nearest_of(self.data, params.centroids)
-            else:
+            if isinstance(kernel, Leaves):
+                yield kernel.labels(params.centroids)
+            elif run is not None:
                 run(params.centroids)
                 yield run.labels.astype(np.intp)
+            else:
+                yield lloyd.nearest_of(self.data, params.centroids)
 
     def at_once(self, n_components: int) -> int:
         """Return how many runs are best taken together: one of points beyond the cache."""
@@ -342,7 +346,9 @@ class KMeansPoints:
         return e_step
 
 
-def _one(points: lloyd.Few | lloyd.Run, params: KMeansParams) -> tuple[KMeansStatistics, float]:
+def _one(
+    points: lloyd.Few | lloyd.Run | Leaves, params: KMeansParams
+) -> tuple[KMeansStatistics, float]:
     counts, deviations, inertia = points(params.centroids)
     return KMeansStatistics(counts, deviations), 0.0 - float(inertia)
 

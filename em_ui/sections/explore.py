@@ -238,11 +238,11 @@ def between(run: Run) -> list[str] | None:
     problem = run.problem
     if not problem.hard and (not problem.is_mixture or hasattr(problem.model, "log_joint")):
         return None
-    if problem.cost * len(run.steps) * 2 > budget.LIMIT:
+    if problem.size * len(run.steps) * 2 > budget.LIMIT:
         return None
     texts = [problem.objective.text(run.steps[0].objective)]
     for before, after in itertools.pairwise(run.steps):
-        with budget.turn(problem.cost * 2):
+        with budget.turn(problem.size * 2):
             bound = lower_bound(problem.model, problem.data, at=before.params)
         texts.append(problem.objective.text(bound(after.params)))
     return texts
