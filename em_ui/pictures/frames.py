@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from em_core import Mixture, Params, Trace
 from em_ui.pictures.format import MAX_ITERATIONS, pack, packed_at
@@ -383,11 +382,15 @@ def curve_grid(edges: np.ndarray, highest: float) -> dict[str, float]:
 
 
 def still(table: pa.Table, iteration: int) -> pa.Table:
-    """Return the rows, or the packed digits, of one iteration alone, for a picture that rests."""
+    """Return the rows, or the packed digits, of one iteration alone, for a picture that rests.
+
+    The rows stand in the order of their iterations.
+    """
     if "share" in table.column_names:
         name, values = "share", packed_at(table["share"], iteration)
     else:
-        table = table.filter(pc.field("iteration") == iteration)
+        first, end = np.searchsorted(table["iteration"].to_numpy(), [iteration, iteration + 1])
+        table = table.slice(first, end - first)
         name, values = "iteration", pa.repeat(0, len(table))
     return table.set_column(table.column_names.index(name), name, values)
 

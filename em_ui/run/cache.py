@@ -41,12 +41,17 @@ def cached(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return _kept(function, "Running …")
 
 
-def cached_quietly(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Keep what is computed so quickly that nothing need be said of it."""
+def cached_run(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Keep what itself tells how far it is, once that takes long; see :mod:`.progress`."""
     return _kept(function, "")
 
 
-def _kept(function: Callable[_P, _R], spinner: str) -> Callable[_P, _R]:
+def cached_quietly(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Keep what is computed so quickly that nothing need be said of it."""
+    return _kept(function, None)
+
+
+def _kept(function: Callable[_P, _R], spinner: str | None) -> Callable[_P, _R]:
     name, signature = f"{function.__module__}.{function.__qualname__}", inspect.signature(function)
 
     @functools.wraps(function)
@@ -55,7 +60,7 @@ def _kept(function: Callable[_P, _R], spinner: str) -> Callable[_P, _R]:
         given.apply_defaults()
         values = given.arguments
         key = (name, *(key_of(v) for n, v in values.items() if not n.startswith("_")))
-        saying = progress.told(spinner) if spinner else contextlib.nullcontext()
+        saying = contextlib.nullcontext() if spinner is None else progress.told(spinner)
         found: _R = _store(values).get(key, functools.partial(function, *args, **kwargs), saying)
         return found
 
