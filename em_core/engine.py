@@ -101,7 +101,7 @@ class History(Sequence[Step[ParamsT]]):
 
     def _make(self, place: int) -> Step[ParamsT]:
         if place not in self._made:
-            params = self._kind(**{name: array[place] for name, array in self._arrays.items()})
+            params = self._kind.of({name: array[place] for name, array in self._arrays.items()})
             self._made[place] = Step(place, params, float(self.objectives[place]))
         return self._made[place]
 

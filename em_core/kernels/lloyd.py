@@ -245,7 +245,7 @@ class Few:
         k, n = near.shape[-2:]
         near, centroids = near.reshape(-1, k, n), centroids.reshape(-1, *centroids.shape[-2:])
         several = np.add.reduce(near.view(np.uint8), axis=1, dtype=np.min_scalar_type(k)) != 1
-        runs, columns = np.nonzero(several)
+        runs, columns = np.divmod(np.flatnonzero(several), n)  # a tenth of the time in two axes
         # The differences of the textbook's E-step, in its order.
         squares = np.zeros((k, len(runs)))
         for j, coordinate in enumerate(self.data.T):
@@ -270,8 +270,9 @@ class Few:
         return counts, deviations, inertia
 
     def _in_cache(self, n_components: int) -> int:
-        """Return of how many runs the scores fit the cache together."""
-        return max(1, _NUMBERS // (n_components * len(self.data)))
+        """Return of how many runs the scores fit the cache, and no library shares the products."""
+        numbers = min(_NUMBERS, ALONE // len(self.points))
+        return max(1, numbers // (n_components * len(self.data)))
 
 
 class Many:
