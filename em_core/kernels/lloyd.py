@@ -202,8 +202,9 @@ class Few:
         if centroids.ndim == 3 and len(centroids) > self._in_cache(k):
             at_once = self._in_cache(k)
             groups = [centroids[i : i + at_once] for i in range(0, len(centroids), at_once)]
-            counts, deviations, inertia = zip(*map(self, groups), strict=True)
-            return np.concatenate(counts), np.concatenate(deviations), np.concatenate(inertia)
+            found = zip(*map(self, groups), strict=True)
+            counts, deviations, inertia = map(np.concatenate, found)
+            return counts, deviations, inertia
         about = centroids - self.centre
         lengths = np.vecdot(about, about)
         form = np.empty((*lengths.shape, d + 1), dtype=self.kind)
@@ -212,11 +213,13 @@ class Few:
         if np.count_nonzero(near) != near.size // k:
             self._decide(near, centroids)
         sums = self._sums(near.reshape(-1, near.shape[-1])).reshape(form.shape)
-        found = moments(sums[..., -1].copy(), sums[..., :-1].copy(), about, self.square)
-        inertia = found[-1]
-        if resolved(np.minimum.reduce(inertia) if inertia.ndim else inertia, self.square):
-            return found
-        return self._resolve(near, centroids, *found)
+        # Few numbers are quicker to reckon with where they are beside each other.
+        counts, sums = sums[..., -1].copy(), sums[..., :-1].copy()
+        counts, deviations, inertia = moments(counts, sums, about, self.square)
+        worst: Any = np.minimum.reduce(inertia) if inertia.ndim else inertia
+        if resolved(worst, self.square):
+            return counts, deviations, inertia
+        return self._resolve(near, centroids, counts, deviations, inertia)
 
     def _near(self, form: npt.NDArray[Any], longest: float) -> npt.NDArray[np.bool_]:
         """Return which centroids are nearest, as far as products can tell, shape (..., K, n)."""
