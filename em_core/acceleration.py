@@ -24,8 +24,11 @@ import math
 from collections.abc import Callable
 from typing import Any, Generic
 
+import numpy as np
+import numpy.typing as npt
+
 from em_core.checks import all_finite
-from em_core.model import Mixture, ParamsT
+from em_core.model import Arrays, Mixture, ParamsT
 from em_core.numerics import Array
 
 # The longest s allowed at first, and by what factor it grows and shrinks.
@@ -107,3 +110,62 @@ class Extrapolation(Generic[ParamsT]):
         except ValueError:
             return None
         return made
+
+
+class Extrapolations:
+    """The same of R runs that go side by side, of a model with free vectors for many.
+
+    Parameters
+    ----------
+    model : Model
+        With ``to_free_many`` and ``from_free_many``, which are what :class:`Extrapolation` asks
+        for, of arrays with the runs as their first axis.
+    n_runs : int
+        R.
+    """
+
+    def __init__(self, model: Any, n_runs: int) -> None:
+        self._model = model
+        self._s, self._longest = np.full((2, n_runs), _SHORTEST)
+
+    def keep(self, runs: npt.NDArray[Any]) -> None:
+        """Forget all runs but some."""
+        self._s, self._longest = self._s[runs], self._longest[runs]
+
+    def beyond(
+        self, first: Arrays, second: Arrays, third: Arrays
+    ) -> tuple[Arrays, npt.NDArray[np.intp]]:
+        """Return where two steps of EM lead, and which runs they lead farther than they went.
+
+        The parameters are of these runs alone.
+        """
+        to_free, from_free = self._model.to_free_many, self._model.from_free_many
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            here, middle, there = (to_free(arrays, first) for arrays in (first, second, third))
+            r = middle - here
+            v = there - middle - r
+            length, bend = np.linalg.norm(r, axis=1), np.linalg.norm(v, axis=1)
+            moves = np.isfinite(length) & np.isfinite(bend) & (length > 0)
+            longest = np.where(moves, self._longest, _SHORTEST)
+            self._s = np.clip(np.where(bend > 0, length / bend, np.inf), _SHORTEST, longest)
+            s = np.where(moves, np.minimum(self._s, REACH / length), 0.0)
+            found = {name: np.empty_like(array) for name, array in first.items()}
+            leaps = np.zeros(len(s), dtype=bool)
+            while len(left := np.flatnonzero((s > _SHORTEST) & ~leaps)):
+                step = s[left, None]
+                vectors = here[left] + 2 * step * r[left] + step * step * v[left]
+                made = from_free(vectors, {name: array[left] for name, array in first.items()})
+                fine = np.ones(len(left), dtype=bool)
+                for array in made.values():
+                    fine &= np.isfinite(array).reshape(len(left), -1).all(axis=1)
+                for name, array in made.items():
+                    found[name][left[fine]] = array[fine]
+                leaps[left[fine]] = True
+                s[left[~fine]] /= 2
+        runs = np.flatnonzero(leaps)
+        return {name: array[runs] for name, array in found.items()}, runs
+
+    def judge(self, good: npt.NDArray[np.bool_]) -> None:
+        """Allow each run longer steps if its last was as long as allowed and good, or shorter."""
+        longer = np.where(self._s >= self._longest, self._longest * _FACTOR, self._longest)
+        self._longest = np.where(good, longer, np.maximum(_SHORTEST, self._s / _FACTOR))

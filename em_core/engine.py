@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from em_core.acceleration import Extrapolation
 from em_core.checks import as_array, as_integer, check_not_negative
-from em_core.data.blocks import Blocks, OnCluster, prepare
+from em_core.data.blocks import BLOCK_ROWS, Blocks, OnCluster, independent_rows, prepare
 from em_core.model import Mixture, Model, Note, Params, ParamsT, Sample, StatisticsT
 from em_core.numerics import ROUNDING, Array
 
@@ -36,9 +36,12 @@ Data = npt.ArrayLike | Sequence[npt.NDArray[Any]] | OnCluster | Blocks
 
 Accelerate = Literal["squarem"]
 
+# What is told of each iteration.
+Watch = Callable[[int], None]
+
 # An objective is known to about this fraction of the terms that it is a sum of. A smaller change is
 # rounding.
-_SUM_ACCURACY = 1e-12
+SUM_ACCURACY = 1e-12
 
 # A degenerate component divides by zero in both steps. The step that comes of it says so in its
 # objective, which fit looks at; a warning would say it twice. To enter this costs as much as a
@@ -80,10 +83,19 @@ class History(Sequence[Step[ParamsT]]):
         Of each parameter, by name, the values at all steps along the first axis.
     objectives : ndarray, shape (n_iter + 1,)
         The objectives.
+    n_e_steps : sequence of int, optional
+        Of an accelerated run, the E-steps taken until each.
     """
 
-    def __init__(self, kind: type[ParamsT], arrays: dict[str, Array], objectives: Array) -> None:
+    def __init__(
+        self,
+        kind: type[ParamsT],
+        arrays: dict[str, Array],
+        objectives: Array,
+        n_e_steps: Sequence[int] | None = None,
+    ) -> None:
         self._kind, self._arrays, self.objectives = kind, arrays, objectives
+        self._n_e_steps = n_e_steps
         self._made: dict[int, Step[ParamsT]] = {}
 
     def __len__(self) -> int:
@@ -102,7 +114,8 @@ class History(Sequence[Step[ParamsT]]):
     def _make(self, place: int) -> Step[ParamsT]:
         if place not in self._made:
             params = self._kind.of({name: array[place] for name, array in self._arrays.items()})
-            self._made[place] = Step(place, params, float(self.objectives[place]))
+            n_e_steps = None if self._n_e_steps is None else self._n_e_steps[place]
+            self._made[place] = Step(place, params, float(self.objectives[place]), n_e_steps)
         return self._made[place]
 
     def __eq__(self, other: object) -> bool:
@@ -445,13 +458,14 @@ def expectations(
     objective = 0.0
     for sums, of_rows in data.map(of_block):
         objective += of_rows
-        if total is None:
-            total = sums
-        else:
-            make = getattr(type(sums), "_make", tuple)  # a named tuple, or just a tuple
-            total = make(map(np.add, total, sums))
+        total = sums if total is None else _added(total, sums)
     assert total is not None  # check() refuses empty data
     return total, objective
+
+
+def _added(total: Any, sums: Any) -> Any:
+    make = getattr(type(sums), "_make", tuple)  # a named tuple, or just a tuple
+    return make(map(np.add, total, sums))
 
 
 def begin(
@@ -524,7 +538,7 @@ def _accelerated_steps(
 
     def rounding(found: Any) -> float:
         terms = terms_beyond(model, found.statistics, found.step.params, data.n)
-        return float(_SUM_ACCURACY * (terms + abs(found.step.objective)))
+        return float(SUM_ACCURACY * (terms + abs(found.step.objective)))
 
     def land(iteration: int, params: ParamsT, least: float) -> Any:
         """Return where two updates lead from a leap, or None if that has not the objective."""
@@ -606,6 +620,7 @@ def fit(
     max_iter: int = 200,
     counts: npt.ArrayLike | None = None,
     accelerate: Accelerate | None = None,
+    watch: Watch | None = None,
 ) -> Trace[ParamsT]:
     """Run EM from an initial guess until nothing is left to gain.
 
@@ -628,6 +643,9 @@ def fit(
         ``tol``; so at the end an update of EM gains no more than that. A cycle never loses
         objective. From a start between two optima a run may end at another one than EM: rarely
         where the model has free vectors, which the models here have.
+    watch : callable, optional
+        Is called after each iteration with its number, to show how far a long run is. An exception
+        that it raises ends the run.
 
     Returns
     -------
@@ -654,6 +672,8 @@ def fit(
                 steps.append(step)
             if status is not None:
                 return trace_of(model, blocks, tuple(steps), status, statistics)
+            if ends and watch is not None:
+                watch(step.iteration)
     raise AssertionError("the steps ended")  # pragma: no cover - they are endless
 
 
@@ -789,10 +809,10 @@ def ended(
             return np.full(ends.shape, GOES_ON) if ends.ndim else GOES_ON
         # An objective is known to a fraction of the terms that it is a sum of, which may be far
         # larger than the sum. It is among them itself.
-        rounding = _SUM_ACCURACY * abs(now.objective)
+        rounding = SUM_ACCURACY * abs(now.objective)
         in_doubt = (gain < -rounding) | unchanged & (gain > rounding)
         if _any(in_doubt):
-            rounding = rounding + _SUM_ACCURACY * size_of_terms(in_doubt)
+            rounding = rounding + SUM_ACCURACY * size_of_terms(in_doubt)
         fell = gain < -rounding
         converged = unchanged & (gain <= rounding) | (gain <= enough) & (enough > 0)
         code = np.where(updates_left <= 0, _MAX_ITER, GOES_ON)
@@ -866,13 +886,18 @@ def fit_labelled(
             f"labels must lie between 0 and {init.n_components - 1}, "
             f"got {component.min()} to {component.max()}"
         )
-    one_hot = np.eye(init.n_components)[component]
+    one_hot = np.eye(init.n_components)
     # Twice, since a model may take its sums about the current parameters: the second time they
     # are taken about the answer, and no digit is lost.
-    params = init
+    params, length = init, BLOCK_ROWS if independent_rows(model) else len(array)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         for _ in range(2):
-            params = model.m_step(model.statistics(array, params, one_hot), params)
+            statistics: Any = None
+            for start in range(0, len(array), length):
+                rows = slice(start, start + length)
+                found = model.statistics(array[rows], params, one_hot[component[rows]])
+                statistics = found if statistics is None else _added(statistics, found)
+            params = model.m_step(statistics, params)
     return params
 
 

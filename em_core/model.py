@@ -356,7 +356,12 @@ class Counted(NamedTuple):
 class Prepared(Protocol[_TakenT, _FoundT]):
     """What a model has made of its data, for E-steps of its own that are quick.
 
-    It is not changed by a run, and several may share it.
+    It is not changed by a run, and several may share it. It may say more of itself:
+
+    ``n_looked_at(params)`` : int
+        How many rows an E-step under such parameters looks at. Without it, it is all.
+    ``objectives(arrays)`` : ndarray, shape (R,)
+        The objectives of R parameters, where there is a quicker way than that of as many runs.
     """
 
     def begin(self) -> Callable[[_TakenT], tuple[_FoundT, float]]:

@@ -233,6 +233,17 @@ class Page(Part):
     def block(self) -> AppTest:
         return self.at
 
+    @property
+    def title(self) -> str:
+        """The page's title: the heading of its first piece."""
+        return self.at.main.markdown[0].value.splitlines()[0].removeprefix("# ")
+
+    @property
+    def captions(self) -> list[str]:
+        """What stands below the picture, and all other captions."""
+        below = [data["caption"] for data in self.components("iteration_status")]
+        return [*"\n".join(below).split("\n"), *super().captions]
+
     def switch(self, name: str, **query: str | list[str]) -> None:
         """Go to a page, as a click in the navigation or, with a query, a link does."""
         self.name, self.prefix = name, PREFIXES.get(name, name)

@@ -52,7 +52,7 @@ def test_goes_to_the_end_where_nothing_is_done():
 def test_says_how_far_it_is_and_takes_that_away(at_once):
     assert not visit(stop_after=None).get("progress")
     (bar,) = visit(stop_after=2).get("progress")
-    assert bar.proto.text == "Piece 3 of 5. A change on this page stops it."
+    assert bar.proto.text == "Piece 3 of 5. To stop it, change a setting."
     assert bar.proto.value == 40
 
 

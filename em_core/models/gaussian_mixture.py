@@ -38,7 +38,7 @@ from em_core.checks import (
     check_weights,
 )
 from em_core.kernels import quadratics
-from em_core.kernels.nodes import Nodes
+from em_core.kernels.nodes import Chosen, Nodes
 from em_core.kernels.weighted import Weighted
 from em_core.kernels.winners import Run, SortedValues
 from em_core.model import Arrays, Mixture, Params, component_axes
@@ -66,8 +66,11 @@ _STILL = 1e-9
 # largest about the mean of all.
 _LEFT = 1e-5
 
-# So many values are given to the mixture as nodes, if these are fewer by this factor.
-MANY, _FEWER = 2**16, 4
+# So many values are given to the mixture as nodes, and to so many runs at once.
+MANY, _BY_NODES = 2**16, 64
+
+# Parameters are combinations of few components if these are fewer than so many for each of them.
+_COMBINED = 2
 
 # So many values are put in order for winner-takes-all assignment.
 SORTED = 2**14
@@ -268,38 +271,49 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         if these are estimated.
         """
         k = params.n_components
-        return k + self._n_stds(params) + (k - 1) * self.estimate_weights
+        return k + self._n_stds(k) + (k - 1) * self.estimate_weights
 
     def to_free(self, params: GaussianParams, like: GaussianParams) -> Array:
         """Return (mu_k - m_k) / s_k, log(sigma_k / s_k) and log-odds of the weights: see Model.
 
         m_k and s_k are the means and standard deviations of ``like``.
         """
-        k, n_stds = len(params.means), self._n_stds(params)
-        free = np.empty(k + n_stds + k * self.estimate_weights)
-        np.divide(params.means - like.means, like.stds, out=free[:k])
+        return self.to_free_many(params.arrays(), like.arrays())
+
+    def to_free_many(self, arrays: Arrays, like: Arrays) -> Array:
+        """Return the same of several parameters, whose arrays have leading axes."""
+        means, stds = arrays["means"], arrays["stds"]
+        k, n_stds = means.shape[-1], self._n_stds(means.shape[-1])
+        free = np.empty((*means.shape[:-1], k + n_stds + k * self.estimate_weights))
+        np.divide(means - like["means"], like["stds"], out=free[..., :k])
         if n_stds:
-            np.log(params.stds[:n_stds] / like.stds[:n_stds], out=free[k : k + n_stds])
+            ratios = stds[..., :n_stds] / like["stds"][..., :n_stds]
+            np.log(ratios, out=free[..., k : k + n_stds])
         if self.estimate_weights:
-            free[k + n_stds :] = centred_logs(params.weights)
+            free[..., k + n_stds :] = centred_logs(arrays["weights"])
         return free
 
     def from_free(self, vector: Array, like: GaussianParams) -> GaussianParams:
         """Return the parameters of which :meth:`to_free` makes this vector."""
-        k, n_stds = len(like.means), self._n_stds(like)
-        stds, weights = like.stds, like.weights
-        if n_stds:
-            stds = np.maximum(stds * np.exp(vector[k : k + n_stds]), self.min_std)
-        if self.estimate_weights:
-            weights = np.exp(vector[k + n_stds :] - np.maximum.reduce(vector[k + n_stds :]))
-            weights /= np.add.reduce(weights)
-        return GaussianParams.of(
-            {"means": like.means + vector[:k] * like.stds, "stds": stds, "weights": weights}
-        )
+        return GaussianParams.of(self.from_free_many(vector, like.arrays()))
 
-    def _n_stds(self, params: GaussianParams) -> int:
+    def from_free_many(self, vectors: Array, like: Arrays) -> Arrays:
+        """Return the same of several vectors, (..., entries)."""
+        k = like["means"].shape[-1]
+        n_stds = self._n_stds(k)
+        stds, weights = like["stds"], like["weights"]
+        if n_stds:
+            stds = np.maximum(stds * np.exp(vectors[..., k : k + n_stds]), self.min_std)
+        if self.estimate_weights:
+            logs = vectors[..., k + n_stds :]
+            weights = np.exp(logs - np.maximum.reduce(logs, axis=-1, keepdims=True))
+            weights /= np.add.reduce(weights, axis=-1, keepdims=True)
+        means = like["means"] + vectors[..., :k] * like["stds"]
+        return {"means": means, "stds": stds, "weights": weights}
+
+    def _n_stds(self, n_components: int) -> int:
         """Return the number of standard deviations that are estimated."""
-        return {"free": len(params.means), "common": 1, "known": 0}[self.stds]
+        return {"free": n_components, "common": 1, "known": 0}[self.stds]
 
     def why_not_finite(self, params: GaussianParams) -> str:
         """Return whether a component collapsed, or numbers are out of range; and what to do."""
@@ -377,6 +391,13 @@ class PreparedValues:
         """What stands for many values."""
         return Nodes(self.data - self.mean)
 
+    def n_looked_at(self, params: GaussianParams) -> int:
+        """Return how many values or nodes an E-step under such parameters looks at."""
+        chosen = None
+        if len(self.data) >= MANY:
+            chosen = self.nodes.choose(params.means - self.mean, params.stds, params.weights)
+        return len(self.data if chosen is None else chosen[0])
+
     def begin(self) -> Callable[[GaussianParams], tuple[GaussianStatistics, float]]:
         """Return the E-step of one run."""
         by_products = self._begin()
@@ -394,37 +415,64 @@ class PreparedValues:
         def by_nodes(params: GaussianParams) -> tuple[GaussianStatistics, float]:
             means = params.means - self.mean
             chosen = choose(means, params.stds, params.weights)
-            if not chosen or len(chosen[0]) > len(self.data) / _FEWER:
+            if not chosen:
                 return by_values(params)
-            sums = weighted.sums(*chosen, means, params.stds, params.weights)
-            if sums is not None:
-                return GaussianStatistics(*sums[0]), sums[1]
+            each = (*chosen, means, params.stds, params.weights)
+            sums, objectives, in_range = weighted.sums(*(array[None] for array in each))
+            if in_range[0]:
+                return GaussianStatistics(*sums[:, 0]), float(objectives[0])
             moved = GaussianParams(means, params.stds, params.weights)
             return self._plainly(moved, *chosen)
 
         return by_nodes
 
     def objectives(self, arrays: Arrays) -> Array:
-        """Return the log-likelihood under each of many parameters, which have a leading axis."""
-        alone, weighted = self.begin(), Weighted(self.log_unit)
-        means, stds, weights = arrays["means"] - self.mean, arrays["stds"], arrays["weights"]
-        found = np.full(len(means), np.nan)
-        if len(self.data) >= MANY:
-            for r, chosen in enumerate(self.nodes.choose_rounded(means, stds, weights)):
-                if chosen and len(chosen[0]) <= len(self.data) / _FEWER:
-                    own = means[r], stds[r], weights[r]
-                    sums = weighted.sums(*chosen, *own, statistics=False)
-                    found[r] = np.nan if sums is None else sums[1]
-        for r in np.flatnonzero(np.isnan(found)).tolist():
-            found[r] = alone(GaussianParams(**{name: each[r] for name, each in arrays.items()}))[1]
+        """Return the log-likelihood under each of many parameters, which have a leading axis.
+
+        Where these are combinations of few components, as on a grid, each has its densities once.
+        """
+        of = self.begin_many()
+        found = self._of_combinations(arrays)
+        left = np.flatnonzero(np.isnan(found))
+        at_once = self.at_once(arrays["means"].shape[1])
+        for first in range(0, len(left), at_once):
+            some = left[first : first + at_once]
+            found[some] = of({name: array[some] for name, array in arrays.items()})[1]
         return found
 
+    def _of_combinations(self, arrays: Arrays) -> Array:
+        """Return the same, not a number where they are no combinations of few components."""
+        means, weights = arrays["means"] - self.mean, arrays["weights"]
+        shares = weights / np.add.reduce(weights, axis=1, keepdims=True)
+        components, places, firsts = [], [], [0]
+        for of_place in np.stack([means, arrays["stds"], shares], axis=2).swapaxes(0, 1):
+            different, which = np.unique(of_place, axis=0, return_inverse=True)
+            components.append(different)
+            places.append(which.reshape(-1) + firsts[-1])
+            firsts.append(firsts[-1] + len(different))
+        values: Chosen | None = None
+        if firsts[-1] < _COMBINED * len(means):
+            own_means, own_stds, own_shares = np.concatenate(components).T
+            if len(self.data) < MANY:
+                values = self.rows[1], self.rows[0]
+            else:
+                values = self.nodes.choose_for_all(own_means, own_stds, own_shares, firsts[:-1])
+        if values is None:
+            return np.full(len(means), np.nan)
+        return Weighted(self.log_unit).log_likelihoods(
+            *values, own_means, own_stds, own_shares, np.stack(places, axis=1)
+        )
+
     def at_once(self, n_components: int) -> int:
-        """Return how many runs' arrays fit the cache together."""
+        """Return how many runs' arrays fit the cache together; or take their nodes together."""
+        if len(self.data) >= MANY:
+            return _BY_NODES
         return max(1, quadratics.NUMBERS // (n_components * len(self.data)))
 
     def begin_many(self) -> Callable[[Arrays], tuple[GaussianStatistics, Array]]:
         """Return the E-step of several runs, whose parameters have a leading axis."""
+        if len(self.data) >= MANY:
+            return self._begin_many_by_nodes()
         by_products = self._begin()
 
         def e_step(arrays: Arrays) -> tuple[GaussianStatistics, Array]:
@@ -441,6 +489,25 @@ class PreparedValues:
                 for sums, of_run in zip(statistics, own, strict=True):
                     sums[r] = of_run
             return statistics, objectives
+
+        return e_step
+
+    def _begin_many_by_nodes(self) -> Callable[[Arrays], tuple[GaussianStatistics, Array]]:
+        choose, weighted, alone = self.nodes.begin_many(), Weighted(self.log_unit), self.begin()
+
+        def e_step(arrays: Arrays) -> tuple[GaussianStatistics, Array]:
+            means, stds, weights = arrays["means"] - self.mean, arrays["stds"], arrays["weights"]
+            sums, objectives = np.empty((3, *means.shape)), np.empty(len(means))
+            groups, left = choose(means, stds, weights)
+            for runs, nodes, times in groups:
+                found = weighted.sums(nodes, times, means[runs], stds[runs], weights[runs])
+                sums[:, runs], objectives[runs], in_range = found
+                left = [*left, *runs[~in_range].tolist()]
+            for r in left:
+                params = GaussianParams(**{name: each[r] for name, each in arrays.items()})
+                own, objectives[r] = alone(params)
+                sums[:, r] = own
+            return GaussianStatistics(*sums), objectives
 
         return e_step
 
@@ -512,6 +579,20 @@ class SortedForWinners:
 
     def __init__(self, model: GaussianMixture, data: npt.NDArray[Any]) -> None:
         self.model, self.ordered = model, SortedValues(data)
+
+    def n_looked_at(self, params: GaussianParams) -> int:
+        """Return how many blocks of values an E-step looks at."""
+        return self.ordered.n_blocks
+
+    def objectives(self, arrays: Arrays) -> Array:
+        """Return the objective under each of many parameters, which have a leading axis."""
+        means, stds, weights = (arrays[name] for name in ("means", "stds", "weights"))
+        shares = weights / weights.sum(axis=1, keepdims=True)
+        found = self.ordered.objectives(means, stds, shares)
+        for r in np.flatnonzero(np.isnan(found)).tolist():
+            own = GaussianParams(**{name: array[r] for name, array in arrays.items()})
+            found[r] = self._expect(own)[1]
+        return found
 
     def begin(self) -> Callable[[GaussianParams], tuple[GaussianStatistics, float]]:
         """Return the E-step of one run."""

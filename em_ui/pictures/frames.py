@@ -156,8 +156,9 @@ class Frames:
 
 def drawable(trace: Trace[Any]) -> Trace[Any]:
     """Return the trace without a last step whose objective is not finite, if it is not all."""
-    end = len(trace.steps) - (not np.isfinite(trace.final.objective))
-    return replace(trace, steps=trace.steps[: max(end, 1)])
+    if np.isfinite(trace.final.objective) or len(trace.steps) == 1:
+        return trace
+    return replace(trace, steps=trace.steps[:-1])
 
 
 def build(

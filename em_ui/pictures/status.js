@@ -11,6 +11,13 @@ export default function ({ data, parentElement }) {
   const words = line.querySelector(".words");
   const heard = parentElement.querySelector(".heard");
   const state = (parentElement.status ??= {});
+  parentElement.querySelector(".caption").replaceChildren(
+    ...data.caption.split("\n").map((text) => {
+      const paragraph = document.createElement("p");
+      paragraph.textContent = text;
+      return paragraph;
+    }),
+  );
 
   const show = (player) => {
     if (player?.page !== data.page) return;

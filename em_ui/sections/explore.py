@@ -11,12 +11,14 @@ import streamlit as st
 from em_core import Status
 from em_core.diagnostics import lower_bound
 from em_ui.controls.page import Controls
-from em_ui.pictures import charts, frames, player
+from em_ui.pictures import charts, frames, player, settled
 from em_ui.run import budget
 from em_ui.run.cache import cached_quietly
 from em_ui.run.problem import Quantity, count
 from em_ui.run.run import Run
 from em_ui.sections.findings import stands_for
+
+settled.keep_names()
 
 _BESIDE = 2  # charts beside the picture; more of them stand below it
 _A_ROW = 3  # charts side by side, at the most
@@ -96,7 +98,8 @@ def explore(
     picture : Drawing
         The page's main chart.
     caption : str
-        What the picture's lines and colours mean; of what it is compared with, this is added.
+        What the picture's lines and colours mean, in plain text, a paragraph a line; of what it is
+        compared with, this is added to the first.
     on_pick : callable
         Called after a click on the picture; see :func:`em_ui.pictures.charts.picked`.
     """
@@ -111,12 +114,12 @@ def explore(
     )
     drawings = _convergence(c, run, single)
     if single and compares(c, run):
-        caption = f"{caption} {_legend(run, references(c, run))}"
+        meant, *more = caption.split("\n")
+        caption = "\n".join([f"{meant} {_legend(run, references(c, run))}", *more])
     left, right = st.columns(_SHARES)
     with left:
         _draw(picture, c.key("picture"), on_pick)
-        player.status(c.prefix, *_ending(run, compares(c, run)))
-        st.caption(caption)
+        player.status(c.prefix, *_ending(run, compares(c, run)), caption=caption)
     key = c.key("convergence")
     with right:
         # Before it was played, the gap to its end would tell where that is.
@@ -235,11 +238,11 @@ def between(run: Run) -> list[str] | None:
     problem = run.problem
     if not problem.hard and (not problem.is_mixture or hasattr(problem.model, "log_joint")):
         return None
-    if problem.cost * len(run.steps) * 2 > budget.LIMIT:
+    if problem.size * len(run.steps) * 2 > budget.LIMIT:
         return None
     texts = [problem.objective.text(run.steps[0].objective)]
     for before, after in itertools.pairwise(run.steps):
-        with budget.turn(problem.cost * 2):
+        with budget.turn(problem.size * 2):
             bound = lower_bound(problem.model, problem.data, at=before.params)
         texts.append(problem.objective.text(bound(after.params)))
     return texts
