@@ -788,36 +788,42 @@ class _ByNodes:
     ) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
         """Return :func:`em_core.kernels.cells.expected_sums`, good where nodes serve."""
         sums, objectives = np.empty(mixtures.shape), np.empty(len(mixtures))
-        good = np.zeros(len(mixtures), dtype=bool)
+        good, shares = np.zeros(len(mixtures), dtype=bool), mixing
         if self._nodes is not None:
             sums, objectives, good = expected_sums(mixtures, mixing, self._nodes)
         without = np.count_nonzero(~good)
         self._wait -= 1
         if not without or (without <= self._without and self._wait > 0):
             return sums, objectives, good
-        self._nodes = self._choose(mixtures, mixing)
-        if self._nodes is not None:
+        for _ in range(2):  # the second time with the shares that were found
+            self._nodes = self._choose(mixtures, shares)
+            if self._nodes is None:
+                break
             which = np.flatnonzero(~good)
             found = expected_sums(mixtures[which], mixing[which], self._nodes)
             sums[which], objectives[which], good[which] = found
+            if good.all():
+                break
+            found_shares = np.abs(sums[..., 0]) / self._nodes.weights.sum()
+            shares = np.where(found_shares > 0, np.minimum(found_shares, mixing), mixing)
         self._without = int(np.count_nonzero(~good))
         self._pause = min(2 * self._pause, _LONGEST_PAUSE) if self._without else 1
         self._wait = self._pause
         return sums, objectives, good
 
-    def _choose(self, mixtures: Array, mixing: Array) -> Nodes | None:
+    def _choose(self, mixtures: Array, shares: Array) -> Nodes | None:
         """Return nodes for all, or else for those that need not many more than others."""
-        nodes = self._cells.choose(mixtures, mixing)
+        nodes = self._cells.choose(mixtures, shares)
         if nodes is not None or len(mixtures) == 1:
             return nodes
         alone = [
-            self._cells.choose(m[None], w[None]) for m, w in zip(mixtures, mixing, strict=True)
+            self._cells.choose(m[None], w[None]) for m, w in zip(mixtures, shares, strict=True)
         ]
         sizes = np.array([np.inf if own is None else len(own.weights) for own in alone])
         few = sizes <= _ALIKE * sizes.min()
         if not np.isfinite(sizes.min()):
             return None
-        return self._cells.choose(mixtures[few], mixing[few]) or alone[int(sizes.argmin())]
+        return self._cells.choose(mixtures[few], shares[few]) or alone[int(sizes.argmin())]
 
 
 def _smallest_eigenvalues(matrices: Array) -> Array:
