@@ -34,6 +34,8 @@ def test_recorded_run_is_that_of_the_engine():
 def test_lessons_come_before_the_reasons(plain):
     home = plain("home").at
     pieces = [piece.value for piece in home.main if piece.type in {"header", "markdown"}]
-    headings = re.findall("^(?:## )?(See it .*|Why it .*|The loop)$", "\n".join(pieces), re.MULTILINE)
+    headings = re.findall(
+        "^(?:## )?(See it .*|Why it .*|The loop)$", "\n".join(pieces), re.MULTILINE
+    )
     assert headings == ["See it at work", "Why it is needed", "The loop"]
     assert len(plain("home").components("em_miniature")) == 1
