@@ -294,10 +294,10 @@ class Cells:
         last = np.where(large.any(axis=2), _MOST - large[..., ::-1].argmax(axis=2), 0)
         needed = np.maximum(needed, last + _LAST)
         edges = np.minimum(needed[..., None], _MOST) - np.arange(1, _LAST + 1)
-        at_edge = (
+        edge, plain_edge = (
             np.take_along_axis(each, edges, axis=2).max(axis=2) for each in (weighted, plain)
         )
-        factors = np.divide(*at_edge, out=np.ones(needed.shape), where=plain.min(axis=2) > 0)
+        factors = np.where(plain_edge > 0, edge / plain_edge, 1.0)
         return needed, np.maximum(factors, 1.0)
 
 

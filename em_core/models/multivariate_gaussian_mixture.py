@@ -704,7 +704,7 @@ class PreparedRows:
     ) -> npt.NDArray[np.bool_]:
         """Return whose sums about the means have digits left, and tell how the means move."""
         d = means.shape[-1]
-        finite = np.isfinite(second).all(axis=(1, 2, 3))
+        finite = np.asarray(np.isfinite(second).all(axis=(1, 2, 3)))
         if not finite.all():
             second = np.where(finite[:, None, None, None], second, 0.0)
         places = np.sort(means[..., 0], axis=-1)
