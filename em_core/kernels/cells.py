@@ -32,9 +32,9 @@ from em_core.numerics import Array
 # small.
 _MOST, _LAST = 20, 2
 
-# How large the last coefficients of a cell may be, times its largest moments of as high a degree, as
-# a part of all points: where nodes are chosen, and later. The coefficients of what a component has
-# of a point are taken as parts of its share of all points.
+# How large the last coefficients of a cell may be, times its largest moments of as high a degree,
+# as a part of all points: where nodes are chosen, and later. The coefficients of what a component
+# has of a point are taken as parts of its share of all points.
 _SMALL, _STILL_SMALL = 2e-11, 1e-10
 
 # A cell with fewer points is not replaced, nor are some points in all unless nodes are so many
@@ -345,7 +345,7 @@ def expected_sums(
     n_runs, k, n_terms = mixtures.shape
     rows, weights = nodes.rows, nodes.weights
     length = block_length(n_runs * k, n_terms)
-    flat, ones, signs = mixtures.reshape(-1, n_terms), np.ones((1, k)), _signs(shares)[:, :1]
+    flat, ones, signs = mixtures.reshape(-1, n_terms), np.ones((1, k)), _signs(shares)
     n_cells = nodes.detectors.shape[1]
     parts = np.empty((n_runs, n_cells))
     sums, log_likelihood = np.zeros((n_runs * k, n_terms)), np.zeros(n_runs)
@@ -417,14 +417,13 @@ def log_likelihoods(
 
 
 def _signs(shares: Array) -> Array:
-    """Return combinations of components that do not cancel, as parts of shares, (R, 2, K)."""
+    """Return combinations of components that do not cancel, as parts of shares, (R, 1, K)."""
     return np.asarray(_circle(shares.shape[1]) / shares[:, None])
 
 
 @functools.cache
 def _circle(k: int) -> Array:
-    angles = 1.0 + np.arange(k)
-    return np.stack([np.cos(angles), np.sin(angles)])
+    return np.cos(1.0 + np.arange(k))
 
 
 def _polynomials(u: Array) -> Array:

@@ -306,7 +306,8 @@ class MultivariateGaussianMixture(
         """Return the same of one run's parameters, or of many whose arrays have leading axes."""
         counts, means, covariances = statistics.counts, arrays["means"], arrays["covariances"]
         whiten, log_volumes = whitening(covariances.reshape(-1, *covariances.shape[-2:]))
-        whiten, log_volumes = whiten.reshape(covariances.shape), log_volumes.reshape(means.shape[:-1])
+        whiten = whiten.reshape(covariances.shape)
+        log_volumes = log_volumes.reshape(means.shape[:-1])
         products = _about(means, statistics, previous)
         squares = (whiten @ products * whiten).sum(axis=(-2, -1))  # tr(L^-1 N_k S_k L^-T)
         weights = arrays["weights"] / arrays["weights"].sum(axis=-1, keepdims=True)
@@ -584,17 +585,18 @@ class PreparedRows:
         means, covariances, weights = (array[None] for array in params.arrays().values())
         means = (means - self.centre) / self.units
         mixtures = self._coefficients(means, covariances, weights)
-        size = float(self._sizes(mixtures)[0])
+        live = np.flatnonzero(params.weights)  # nothing goes to the others
+        size = float(self._sizes(mixtures[:, live])[0])
         if not size <= _DECIDED:
             return None
 
         def decide(rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-            winners: npt.NDArray[np.intp]
             winners = self.model.log_joint(self.data[rows], params).argmax(axis=1)
-            return winners
+            return np.searchsorted(live, winners)
 
-        sums = sums_of_likeliest(mixtures[0], self.rows, size, decide)
-        found, precise = self._statistics(means, sums[None], _LEFT_TO_WINNERS)
+        sums = np.zeros(mixtures.shape)
+        sums[0, live] = sums_of_likeliest(mixtures[0, live], self.rows, size, decide)
+        found, precise = self._statistics(means, sums, _LEFT_TO_WINNERS)
         if not precise[0]:
             return None
         statistics = MultivariateGaussianStatistics(*(each[0] for each in found))
