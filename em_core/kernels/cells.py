@@ -423,7 +423,7 @@ def _signs(shares: Array) -> Array:
 
 @functools.cache
 def _circle(k: int) -> Array:
-    return np.cos(1.0 + np.arange(k))
+    return np.asarray(np.cos(1.0 + np.arange(k)))
 
 
 def _polynomials(u: Array) -> Array:

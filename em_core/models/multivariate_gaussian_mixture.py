@@ -592,7 +592,7 @@ class PreparedRows:
 
         def decide(rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
             winners = self.model.log_joint(self.data[rows], params).argmax(axis=1)
-            return np.searchsorted(live, winners)
+            return np.asarray(np.searchsorted(live, winners))
 
         sums = np.zeros(mixtures.shape)
         sums[0, live] = sums_of_likeliest(mixtures[0, live], self.rows, size, decide)
