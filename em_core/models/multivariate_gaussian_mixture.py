@@ -306,7 +306,10 @@ class MultivariateGaussianMixture(
         """Return the same of one run's parameters, or of many whose arrays have leading axes."""
         counts, means, covariances = statistics.counts, arrays["means"], arrays["covariances"]
         whiten, log_volumes = whitening(covariances.reshape(-1, *covariances.shape[-2:]))
-        whiten, log_volumes = whiten.reshape(covariances.shape), log_volumes.reshape(means.shape[:-1])
+        whiten, log_volumes = (
+            whiten.reshape(covariances.shape),
+            log_volumes.reshape(means.shape[:-1]),
+        )
         products = _about(means, statistics, previous)
         squares = (whiten @ products * whiten).sum(axis=(-2, -1))  # tr(L^-1 N_k S_k L^-T)
         weights = arrays["weights"] / arrays["weights"].sum(axis=-1, keepdims=True)
