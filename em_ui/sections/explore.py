@@ -23,7 +23,6 @@ settled.keep_names()
 _BESIDE = 2  # charts beside the picture; more of them stand below it
 _A_ROW = 3  # charts side by side, at the most
 _ROUNDING = 1e-12  # of the objective: gaps below it are none
-_SHARES = (3, 2)  # of the width: the picture, and what is beside it
 
 
 class Drawing(NamedTuple):
@@ -116,12 +115,11 @@ def explore(
     if single and compares(c, run):
         meant, *more = caption.split("\n")
         caption = "\n".join([f"{meant} {_legend(run, references(c, run))}", *more])
-    left, right = st.columns(_SHARES)
-    with left:
+    key = c.key("convergence")
+    # One box, which the style sheet divides: columns would be two messages more.
+    with st.container(key=c.key("instrument")):
         _draw(picture, c.key("picture"), on_pick)
         player.status(c.prefix, *_ending(run, compares(c, run)), caption=caption)
-    key = c.key("convergence")
-    with right:
         # Before it was played, the gap to its end would tell where that is.
         if played(c, run) and _gaps(run) is not None:
             c.show("gap")
