@@ -20,6 +20,7 @@ where a model says in what units that is little: else a run might be carried ove
 another hill.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, Generic
 
@@ -40,7 +41,7 @@ REACH = 0.3
 
 
 class Extrapolation(Generic[ParamsT]):
-    """The extrapolations of one run.
+    """The extrapolations of one run, to be made while what divides by zero is ignored.
 
     Parameters
     ----------
@@ -66,14 +67,14 @@ class Extrapolation(Generic[ParamsT]):
         if not self._is_smooth:
             return None
         here, middle, there = (self._vector(params, first) for params in (first, second, third))
-        with np.errstate(over="ignore", invalid="ignore"):
-            r = middle - here
-            v = there - middle - r
-            length, bend = np.linalg.norm(r), np.linalg.norm(v)
-        if not (np.isfinite(length) and np.isfinite(bend) and length > 0):
+        r = middle - here
+        v = there - middle - r
+        length, bend = math.sqrt(r.dot(r)), math.sqrt(v.dot(v))
+        if not (math.isfinite(length) and math.isfinite(bend) and length > 0):
             return None
-        self._s = float(np.clip(length / bend if bend else np.inf, _SHORTEST, self._longest))
-        s = min(self._s, REACH / float(length)) if self._to_free else self._s
+        s = length / bend if bend else math.inf
+        self._s = max(_SHORTEST, min(s, self._longest))
+        s = min(self._s, REACH / length) if self._to_free else self._s
         while s > _SHORTEST:
             found = self._params(here + 2 * s * r + s * s * v, first)
             if found is not None:
@@ -91,17 +92,15 @@ class Extrapolation(Generic[ParamsT]):
     def _vector(self, params: ParamsT, like: ParamsT) -> Array:
         if not self._to_free:
             return params.vector()
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            found: Array = self._to_free(params, like)
-            return found
+        found: Array = self._to_free(params, like)
+        return found
 
     def _params(self, vector: Array, like: ParamsT) -> ParamsT | None:
         """Return the parameters of a vector, or None if they are not admissible."""
         try:
-            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-                if self._from_free:
-                    made: ParamsT = self._from_free(vector, like)
-                    return made if all(map(all_finite, made.arrays().values())) else None
+            if self._from_free:
+                made: ParamsT = self._from_free(vector, like)
+                return made if all(map(all_finite, made.arrays().values())) else None
             # What is between 0 and 1 may be a probability, though nobody says so.
             before = like.vector()
             if ((vector < 0) > (before < 0)).any() or ((vector > 1) > (before > 1)).any():

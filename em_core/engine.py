@@ -701,8 +701,8 @@ def _stopped(
 ) -> Status | None:
     """Return why a run ends with a step of EM from the previous one, or None while it goes on."""
     enough = tol * n_observations
-    if previous is not None and updates_left > 0 and _climbs(step, previous, enough):
-        return None
+    if _climbs(step, previous, enough):
+        return None if updates_left > 0 else Status.MAX_ITER
     now = Standing.of(step)
     before = Standing.of(previous) if previous else now.before_the_first()
 
@@ -712,23 +712,24 @@ def _stopped(
     return ENDS[int(ended(now, before, updates_left, enough, size_of_terms))]
 
 
-def _climbs(step: Step[Any], previous: Step[Any], enough: float) -> bool:
+def _climbs(step: Step[Any], previous: Step[Any] | None, enough: float) -> bool:
     """Return whether it is plain that a step gained enough, and is neither still nor infinite.
 
     Sums of squares tell so of most steps, in a fraction of the time that :func:`ended` takes, which
-    is asked of the others.
+    is asked of the others. The first step counts as a gain.
     """
-    if not enough < step.objective - previous.objective < math.inf:
+    if not abs(step.objective) < math.inf:
         return False
-    moved = False
-    before = previous.params.arrays()
+    if previous is not None and not step.objective - previous.objective > enough:
+        return False
+    moved = previous is None
     for name, array in step.params.arrays().items():
         values = array.ravel()
         size = values.dot(values)
         if not size < math.inf:
             return False
-        if not moved:
-            change = values - before[name].ravel()
+        if previous is not None and not moved:
+            change = values - getattr(previous.params, name).ravel()
             # The mean square is no larger than the largest; twice, for the rounding of the sums.
             moved = change.dot(change) > 2 * len(values) * ROUNDING**2 * size
     return moved

@@ -288,7 +288,7 @@ def equal_weights(n_components: int) -> Array:
 def centred_logs(weights: Array) -> Array:
     """Return the logarithms of weights (..., K) less their mean: softmax makes weights of them."""
     logs = np.log(weights)
-    return np.asarray(logs - logs.mean(axis=-1, keepdims=True))
+    return np.asarray(logs - np.add.reduce(logs, axis=-1, keepdims=True) / logs.shape[-1])
 
 
 def count_rows(rows: npt.NDArray[Any], times: Array) -> tuple[npt.NDArray[Any], Array]:

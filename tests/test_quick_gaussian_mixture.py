@@ -604,6 +604,40 @@ class TestWinners:
             expected = (stop - start, math.fsum(values), math.fsum(values**2))
             np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
 
+    @pytest.mark.parametrize("kind", DATA)
+    @pytest.mark.parametrize("k", [1, 2, 5])
+    def test_objectives_of_many_are_those_of_each(self, kind, k):
+        rng, model = generator(38), HardEM(GaussianMixture())
+        data = DATA[kind](rng, 700)
+        several = [guess_from_points(data, k, rng=rng) for _ in range(50)]
+        scale = np.exp(rng.uniform(-4, 1, (50, k)))
+        several = [
+            GaussianParams(p.means, p.stds * s, rng.dirichlet(np.ones(k)))
+            for p, s in zip(several, scale, strict=True)
+        ]
+        if k > 1:
+            several[7] = GaussianParams(
+                several[7].means, several[7].stds, [0.0, *[1 / (k - 1)] * (k - 1)]
+            )
+        blocks = prepare(model, data, several[0])
+        arrays = {n: np.stack([p.arrays()[n] for p in several]) for n in several[0].arrays()}
+        found = objectives_of(model, blocks, GaussianParams)(arrays)
+        each = [objective_of(model, blocks, params) for params in several]
+        np.testing.assert_allclose(found, each, rtol=1e-9)
+        if kind == "overlapping":
+            quick = blocks.prepared.ordered.objectives(*arrays.values())
+            assert np.isnan(quick).mean() < 0.5
+
+    def test_objectives_of_narrow_components_go_by_the_sums_about_their_means(self):
+        rng, model = generator(39), HardEM(GaussianMixture())
+        data = np.append(overlapping(rng, 900), 1e6)
+        narrow = GaussianParams([0.0, 1e6], [3.0, 1e-3], [0.5, 0.5])
+        blocks = prepare(model, data, narrow)
+        arrays = {n: a[None] for n, a in narrow.arrays().items()}
+        assert np.isnan(blocks.prepared.ordered.objectives(*arrays.values())).all()
+        found = objectives_of(model, blocks, GaussianParams)(arrays)
+        np.testing.assert_allclose(found, [objective_of(model, blocks, narrow)], rtol=1e-12)
+
     def test_few_or_counted_values_are_not_put_in_order(self, monkeypatch):
         monkeypatch.setattr(gaussian_mixture, "SORTED", 10)
         model = HardEM(GaussianMixture())

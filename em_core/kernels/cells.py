@@ -41,8 +41,9 @@ _SMALL, _STILL_SMALL = 3e-9, 1e-8
 # times fewer.
 _FEW, _FEWER = 36, 4
 
-# Points in a product of matrices, so many that no library shares it among processors.
-_TOGETHER = 2**9
+# Points in a product of matrices, so few that no library shares it among processors; and points
+# whose polynomials are taken at once.
+_TOGETHER, _AT_ONCE = 2**9, 2**13
 
 # What is farther from the middle half of the points than so many times its width stays as it is, if
 # it is no larger part of them.
@@ -135,43 +136,47 @@ class Cells:
     """
 
     def __init__(self, points: Array) -> None:
-        n = self._n = len(points)
+        self._n = len(points)
         near, self._low, self._high = _reach(points)
         self._far = points[~near]
         if len(self._far):
             points = points[near]
         self._depth = max(0, math.ceil(math.log2(max(len(points), 1) / (4 * _FEW))))
-        places = (points - self._low) / (self._high - self._low)
-        cells = [
-            np.minimum((u * 2**bits).astype(np.int64), 2**bits - 1)
-            for u, bits in zip(places.T, self._bits(self._depth), strict=True)
-        ]
-        index = np.zeros(len(points), dtype=np.int64)
-        for level in range(self._depth):
-            axis, bits = level % 2, self._bits(self._depth)[level % 2]
-            index = 2 * index + (cells[axis] >> (bits - 1 - level // 2) & 1)
+        index, places = self._cells_of(points)
         order = np.argsort(index, kind="stable")
-        self._points, index = points[order], index[order]
+        self._points, index, places = points[order], index[order], places[:, order]
         self._starts = np.searchsorted(index, np.arange(2**self._depth + 1))
         moments = np.zeros((2**self._depth, _MOST, _MOST))
-        cuts = np.union1d(self._starts, np.arange(0, len(points), _TOGETHER)).tolist()
-        scale = [2.0**bits for bits in self._bits(self._depth)]
-        for start, stop in zip(cuts[:-1], cuts[1:], strict=True):
-            rows, cell = order[start:stop], index[start]
-            across, up = (
-                _polynomials(2 * (places[rows, axis] * scale[axis] - cells[axis][rows[0]]) - 1)
-                for axis in (0, 1)
-            )
-            moments[cell] += across @ up.T
+        for first in range(0, len(points), _AT_ONCE):
+            last = min(first + _AT_ONCE, len(points))
+            across, up = (_polynomials(u) for u in places[:, first:last])
+            cuts = self._starts[(self._starts > first) & (self._starts < last)] - first
+            cuts = np.union1d(cuts, np.arange(0, last - first, _TOGETHER))
+            of, stops = index[first + cuts].tolist(), [*cuts[1:].tolist(), last - first]
+            for cell, start, stop in zip(of, cuts.tolist(), stops, strict=True):
+                moments[cell] += across[:, start:stop] @ up[:, start:stop].T
         self._levels = [moments]
         for level in range(self._depth, 0, -1):
             halves = moments.reshape(-1, 2, _MOST, _MOST).swapaxes(0, 1)
-            pairs = zip(_FROM_HALVES, halves, strict=True)
-            moments = functools.reduce(
-                np.add,
-                (m @ half if level % 2 else half @ m.T for m, half in pairs),
-            )
+            moments = np.zeros_like(halves[0])
+            for matrix, half in zip(_FROM_HALVES, halves, strict=True):
+                moments += matrix @ half if level % 2 else half @ matrix.T
             self._levels.insert(0, moments)
+
+    def _cells_of(self, points: Array) -> tuple[npt.NDArray[np.int64], Array]:
+        """Return the finest cell that each point is in, and where in it, from -1 to 1, (2, n)."""
+        bits = self._bits(self._depth)
+        places = ((points - self._low) / (self._high - self._low)).T
+        places *= np.exp2(bits)[:, None]
+        cells = np.minimum(places.astype(np.int64), np.exp2(bits)[:, None].astype(np.int64) - 1)
+        places -= cells
+        places *= 2
+        places -= 1
+        index = np.zeros(len(points), dtype=np.int64)
+        for level in range(self._depth):
+            axis = level % 2
+            index = 2 * index + (cells[axis] >> (bits[axis] - 1 - level // 2) & 1)
+        return index, places
 
     def choose(self, mixtures: Array, mixing: Array | None = None) -> Nodes | None:
         """Return nodes that serve several mixtures, or None if they would be of no use.

@@ -43,14 +43,11 @@ _RANGES: dict[type[np.floating[Any]], tuple[float, float]] = {
 # Single precision is for points of which none is this much farther, squared, than the average.
 _ALIKE = 1e3
 
-_EPS32 = float(np.finfo(np.float32).eps)
-
-# One and a half times the largest power of two that has digits down to 1.
-_ROUNDER = 1.5 * 2.0**52
+_EPS, _EPS32 = float(np.finfo(float).eps), float(np.finfo(np.float32).eps)
 
 # Multiplications in a product of matrices that no library shares among processors, which would
-# change the order of its sums.
-ALONE = 2**18
+# change the order of its sums; and if a matrix has a single row.
+ALONE, _ONE_ROW = 2**18, 2**13
 
 # Points beyond the cache that are looked at at once.
 _PART = 8 * BLOCK
@@ -114,13 +111,36 @@ def moments(counts: Array, sums: Array, about: Array, square: float) -> Found:
     counts, deviations, inertia
         The inertia has lost digits unless it is :func:`resolved`.
     """
-    held = counts[..., None] * about
+    held = each_coordinate(counts, about)
+    held *= about
     deviations = sums - held
     # sum ||x||^2 + N ||c||^2 - 2 c.S, where S - N c are the deviations
-    inertia = square - np.add.reduce(np.vecdot(about, sums + deviations), axis=-1)
+    inertia = square - _products(about, sums + deviations)
     # Below the rounding of their two terms: where the assignments repeat, the centroids do too.
-    deviations *= np.abs(deviations) > ROUNDING * np.abs(held)
+    without_rounding(deviations, held)
     return counts, deviations, inertia
+
+
+def each_coordinate(counts: Array, points: Array) -> Array:
+    """Return numbers (..., K) once for each coordinate of points, shape (..., K, d)."""
+    # A few numbers are repeated in a third of the time that it takes to broadcast them.
+    return counts.repeat(points.shape[-1]).reshape(points.shape)
+
+
+def without_rounding(differences: Array, terms: Array) -> None:
+    """Set differences to zero that are no more than the rounding of terms as large as these."""
+    rounding = np.abs(terms)
+    rounding *= ROUNDING
+    lost = np.abs(differences) <= rounding
+    if np.count_nonzero(lost):
+        differences[lost] = 0.0
+
+
+def _products(one: Array, other: Array) -> Any:
+    """Return the sums of the products of the entries of matrices (..., K, d)."""
+    if one.ndim == 2:
+        return one.ravel().dot(other.ravel())
+    return np.vecdot(one.reshape(len(one), -1), other.reshape(len(one), -1))
 
 
 def resolved(inertia: Array, square: float) -> npt.NDArray[np.bool_]:
@@ -147,9 +167,6 @@ class Few:
     """Points that fit the cache: the scores of a run, or of many, in one product, and the sums too.
 
     Scores are in single precision, which takes half the time, where it can tell most points apart.
-    A sum is the same in whatever order it is taken, because the coordinates are whole multiples of
-    a unit, of which there are so few that no partial sum is rounded: each is cut into a high and a
-    low part, of 53 bits less those of n, and the parts are summed for themselves.
 
     Parameters
     ----------
@@ -160,74 +177,74 @@ class Few:
     def __init__(self, data: npt.NDArray[Any]) -> None:
         n, d = data.shape
         self.data = data
-        columns = np.ones((d + 1, n))
-        rows = columns[:-1]
+        self.points = np.ones((d + 1, n))
+        rows = self.points[:-1]
         rows[:] = data.T
         self.centre = np.add.reduce(rows, axis=1) / n
         rows -= self.centre[:, None]
         lengths = np.einsum("ij,ij->j", rows, rows)
-        self.square, self.farthest = float(lengths.sum()), float(lengths.max())
+        self.square = float(np.add.reduce(lengths))
+        self.farthest = float(np.maximum.reduce(lengths))
         far = math.sqrt(self.farthest)
         self.in_range = in_range(far)
         if not self.in_range:
             return
-        bits = 53 - n.bit_length()
-        unit = math.ldexp(1.0, math.frexp(far)[1] - bits)
-        parts = np.ones((2 * d + 1, n))
-        high, low = parts[:d], parts[d:-1]
-        # A number that large has no digits below the unit.
-        np.add(rows, _ROUNDER * unit, out=high)
-        high -= _ROUNDER * unit
-        np.subtract(rows, high, out=low)
-        unit = math.ldexp(unit, -bits)
-        low += _ROUNDER * unit
-        low -= _ROUNDER * unit
-        self.parts = parts.T
-        rows *= -2
         alike = self.farthest < _ALIKE * self.square / n
-        single = alike and in_range(far, np.float32)
-        self.columns = columns.astype(np.float32) if single else columns
-        kind = self.columns.dtype.type
-        self.blur = 2 * (d + 4) * float(np.finfo(kind).eps)
-        self.kind: type[np.floating[Any]] = kind
+        self.kind: type[np.floating[Any]]
+        self.kind = np.float32 if alike and in_range(far, np.float32) else np.float64
+        self.columns: Any = self.points.astype(self.kind)
+        self.columns[:-1] *= -2
+        self.blur = 2 * (d + 4) * (_EPS32 if self.kind is np.float32 else _EPS)
 
     def __call__(self, centroids: Array) -> Found:
         """Return what centroids (..., K, d) have: counts, deviations, and inertia."""
-        if centroids.ndim == 3 and len(centroids) > self._in_cache(centroids.shape[1]):
-            size = self._in_cache(centroids.shape[1])
-            groups = [centroids[i : i + size] for i in range(0, len(centroids), size)]
+        k, d = centroids.shape[-2:]
+        if centroids.ndim == 3 and len(centroids) > self._in_cache(k):
+            at_once = self._in_cache(k)
+            groups = [centroids[i : i + at_once] for i in range(0, len(centroids), at_once)]
             counts, deviations, inertia = zip(*map(self, groups), strict=True)
             return np.concatenate(counts), np.concatenate(deviations), np.concatenate(inertia)
-        d = len(self.centre)
-        form = np.empty((*centroids.shape[:-1], d + 1))
-        about = np.subtract(centroids, self.centre, out=form[..., :-1])
-        lengths = np.vecdot(about, about, out=form[..., -1])
-        longest = float(np.maximum.reduce(lengths, axis=None))
-        near = self._near(form, longest)
-        if np.count_nonzero(near) != near.size // near.shape[-2]:
+        about = centroids - self.centre
+        lengths = np.vecdot(about, about)
+        form = np.empty((*lengths.shape, d + 1), dtype=self.kind)
+        form[..., :-1], form[..., -1] = about, lengths
+        near = self._near(form, max(lengths.ravel().tolist()))
+        if np.count_nonzero(near) != near.size // k:
             self._decide(near, centroids)
-        sums = near.reshape(-1, near.shape[-1]).astype(float) @ self.parts
-        sums = sums.reshape(*about.shape[:-1], -1)
-        total = sums[..., :d] + sums[..., d:-1]
-        found = moments(sums[..., -1], total, about, self.square)
-        if not resolved(found[-1], self.square).all():
-            return self._resolve(near, centroids, *found)
-        return found
+        sums = self._sums(near.reshape(-1, near.shape[-1])).reshape(form.shape)
+        found = moments(sums[..., -1].copy(), sums[..., :-1].copy(), about, self.square)
+        inertia = found[-1]
+        if resolved(np.minimum.reduce(inertia) if inertia.ndim else inertia, self.square):
+            return found
+        return self._resolve(near, centroids, *found)
 
-    def _near(self, form: Array, longest: float) -> npt.NDArray[np.bool_]:
+    def _near(self, form: npt.NDArray[Any], longest: float) -> npt.NDArray[np.bool_]:
         """Return which centroids are nearest, as far as products can tell, shape (..., K, n)."""
+        shape = (*form.shape[:-1], len(self.data))
         if not math.sqrt(longest) < _RANGES[self.kind][1]:
-            return np.ones((*form.shape[:-1], len(self.data)), dtype=bool)
-        scores = form.astype(self.kind, copy=False) @ self.columns  # ||c||^2 - 2 c.x
+            return np.ones(shape, dtype=bool)
+        # ||c||^2 - 2 c.x
+        scores = form.reshape(-1, form.shape[-1]).dot(self.columns).reshape(shape)
         limit = np.minimum.reduce(scores, axis=-2, keepdims=True)
-        limit += self.kind(self.blur * (self.farthest + 2 * longest))
+        limit += self.blur * (self.farthest + 2 * longest)
         return np.asarray(scores <= limit)
+
+    def _sums(self, near: npt.NDArray[np.bool_]) -> Array:
+        """Return the sums of the points, and their numbers, that are near to each."""
+        shares, columns = near.astype(float), self.points.T
+        alone = ALONE if len(near) > 1 else _ONE_ROW
+        at_once = max(1, alone // (len(near) * columns.shape[1]))
+        sums = shares[:, :at_once].dot(columns[:at_once])
+        for start in range(at_once, len(columns), at_once):
+            cut = slice(start, start + at_once)
+            sums += shares[:, cut].dot(columns[cut])
+        return np.asarray(sums)
 
     def _decide(self, near: npt.NDArray[np.bool_], centroids: Array) -> None:
         """Give the points that are near to several centroids to one."""
         k, n = near.shape[-2:]
         near, centroids = near.reshape(-1, k, n), centroids.reshape(-1, *centroids.shape[-2:])
-        several = np.add.reduce(near, axis=1, dtype=np.min_scalar_type(k)) != 1
+        several = np.add.reduce(near.view(np.uint8), axis=1, dtype=np.min_scalar_type(k)) != 1
         runs, columns = np.nonzero(several)
         # The differences of the textbook's E-step, in its order.
         squares = np.zeros((k, len(runs)))

@@ -15,6 +15,7 @@ taken instead.
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from em_core.numerics import Array
 
@@ -93,7 +94,9 @@ def block_length(n_components: int, n_terms: int = 3) -> int:
     return max(length * 3 // n_terms, 1)
 
 
-def expected_sums(quadratics: Array, rows: Array, work: Array) -> tuple[Array, Array, Array]:
+def expected_sums(
+    quadratics: Array, rows: Array, work: Array
+) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
     """Return the sums of 1, x and x squared that fall to each component, and the log-likelihood.
 
     In more dimensions there are T terms, the first of which is 1, in the place of these three.

@@ -52,6 +52,7 @@ _TALLIED_OUTCOMES = 2**16  # different head counts, at the most, for which trial
 _TALLIED_ROWS = 2**20  # trials that are counted at once
 _CACHED_NUMBERS = 2**17  # log densities that are computed at once, in the cache
 _ROWS_OF_MANY = 2**8  # of them, outcomes that are taken at once where there are many runs
+_LOW = 1e-290  # probabilities above it, their sums and quotients have all their digits
 _NEVER = -1e300  # stands for the logarithm of zero
 
 
@@ -579,20 +580,36 @@ def _sums_over(block: _Block, theta: Array, log_weights: Array) -> tuple[Array, 
     heads, tails, counts, log_densities = block
     joint = log_densities(theta)
     joint += log_weights
-    add = np.add.reduce  # half the time of the method, which a run of few outcomes notices
-    peak = np.maximum.reduce(joint, axis=0)
-    if not np.minimum.reduce(peak, axis=None) >= _NEVER / 2:
-        peak[peak < _NEVER / 2] = -np.inf
-        joint -= np.where(np.isfinite(peak), peak, 0.0)
-    else:
-        joint -= peak
     np.exp(joint, out=joint)
+    add = np.add.reduce  # half the time of the method, which a run of few outcomes notices
     evidence = add(joint, axis=0)
-    peak += np.log(evidence)
-    peak *= counts
-    objectives = add(peak, axis=0)
+    log_evidence = np.log(evidence)
+    low = np.minimum.reduce(evidence, axis=0) <= _LOW
+    if low.any():  # some density is out of reach of a float
+        logs = log_densities(theta[..., low]) + log_weights[..., low]
+        joint[..., low], evidence[:, low], log_evidence[:, low] = _shifted(logs)
+    objectives = add(log_evidence * counts, axis=0)
     joint *= counts / evidence  # how many of the trials each coin has had
-    return add(joint * heads, axis=1), add(joint * tails, axis=1), add(joint, axis=1), objectives
+    own_heads, own_tails = (_weighted(joint, each[:, 0]) for each in (heads, tails))
+    return own_heads, own_tails, add(joint, axis=1), objectives
+
+
+def _shifted(joint: Array) -> tuple[Array, Array, Array]:
+    """Return densities, their sums, and the logarithms of these, once the largest is taken out."""
+    peak = np.maximum.reduce(joint, axis=0)
+    peak[peak < _NEVER / 2] = -np.inf
+    joint -= np.where(np.isfinite(peak), peak, 0.0)
+    np.exp(joint, out=joint)
+    evidence = np.add.reduce(joint, axis=0)
+    return joint, evidence, peak + np.log(evidence)
+
+
+def _weighted(joint: Array, rows: Array) -> Array:
+    """Return sums over outcomes that are multiplied by something, (K, R), in the same order ever.
+
+    In a third of the time of a product and a sum.
+    """
+    return np.asarray(np.einsum("knr,n->kr", joint, rows))
 
 
 class Grid(NamedTuple):

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import softmax, xlogy
+from scipy.special import xlogy
 
 from em_core.checks import (
     as_data,
@@ -283,27 +283,33 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
     def to_free_many(self, arrays: Arrays, like: Arrays) -> Array:
         """Return the same of several parameters, whose arrays have leading axes."""
         means, stds = arrays["means"], arrays["stds"]
-        logs = np.log(stds / like["stds"])[..., : self._n_stds(means.shape[-1])]
-        parts = [(means - like["means"]) / like["stds"], logs]
+        k, n_stds = means.shape[-1], self._n_stds(means.shape[-1])
+        free = np.empty((*means.shape[:-1], k + n_stds + k * self.estimate_weights))
+        np.divide(means - like["means"], like["stds"], out=free[..., :k])
+        if n_stds:
+            ratios = stds[..., :n_stds] / like["stds"][..., :n_stds]
+            np.log(ratios, out=free[..., k : k + n_stds])
         if self.estimate_weights:
-            parts.append(centred_logs(arrays["weights"]))
-        return np.concatenate(parts, axis=-1)
+            free[..., k + n_stds :] = centred_logs(arrays["weights"])
+        return free
 
     def from_free(self, vector: Array, like: GaussianParams) -> GaussianParams:
         """Return the parameters of which :meth:`to_free` makes this vector."""
-        return GaussianParams(**self.from_free_many(vector, like.arrays()))
+        return GaussianParams.of(self.from_free_many(vector, like.arrays()))
 
     def from_free_many(self, vectors: Array, like: Arrays) -> Arrays:
         """Return the same of several vectors, (..., entries)."""
         k = like["means"].shape[-1]
         n_stds = self._n_stds(k)
-        means, logs, shares = np.split(vectors, [k, k + n_stds], axis=-1)
         stds, weights = like["stds"], like["weights"]
-        return {
-            "means": like["means"] + means * stds,
-            "stds": np.maximum(stds * np.exp(logs), self.min_std) if n_stds else stds,
-            "weights": softmax(shares, axis=-1) if self.estimate_weights else weights,
-        }
+        if n_stds:
+            stds = np.maximum(stds * np.exp(vectors[..., k : k + n_stds]), self.min_std)
+        if self.estimate_weights:
+            logs = vectors[..., k + n_stds :]
+            weights = np.exp(logs - np.maximum.reduce(logs, axis=-1, keepdims=True))
+            weights /= np.add.reduce(weights, axis=-1, keepdims=True)
+        means = like["means"] + vectors[..., :k] * like["stds"]
+        return {"means": means, "stds": stds, "weights": weights}
 
     def _n_stds(self, n_components: int) -> int:
         """Return the number of standard deviations that are estimated."""
@@ -537,7 +543,7 @@ class PreparedValues:
             more, of_rows, in_range_too = quadratics.expected_sums(found, rows, work)
             sums += more
             objective = objective + of_rows
-            in_range &= in_range_too
+            in_range = in_range & in_range_too
         # Typed weights may sum to one only nearly. Shares do not notice.
         objective = objective - n * (self.log_unit + np.log(np.add.reduce(weights, axis=-1)))
         statistics = _about(means, sums)
@@ -577,6 +583,16 @@ class SortedForWinners:
     def n_looked_at(self, params: GaussianParams) -> int:
         """Return how many blocks of values an E-step looks at."""
         return self.ordered.n_blocks
+
+    def objectives(self, arrays: Arrays) -> Array:
+        """Return the objective under each of many parameters, which have a leading axis."""
+        means, stds, weights = (arrays[name] for name in ("means", "stds", "weights"))
+        shares = weights / weights.sum(axis=1, keepdims=True)
+        found = self.ordered.objectives(means, stds, shares)
+        for r in np.flatnonzero(np.isnan(found)).tolist():
+            own = GaussianParams(**{name: array[r] for name, array in arrays.items()})
+            found[r] = self._expect(own)[1]
+        return found
 
     def begin(self) -> Callable[[GaussianParams], tuple[GaussianStatistics, float]]:
         """Return the E-step of one run."""

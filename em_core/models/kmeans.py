@@ -30,7 +30,7 @@ from em_core.checks import (
 )
 from em_core.kernels import lloyd
 from em_core.kernels.leaves import MOST_COORDINATES, Leaves
-from em_core.kernels.lloyd import squared_distances
+from em_core.kernels.lloyd import each_coordinate, squared_distances, without_rounding
 from em_core.model import (
     EStep,
     Mixture,
@@ -42,7 +42,7 @@ from em_core.model import (
     draw_sample,
     notes_about,
 )
-from em_core.numerics import ROUNDING, Array
+from em_core.numerics import Array
 
 # The square of a smaller number has not all its digits.
 _SMALLEST = np.sqrt(np.finfo(float).tiny)
@@ -51,7 +51,7 @@ _SMALLEST = np.sqrt(np.finfo(float).tiny)
 _RUNS = 1_000
 
 # In the place of the number of points of an empty cluster, whose sums are 0.
-_NONE = float(np.finfo(float).tiny)
+_NONE = np.array(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,18 +142,13 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
 
     def m_step(self, statistics: KMeansStatistics, previous: KMeansParams) -> KMeansParams:
         """Move each centroid to the mean of its points; one without points stays."""
-        return KMeansParams.of(self.m_step_many(statistics, previous.arrays()))
+        return KMeansParams.of({"centroids": _means(statistics, previous.centroids)})
 
     def m_step_many(
         self, statistics: KMeansStatistics, previous: dict[str, Array]
     ) -> dict[str, Array]:
-        """Return what ``m_step`` does, for the arrays of one run or of many along a first axis."""
-        counts, deviations = statistics
-        centroids = previous["centroids"]
-        moves = deviations / np.maximum(counts, _NONE)[..., None]  # 0 without points
-        # Below the rounding of the sums: where the assignments repeat, the centroids do too.
-        moves *= np.abs(moves) > ROUNDING * np.abs(centroids)
-        return {"centroids": centroids + moves}  # c_k = sum_i r_ik x_i / N_k
+        """Return what ``m_step`` does, for many runs along a first axis."""
+        return {"centroids": _means(statistics, previous["centroids"])}
 
     def expected_objective(
         self,
@@ -283,6 +278,16 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
         # make_blobs draws from the generator of NumPy's past, and seeds keep their data with it.
         past = np.random.RandomState(rng.bit_generator)
         return draw_sample(self, truth, size, past, spread=spread)
+
+
+def _means(statistics: KMeansStatistics, centroids: Array) -> Array:
+    """Return where the centroids (..., K, d) move to."""
+    counts, deviations = statistics
+    # 0 without points
+    moves = deviations / each_coordinate(np.maximum(counts, _NONE), deviations)
+    # Below the rounding of the sums: where the assignments repeat, the centroids do too.
+    without_rounding(moves, centroids)
+    return np.asarray(centroids + moves)  # c_k = sum_i r_ik x_i / N_k
 
 
 class KMeansPoints:

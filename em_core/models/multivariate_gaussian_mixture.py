@@ -32,7 +32,9 @@ from em_core.checks import (
 )
 from em_core.kernels import quadratics
 from em_core.kernels.cells import Cells, Nodes, expected_sums, log_likelihoods
+from em_core.kernels.likeliest import sums_of_likeliest
 from em_core.model import Arrays, Mixture, Params, component_axes
+from em_core.models.hard import HardEM
 from em_core.numerics import (
     ROUNDING,
     Array,
@@ -86,11 +88,15 @@ _BLOCK_ROWS = 2**13  # that the plain formulas are given at once
 # So many points in the plane are given to the mixture as nodes, and to so many runs at once.
 MANY, _BY_NODES = 2**15, 32
 
+# Terms up to this size leave a logarithm digits enough to tell most winners, of whom squares are to
+# be left to nine digits.
+_DECIDED, _LEFT_TO_WINNERS = 2.0**24, 1e-6
+
 # Terms up to this size leave the logarithm of a density the digits that a picture shows.
 _SHOWN = 2.0**17
 
 # Nodes for log-likelihoods are chosen for so many of those that are left at a time, so often.
-_SAMPLE, _ROUNDS = 16, 6
+_SAMPLE, _ROUNDS = 4, 12
 
 # Runs go together that need no more than so many times the nodes of the run with the fewest. Others
 # have theirs looked for after so many E-steps, at the most.
@@ -218,6 +224,13 @@ class MultivariateGaussianMixture(
             return None
         return PreparedRows(self, data, centre, np.exp2(np.rint(np.log2(stds))))
 
+    def prepare_hard(
+        self, data: npt.NDArray[Any], counts: Array | None = None
+    ) -> "PreparedForWinners | None":
+        """Return the rows for assignment to the likeliest component: see :class:`HardEM`."""
+        made = self.prepare(data, counts)
+        return None if made is None else PreparedForWinners(made)
+
     def log_joint(self, data: npt.NDArray[Any], params: MultivariateGaussianParams) -> Array:
         """Return log(pi_k N(x_i; mu_k, Sigma_k)), shape (n, K)."""
         whiten, log_volumes = whitening(params.covariances)  # L^-1 and log |L|: Sigma = L L^T
@@ -282,12 +295,23 @@ class MultivariateGaussianMixture(
         previous: MultivariateGaussianParams,
     ) -> float:
         """Return Q = sum_k N_k log(pi_k / |Sigma_k|^(1/2)) - tr(Sigma_k^-1 N_k S_k) / 2."""
-        counts = statistics.counts
-        whiten, log_volumes = whitening(params.covariances)
-        products = _about(params.means, statistics, previous)
-        squares = (whiten @ products * whiten).sum(axis=(1, 2))  # tr(L^-1 N_k S_k L^-T)
-        weights = params.weights / params.weights.sum()
-        return float((xlogy(counts, weights) - counts * log_volumes - squares / 2).sum())
+        return float(self.expected_objective_many(statistics, params.arrays(), previous))
+
+    def expected_objective_many(
+        self,
+        statistics: MultivariateGaussianStatistics,
+        arrays: Arrays,
+        previous: MultivariateGaussianParams,
+    ) -> Array:
+        """Return the same of one run's parameters, or of many whose arrays have leading axes."""
+        counts, means, covariances = statistics.counts, arrays["means"], arrays["covariances"]
+        whiten, log_volumes = whitening(covariances.reshape(-1, *covariances.shape[-2:]))
+        whiten, log_volumes = whiten.reshape(covariances.shape), log_volumes.reshape(means.shape[:-1])
+        products = _about(means, statistics, previous)
+        squares = (whiten @ products * whiten).sum(axis=(-2, -1))  # tr(L^-1 N_k S_k L^-T)
+        weights = arrays["weights"] / arrays["weights"].sum(axis=-1, keepdims=True)
+        terms = xlogy(counts, weights) - counts * log_volumes - squares / 2
+        return np.asarray(terms.sum(axis=-1))
 
     def component_counts(self, statistics: MultivariateGaussianStatistics) -> Array:
         """Return the expected number of observations of each component, shape (K,)."""
@@ -539,11 +563,8 @@ class PreparedRows:
                 if len(which):
                     found = self._sums(mixtures[which], weights[which], by_nodes)
                     sums[which], objectives[which], good[which] = found
-            counts, first, second = self._about(means, sums)
-            good &= self._tell(means, counts, first, second)
-            first *= self.units
-            second *= self.units[:, None] * self.units
-            statistics = MultivariateGaussianStatistics(counts, first, second)
+            statistics, precise = self._statistics(means, sums)
+            good &= precise
             objectives -= len(self.data) * self.log_unit
             for r in np.flatnonzero(~good).tolist():
                 own, objectives[r] = self._plainly(arrays, r)
@@ -552,6 +573,34 @@ class PreparedRows:
             return statistics, objectives
 
         return e_step
+
+    def of_likeliest(
+        self, params: MultivariateGaussianParams
+    ) -> tuple[MultivariateGaussianStatistics, float] | None:
+        """Return statistics and objective if each row goes to its likeliest component.
+
+        None if the plain formulas are more precise.
+        """
+        means, covariances, weights = (array[None] for array in params.arrays().values())
+        means = (means - self.centre) / self.units
+        mixtures = self._coefficients(means, covariances, weights)
+        size = float(self._sizes(mixtures)[0])
+        if not size <= _DECIDED:
+            return None
+
+        def decide(rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+            winners: npt.NDArray[np.intp]
+            winners = self.model.log_joint(self.data[rows], params).argmax(axis=1)
+            return winners
+
+        sums = sums_of_likeliest(mixtures[0], self.rows, size, decide)
+        found, precise = self._statistics(means, sums[None], _LEFT_TO_WINNERS)
+        if not precise[0]:
+            return None
+        statistics = MultivariateGaussianStatistics(*(each[0] for each in found))
+        # The log joint densities of all rows with their own components: Q, but for its constant.
+        constant = self.data.size * _LOG_SQRT_2PI
+        return statistics, self.model.expected_objective(statistics, params, params) - constant
 
     def n_looked_at(self, params: MultivariateGaussianParams) -> int:
         """Return how many rows or nodes an E-step under such parameters looks at."""
@@ -624,6 +673,19 @@ class PreparedRows:
         """Return the size of the largest terms of each mixture, shape (R,)."""
         return np.asarray(np.maximum.reduce(np.abs(mixtures) @ self.reach, axis=-1))
 
+    def _statistics(
+        self, means: Array, sums: Array, least_left: float = _LEFT
+    ) -> tuple[MultivariateGaussianStatistics, npt.NDArray[np.bool_]]:
+        """Return the statistics of sums (R, K, T), and which are as precise as can be.
+
+        ``least_left`` is what is to be left of squares about the mean of all.
+        """
+        counts, first, second = self._about(means, sums)
+        precise = self._tell(means, counts, first, second, least_left)
+        first *= self.units
+        second *= self.units[:, None] * self.units
+        return MultivariateGaussianStatistics(counts, first, second), precise
+
     def _about(self, means: Array, sums: Array) -> tuple[Array, Array, Array]:
         """Return sums of the terms of rows, shape (R, K, T), as sums about means (R, K, d)."""
         d = means.shape[-1]
@@ -638,7 +700,7 @@ class PreparedRows:
         return counts, first, second
 
     def _tell(
-        self, means: Array, counts: Array, first: Array, second: Array
+        self, means: Array, counts: Array, first: Array, second: Array, least_left: float
     ) -> npt.NDArray[np.bool_]:
         """Return whose sums about the means have digits left, and tell how the means move."""
         d = means.shape[-1]
@@ -646,7 +708,7 @@ class PreparedRows:
         if not finite.all():
             second = np.where(finite[:, None, None, None], second, 0.0)
         places = np.sort(means[..., 0], axis=-1)
-        apart = (places[:, 1:] - places[:, :-1] > _STILL).all(axis=-1)
+        apart = np.asarray((places[:, 1:] - places[:, :-1] > _STILL).all(axis=-1))
         for r in np.flatnonzero(~apart & finite).tolist():
             distances = np.abs(means[r, :, None] - means[r]).max(axis=2)
             apart[r] = np.count_nonzero(distances <= _STILL) == len(distances)  # from themselves
@@ -654,18 +716,49 @@ class PreparedRows:
         furthest = np.abs(means) + self.reach[1 : d + 1]
         furthest *= furthest
         least = np.maximum.reduce(furthest, axis=2) * counts
-        left = (_smallest_eigenvalues(second) >= _LEFT * least).all(axis=1)
+        left = (_smallest_eigenvalues(second) >= least_left * least).all(axis=1)
         return np.asarray(finite & apart & moved & left)
 
     def _plainly(self, arrays: Arrays, run: int) -> tuple[MultivariateGaussianStatistics, float]:
         """Return what the textbook's formulas make of the rows, for one of several runs."""
         params = MultivariateGaussianParams(**{name: each[run] for name, each in arrays.items()})
-        found = [
-            self.model.expect(self.data[start : start + _BLOCK_ROWS], params)
-            for start in range(0, len(self.data), _BLOCK_ROWS)
-        ]
-        sums = (np.sum(each, axis=0) for each in zip(*(sums for sums, _ in found), strict=True))
-        return MultivariateGaussianStatistics(*sums), sum(objective for _, objective in found)
+        return _in_blocks(self.model, self.data, params)
+
+
+class PreparedForWinners:
+    """Rows for assignment to the likeliest component, by products of matrices.
+
+    See :mod:`em_core.kernels.likeliest`. The plain formulas are taken as for :class:`PreparedRows`.
+    """
+
+    def __init__(self, prepared: PreparedRows) -> None:
+        self.prepared = prepared
+
+    def begin(
+        self,
+    ) -> Callable[[MultivariateGaussianParams], tuple[MultivariateGaussianStatistics, float]]:
+        """Return the E-step of one run."""
+        return self._expect
+
+    def _expect(
+        self, params: MultivariateGaussianParams
+    ) -> tuple[MultivariateGaussianStatistics, float]:
+        of = self.prepared
+        return of.of_likeliest(params) or _in_blocks(HardEM(of.model), of.data, params)
+
+
+def _in_blocks(
+    model: Mixture[MultivariateGaussianParams, MultivariateGaussianStatistics],
+    data: npt.NDArray[Any],
+    params: MultivariateGaussianParams,
+) -> tuple[MultivariateGaussianStatistics, float]:
+    """Return what the textbook's formulas make of many rows."""
+    found = [
+        model.expect(data[start : start + _BLOCK_ROWS], params)
+        for start in range(0, len(data), _BLOCK_ROWS)
+    ]
+    sums = (np.sum(each, axis=0) for each in zip(*(sums for sums, _ in found), strict=True))
+    return MultivariateGaussianStatistics(*sums), sum(objective for _, objective in found)
 
 
 def _of_combinations(mixtures: Array, nodes: Nodes) -> tuple[Array, npt.NDArray[np.bool_]]:
@@ -693,7 +786,7 @@ class _ByNodes:
     def __call__(
         self, mixtures: Array, mixing: Array
     ) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
-        """Return what :func:`em_core.kernels.cells.expected_sums` does; ``good`` where it serves."""
+        """Return :func:`em_core.kernels.cells.expected_sums`, good where nodes serve."""
         sums, objectives = np.empty(mixtures.shape), np.empty(len(mixtures))
         good = np.zeros(len(mixtures), dtype=bool)
         if self._nodes is not None:
@@ -707,7 +800,7 @@ class _ByNodes:
             which = np.flatnonzero(~good)
             found = expected_sums(mixtures[which], mixing[which], self._nodes)
             sums[which], objectives[which], good[which] = found
-        self._without = np.count_nonzero(~good)
+        self._without = int(np.count_nonzero(~good))
         self._pause = min(2 * self._pause, _LONGEST_PAUSE) if self._without else 1
         self._wait = self._pause
         return sums, objectives, good
@@ -881,11 +974,11 @@ def _about(
     statistics: MultivariateGaussianStatistics,
     previous: MultivariateGaussianParams,
 ) -> Array:
-    """Return the expected sums of (x - mean) (x - mean)^T about other means, shape (K, d, d)."""
+    """Return the expected sums of (x - mean) (x - mean)^T about other means, (..., K, d, d)."""
     counts, first, second = statistics
     move = means - previous.means
-    cross = move[:, :, None] * first[:, None, :]
-    squares = counts[:, None, None] * move[:, :, None] * move[:, None, :]
+    cross = move[..., :, None] * first[:, None, :]
+    squares = counts[:, None, None] * move[..., :, None] * move[..., None, :]
     return np.asarray(second - cross - cross.mT + squares)
 
 

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 
 from em_ui.run import progress
 
-# The run to its limit, comparing starts with several numbers of components, going on from where
-# many runs ended, and a map of starts.
-LIMIT, COMPARED, ENDS, MAP = 3e7, 6e8, 6e7, 1.2e8
+# The run to its limit, comparing starts with several numbers of components and following the best,
+# and going on from where many runs ended.
+LIMIT, COMPARED, BEST, ENDS = 3e7, 6e8, 3e7, 3e7
 
 # What a run is followed beyond its end with all sections closed, unless it took longer itself.
 GLANCE = 1.5e6

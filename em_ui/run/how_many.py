@@ -127,11 +127,10 @@ def compare(problems: Sequence[Problem], n: int) -> HowMany:
     """
     first = problems[0]
     each = n * sum(problem.cost_among(n) for problem in problems)
-    wanted = max(first.max_iter, _ITERATIONS)
-    limit = min(wanted, max(int(budget.COMPARED / each), _FEWEST))
-    tol = 0.0 if first.winner_takes_all else min(first.tol, _TOL)
+    limit = min(_ITERATIONS, max(int(budget.COMPARED / each), _FEWEST))
+    tol = 0.0 if first.winner_takes_all else _TOL
     traces: list[list[Trace[Any]]] = []
-    on_the_way, work = [], budget.ENDS
+    on_the_way, work = [], budget.BEST
     for i, problem in enumerate(problems):
         k, left = problem.start.n_components, len(problems) - i
         seeds = [stream(problem.guess_seed, GUESS, number) for number in range(1, n + 1)]
@@ -164,7 +163,7 @@ def compare(problems: Sequence[Problem], n: int) -> HowMany:
             for candidate, runs in zip(candidates, traces, strict=True)
         ),
         n_starts=len(traces[0]),
-        limit=limit if limit < wanted else None,
+        limit=limit if limit < _ITERATIONS else None,
         beyond=any(_goes_on(problem, trace) for problem, trace in kept),
         on_the_way=tuple(on_the_way),
         beaten=_beaten(kept),

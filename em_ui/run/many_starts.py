@@ -33,7 +33,7 @@ _CAUTION = 10.0
 # and if it is to count with one that others have reached.
 _SURE, _NEAR = 1e-6, 1e-3
 _OF_STARTS = 0.5  # of all the work, roughly, before runs are followed
-_FIRST, _MOST = 50, 5_000  # iterations that each run is followed: in the first round, and in all
+_MOST = 5_000  # iterations that each run is followed
 
 
 @dataclass(frozen=True)
@@ -182,13 +182,13 @@ def _ends(problem: Problem, traces: Sequence[Trace[Any]], work: float) -> list[_
         else replace(trace, steps=trace.steps[-1 - SEEN :], status=Status.MAX_ITER)
         for trace in traces
     ]
-    some, left = _FIRST, work
+    left = work
     # There are finitely many assignments: a run that has arrived gains nothing more.
     ends_exactly = problem.winner_takes_all
     while True:
         going = [i for i, trace in enumerate(followed) if trace.status is Status.MAX_ITER]
         cost = problem.cost_among(len(going)) * max(len(going), 1)
-        some = min(some, int(left / cost), _MOST)
+        some = min(int(left / cost), _MOST)
         if not going or some < 1:
             break
         with progress.within(None, 1 - left / work, 1):
@@ -203,7 +203,6 @@ def _ends(problem: Problem, traces: Sequence[Trace[Any]], work: float) -> list[_
             followed[i] = trace
         if some == _MOST:
             break
-        some *= 2
     ends = []
     for trace in followed:
         objective = trace.final.objective
