@@ -26,7 +26,8 @@ _R = TypeVar("_R")
 # some 100 kB as a page comes and up to 10 MB, so that each of a class of 30 has its largest one.
 _MOST, _MOST_IN_SESSION = 256_000_000, 32_000_000
 
-_MANY = 8  # parts of a sequence, of which each is measured
+_MANY = 4  # parts of a sequence, of which each is measured
+_PLAIN = frozenset((float, int, bool, str, bytes, type(None)))  # what has no parts
 
 _OWN = "own"  # the setting that stands for the reader's own numbers; empty without any
 _SESSION = "kept of own numbers"
@@ -208,7 +209,11 @@ def n_bytes(value: Any) -> int:
             if kind is Set and isinstance(each, Sequence) and len(each) > _MANY:
                 times *= len(each) / _MANY
                 parts = [each[i * len(each) // _MANY] for i in range(_MANY)]
-            left += [(part, times) for part in parts]
+            for part in parts:
+                if type(part) in _PLAIN:
+                    total += times * sys.getsizeof(part)
+                else:
+                    left.append((part, times))
     return int(total)
 
 

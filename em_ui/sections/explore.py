@@ -63,11 +63,12 @@ def _ending(run: Run, compared: bool) -> tuple[str, str]:
     if trace.status in (Status.NON_FINITE, Status.DECREASED):
         return "error", run.message.replace("Stopped", "**Stopped**", 1)
     place = f"{objective.title} {objective.text(trace.final.objective)}."
-    if compared and run.gap is not None:
+    gap = run.gap if compared else None
+    if gap is not None:
         quantity = words.quantities[words.by].title.lower()
         origin = "truth" if run.problem.truth_known else "estimate with the labels known"
         place += f" Largest distance of a {quantity} from the {origin}: "
-        place += f"{words.quantities[words.by].distance(run.gap)}. {stands_for(run)}".rstrip()
+        place += f"{words.quantities[words.by].distance(gap)}. {stands_for(run)}".rstrip()
     iterations = count(trace.n_iter, "iteration")
     if trace.converged:
         return "success", f"**Converged** after {iterations}. {place}"
