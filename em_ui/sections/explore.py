@@ -197,17 +197,20 @@ def _parameter(c: Controls, run: Run, field: str, title: str) -> Drawing:
     known = {name: name in tables for name in ("truth", "labelled")}
     compared = f", beside {_legend(run, tables, short=True)}" if tables else ""
     each = f" of each {run.problem.words.component}" if run.params.n_components else ""
-    data = {name: _column(run, name, field) for name in ("steps", *tables)}
+    data = _numbers_of(run, ("steps", *tables), field)
     name = run.problem.words.quantities[field].title if field in run.params.arrays() else title
     alt = f"{name}{each} at each iteration played so far{compared}"
     return Drawing(title, charts.parameter(field, title, **known), data, alt)
 
 
 @cached_quietly
-def _column(run: Run, name: str, field: str) -> pa.Table:
-    """Return the table of the steps, or of a reference, with the numbers of one chart only."""
-    table = getattr(run.frames, name)
-    return table.select([n for n in ("iteration", "component", field) if n in table.schema.names])
+def _numbers_of(run: Run, names: Sequence[str], field: str) -> dict[str, pa.Table]:
+    """Return the tables of the steps and of references, with the numbers of one chart only."""
+    wanted, tables = {"iteration", "component", field}, {n: getattr(run.frames, n) for n in names}
+    return {
+        name: table.select([column for column in table.column_names if column in wanted])
+        for name, table in tables.items()
+    }
 
 
 @cached_quietly
