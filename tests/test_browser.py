@@ -1589,7 +1589,7 @@ def place(iteration: int, assigned: int) -> int:
 
 # What is seen of a picture, how many values of its pixels differ where all of it is drawn anew, and
 # whether less than all was drawn.
-PAINTED = """async (view) => {
+PAINTED = """(view) => {
     const canvas = view._renderer.canvas();
     const { width, height } = canvas;
     const pixels = () => {
@@ -1600,7 +1600,8 @@ PAINTED = """async (view) => {
     };
     const seen = pixels();
     const less = Object.hasOwn(view._renderer, "draw");
-    await view.resize().runAsync();
+    view._renderer._redraw = true;
+    view._renderer.render(view.scenegraph().root);
     const plain = pixels();
     return [less, seen.filter((v, i) => Math.abs(v - plain[i]) > 8).length];
 }"""
