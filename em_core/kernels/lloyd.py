@@ -210,9 +210,9 @@ class Few:
         form = np.empty((*lengths.shape, d + 1), dtype=self.kind)
         form[..., :-1], form[..., -1] = about, lengths
         near = self._near(form, max(lengths.ravel().tolist()))
-        sums = self._sums(near.reshape(-1, near.shape[-1])).reshape(form.shape)
         if np.count_nonzero(near) != near.size // k:
-            self._decide(near, sums, centroids)
+            self._decide(near, centroids)
+        sums = self._sums(near.reshape(-1, near.shape[-1])).reshape(form.shape)
         # Few numbers are quicker to reckon with where they are beside each other.
         counts, sums = sums[..., -1].copy(), sums[..., :-1].copy()
         counts, deviations, inertia = moments(counts, sums, about, self.square)
@@ -243,22 +243,17 @@ class Few:
             sums += shares[:, cut].dot(columns[cut])
         return np.asarray(sums)
 
-    def _decide(self, near: npt.NDArray[np.bool_], sums: Array, centroids: Array) -> None:
-        """Give the points that are near to several centroids to one, and mend the sums."""
+    def _decide(self, near: npt.NDArray[np.bool_], centroids: Array) -> None:
+        """Give the points that are near to several centroids to one."""
         k, n = near.shape[-2:]
-        near, sums = near.reshape(-1, k, n), sums.reshape(-1, *sums.shape[-2:])
-        centroids = centroids.reshape(-1, *centroids.shape[-2:])
-        unclear = np.flatnonzero(np.add.reduce(sums[..., -1], axis=1) != n)  # runs, as a rule few
-        own = near[unclear]
-        times = np.add.reduce(own.view(np.uint8), axis=1, dtype=np.min_scalar_type(k))
-        runs, columns = np.divmod(np.flatnonzero(times != 1), n)
+        near, centroids = near.reshape(-1, k, n), centroids.reshape(-1, *centroids.shape[-2:])
+        several = np.add.reduce(near.view(np.uint8), axis=1, dtype=np.min_scalar_type(k)) != 1
+        runs, columns = np.divmod(np.flatnonzero(several), n)  # a tenth of the time in two axes
         # The differences of the textbook's E-step, in its order.
         squares = np.zeros((k, len(runs)))
         for j, coordinate in enumerate(self.data.T):
-            squares += (centroids[unclear[runs], :, j].T - coordinate[columns]) ** 2
-        own[runs, :, columns] = np.arange(k) == squares.argmin(axis=0)[:, None]
-        near[unclear] = own
-        sums[unclear] = self._sums(own.reshape(-1, n)).reshape(-1, *sums.shape[1:])
+            squares += (centroids[runs, :, j].T - coordinate[columns]) ** 2
+        near[runs, :, columns] = np.arange(k) == squares.argmin(axis=0)[:, None]
 
     def _resolve(
         self,
