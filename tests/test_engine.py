@@ -26,6 +26,7 @@ from em_core import (
     Step,
     Trace,
     best,
+    engine,
     fit,
     fit_labelled,
     fit_restarts,
@@ -34,6 +35,7 @@ from em_core import (
 )
 from em_core.data.blocks import prepare
 from em_core.diagnostics import lower_bound, map_eigenvalues
+from em_core.engine import ENDS, Standing
 from em_core.models import binomial_mixture, gaussian, gaussian_mixture, kmeans
 
 HEADS = [5, 9, 8, 4, 7]
@@ -171,6 +173,64 @@ class TestStoppingRule:
         trace = fit(Backwards(10), HEADS, START)
         assert trace.status is Status.DECREASED
         assert trace.final.objective < trace.steps[-2].objective
+
+
+class TestClimbing:
+    """The quick look at a step agrees with the rule that it spares."""
+
+    SIZES = (0.0, 1e-320, 1e-200, 1e-16, 1.0, 1e16, 1e200, np.inf, np.nan)
+
+    def compare(self, now, before, enough, updates_left):
+        """Return whether the quick look was enough, once the rule has said the same."""
+        steps = [
+            Step(i, GaussianParams(*each), objective)
+            for i, (each, objective) in enumerate((before, now))
+        ]
+        with engine.ignoring():
+            rule = engine.ended(
+                Standing.of(steps[1]), Standing.of(steps[0]), updates_left, enough, lambda _: 1.0
+            )
+            quick = engine._climbs(steps[1], steps[0], enough)
+        if quick:
+            assert ENDS[int(rule)] is (None if updates_left > 0 else Status.MAX_ITER)
+        return quick
+
+    @for_many_seeds(200)
+    def test_is_never_said_of_a_step_that_ends_a_run(self, seed):
+        rng = np.random.default_rng(seed)
+        k = rng.integers(1, 5)
+        values = rng.choice(self.SIZES[:-2]) * rng.normal(size=(3, k))
+        changes = rng.choice(self.SIZES[:-2], p=[0.1, 0.1, 0.1, 0.4, 0.1, 0.1, 0.1])
+        moved = values + values * rng.choice([0, 1, 4, 8]) * changes * rng.normal(size=(3, k))
+        if rng.random() < 0.3:
+            moved[rng.integers(3), rng.integers(k)] = rng.choice(self.SIZES)
+        before, gain = rng.choice(self.SIZES[:-2]), rng.choice([*self.SIZES, -1.0])
+        enough = rng.choice(self.SIZES[:-2])
+        self.compare((moved, before + gain), (values, before), enough, rng.integers(2))
+
+    def test_is_said_of_a_step_that_gains_and_moves(self):
+        before = np.array([[0.0, 1.0], [2.0, 3.0], [0.5, 0.5]])
+        for updates_left in (1, 0):
+            assert self.compare((before + 1e-9, 1.0), (before, 0.0), 0.5, updates_left)
+        for still in (before, before + 1e-16):
+            assert not self.compare((still, 1.0), (before, 0.0), 0.5, 1)
+        for objective in (0.5, -1.0, np.nan, np.inf):
+            assert not self.compare((before + 1.0, objective), (before, 0.0), 0.5, 1)
+
+    @pytest.mark.parametrize("value", [np.nan, np.inf, 1e200])
+    @pytest.mark.parametrize("row", range(3))
+    def test_is_not_said_of_parameters_out_of_range(self, row, value):
+        now = np.array([[0.0, 1.0], [2.0, 3.0], [0.5, 0.5]])
+        before = now - 0.1
+        now[row, 0] = value
+        assert not self.compare((now, 1.0), (before, 0.0), 0.0, 1)
+
+    def test_a_parameter_that_moves_is_enough(self):
+        before = np.array([[0.0, 1.0], [2.0, 3.0], [0.5, 0.5]])
+        for row in range(3):
+            now = before.copy()
+            now[row, 1] += 1e-12
+            assert self.compare((now, 1.0), (before, 0.0), 0.0, 1)
 
 
 class TestTrace:
@@ -444,6 +504,16 @@ class TestIterate:
         objectives = [s.objective for s in islice(iterate(GaussianMixture(), data, init), 20)]
         assert np.isnan(objectives[-1])
 
+    def test_does_not_change_what_is_warned_of_between_steps(self):
+        data, init = [0.0, 0.0, 5.0], GaussianParams([0.0, 5.0], [1.0, 1.0], [0.5, 0.5])
+        with np.errstate(divide="raise"):
+            for _ in islice(iterate(GaussianMixture(), data, init), 20):
+                with pytest.raises(FloatingPointError):
+                    np.divide(1.0, 0.0)
+            fit(GaussianMixture(), data, init)
+            with pytest.raises(FloatingPointError):
+                np.divide(1.0, 0.0)
+
 
 class TestRestarts:
     def test_traces_come_in_the_order_of_the_guesses(self):
@@ -622,6 +692,15 @@ class TestParams:
         given[0] = 0.1
         assert params.heads_prob.tolist() == [0.6, 0.5]
         assert params.heads_prob is not params.weights
+
+    def test_of_arrays_is_the_same_and_read_only(self):
+        arrays = {name: array.copy() for name, array in START.arrays().items()}
+        params = BinomialParams.of(arrays)
+        assert params == START
+        assert params.heads_prob is arrays["heads_prob"]
+        assert repr(params) == repr(START)
+        with pytest.raises(ValueError, match="read-only"):
+            arrays["weights"][0] = 0.1
 
     @pytest.mark.parametrize("iteration", [0, 1, 2])
     def test_is_read_only_at_every_step(self, iteration):
