@@ -34,7 +34,6 @@ from em_core.kernels import quadratics
 from em_core.kernels.cells import Cells, Nodes, expected_sums, log_likelihoods
 from em_core.kernels.likeliest import sums_of_likeliest
 from em_core.model import Arrays, Mixture, Params, component_axes
-from em_core.models.hard import HardEM
 from em_core.numerics import (
     ROUNDING,
     Array,
@@ -724,7 +723,7 @@ class PreparedRows:
     def _plainly(self, arrays: Arrays, run: int) -> tuple[MultivariateGaussianStatistics, float]:
         """Return what the textbook's formulas make of the rows, for one of several runs."""
         params = MultivariateGaussianParams(**{name: each[run] for name, each in arrays.items()})
-        return _in_blocks(self.model, self.data, params)
+        return _in_blocks(self.model.expect, self.data, params)
 
 
 class PreparedForWinners:
@@ -746,17 +745,26 @@ class PreparedForWinners:
         self, params: MultivariateGaussianParams
     ) -> tuple[MultivariateGaussianStatistics, float]:
         of = self.prepared
-        return of.of_likeliest(params) or _in_blocks(HardEM(of.model), of.data, params)
+        return of.of_likeliest(params) or _in_blocks(self._plainly, of.data, params)
+
+    def _plainly(
+        self, rows: npt.NDArray[Any], params: MultivariateGaussianParams
+    ) -> tuple[MultivariateGaussianStatistics, float]:
+        """Return what the plain formulas make of some rows."""
+        log_joint = self.prepared.model.log_joint(rows, params)
+        shares = np.eye(params.n_components)[log_joint.argmax(axis=1)]
+        statistics = self.prepared.model.statistics(rows, params, shares)
+        return statistics, float(log_joint.max(axis=1).sum())
 
 
 def _in_blocks(
-    model: Mixture[MultivariateGaussianParams, MultivariateGaussianStatistics],
+    expect: Callable[..., tuple[MultivariateGaussianStatistics, float]],
     data: npt.NDArray[Any],
     params: MultivariateGaussianParams,
 ) -> tuple[MultivariateGaussianStatistics, float]:
     """Return what the textbook's formulas make of many rows."""
     found = [
-        model.expect(data[start : start + _BLOCK_ROWS], params)
+        expect(data[start : start + _BLOCK_ROWS], params)
         for start in range(0, len(data), _BLOCK_ROWS)
     ]
     sums = (np.sum(each, axis=0) for each in zip(*(sums for sums, _ in found), strict=True))
