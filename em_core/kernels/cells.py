@@ -213,6 +213,8 @@ class Cells:
             cells, counts = cells[~few], counts[~few]
             if not len(cells):
                 break
+            if _FEWER * (sum(sizes) + sum(stop - start for start, stop in left)) > self._n:
+                return None
             centres, halves = self._boxes(level, cells)
             moments = self._largest[level][cells]
             with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
