@@ -101,6 +101,9 @@ _SAMPLE, _ROUNDS = 4, 12
 # have theirs looked for after so many E-steps, at the most.
 _ALIKE, _LONGEST_PAUSE = 2.0, 64
 
+# E-steps of a run in which fewer nodes are looked for.
+_FOR_FEWER = (24, 120)
+
 
 @dataclass(frozen=True, eq=False)
 class MultivariateGaussianParams(Params):
@@ -785,13 +788,14 @@ def _of_combinations(mixtures: Array, nodes: Nodes) -> tuple[Array, npt.NDArray[
 class _ByNodes:
     """Expected sums by nodes that are chosen anew where they no longer serve.
 
-    Where they cannot serve some runs, they are looked for again after ever more E-steps.
+    Where they cannot serve some runs, they are looked for again after ever more E-steps. Guesses
+    need more of them than runs on their way, so that a few times fewer are looked for.
     """
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
         self._nodes: Nodes | None = None
-        self._without, self._pause, self._wait = 0, 1, 0
+        self._without, self._pause, self._wait, self._n_calls = 0, 1, 0, 0
 
     def __call__(
         self, mixtures: Array, mixing: Array
@@ -799,7 +803,12 @@ class _ByNodes:
         """Return :func:`em_core.kernels.cells.expected_sums`, good where nodes serve."""
         sums, objectives = np.empty(mixtures.shape), np.empty(len(mixtures))
         good, shares = np.zeros(len(mixtures), dtype=bool), mixing
+        self._n_calls += 1
         if self._nodes is not None:
+            if self._n_calls in _FOR_FEWER:
+                fewer = self._choose(mixtures, mixing)
+                if fewer is not None and len(fewer.weights) < len(self._nodes.weights):
+                    self._nodes = fewer
             sums, objectives, good = expected_sums(mixtures, mixing, self._nodes)
         without = np.count_nonzero(~good)
         self._wait -= 1
