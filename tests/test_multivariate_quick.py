@@ -27,6 +27,7 @@ from em_core.data.blocks import prepare
 from em_core.engine import begin, iterate, objective_of
 from em_core.kernels.cells import Cells
 from em_core.many import fit_restarts, objectives_of
+from em_core.models import multivariate_gaussian_mixture as module
 from em_core.models.multivariate_gaussian_mixture import MANY, guess_from_points
 
 generator = np.random.default_rng
@@ -389,3 +390,29 @@ def test_the_number_of_threads_does_not_change_a_bit_of_many_points(tmp_path):
         for threads in ("1", "2")
     }
     assert found == {bits_of_run(model, data, init)}
+
+
+def test_fewer_nodes_are_taken_once_a_run_is_on_its_way(monkeypatch):
+    rng = generator(19)
+    data = overlapping(rng, ROWS)
+    whole = np.cov(data, rowvar=False)
+    model, sizes = MultivariateGaussianMixture(), []
+    choose = Cells.choose
+
+    def spy(*arguments):
+        found = choose(*arguments)
+        sizes.append(len(found.weights))
+        return found
+
+    monkeypatch.setattr(Cells, "choose", spy)
+    monkeypatch.setattr(module, "_FOR_FEWER", (2,))
+    means = np.quantile(data, [0.1, 0.5, 0.9], axis=0)
+    params = [
+        MultivariateGaussianParams(spread * means, [width * whole] * 3, np.ones(3) / 3)
+        for spread, width in ((1.0, 0.8), (1.0, 1.5))
+    ]
+    e_step = begin(model, prepare(model, data, params[0]))
+    for each in params:
+        assert_are_the_textbooks(e_step(each), model, data, each)
+    assert len(sizes) == 2
+    assert sizes[1] < sizes[0]

@@ -213,6 +213,8 @@ class Cells:
             cells, counts = cells[~few], counts[~few]
             if not len(cells):
                 break
+            if _FEWER * (sum(sizes) + sum(stop - start for start, stop in left)) > self._n:
+                return None
             centres, halves = self._boxes(level, cells)
             moments = self._largest[level][cells]
             with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
@@ -271,8 +273,9 @@ class Cells:
         component that is far away even a small part of a point is much of its own sum of squares:
         there its parts are to be known as many times more precisely, which is returned, too.
         """
-        grids = np.stack([_grid(centre, halves, _MOST, _MOST) for centre in centres], axis=1)
-        grids = grids.reshape(len(grids), -1)
+        x, y = (centres + halves * _POINTS[:, None, None]).transpose(2, 1, 0)
+        x, y = np.broadcast_arrays(x[:, :, None], y[:, None, :])
+        grids = terms(np.stack([x.ravel(), y.ravel()]))
         needed = np.zeros((len(centres), 2), dtype=np.intp)
         sizes = np.zeros((2, len(centres), 2, _MOST))
         for mixture, sign in zip(mixtures, signs, strict=True):

@@ -34,7 +34,6 @@ from em_core.kernels import quadratics
 from em_core.kernels.cells import Cells, Nodes, expected_sums, log_likelihoods
 from em_core.kernels.likeliest import sums_of_likeliest
 from em_core.model import Arrays, Mixture, Params, component_axes
-from em_core.models.hard import HardEM
 from em_core.numerics import (
     ROUNDING,
     Array,
@@ -101,6 +100,9 @@ _SAMPLE, _ROUNDS = 4, 12
 # Runs go together that need no more than so many times the nodes of the run with the fewest. Others
 # have theirs looked for after so many E-steps, at the most.
 _ALIKE, _LONGEST_PAUSE = 2.0, 64
+
+# E-steps of a run in which fewer nodes are looked for.
+_FOR_FEWER = (24, 120)
 
 
 @dataclass(frozen=True, eq=False)
@@ -724,7 +726,7 @@ class PreparedRows:
     def _plainly(self, arrays: Arrays, run: int) -> tuple[MultivariateGaussianStatistics, float]:
         """Return what the textbook's formulas make of the rows, for one of several runs."""
         params = MultivariateGaussianParams(**{name: each[run] for name, each in arrays.items()})
-        return _in_blocks(self.model, self.data, params)
+        return _in_blocks(self.model.expect, self.data, params)
 
 
 class PreparedForWinners:
@@ -746,17 +748,26 @@ class PreparedForWinners:
         self, params: MultivariateGaussianParams
     ) -> tuple[MultivariateGaussianStatistics, float]:
         of = self.prepared
-        return of.of_likeliest(params) or _in_blocks(HardEM(of.model), of.data, params)
+        return of.of_likeliest(params) or _in_blocks(self._plainly, of.data, params)
+
+    def _plainly(
+        self, rows: npt.NDArray[Any], params: MultivariateGaussianParams
+    ) -> tuple[MultivariateGaussianStatistics, float]:
+        """Return what the plain formulas make of some rows."""
+        log_joint = self.prepared.model.log_joint(rows, params)
+        shares = np.eye(params.n_components)[log_joint.argmax(axis=1)]
+        statistics = self.prepared.model.statistics(rows, params, shares)
+        return statistics, float(log_joint.max(axis=1).sum())
 
 
 def _in_blocks(
-    model: Mixture[MultivariateGaussianParams, MultivariateGaussianStatistics],
+    expect: Callable[..., tuple[MultivariateGaussianStatistics, float]],
     data: npt.NDArray[Any],
     params: MultivariateGaussianParams,
 ) -> tuple[MultivariateGaussianStatistics, float]:
     """Return what the textbook's formulas make of many rows."""
     found = [
-        model.expect(data[start : start + _BLOCK_ROWS], params)
+        expect(data[start : start + _BLOCK_ROWS], params)
         for start in range(0, len(data), _BLOCK_ROWS)
     ]
     sums = (np.sum(each, axis=0) for each in zip(*(sums for sums, _ in found), strict=True))
@@ -777,13 +788,14 @@ def _of_combinations(mixtures: Array, nodes: Nodes) -> tuple[Array, npt.NDArray[
 class _ByNodes:
     """Expected sums by nodes that are chosen anew where they no longer serve.
 
-    Where they cannot serve some runs, they are looked for again after ever more E-steps.
+    Where they cannot serve some runs, they are looked for again after ever more E-steps. Guesses
+    need more of them than runs on their way, so that a few times fewer are looked for.
     """
 
     def __init__(self, cells: Cells) -> None:
         self._cells = cells
         self._nodes: Nodes | None = None
-        self._without, self._pause, self._wait = 0, 1, 0
+        self._without, self._pause, self._wait, self._n_calls = 0, 1, 0, 0
 
     def __call__(
         self, mixtures: Array, mixing: Array
@@ -791,7 +803,12 @@ class _ByNodes:
         """Return :func:`em_core.kernels.cells.expected_sums`, good where nodes serve."""
         sums, objectives = np.empty(mixtures.shape), np.empty(len(mixtures))
         good, shares = np.zeros(len(mixtures), dtype=bool), mixing
+        self._n_calls += 1
         if self._nodes is not None:
+            if self._n_calls in _FOR_FEWER:
+                fewer = self._choose(mixtures, mixing)
+                if fewer is not None and len(fewer.weights) < len(self._nodes.weights):
+                    self._nodes = fewer
             sums, objectives, good = expected_sums(mixtures, mixing, self._nodes)
         without = np.count_nonzero(~good)
         self._wait -= 1
