@@ -91,6 +91,51 @@ class Weighted:
                 found[2, runs] += np.vecdot(joint, deviations)
         return found, log_likelihood - add(times, axis=1) * self._log_unit, in_range
 
+    def sums_by_products(
+        self, values: Array, times: Array, quadratics: Array
+    ) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
+        """Return the same of several runs in half the time, if terms can be trusted.
+
+        See :mod:`em_core.kernels.quadratics`.
+
+        Parameters
+        ----------
+        values, times
+            As for :meth:`sums`.
+        quadratics : ndarray, shape (R, K, 3)
+            The logarithms of the joint densities, with the unit of length in them.
+
+        Returns
+        -------
+        sums : ndarray, shape (R, K, 3)
+            Of 1, x and x squared.
+        log_likelihood, in_range
+            As of :meth:`sums`.
+        """
+        (n_runs, n), k = values.shape, quadratics.shape[1]
+        length = min(n, _LONGEST, max(_NUMBERS // k, 1))
+        together = max(_NUMBERS // (k * length), 1)
+        if together * k * length > self._work.shape[1]:
+            self._work = np.empty((2, together * k * length))
+        found, log_likelihood = np.zeros(quadratics.shape), np.zeros(n_runs)
+        in_range, add = np.ones(n_runs, dtype=bool), np.add.reduce
+        for first in range(0, n_runs, together):
+            runs = slice(first, first + together)
+            for start in range(0, n, length):
+                x, here = values[runs, start : start + length], times[runs, start : start + length]
+                rows = np.ones((len(x), 3, x.shape[1]))
+                rows[:, 1] = x
+                np.multiply(x, x, out=rows[:, 2])
+                joint = self._work[0, : len(x) * k * x.shape[1]].reshape(len(x), k, x.shape[1])
+                np.matmul(quadratics[runs], rows, out=joint)
+                np.exp(joint, out=joint)  # p(x_i, k)
+                evidence = add(joint, axis=1)
+                in_range[runs] &= np.minimum.reduce(evidence, axis=1) > _LEAST
+                log_likelihood[runs] += add(here * np.log(evidence), axis=1)
+                rows *= (here / evidence)[:, None]
+                found[runs] += joint @ rows.swapaxes(1, 2)
+        return found, log_likelihood - add(times, axis=1) * self._log_unit, in_range
+
     def log_likelihoods(
         self,
         values: Array,

@@ -498,11 +498,27 @@ class PreparedValues:
         def e_step(arrays: Arrays) -> tuple[GaussianStatistics, Array]:
             means, stds, weights = arrays["means"] - self.mean, arrays["stds"], arrays["weights"]
             sums, objectives = np.empty((3, *means.shape)), np.empty(len(means))
+            shares = weights / np.add.reduce(weights, axis=1, keepdims=True)
+            terms = quadratics.coefficients(means, stds, shares, self.log_unit)
+            trusted = quadratics.term_size(terms, self.reach) <= quadratics.TRUSTED
+            trusted &= means.shape[1] > 1
             groups, left = choose(means, stds, weights)
             for runs, nodes, times in groups:
-                found = weighted.sums(nodes, times, means[runs], stds[runs], weights[runs])
-                sums[:, runs], objectives[runs], in_range = found
-                left = [*left, *runs[~in_range].tolist()]
+                some = trusted[runs]
+                if some.any():
+                    now = runs[some]
+                    raw, objectives[now], good = weighted.sums_by_products(
+                        nodes[some], times[some], terms[now]
+                    )
+                    sums[:, now] = statistics = _about(means[now], raw)
+                    some[some] = good & self._tell(means[now], statistics)
+                now = runs[~some]
+                if len(now):
+                    mixtures = means[now], stds[now], weights[now]
+                    sums[:, now], objectives[now], good = weighted.sums(
+                        nodes[~some], times[~some], *mixtures
+                    )
+                    left = [*left, *now[~good].tolist()]
             for r in left:
                 params = GaussianParams(**{name: each[r] for name, each in arrays.items()})
                 own, objectives[r] = alone(params)

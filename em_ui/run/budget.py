@@ -13,9 +13,8 @@ from contextlib import contextmanager
 
 from em_ui.run import progress
 
-# The run to its limit, comparing starts with several numbers of components and following the best,
-# and going on from where many runs ended.
-LIMIT, COMPARED, BEST, ENDS = 3e7, 6e8, 3e7, 3e7
+# Following a run to its limit, the best of several numbers of components, and many starts.
+LIMIT, BEST, ENDS = 3e7, 3e7, 3e7
 
 # What a run is followed beyond its end with all sections closed, unless it took longer itself.
 GLANCE = 1.5e6

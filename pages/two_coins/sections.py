@@ -11,7 +11,7 @@ import streamlit as st
 
 from em_core import BinomialParams, Status
 from em_core.engine import objective_of
-from em_core.models.binomial_mixture import Grid, dispersion, fit_grid, guess_uniform
+from em_core.models.binomial_mixture import dispersion, fit_grid, guess_uniform
 from em_ui import sections
 from em_ui.controls import Controls, Section
 from em_ui.pictures import charts, frames
@@ -401,13 +401,14 @@ def ends_of_starts(run: Run) -> tuple[pa.Table, int]:
         )
     order = np.zeros((MAP_SIDE, MAP_SIDE), dtype=int)
     order[i[first], j[first]] = order[j[first], i[first]] = np.arange(len(first))
-    squares = Grid(*(each[order.ravel()] for each in half))
-    a, b = np.where(i >= j, squares.heads_prob.T, squares.heads_prob.T[::-1])
-    possible, equal = np.isfinite(squares.log_likelihood), abs(a - b) < near(run)
+    which = order.ravel()
+    heads_prob = half.heads_prob[which].T
+    a, b = np.where(i >= j, heads_prob, heads_prob[::-1])
+    possible, equal = np.isfinite(half.log_likelihood)[which], abs(a - b) < near(run)
     end = np.select([~possible, equal, a > b, a < b], [MAP_ENDS[i] for i in (3, 2, 0, 1)], "")
     edges = hill.edges(0, 1, MAP_SIDE)
-    table = frames.extend(hill.cells(edges, edges), end=end, iterations=squares.n_iter)
-    return table, int((possible & ~squares.converged).sum())
+    table = frames.extend(hill.cells(edges, edges), end=end, iterations=half.n_iter[which])
+    return table, int((possible & ~half.converged[which]).sum())
 
 
 def draw_starts(c: Controls, run: Run) -> None:
