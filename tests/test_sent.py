@@ -41,7 +41,7 @@ def visit(server, *paths, reruns=2):
 def test_rerun_sends_few_messages_and_little_that_the_browser_has(server, path):
     [(_, rerun)] = visit(server, path)
     assert rerun.charts >= 3
-    assert rerun.n_messages < 60
+    assert rerun.n_messages < 53
     assert rerun.n_bytes < 50_000
 
 

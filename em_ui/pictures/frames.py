@@ -244,7 +244,7 @@ def _who(params: Params, names: Sequence[str]) -> list[str]:
     return list(names[: params.n_components]) or [""]
 
 
-def _stacked(trace: Trace[Any]) -> dict[str, np.ndarray]:
+def _stacked(trace: Trace[Any]) -> dict[str, Any]:
     """Return each parameter at all iterations, in one array."""
     return {
         field: np.array([getattr(step.params, field) for step in trace.steps])
