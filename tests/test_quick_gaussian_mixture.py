@@ -481,7 +481,7 @@ class TestNodes:
         blocks = prepare(model, data, params)
         assert blocks.prepared.n_looked_at(params) < len(data) / 4
         arrays = {n: np.stack([a, a]) for n, a in params.arrays().items()}
-        with np.errstate(divide="ignore", invalid="ignore"):  # as the engine does
+        with np.errstate(all="ignore"):  # as the engine does
             many, objectives = blocks.prepared.begin_many()(arrays)
         of_first = (GaussianStatistics(*(each[0] for each in many)), objectives[0])
         for found in (begin(model, blocks)(params), of_first):
