@@ -113,7 +113,7 @@ class History(Sequence[Step[ParamsT]]):
 
     def _make(self, place: int) -> Step[ParamsT]:
         if place not in self._made:
-            params = self._kind(**{name: array[place] for name, array in self._arrays.items()})
+            params = self._kind.of({name: array[place] for name, array in self._arrays.items()})
             n_e_steps = None if self._n_e_steps is None else self._n_e_steps[place]
             self._made[place] = Step(place, params, float(self.objectives[place]), n_e_steps)
         return self._made[place]

@@ -1,7 +1,7 @@
 """What only some settings need is imported after the first page, and before anyone asks for it.
 
 Then all that was imported is left out of Python's search for garbage. A rerun makes some thousand
-objects that live as long as it does; to look through everything for them cost it a tenth of its time.
+objects that live as long as it does; to look through everything for them cost a tenth of its time.
 """
 
 import gc

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import threading
-import urllib.parse
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
@@ -436,8 +435,7 @@ class Page(Part):
 
     def link_labelled(self, label: str) -> dict[str, str]:
         """The query of the link that a button copies."""
-        (query,) = [d["query"] for d in self.components("copy_link") if d["label"] == label]
-        pairs = urllib.parse.parse_qsl(query, keep_blank_values=True, strict_parsing=True)
+        (pairs,) = [d["query"] for d in self.components("copy_link") if d["label"] == label]
         assert len(dict(pairs)) == len(pairs)
         return dict(pairs)
 

@@ -34,8 +34,6 @@ def test_recorded_run_is_that_of_the_engine():
 def test_lessons_come_before_the_reasons(plain):
     home = plain("home").at
     pieces = [piece.value for piece in home.main if piece.type in {"header", "markdown"}]
-    headings = re.findall(
-        "^(?:## )?(See it .*|Why it .*|The loop)$", "\n".join(pieces), re.MULTILINE
-    )
-    assert headings == ["See it at work", "Why it is needed", "The loop"]
+    wanted = ["See it at work", "Why it is needed", "The loop"]
+    assert re.findall(f"^(?:## )?({'|'.join(wanted)})$", "\n".join(pieces), re.M) == wanted
     assert len(plain("home").components("em_miniature")) == 1

@@ -30,12 +30,12 @@ from em_core.numerics import Array
 
 # Nodes of a cell in each direction, at the most; and how many of their last coefficients are to be
 # small.
-_MOST, _LAST = 20, 3
+_MOST, _LAST = 20, 2
 
-# How large the last coefficients of a cell may be, in its share of all points: where nodes are
-# chosen, and later. The coefficients of what a component has of a point are taken as parts of its
-# mixing weight. What sums miss is a hundredth of that, since points are spread over the cell.
-_SMALL, _STILL_SMALL = 3e-9, 1e-8
+# How large the last coefficients of a cell may be, times its largest moments of as high a degree,
+# as a part of all points: where nodes are chosen, and later. The coefficients of what a component
+# has of a point are taken as parts of its share of all points.
+_SMALL, _STILL_SMALL = 2e-11, 1e-10
 
 # A cell with fewer points is not replaced, nor are some points in all unless nodes are so many
 # times fewer.
@@ -85,7 +85,7 @@ class Nodes(NamedTuple):
         How many points each stands for.
     detectors : ndarray, shape (2, nodes of cells)
         What a function is multiplied by, so that the sums over a cell are of its last coefficients,
-        in the cell's share of all points.
+        times the cell's moments of as high a degree, as a part of all points.
     starts : ndarray of int, shape (cells,)
         The first node of each cell.
     """
@@ -163,6 +163,19 @@ class Cells:
                 moments += matrix @ half if level % 2 else half @ matrix.T
             self._levels.insert(0, moments)
 
+    @functools.cached_property
+    def _largest(self) -> list[Array]:
+        """The largest moments of each cell, of a degree or any higher one, (cells, 2, _MOST)."""
+        found = []
+        for moments in self._levels:
+            sizes = np.abs(moments)
+            each = np.stack([sizes.max(axis=2), sizes.max(axis=1)], axis=1)
+            each = np.maximum.accumulate(each[..., ::-1], axis=-1)[..., ::-1]
+            # A degree too high is seen by the nodes as one as much too low.
+            each[..., _LAST:] = each[..., :-_LAST]
+            found.append(each / self._n)
+        return found
+
     def _cells_of(self, points: Array) -> tuple[npt.NDArray[np.int64], Array]:
         """Return the finest cell that each point is in, and where in it, from -1 to 1, (2, n)."""
         bits = self._bits(self._depth)
@@ -178,19 +191,20 @@ class Cells:
             index = 2 * index + (cells[axis] >> (bits[axis] - 1 - level // 2) & 1)
         return index, places
 
-    def choose(self, mixtures: Array, mixing: Array | None = None) -> Nodes | None:
+    def choose(self, mixtures: Array, shares: Array | None = None) -> Nodes | None:
         """Return nodes that serve several mixtures, or None if they would be of no use.
 
         Parameters
         ----------
         mixtures : ndarray, shape (R, K, 6)
             Coefficients of the logarithms of the joint densities in the rows of :class:`Nodes`.
-        mixing : ndarray, shape (R, K), optional
-            The mixing weights. Without them nodes serve the log-likelihood alone.
+        shares : ndarray, shape (R, K), optional
+            Each component's expected share of all points, as far as it is known. Without them nodes
+            serve the log-likelihood alone.
         """
         cells, rows, weights = np.arange(1), list[Array](), list[Array]()
         detectors, sizes, left = list[Array](), list[int](), list[tuple[int, int]]()
-        signs = [None] * len(mixtures) if mixing is None else _signs(mixing)
+        signs = [None] * len(mixtures) if shares is None else _signs(shares)
         for level in range(self._depth + 1):
             starts = self._starts[:: 2 ** (self._depth - level)]
             counts = starts[cells + 1] - starts[cells]
@@ -200,18 +214,20 @@ class Cells:
             if not len(cells):
                 break
             centres, halves = self._boxes(level, cells)
-            needed = self._needed(mixtures, signs, centres, halves, counts / self._n)
+            moments = self._largest[level][cells]
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+                needed, factors = self._needed(mixtures, signs, centres, halves, moments)
             good = needed.max(axis=1) <= _MOST
-            for cell, centre, count, (p, q) in zip(
-                cells[good], centres[good], counts[good], needed[good].tolist(), strict=True
-            ):
+            for i in np.flatnonzero(good).tolist():
+                cell, count, (p, q) = cells[i], counts[i], needed[i].tolist()
                 if p * q >= count:
                     left.append((starts[cell], starts[cell + 1]))
                     continue
-                rows.append(_grid(centre, halves, p, q))
-                moments = self._levels[level][cell, :p, :q]
-                weights.append((_to_coefficients(p).T @ moments @ _to_coefficients(q)).ravel())
-                detectors.append(_detectors(p, q) * (count / self._n))
+                rows.append(_grid(centres[i], halves, p, q))
+                own = self._levels[level][cell, :p, :q]
+                weights.append((_to_coefficients(p).T @ own @ _to_coefficients(q)).ravel())
+                scale = factors[i] * moments[i, [0, 1], [p - 1, q - 1]]
+                detectors.append(_detectors(p, q) * scale[:, None])
                 sizes.append(p * q)
             cells = cells[~good]
             if level == self._depth:
@@ -247,31 +263,57 @@ class Cells:
         signs: Sequence[Array | None] | Array,
         centres: Array,
         halves: Array,
-        shares: Array,
-    ) -> npt.NDArray[np.intp]:
+        moments: Array,
+    ) -> tuple[npt.NDArray[np.intp], Array]:
         """Return how many nodes each cell needs across and upwards, shape (m, 2).
 
-        For combinations of components, or, without signs, for the logarithm of the density.
+        For combinations of components, or, without signs, for the logarithm of the density. Of a
+        component that is far away even a small part of a point is much of its own sum of squares:
+        there its parts are to be known as many times more precisely, which is returned, too.
         """
         grids = np.stack([_grid(centre, halves, _MOST, _MOST) for centre in centres], axis=1)
-        found = np.zeros((len(centres), 2), dtype=np.intp)
+        grids = grids.reshape(len(grids), -1)
+        needed = np.zeros((len(centres), 2), dtype=np.intp)
+        sizes = np.zeros((2, len(centres), 2, _MOST))
         for mixture, sign in zip(mixtures, signs, strict=True):
-            joint = mixture @ grids.reshape(len(grids), -1)
-            np.exp(joint, out=joint)
+            log_joint = mixture @ grids
+            joint = np.exp(log_joint)
             evidence = np.add.reduce(joint, axis=0)
-            values = np.log(evidence) if sign is None else sign @ joint / evidence
-            values = values.reshape(-1, len(centres), _MOST, _MOST)
-            to_coefficients = _to_coefficients(_MOST)
-            across = np.abs(to_coefficients @ values).max(axis=(0, 3))
-            up = np.abs(values @ to_coefficients.T).max(axis=(0, 2))
-            for axis, coefficients in enumerate((across, up)):
-                large = ~(coefficients * shares[:, None] <= _SMALL)
-                last = _MOST - large[:, ::-1].argmax(axis=1)
-                needed = np.where(large.any(axis=1), last, 0) + _LAST
-                found[:, axis] = np.maximum(found[:, axis], needed)
+            if sign is None:
+                both = [np.log(evidence)]
+            else:
+                log_joint -= _peaks(mixture)[:, None] + 1
+                both = [sign @ joint / evidence, -(sign @ (joint * log_joint)) / evidence]
+            for i, values in enumerate(both):
+                found = _sizes_of_coefficients(values.reshape(-1, len(centres), _MOST, _MOST))
+                np.maximum(sizes[i], found, out=sizes[i])
             least = np.minimum.reduce(evidence.reshape(len(centres), -1), axis=1)
-            found[~(least > _LEAST)] = _MOST + 1
-        return found
+            needed[~(least > _LEAST)] = _MOST + 1
+        plain, weighted = sizes[0], sizes[len(both) - 1]
+        large = ~(weighted * moments <= _SMALL)
+        last = np.where(large.any(axis=2), _MOST - large[..., ::-1].argmax(axis=2), 0)
+        needed = np.maximum(needed, last + _LAST)
+        edges = np.minimum(needed[..., None], _MOST) - np.arange(1, _LAST + 1)
+        edge, plain_edge = (
+            np.take_along_axis(each, edges, axis=2).max(axis=2) for each in (weighted, plain)
+        )
+        factors = np.where(plain_edge > 0, edge / plain_edge, 1.0)
+        return needed, np.maximum(factors, 1.0)
+
+
+def _sizes_of_coefficients(values: Array) -> Array:
+    """Return the largest coefficients of functions (f, m, p, p) across and upwards, (m, 2, p)."""
+    to_coefficients = _to_coefficients(values.shape[-1])
+    across = np.abs(to_coefficients @ values).max(axis=(0, 3))
+    up = np.abs(values @ to_coefficients.T).max(axis=(0, 2))
+    return np.stack([across, up], axis=1)
+
+
+def _peaks(mixture: Array) -> Array:
+    """Return the logarithm of each component's joint density at its mean, shape (K,)."""
+    constant, x, y, xx, xy, yy = mixture.T
+    determinant = 4 * xx * yy - xy * xy
+    return np.asarray(constant - (yy * x * x - xy * x * y + xx * y * y) / determinant)
 
 
 def terms(coordinates: Array) -> Array:
@@ -281,13 +323,13 @@ def terms(coordinates: Array) -> Array:
 
 
 def expected_sums(
-    mixtures: Array, mixing: Array, nodes: Nodes
+    mixtures: Array, shares: Array, nodes: Nodes
 ) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
     """Return the sums of the rows that fall to each component, and the log-likelihoods.
 
     Parameters
     ----------
-    mixtures, mixing
+    mixtures, shares
         As for :meth:`Cells.choose`.
     nodes : Nodes
         What they are summed over.
@@ -303,9 +345,9 @@ def expected_sums(
     n_runs, k, n_terms = mixtures.shape
     rows, weights = nodes.rows, nodes.weights
     length = block_length(n_runs * k, n_terms)
-    flat, ones, signs = mixtures.reshape(-1, n_terms), np.ones((1, k)), _signs(mixing)[:, :1]
+    flat, ones, signs = mixtures.reshape(-1, n_terms), np.ones((1, k)), _signs(shares)
     n_cells = nodes.detectors.shape[1]
-    shares = np.empty((n_runs, n_cells))
+    parts = np.empty((n_runs, n_cells))
     sums, log_likelihood = np.zeros((n_runs * k, n_terms)), np.zeros(n_runs)
     least = np.full(n_runs, np.inf)
     work = np.empty((n_runs * k, min(length, rows.shape[1])))
@@ -319,12 +361,15 @@ def expected_sums(
         np.minimum(least, np.minimum.reduce(evidence, axis=1), out=least)
         if start < n_cells:
             own = (signs @ joint)[:, 0, : n_cells - start]
-            np.divide(own, evidence[:, : n_cells - start], out=shares[:, cut])
+            np.divide(own, evidence[:, : n_cells - start], out=parts[:, cut])
         log_likelihood += np.log(evidence) @ weights[cut]
         joint *= (weights[cut] / evidence)[:, None]  # r_ik, as often as the node counts
         sums += joint.reshape(n_runs * k, -1) @ here.T
-    good = (least > _LEAST) & (nodes.roughness(shares) <= _STILL_SMALL)
-    return sums.reshape(mixtures.shape), log_likelihood, good
+    sums = sums.reshape(mixtures.shape)
+    # Who has fewer points than was thought needs as many more digits.
+    fewer = shares / np.abs(sums[..., 0]) * nodes.weights.sum()
+    rough = nodes.roughness(parts) * np.maximum(np.maximum.reduce(fewer, axis=1), 1.0)
+    return sums, log_likelihood, (least > _LEAST) & (rough <= _STILL_SMALL)
 
 
 def log_likelihoods(
@@ -371,15 +416,14 @@ def log_likelihoods(
     return found, (least > _LEAST) & (rough <= _STILL_SMALL)
 
 
-def _signs(mixing: Array) -> Array:
-    """Return combinations of components that do not cancel, by mixing weight, shape (R, 2, K)."""
-    return np.asarray(_circle(mixing.shape[1]) / mixing[:, None])
+def _signs(shares: Array) -> Array:
+    """Return combinations of components that do not cancel, as parts of shares, (R, 1, K)."""
+    return np.asarray(_circle(shares.shape[1]) / shares[:, None])
 
 
 @functools.cache
 def _circle(k: int) -> Array:
-    angles = 1.0 + np.arange(k)
-    return np.stack([np.cos(angles), np.sin(angles)])
+    return np.asarray(np.cos(1.0 + np.arange(k)))
 
 
 def _polynomials(u: Array) -> Array:

@@ -195,7 +195,7 @@ def _digits(d: int) -> list[npt.NDArray[np.uint16]]:
     apart = np.zeros_like(cells)
     for i in range(bits):
         apart |= ((cells >> i) & 1) << (d * i)
-    return [apart << j for j in range(d)]
+    return [np.left_shift(apart, j, dtype=np.uint16) for j in range(d)]
 
 
 def _sorted(data: npt.NDArray[np.floating[Any]], centre: Array) -> tuple[Array, npt.NDArray[Any]]:

@@ -202,8 +202,9 @@ class Few:
         if centroids.ndim == 3 and len(centroids) > self._in_cache(k):
             at_once = self._in_cache(k)
             groups = [centroids[i : i + at_once] for i in range(0, len(centroids), at_once)]
-            counts, deviations, inertia = zip(*map(self, groups), strict=True)
-            return np.concatenate(counts), np.concatenate(deviations), np.concatenate(inertia)
+            found = zip(*map(self, groups), strict=True)
+            counts, deviations, inertia = map(np.concatenate, found)
+            return counts, deviations, inertia
         about = centroids - self.centre
         lengths = np.vecdot(about, about)
         form = np.empty((*lengths.shape, d + 1), dtype=self.kind)
@@ -212,11 +213,13 @@ class Few:
         if np.count_nonzero(near) != near.size // k:
             self._decide(near, centroids)
         sums = self._sums(near.reshape(-1, near.shape[-1])).reshape(form.shape)
-        found = moments(sums[..., -1].copy(), sums[..., :-1].copy(), about, self.square)
-        inertia = found[-1]
-        if resolved(np.minimum.reduce(inertia) if inertia.ndim else inertia, self.square):
-            return found
-        return self._resolve(near, centroids, *found)
+        # Few numbers are quicker to reckon with where they are beside each other.
+        counts, sums = sums[..., -1].copy(), sums[..., :-1].copy()
+        counts, deviations, inertia = moments(counts, sums, about, self.square)
+        worst: Any = np.minimum.reduce(inertia) if inertia.ndim else inertia
+        if resolved(worst, self.square):
+            return counts, deviations, inertia
+        return self._resolve(near, centroids, counts, deviations, inertia)
 
     def _near(self, form: npt.NDArray[Any], longest: float) -> npt.NDArray[np.bool_]:
         """Return which centroids are nearest, as far as products can tell, shape (..., K, n)."""
@@ -245,7 +248,7 @@ class Few:
         k, n = near.shape[-2:]
         near, centroids = near.reshape(-1, k, n), centroids.reshape(-1, *centroids.shape[-2:])
         several = np.add.reduce(near.view(np.uint8), axis=1, dtype=np.min_scalar_type(k)) != 1
-        runs, columns = np.nonzero(several)
+        runs, columns = np.divmod(np.flatnonzero(several), n)  # a tenth of the time in two axes
         # The differences of the textbook's E-step, in its order.
         squares = np.zeros((k, len(runs)))
         for j, coordinate in enumerate(self.data.T):
@@ -270,8 +273,9 @@ class Few:
         return counts, deviations, inertia
 
     def _in_cache(self, n_components: int) -> int:
-        """Return of how many runs the scores fit the cache together."""
-        return max(1, _NUMBERS // (n_components * len(self.data)))
+        """Return of how many runs the scores fit the cache, and no library shares the products."""
+        numbers = min(_NUMBERS, ALONE // len(self.points))
+        return max(1, numbers // (n_components * len(self.data)))
 
 
 class Many:

@@ -62,16 +62,16 @@ def coefficients(means: Array, stds: Array, weights: Array, log_unit: float) -> 
     ndarray, shape (..., K, 3)
     """
     found = np.empty((*means.shape, 3))
-    constant, linear, square = found[..., 0], found[..., 1], found[..., 2]
     inverse = np.reciprocal(stds)
-    np.log(weights * inverse, out=constant)
-    inverse *= inverse
-    np.multiply(inverse, means, out=linear)  # m / s^2
-    np.multiply(inverse, _MINUS_HALF, out=square)  # -1 / (2 s^2)
-    shift = square * means
-    shift *= means
-    constant += shift  # log(w / s) - m^2 / (2 s^2)
+    constant = np.log(weights * inverse)
     constant += log_unit - _LOG_SQRT_2PI
+    inverse *= inverse
+    square = np.multiply(inverse, _MINUS_HALF)
+    np.multiply(inverse, means, out=found[..., 1])  # m / s^2
+    found[..., 2] = square  # -1 / (2 s^2)
+    square *= means
+    square *= means
+    np.add(constant, square, out=found[..., 0])  # log(w / s) - m^2 / (2 s^2)
     return found
 
 

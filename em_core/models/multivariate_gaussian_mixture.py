@@ -306,10 +306,8 @@ class MultivariateGaussianMixture(
         """Return the same of one run's parameters, or of many whose arrays have leading axes."""
         counts, means, covariances = statistics.counts, arrays["means"], arrays["covariances"]
         whiten, log_volumes = whitening(covariances.reshape(-1, *covariances.shape[-2:]))
-        whiten, log_volumes = (
-            whiten.reshape(covariances.shape),
-            log_volumes.reshape(means.shape[:-1]),
-        )
+        whiten = whiten.reshape(covariances.shape)
+        log_volumes = log_volumes.reshape(means.shape[:-1])
         products = _about(means, statistics, previous)
         squares = (whiten @ products * whiten).sum(axis=(-2, -1))  # tr(L^-1 N_k S_k L^-T)
         weights = arrays["weights"] / arrays["weights"].sum(axis=-1, keepdims=True)
@@ -587,17 +585,18 @@ class PreparedRows:
         means, covariances, weights = (array[None] for array in params.arrays().values())
         means = (means - self.centre) / self.units
         mixtures = self._coefficients(means, covariances, weights)
-        size = float(self._sizes(mixtures)[0])
+        live = np.flatnonzero(params.weights)  # nothing goes to the others
+        size = float(self._sizes(mixtures[:, live])[0])
         if not size <= _DECIDED:
             return None
 
         def decide(rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
-            winners: npt.NDArray[np.intp]
             winners = self.model.log_joint(self.data[rows], params).argmax(axis=1)
-            return winners
+            return np.asarray(np.searchsorted(live, winners))
 
-        sums = sums_of_likeliest(mixtures[0], self.rows, size, decide)
-        found, precise = self._statistics(means, sums[None], _LEFT_TO_WINNERS)
+        sums = np.zeros(mixtures.shape)
+        sums[0, live] = sums_of_likeliest(mixtures[0, live], self.rows, size, decide)
+        found, precise = self._statistics(means, sums, _LEFT_TO_WINNERS)
         if not precise[0]:
             return None
         statistics = MultivariateGaussianStatistics(*(each[0] for each in found))
@@ -707,7 +706,7 @@ class PreparedRows:
     ) -> npt.NDArray[np.bool_]:
         """Return whose sums about the means have digits left, and tell how the means move."""
         d = means.shape[-1]
-        finite = np.isfinite(second).all(axis=(1, 2, 3))
+        finite = np.asarray(np.isfinite(second).all(axis=(1, 2, 3)))
         if not finite.all():
             second = np.where(finite[:, None, None, None], second, 0.0)
         places = np.sort(means[..., 0], axis=-1)
@@ -791,36 +790,42 @@ class _ByNodes:
     ) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
         """Return :func:`em_core.kernels.cells.expected_sums`, good where nodes serve."""
         sums, objectives = np.empty(mixtures.shape), np.empty(len(mixtures))
-        good = np.zeros(len(mixtures), dtype=bool)
+        good, shares = np.zeros(len(mixtures), dtype=bool), mixing
         if self._nodes is not None:
             sums, objectives, good = expected_sums(mixtures, mixing, self._nodes)
         without = np.count_nonzero(~good)
         self._wait -= 1
         if not without or (without <= self._without and self._wait > 0):
             return sums, objectives, good
-        self._nodes = self._choose(mixtures, mixing)
-        if self._nodes is not None:
+        for _ in range(2):  # the second time with the shares that were found
+            self._nodes = self._choose(mixtures, shares)
+            if self._nodes is None:
+                break
             which = np.flatnonzero(~good)
             found = expected_sums(mixtures[which], mixing[which], self._nodes)
             sums[which], objectives[which], good[which] = found
+            if good.all():
+                break
+            found_shares = np.abs(sums[..., 0]) / self._nodes.weights.sum()
+            shares = np.where(found_shares > 0, np.minimum(found_shares, mixing), mixing)
         self._without = int(np.count_nonzero(~good))
         self._pause = min(2 * self._pause, _LONGEST_PAUSE) if self._without else 1
         self._wait = self._pause
         return sums, objectives, good
 
-    def _choose(self, mixtures: Array, mixing: Array) -> Nodes | None:
+    def _choose(self, mixtures: Array, shares: Array) -> Nodes | None:
         """Return nodes for all, or else for those that need not many more than others."""
-        nodes = self._cells.choose(mixtures, mixing)
+        nodes = self._cells.choose(mixtures, shares)
         if nodes is not None or len(mixtures) == 1:
             return nodes
         alone = [
-            self._cells.choose(m[None], w[None]) for m, w in zip(mixtures, mixing, strict=True)
+            self._cells.choose(m[None], w[None]) for m, w in zip(mixtures, shares, strict=True)
         ]
         sizes = np.array([np.inf if own is None else len(own.weights) for own in alone])
         few = sizes <= _ALIKE * sizes.min()
         if not np.isfinite(sizes.min()):
             return None
-        return self._cells.choose(mixtures[few], mixing[few]) or alone[int(sizes.argmin())]
+        return self._cells.choose(mixtures[few], shares[few]) or alone[int(sizes.argmin())]
 
 
 def _smallest_eigenvalues(matrices: Array) -> Array:

@@ -14,12 +14,15 @@
 
 const FRAME_MS = { slow: 1500, normal: 700, fast: 200 };
 const SETTLED_MS = 500; // at rest for so long, the visitor has stopped at an iteration
-const GLIDE_MS = 250; // from one iteration to the next, in charts that draw what lies between
-const GLIDE_COST_MS = 8; // that frames between two iterations may take, all together
-const GLIDE_FRAMES = [2, 3]; // at least and at most
+// From one iteration to the next, charts that draw what lies between stand here on their way. Each of
+// these frames costs as much as a step.
+const GLIDE = [0.3, 0.75];
+const GLIDE_MS = 70; // at each
 const SLACK = 4; // pixels by which a formula may stand out, with nothing to be seen there
 const NEAR = "200px"; // of the window's edge, a chart counts as in view
-const MANY = 200; // items of a mark that are drawn once, and copied while they stay as they are
+const SQUARE = 20; // pixels, of what is drawn anew
+const FEW = 0.4; // of all squares: beyond, to draw them all costs less
+const SMOOTH = 2; // pixels around what is drawn
 // Where there is less room than this, the player is one row.
 const SLIM_WIDTH = 640;
 const SLIM_HEIGHT = 480;
@@ -38,43 +41,99 @@ const viewOf = (chart) => {
   }
 };
 
-// Vega draws a canvas anew wherever something on it moves, with each of the points that lie there,
-// in every frame. A mark that has many items, of which none has changed, is copied instead.
-const copied = new WeakSet(); // canvases
-const copyMany = (chart) => {
-  const canvas = chart.querySelector("canvas.marks");
-  if (!canvas || copied.has(canvas)) return;
+// Where something moves on a canvas, Vega draws anew the smallest rectangle around all that moves,
+// with each of the points that lie there. Here it is the squares in which something moves, unless
+// they are many.
+class Squares {
+  constructor({ _width, _height, _origin }) {
+    [this.left, this.top] = _origin;
+    this.columns = Math.ceil(_width / SQUARE);
+    this.rows = Math.ceil(_height / SQUARE);
+    this.moved = new Uint8Array(this.columns * this.rows);
+    this.room = FEW * this.moved.length; // for more of them
+  }
+
+  // Call this with each square that bounds reach, until it returns true.
+  some({ x1, y1, x2, y2 }, more, call) {
+    const left = Math.max(0, Math.floor((x1 + this.left - more) / SQUARE));
+    const right = Math.min(this.columns - 1, Math.floor((x2 + this.left + more) / SQUARE));
+    const top = Math.max(0, Math.floor((y1 + this.top - more) / SQUARE));
+    const bottom = Math.min(this.rows - 1, Math.floor((y2 + this.top + more) / SQUARE));
+    for (let row = top; row <= bottom; row++) {
+      const end = row * this.columns + right;
+      for (let at = row * this.columns + left; at <= end; at++) if (call(at)) return true;
+    }
+    return false;
+  }
+
+  add(bounds) {
+    this.some(bounds, SMOOTH, (at) => {
+      this.room -= 1 - this.moved[at];
+      this.moved[at] = 1;
+      return this.room < 0;
+    });
+  }
+
+  // What Vega asks of bounds when it draws.
+  intersects(bounds) {
+    return this.some(bounds, 0, (at) => this.moved[at]);
+  }
+
+  translate(x, y) {
+    this.left -= x;
+    this.top -= y;
+    return this;
+  }
+
+  clip(context) {
+    context.beginPath();
+    for (let row = 0, at = 0; row < this.rows; row++) {
+      for (let column = 0; column < this.columns; column++, at++) {
+        const from = column;
+        for (; column < this.columns && this.moved[at]; column++) at++;
+        const place = [from * SQUARE - this.left, row * SQUARE - this.top];
+        if (column > from) context.rect(...place, (column - from) * SQUARE, SQUARE);
+        if (column === this.columns) at--;
+      }
+    }
+    context.clip();
+  }
+}
+
+const spared = new WeakSet(); // renderers
+const drawLess = (chart) => {
   const renderer = viewOf(chart)?._renderer;
-  if (renderer?.canvas() !== canvas) return; // not yet
-  copied.add(canvas);
-  const { draw, dirty } = renderer;
-  const copies = new WeakMap(); // mark -> its copy
-  renderer.dirty = (item) => {
-    copies.delete(item.mark);
-    dirty.call(renderer, item);
+  if (!renderer?.context || !renderer._dirty || spared.has(renderer)) return;
+  spared.add(renderer);
+  const { dirty, clear, draw, _render } = renderer;
+  let [squares, drawn] = [null, null];
+  renderer.dirty = function (item) {
+    dirty.call(this, item);
+    squares ??= new Squares(this);
+    if (squares.room < 0 || item.bounds.empty()) return;
+    // Vega has left here where the item stands, in the picture.
+    squares.add(this._tempb);
   };
-  renderer.draw = (context, mark, ...rest) => {
-    if (mark.marktype === "group" || mark.items.length < MANY) {
-      draw.call(renderer, context, mark, ...rest);
-      return;
-    }
-    const { width, height } = canvas;
-    const matrix = context.getTransform();
-    const place = [width, height, matrix].join();
-    let copy = copies.get(mark);
-    if (copy?.place !== place) {
-      const own = new OffscreenCanvas(width, height).getContext("2d");
-      own.pixelRatio = context.pixelRatio;
-      own.setTransform(matrix);
-      draw.call(renderer, own, mark);
-      copies.set(mark, (copy = { place, image: own.canvas.transferToImageBitmap() }));
-    }
-    context.save();
-    context.resetTransform();
-    context.globalAlpha = 1;
-    context.drawImage(copy.image, 0, 0);
-    context.restore();
+  renderer._render = function (...rest) {
+    // Squares have to end where pixels do.
+    const whole = this._redraw || (SQUARE * this.context().pixelRatio) % 1;
+    drawn = whole || squares?.room < 0 ? null : squares;
+    squares = null;
+    return _render.apply(this, rest);
   };
+  renderer.clear = function (...rest) {
+    drawn?.clip(this.context());
+    clear.apply(this, rest);
+  };
+  renderer.draw = function (context, mark, bounds, ...rest) {
+    draw.call(this, context, mark, drawn ?? bounds, ...rest);
+  };
+};
+
+// New words in the place of others cost less than a new node, and the same words nothing.
+const write = (place, text) => {
+  if (!place.firstChild) place.textContent = text;
+  else if (place.firstChild.data !== text) place.firstChild.data = text;
 };
 
 export default function ({ data, parentElement, setTriggerValue }) {
@@ -89,7 +148,6 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const label = find(".label");
   const state = (parentElement.player ??= {
     path: location.pathname,
-    cost: GLIDE_COST_MS / GLIDE_FRAMES[1], // of a frame between two iterations, as far as is known
     alts: new WeakMap(), // chart -> what it says without the player, and with it
   });
 
@@ -127,25 +185,23 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const drive = (chart) => {
     const field = chart.querySelector(bound);
     if (!field) return;
-    const gliding = state.glide && glides(chart);
-    if (gliding && !state.glide.drawn) return; // it stands where the first frame begins
-    const shown = gliding ? state.glide : { at: iter(), assign: assign() };
+    const shown = state.glide && glides(chart) ? state.glide : { at: iter(), assign: assign() };
     const before = field.value;
     // The input brings it into its range, and to its step.
     field.value = data.inputs.places * (shown.assign - data.inputs.before) + shown.at;
     if (field.value === before) return;
-    copyMany(chart);
+    drawLess(chart);
     field.dispatchEvent(new Event("input", { bubbles: true }));
   };
   const driveSeen = () => {
     for (const chart of charts()) if (state.seen.get(chart)) drive(chart);
   };
 
-  // A step moves what can lie between two iterations, in as many frames as the browser draws
-  // without getting behind.
+  // A step moves what can lie between two iterations. It sets out at once, and waits by the clock: to
+  // ask for an animation frame has the browser draw one.
   const glides = (chart) => Number(chart.querySelector(bound)?.step) % 1 > 0;
   const land = () => {
-    cancelAnimationFrame(state.glide?.frame);
+    clearTimeout(state.glide?.timer);
     state.glide = null;
   };
   const glide = (from, colours) => {
@@ -153,29 +209,20 @@ export default function ({ data, parentElement, setTriggerValue }) {
     const to = iter();
     if (Math.abs(to - from) !== 1 || !charts().some((c) => state.seen.get(c) && glides(c))) return;
     if (matchMedia("(prefers-reduced-motion: reduce)").matches) return;
-    const [few, many] = GLIDE_FRAMES;
-    const frames = Math.min(Math.max(Math.floor(GLIDE_COST_MS / state.cost), few), many);
     // Colours follow the parameters that they come from.
-    const flight = { at: from, assign: to > from ? colours : assign(), drawn: 0 };
-    let begun = null;
-    const frame = (now) => {
-      begun ??= now;
-      const share = (now - begun) / GLIDE_MS;
-      if (share >= 1) {
-        land();
-        driveSeen();
-        return;
+    const flight = { assign: to > from ? colours : assign() };
+    const fly = (way) => {
+      if (way === GLIDE.length) land();
+      else {
+        flight.at = from + (to - from) * GLIDE[way];
+        flight.timer = setTimeout(() => {
+          fly(way + 1);
+          driveSeen();
+        }, GLIDE_MS);
       }
-      flight.frame = requestAnimationFrame(frame);
-      if (share * (frames + 1) < flight.drawn + 1) return;
-      flight.drawn += 1;
-      flight.at = from + (to - from) * share * share * (3 - 2 * share);
-      const before = performance.now();
-      driveSeen();
-      setTimeout(() => (state.cost = performance.now() - before));
     };
     state.glide = flight;
-    flight.frame = requestAnimationFrame(frame);
+    fly(0);
   };
 
   const words = () => {
@@ -241,7 +288,8 @@ export default function ({ data, parentElement, setTriggerValue }) {
 
   const inert = (name, off) => {
     // Not disabled: that would take the focus away, and with it the keyboard.
-    find(`[name=${name}]`).setAttribute("aria-disabled", off);
+    const control = find(`[name=${name}]`);
+    if (control.ariaDisabled !== `${off}`) control.ariaDisabled = off;
   };
   const show = (next, { moved = true, slide = false } = {}) => {
     const [from, colours] = [iter(), assign()];
@@ -253,10 +301,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
     remembered.set(data.page, { chosen, seen, halves: halves.checked, rewinds: data.rewinds });
     slider.value = position;
     slider.setAttribute("aria-valuetext", words());
-    label.textContent = words();
+    label.className = `label ${halves.checked ? "half" : seen ? "whole" : ""}`;
+    write(label.firstChild, words());
     readout().forEach(([name, text], i) => {
-      numbers.children[i].firstChild.textContent = name;
-      numbers.children[i].lastChild.textContent = text;
+      write(numbers.children[i].firstChild, name);
+      write(numbers.children[i].lastChild, text);
     });
     for (const name of ["first", "back"]) inert(name, position === 0);
     for (const name of ["last", "forward"]) inert(name, position === last);
@@ -270,12 +319,12 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const stop = () => {
     clearInterval(state.timer);
     state.timer = null;
-    play.textContent = "Play";
+    write(play, "Play");
   };
 
   const start = () => {
     if (position === last) show(0);
-    play.textContent = "Pause";
+    write(play, "Pause");
     state.timer = setInterval(() => {
       if (position + step() >= last) stop();
       show(position + step(), { slide: true });
@@ -301,9 +350,11 @@ export default function ({ data, parentElement, setTriggerValue }) {
   const walk = (by) => jump(position + by * step(), { slide: true });
 
   numbers.replaceChildren(
-    ...data.columns.map(() => {
+    ...data.columns.map((_, i) => {
       const item = document.createElement("div");
       item.append(document.createElement("dt"), " ", document.createElement("dd"));
+      const texts = [...data.rows.map((row) => row[i]), ...(data.between ?? [])];
+      item.lastChild.style.width = `${Math.max(0, ...texts.map((text) => text?.length ?? 0))}ch`;
       return item;
     }),
   );
@@ -380,7 +431,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
   state.names?.disconnect();
   state.seen = new WeakMap(); // chart -> whether it is in view
   if (idle) {
-    label.textContent = "Nothing to play";
+    write(label.firstChild, "Nothing to play");
   } else {
     if (rewound) root.closest("[data-testid=stMain]")?.scrollTo({ top: 0 }); // to the question
     if (rewound) address(); // where the old position may have been written anew in the meantime

@@ -8,7 +8,7 @@ exception that passes through all that is being computed, and nothing of it is k
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -108,13 +108,16 @@ def within(text: str | None, low: float, high: float) -> Iterator[None]:
 
 @contextmanager
 def told(spinner: str) -> Iterator[None]:
-    """Say ``spinner`` while something is computed, and how far it is, if it takes long."""
+    """Say ``spinner`` while something is computed, and how far it is, if it takes long.
+
+    A spinner costs a message and a thread, even where it is never seen: with "" there is none.
+    """
     if _here.notice is not None or get_script_run_ctx(suppress_warning=True) is None:
         yield
         return
     notice = _here.notice = _Notice()
     try:
-        with st.spinner(spinner):
+        with st.spinner(spinner) if spinner else nullcontext():
             yield
         notice.take_away()
     finally:
@@ -124,4 +127,4 @@ def told(spinner: str) -> Iterator[None]:
 def wait_for(event: threading.Event) -> None:
     """Wait until something has happened, or until the visitor does something else."""
     while not event.wait(_LOOK):
-        check()
+        tell("Waiting for others", 0.0)

@@ -16,7 +16,7 @@ from em_core.engine import expectations
 from em_core.numerics import Array
 from em_ui.pictures import frames
 from em_ui.run import budget
-from em_ui.run.cache import cached
+from em_ui.run.cache import cached_run
 from em_ui.run.limit import follow, left_to_gain
 from em_ui.run.problem import Problem, Settings
 
@@ -315,6 +315,6 @@ def fitted(make: Callable[[Settings], Problem], settings: Settings) -> Run:
     return _fitted(_name(make), settings, make)
 
 
-@cached
+@cached_run
 def _fitted(name: str, settings: Settings, _make: Callable[[Settings], Problem]) -> Run:
     return run_em(_make, settings)

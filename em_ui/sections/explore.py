@@ -23,7 +23,6 @@ settled.keep_names()
 _BESIDE = 2  # charts beside the picture; more of them stand below it
 _A_ROW = 3  # charts side by side, at the most
 _ROUNDING = 1e-12  # of the objective: gaps below it are none
-_SHARES = (3, 2)  # of the width: the picture, and what is beside it
 
 
 class Drawing(NamedTuple):
@@ -64,11 +63,12 @@ def _ending(run: Run, compared: bool) -> tuple[str, str]:
     if trace.status in (Status.NON_FINITE, Status.DECREASED):
         return "error", run.message.replace("Stopped", "**Stopped**", 1)
     place = f"{objective.title} {objective.text(trace.final.objective)}."
-    if compared and run.gap is not None:
+    gap = run.gap if compared else None
+    if gap is not None:
         quantity = words.quantities[words.by].title.lower()
         origin = "truth" if run.problem.truth_known else "estimate with the labels known"
         place += f" Largest distance of a {quantity} from the {origin}: "
-        place += f"{words.quantities[words.by].distance(run.gap)}. {stands_for(run)}".rstrip()
+        place += f"{words.quantities[words.by].distance(gap)}. {stands_for(run)}".rstrip()
     iterations = count(trace.n_iter, "iteration")
     if trace.converged:
         return "success", f"**Converged** after {iterations}. {place}"
@@ -116,12 +116,11 @@ def explore(
     if single and compares(c, run):
         meant, *more = caption.split("\n")
         caption = "\n".join([f"{meant} {_legend(run, references(c, run))}", *more])
-    left, right = st.columns(_SHARES)
-    with left:
+    key = c.key("convergence")
+    # One box, which the style sheet divides: columns would be two messages more.
+    with st.container(key=c.key("instrument")):
         _draw(picture, c.key("picture"), on_pick)
         player.status(c.prefix, *_ending(run, compares(c, run)), caption=caption)
-    key = c.key("convergence")
-    with right:
         # Before it was played, the gap to its end would tell where that is.
         if played(c, run) and _gaps(run) is not None:
             c.show("gap")
@@ -198,17 +197,20 @@ def _parameter(c: Controls, run: Run, field: str, title: str) -> Drawing:
     known = {name: name in tables for name in ("truth", "labelled")}
     compared = f", beside {_legend(run, tables, short=True)}" if tables else ""
     each = f" of each {run.problem.words.component}" if run.params.n_components else ""
-    data = {name: _column(run, name, field) for name in ("steps", *tables)}
+    data = _numbers_of(run, ("steps", *tables), field)
     name = run.problem.words.quantities[field].title if field in run.params.arrays() else title
     alt = f"{name}{each} at each iteration played so far{compared}"
     return Drawing(title, charts.parameter(field, title, **known), data, alt)
 
 
 @cached_quietly
-def _column(run: Run, name: str, field: str) -> pa.Table:
-    """Return the table of the steps, or of a reference, with the numbers of one chart only."""
-    table = getattr(run.frames, name)
-    return table.select([n for n in ("iteration", "component", field) if n in table.schema.names])
+def _numbers_of(run: Run, names: Sequence[str], field: str) -> dict[str, pa.Table]:
+    """Return the tables of the steps and of references, with the numbers of one chart only."""
+    wanted, tables = {"iteration", "component", field}, {n: getattr(run.frames, n) for n in names}
+    return {
+        name: table.select([column for column in table.column_names if column in wanted])
+        for name, table in tables.items()
+    }
 
 
 @cached_quietly

@@ -1,7 +1,6 @@
 """The hill that EM climbs: the objective over two parameters, and the bound that touches it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -251,12 +250,6 @@ def placed(arrays: Arrays, column: Column, values: npt.ArrayLike) -> Arrays:
         mirrored: Any = (slice(None), *first, j, i)
         array[mirrored] = given
     return {**arrays, column.field: array}
-
-
-def put(params: Any, column: Column, value: float) -> Any:
-    """Return ``params`` with one number replaced; see :func:`placed`."""
-    arrays = placed(repeated(params, 1), column, [value])
-    return replace(params, **{column.field: arrays[column.field][0]})
 
 
 def _possible(arrays: Arrays) -> npt.NDArray[np.bool_]:

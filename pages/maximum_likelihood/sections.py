@@ -11,6 +11,7 @@ from em_core.models.gaussian import Estimate
 from em_core.numerics import Array
 from em_ui.controls import Controls
 from em_ui.pictures import charts, frames, player
+from em_ui.run import cached_quietly
 from em_ui.sections import beside, displayed, hill, together
 from pages.maximum_likelihood import problem
 
@@ -108,14 +109,14 @@ def draw_hill(
         x, y = (edges[:-1] + np.diff(edges) / 2 for edges in (means, stds))
         values = gaussian.log_likelihood(heights, x[:, None], y[None, :])
         largest = float(gaussian.log_likelihood(heights, *top))
-        cells = hill.bands(values, means, stds, n=len(heights), top=largest)
+        cells = _short(hill.bands(values, means, stds, n=len(heights), top=largest))
         title = "The hill: log-likelihood over μ and σ"
         text = (
             "Bands of equal log-likelihood over mean and standard deviation. The maximum is at "
             f"{top.mean:.2f} and {top.std:.2f}; your guess loses {largest - guess.value:,.1f}."
         )
     else:
-        cells = hill.cells(means, stds)
+        cells = _covered(means, stds)
         title = "The guesses that you tried"
         text = (
             f"The plane of guesses: means from {low[0]:.0f} to {high[0]:.0f}, standard deviations "
@@ -153,6 +154,18 @@ def draw_hill(
         title=title,
         on_pick=lambda: _move_guess(c),
     )
+
+
+def _short(cells: pa.Table) -> pa.Table:
+    """Return cells with half the digits: enough to draw by, and to set sliders by a click."""
+    kinds = (pa.float32() if pa.types.is_floating(kind) else kind for kind in cells.schema.types)
+    return cells.cast(pa.schema(zip(cells.column_names, kinds, strict=True)))
+
+
+@cached_quietly
+def _covered(means: Array, stds: Array) -> pa.Table:
+    """Return the cells of a plane whose heights are not to be seen, between these edges."""
+    return _short(hill.cells(means, stds))
 
 
 def _apart(tried: list[Tried], marked: Array, size: Array) -> set[int]:
@@ -270,8 +283,8 @@ def _draw_without_labels(c: Controls, groups: problem.TwoGroups) -> None:
     charts.show(
         charts.histogram("Height (cm)"),
         {
-            "bars": problem.histogram(data),
-            "curves": problem.curves(data, {"One bell curve for all": groups.together}),
+            "bars": groups.bars,
+            "curves": groups.curve,
         },
         key=c.key("groups"),
         alt=f"Histogram of {len(data):,} heights of women and men together, who is who being "
