@@ -22,7 +22,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +78,7 @@ _FROM_HALVES /= _FROM_HALVES.sum(axis=1, keepdims=True)
 
 
 # Nodes of runs that go together are so many times those of the run with the fewest, at the most.
-_ALIKE = 1.5
+_ALIKE = 2.0
 
 Chosen = tuple[Array, Array]  # nodes, and their weights
 
@@ -429,11 +429,9 @@ def _are_smooth(
     matters = share > least
     slopes *= matters
     bends *= matters
-    wander = wander * matters
+    may: Any = wander * matters
     low, high = slopes - bends, np.add(slopes, bends, out=slopes)
-    spread = np.maximum(
-        *((end + wander).max(axis=0) - (end - wander).min(axis=0) for end in (low, high))
-    )
+    spread = np.maximum(*((end + may).max(axis=0) - (end - may).min(axis=0) for end in (low, high)))
     return np.asarray(axis * spread <= (_PHASES_ROUNDED if rounded else _PHASES))
 
 
