@@ -439,6 +439,8 @@ class Model(Protocol[ParamsT, StatisticsT]):
         units of the data. What the M-step keeps is left out, and is that of ``like``. A value at
         its bound has a vector that is not finite. Without the two, parameters are taken as they
         are, and ``check`` says whether they are admissible.
+    ``to_free_many(arrays, like)`` and ``from_free_many(vectors, like)``
+        The same of several, all with leading axes: accelerated runs then go side by side.
 
     A model whose ``expect`` takes a third argument, ``counts``, shape (n,), can be told how often
     each row was observed. One that counts rows must.

@@ -470,6 +470,23 @@ class TestNodes:
             found = model.expect(places, params, weights)
             assert_are_the_textbooks([found], model, data, params)
 
+    @pytest.mark.parametrize("seed", range(8))
+    def test_serve_mixtures_that_are_far_from_all_values(self, seed):
+        # Where rounding parameters changes who has the values, by many powers of ten.
+        rng, model = generator(seed), GaussianMixture()
+        data = np.concatenate([rng.normal(rng.uniform(-30, 30), 0.5, ROWS // 3) for _ in "abc"])
+        params = GaussianParams(
+            rng.uniform(-30, 30, 3), np.exp(rng.uniform(-2, 0, 3)), rng.dirichlet(np.full(3, 0.5))
+        )
+        blocks = prepare(model, data, params)
+        assert blocks.prepared.n_looked_at(params) < len(data) / 4
+        arrays = {n: np.stack([a, a]) for n, a in params.arrays().items()}
+        with np.errstate(all="ignore"):  # as the engine does
+            many, objectives = blocks.prepared.begin_many()(arrays)
+        of_first = (GaussianStatistics(*(each[0] for each in many)), objectives[0])
+        for found in (begin(model, blocks)(params), of_first):
+            assert_are_the_textbooks([found], model, data, params)
+
     def test_a_run_finds_what_it_would_without_what_it_remembers(self):
         model, data = GaussianMixture(), overlapping(generator(19), ROWS)
         blocks = prepare(model, data, self.PARAMS)

@@ -22,22 +22,23 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numpy.polynomial.chebyshev import cheb2poly, chebvander
+from numpy.polynomial.chebyshev import chebvander
 
 from em_core.kernels.quadratics import coefficients, powers
 from em_core.numerics import Array
 
 # Nodes of a cell, and the ellipse about it: the error is below 1e-12, and near 1e-15 as a rule.
-_PER_CELL, _RHO = 12, 14.0
+# With as many nodes in narrower cells, or in wider ones, more nodes in all would be needed.
+_PER_CELL, _RHO = 24, 3.3
 _HALF_AXIS = (_RHO + 1 / _RHO) / 2
 
-# How far apart phases may be, in radians: joint densities then add up to a third of their sizes,
-# and to an eighth if parameters are rounded, which changes slopes by a fifth at the most.
-_PHASES = 2.4
+# How far apart phases may be, in radians: joint densities then add up to a third of their sizes;
+# and where parameters are rounded, so that phases are nearer to each other as a rule: to an eighth.
+_PHASES, _PHASES_ROUNDED = 2.4, 2.9
 _ROUNDED = 8.0  # steps to a factor of two, and to a standard deviation
 
 # A component matters to a cell if its share there may be above this (a logarithm), compared with
@@ -48,7 +49,7 @@ _NOTHING = -37.0
 _FEWER = 4
 
 # Of level l there are 2^l cells; which of them are looked at.
-_COARSEST, _FINEST = 6, 14
+_COARSEST, _FINEST = 4, 12
 
 _ROWS = 2**17  # values that are taken at once
 _CELLS = 2**10  # cells that are, whose products no matrix library gives to several threads
@@ -69,10 +70,6 @@ _POINTS = np.cos((2 * np.arange(_PER_CELL) + 1) * np.pi / (2 * _PER_CELL))
 _FROM_MOMENTS = 2 * chebvander(_POINTS, _PER_CELL - 1).T / _PER_CELL
 _FROM_MOMENTS[0] /= 2
 
-# From sums of powers to weights.
-_POWERS = [np.append(cheb2poly(row), np.zeros(row[::-1].argmax())) for row in np.eye(_PER_CELL)]
-_FROM_POWERS = np.transpose(_POWERS) @ _FROM_MOMENTS
-
 # From the weights of two cells to those of the one that they make up.
 _FROM_HALVES = np.vstack(
     [chebvander((_POINTS + side) / 2, _PER_CELL - 1) @ _FROM_MOMENTS for side in (-1, 1)]
@@ -81,7 +78,7 @@ _FROM_HALVES /= _FROM_HALVES.sum(axis=1, keepdims=True)
 
 
 # Nodes of runs that go together are so many times those of the run with the fewest, at the most.
-_ALIKE = 1.5
+_ALIKE = 2.0
 
 Chosen = tuple[Array, Array]  # nodes, and their weights
 
@@ -102,6 +99,10 @@ class Together(NamedTuple):
     weights: Array
 
 
+def _highest(log_joint: Array) -> Array:
+    return np.asarray(np.maximum.reduce(log_joint, axis=0))
+
+
 class Nodes:
     """Cells of several widths, and the weights of the nodes in them.
 
@@ -118,16 +119,16 @@ class Nodes:
         self._furthest = max(-self._low, self._high)
         far = (values < self._low) | (values > self._high)
         self.far, self._values = values[far], values
-        sums = self._sums_of_powers(values if not len(self.far) else values[~far])
-        filled, weights = sums[0] > 0, _times(sums.T, _FROM_POWERS)
+        moments = self._moments(values if not len(self.far) else values[~far])
+        filled, weights = moments[0] > 0, _times(moments.T, _FROM_MOMENTS)
         self._levels = [(filled, weights)]
         for _ in range(_FINEST - _COARSEST):
             filled = filled.reshape(-1, 2).any(axis=1)
             weights = _times(weights.reshape(len(filled), -1), _FROM_HALVES)
             self._levels.insert(0, (filled, weights))
 
-    def _sums_of_powers(self, values: Array) -> Array:
-        """Return the sums of u^q in the finest cells, in which u goes from -1 to 1."""
+    def _moments(self, values: Array) -> Array:
+        """Return the sums of T_q(u) in the finest cells, in which u goes from -1 to 1."""
         n_cells = 2**_FINEST
         sums = np.zeros((_PER_CELL, n_cells))
         for start in range(0, len(values), _ROWS):
@@ -135,10 +136,10 @@ class Nodes:
             u *= 2
             u -= 1
             sums[0] += np.bincount(cell, minlength=n_cells)
-            power = np.ones_like(u)
+            before, here, twice = np.ones_like(u), u, 2 * u
             for q in range(1, _PER_CELL):
-                power *= u
-                sums[q] += np.bincount(cell, weights=power, minlength=n_cells)
+                sums[q] += np.bincount(cell, weights=here, minlength=n_cells)
+                before, here = here, twice * here - before
         return sums
 
     def begin(self) -> Callable[[Array, Array, Array], Chosen | None]:
@@ -150,7 +151,8 @@ class Nodes:
             nonlocal known, chosen
             rounded = _rounded(means, stds, mixing)
             if rounded.tobytes() != known:
-                known, chosen = rounded.tobytes(), self.choose(*rounded)
+                known = rounded.tobytes()
+                [chosen] = self.choose_each(*rounded[:, None], rounded=True)
             return chosen
 
         return choose
@@ -165,7 +167,6 @@ class Nodes:
         Parameters
         ----------
         means, stds, mixing : ndarray, shape (K,)
-            Rounded or not.
         """
         [found] = self.choose_each(means[None], stds[None], mixing[None])
         return found
@@ -197,14 +198,19 @@ class Nodes:
     def _choose_some(self, mixtures: Array) -> Iterator[Chosen | None]:
         """Yield the choices for mixtures, shape (3, R, K), a few of which are made at once."""
         for start in range(0, mixtures.shape[1], _AT_ONCE):
-            yield from self.choose_each(*mixtures[:, start : start + _AT_ONCE])
+            yield from self.choose_each(*mixtures[:, start : start + _AT_ONCE], rounded=True)
 
-    def choose_each(self, means: Array, stds: Array, mixing: Array) -> list[Chosen | None]:
-        """Return the same for several mixtures, each of which gets its own; shape (R, K)."""
+    def choose_each(
+        self, means: Array, stds: Array, mixing: Array, *, rounded: bool = False
+    ) -> list[Chosen | None]:
+        """Return the same for several mixtures, each of which gets its own; shape (R, K).
+
+        If they are ``rounded``, nodes serve all that round to them.
+        """
         quadratics = coefficients(means, stds, mixing, 0.0)
         least = np.ascontiguousarray(self._least_shares(quadratics).T)
         terms = np.ascontiguousarray(quadratics.transpose(2, 1, 0))  # (3, K, R)
-        return self._choose(terms, least, stds.min(axis=1), _highest)
+        return self._choose(terms, least, stds.min(axis=1), rounded=rounded)
 
     def choose_for_all(
         self, means: Array, stds: Array, mixing: Array, firsts: Sequence[int]
@@ -230,7 +236,12 @@ class Nodes:
         return found
 
     def _choose(
-        self, terms: Array, least: Array, narrowest: Array, floor: Callable[[Array], Array]
+        self,
+        terms: Array,
+        least: Array,
+        narrowest: Array,
+        floor: Callable[[Array], Array] = _highest,
+        rounded: bool = False,
     ) -> list[Chosen | None]:
         """Choose for R mixtures at once, each with K quadratics; see :func:`_are_smooth`.
 
@@ -240,7 +251,7 @@ class Nodes:
         least : ndarray, shape (K, R)
         narrowest : ndarray, shape (R,)
             Smallest standard deviation of each.
-        floor : callable
+        floor, rounded
         """
         none = ~(narrowest * _NARROWEST >= self._furthest)
         found: list[list[tuple[Array, Array]]] = [
@@ -254,7 +265,7 @@ class Nodes:
             cells, of = cells[wanted], of[wanted]
             half = self._width * 2 ** (_FINEST - _COARSEST - level - 1)
             centres = self._low + half * (2 * cells + 1)
-            smooth = _are_smooth(terms[..., of], least[:, of], centres, half, floor)
+            smooth = _are_smooth(terms[..., of], least[:, of], centres, half, floor, rounded)
             nodes, chosen = centres[smooth, None] + half * _POINTS, weights[cells[smooth]]
             for r, start, stop in _stretches(of[smooth]):
                 found[r].append((nodes[start:stop].ravel(), chosen[start:stop].ravel()))
@@ -368,12 +379,13 @@ def _together(chosen: Sequence[Chosen | None]) -> tuple[list[Together], list[int
     return made, [r for r, each in enumerate(chosen) if each is None]
 
 
-def _highest(log_joint: Array) -> Array:
-    return np.asarray(np.maximum.reduce(log_joint, axis=0))
-
-
 def _are_smooth(
-    terms: Array, least: Array, centres: Array, half: float, floor: Callable[[Array], Array]
+    terms: Array,
+    least: Array,
+    centres: Array,
+    half: float,
+    floor: Callable[[Array], Array],
+    rounded: bool,
 ) -> npt.NDArray[np.bool_]:
     """Return in which cells all that EM sums is a polynomial to rounding.
 
@@ -390,6 +402,8 @@ def _are_smooth(
     floor : callable
         From logarithms (K, m) to what the largest of them in a mixture is at least, (m,). All that
         are as high may be the largest, beside which others have their shares.
+    rounded : bool
+        Whether the mixtures are only near to these, as :func:`_rounded` makes them.
     """
     axis = half * _HALF_AXIS
     constants, linear, squares = terms
@@ -398,7 +412,9 @@ def _are_smooth(
     slopes += log_joint  # the derivative of the quadratic
     log_joint *= centres
     log_joint += constants
-    log_joint -= floor(log_joint)
+    doubt, wander = _unknown(slopes, squares) if rounded else (0.0, 0.0)
+    log_joint -= floor(log_joint - doubt)
+    log_joint += doubt
     leads, bends = log_joint >= 0, squares * (2 * axis)
     leader = log_joint.argmax(axis=0), np.arange(len(centres))
     slopes -= slopes[leader]
@@ -407,14 +423,28 @@ def _are_smooth(
     share = _furthest(bends, leads)
     share *= 0.5
     share += _furthest(slopes, leads)
+    share += 2 * wander
     share *= axis
     share += log_joint
     matters = share > least
     slopes *= matters
     bends *= matters
+    may: Any = wander * matters
     low, high = slopes - bends, np.add(slopes, bends, out=slopes)
-    spread = np.maximum(low.max(axis=0) - low.min(axis=0), high.max(axis=0) - high.min(axis=0))
-    return np.asarray(axis * spread <= _PHASES)
+    spread = np.maximum(*((end + may).max(axis=0) - (end - may).min(axis=0) for end in (low, high)))
+    return np.asarray(axis * spread <= (_PHASES_ROUNDED if rounded else _PHASES))
+
+
+def _unknown(slopes: Array, squares: Array) -> tuple[Array, Array]:
+    r"""Return what rounding may have changed: log joint densities, and their slopes; (K, m).
+
+    With a standard deviation that differs by a factor of :math:`2^{1/16}`, a mean by a sixteenth of
+    it, and a weight by a factor of :math:`\sqrt 2`, at the most, densities far from a mean differ
+    much.
+    """
+    inverse = np.sqrt(-2 * squares)  # 1 / s
+    z = np.abs(slopes) / inverse
+    return (0.05 * z + 0.08) * z + 0.5, (0.1 * z + 0.08) * inverse
 
 
 def _furthest(values: Array, leads: npt.NDArray[np.bool_]) -> Array:

@@ -231,7 +231,7 @@ class Problem:
     unknown : str
         Why it is not known, in a sentence.
     effort : float
-        How much longer a row takes than one of a number among Gaussians.
+        How much longer a row takes in a run than one of a number among Gaussians.
     """
 
     words: Words
@@ -325,15 +325,14 @@ class Problem:
     @property
     def size(self) -> int:
         """Rows times components that the plain formulas look at, in rows of the usual cost."""
-        return self._times(sum(map(len, self.data.parts)))
+        rows = sum(map(len, self.data.parts))
+        return int(rows * max(self.start.n_components, 1) * max(self.effort, 1.0))
 
     @functools.cached_property
     def work(self) -> int:
         """The same that one iteration looks at, which may be less for data that were prepared."""
         looked_at = getattr(self.data.prepared, "n_looked_at", None)
-        return self.size if looked_at is None else self._times(looked_at(self.start))
-
-    def _times(self, rows: int) -> int:
+        rows = looked_at(self.start) if looked_at else sum(map(len, self.data.parts))
         return int(rows * max(self.start.n_components, 1) * self.effort)
 
     @property
