@@ -281,6 +281,15 @@ class Session:
         message.rerun_script.page_script_hash = self._page_hash
         return await self._rerun(message)
 
+    async def rerun(self) -> Rerun:
+        """Run the page once more as it is set."""
+        message = BackMsg()
+        message.rerun_script.query_string = urlencode(self._query)
+        message.rerun_script.page_script_hash = self._page_hash
+        states = [w.state() for w in self.widgets.values() if w.kind != "cell"]
+        message.rerun_script.widget_states.widgets.extend(states)
+        return await self._rerun(message)
+
     def widget(self, label: str) -> Widget:
         """Return the control with this label."""
         return next(widget for widget in self.widgets.values() if widget.label == label)

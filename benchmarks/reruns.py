@@ -18,7 +18,9 @@ Run it from the project's folder, with nothing else running::
 
     python -m benchmarks.reruns
     python -m benchmarks.reruns --reruns 10 --at-least 3   # fails below a ratio of 3
-    python -m benchmarks.reruns --messages                 # what ours sends, one by one
+    python -m benchmarks.reruns --pages                    # all our pages, and what they send
+    python -m benchmarks.reruns --pages --messages         # one by one
+    python -m benchmarks.reruns --pages --against ../before    # beside another state of the code
 """
 
 import argparse
@@ -27,15 +29,19 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, ExitStack
 from dataclasses import dataclass, field
 from itertools import count
+from pathlib import Path
 
 from benchmarks.client import Rerun, Session, Value, kind_of
-from benchmarks.servers import ORDINARY, OURS, PATHS, TITLES, Server, serve
+from benchmarks.servers import ORDINARY, OURS, PATHS, ROOT, TITLES, Server, serve
+from em_ui.later import LATER
 
 CACHED_SEEDS = 5
+# Controls that make another run, and the first of their values. A page without them has no run.
+CHANGED = {"Data seed": 1, "Iteration limit": 20}
 SECTION = "Has it really converged?"
 WARM_UP = 5
 LOG_LIKELIHOOD = r"iterations?\. Log-likelihood (\S+)"  # in the status line
@@ -196,21 +202,68 @@ def report(results: dict[tuple[str, str], dict[str, Cost]]) -> float:
     return min(ratios)
 
 
-async def list_messages() -> None:
-    """Print what a warm rerun of each of our lessons sends: where, what, and how many bytes."""
-    with serve(OURS) as server:
-        for path in PATHS[OURS].values():
+async def change(session: Session, number: int) -> Rerun:
+    """Move the first control that there is of those that make another run, or run as it is."""
+    labels = {widget.label for widget in session.widgets.values()}
+    for label, first in CHANGED.items():
+        if label in labels:
+            return await session.move(session.widget(label), first + number)
+    return await session.rerun()
+
+
+async def all_pages(n: int, folders: Sequence[Path]) -> dict[str, dict[Path, dict[str, Cost]]]:
+    """Return what reruns cost on each of our pages, in each state of the code, in turn."""
+    results: dict[str, dict[Path, dict[str, Cost]]] = {}
+    with ExitStack() as stack:
+        servers = {folder: stack.enter_context(serve(OURS, folder)) for folder in folders}
+        for server in servers.values():  # which goes on importing after its first page
             async with Session(server.address) as session:
-                await session.open(path)
-                label = "Data seed"
-                if label not in {widget.label for widget in session.widgets.values()}:
-                    continue  # data that somebody has measured
-                for i in range(CACHED_SEEDS + WARM_UP):
-                    rerun = await session.move(session.widget(label), i % CACHED_SEEDS + 1)
-            print(f"{path}: {rerun.n_messages} messages, {rerun.n_bytes / 1e3:.0f} kB")
-            for message in rerun.messages:
-                place = ".".join(map(str, message.metadata.delta_path))
-                print(f"  {place:10}{message.ByteSize():>8}  {kind_of(message)}")
+                await session.open()
+        await asyncio.sleep(LATER)
+        for path in ("", *PATHS[OURS].values()):
+            costs = results[path or "home"] = {
+                folder: {"warm": Cost(), "cold": Cost()} for folder in folders
+            }
+            async with AsyncExitStack() as visits:
+                sessions = {}
+                for folder, server in servers.items():
+                    sessions[folder] = await visits.enter_async_context(Session(server.address))
+                    await sessions[folder].open(path)
+                for kind in ("warm", "cold"):
+                    for i in range(-CACHED_SEEDS - WARM_UP, n):
+                        for folder, session in sessions.items():
+                            before = await settled_cpu(servers[folder])
+                            number = i % CACHED_SEEDS if kind == "warm" else n + i
+                            rerun = await change(session, number + CACHED_SEEDS * (kind == "cold"))
+                            after = await settled_cpu(servers[folder])
+                            if rerun.errors:
+                                raise RuntimeError(f"{path or 'home'}: {rerun.errors}")
+                            if i >= 0:
+                                costs[folder][kind].cpu.append(after - before)
+                                costs[folder][kind].reruns.append(rerun)
+    return results
+
+
+def report_pages(results: Mapping[str, Mapping[Path, Mapping[str, Cost]]]) -> None:
+    """Print a line for each page and state of the code."""
+    print(f"{'page':22}{'messages':>9}{'sent, kB':>10}{'CPU warm, ms':>14}{'cold, ms':>10}  code")
+    for page, costs in results.items():
+        for folder, cost in costs.items():
+            warm, cold = cost["warm"], cost["cold"]
+            print(
+                f"{page:22}{warm.messages:9.0f}{warm.kilobytes:10.0f}{warm.milliseconds:14.1f}"
+                f"{cold.milliseconds:10.1f}  {folder.name}"
+            )
+
+
+def list_messages(results: Mapping[str, Mapping[Path, Mapping[str, Cost]]]) -> None:
+    """Print what a warm rerun of each of our pages sends: where, how many bytes, and what."""
+    for page, costs in results.items():
+        rerun = costs[ROOT]["warm"].reruns[-1]
+        print(f"\n{page}: {rerun.n_messages} messages, {rerun.n_bytes / 1e3:.0f} kB")
+        for message in rerun.messages:
+            place = ".".join(map(str, message.metadata.delta_path))
+            print(f"  {place:10}{message.ByteSize():>8}  {kind_of(message)}")
 
 
 def main() -> None:
@@ -218,10 +271,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--reruns", type=int, default=30, help="of each kind (default 30)")
     parser.add_argument("--at-least", type=float, default=0.0, help="ratio that must be reached")
-    parser.add_argument("--messages", action="store_true", help="only list what ours sends")
+    parser.add_argument("--pages", action="store_true", help="all our pages, by themselves")
+    parser.add_argument("--messages", action="store_true", help="list what each of them sends")
+    parser.add_argument("--against", type=Path, help="folder of another state of the code")
     options = parser.parse_args()
-    if options.messages:
-        asyncio.run(list_messages())
+    if options.pages or options.messages or options.against:
+        folders = [ROOT] if options.against is None else [options.against.resolve(), ROOT]
+        results = asyncio.run(all_pages(options.reruns, folders))
+        report_pages(results)
+        if options.messages:
+            list_messages(results)
         return
     lowest = report(asyncio.run(run(options.reruns)))
     if lowest < options.at_least:

@@ -20,13 +20,15 @@ where a model says in what units that is little: else a run might be carried ove
 another hill.
 """
 
+import math
 from collections.abc import Callable
 from typing import Any, Generic
 
 import numpy as np
+import numpy.typing as npt
 
 from em_core.checks import all_finite
-from em_core.model import Mixture, ParamsT
+from em_core.model import Arrays, Mixture, ParamsT
 from em_core.numerics import Array
 
 # The longest s allowed at first, and by what factor it grows and shrinks.
@@ -39,7 +41,7 @@ REACH = 0.3
 
 
 class Extrapolation(Generic[ParamsT]):
-    """The extrapolations of one run.
+    """The extrapolations of one run, to be made while what divides by zero is ignored.
 
     Parameters
     ----------
@@ -65,14 +67,14 @@ class Extrapolation(Generic[ParamsT]):
         if not self._is_smooth:
             return None
         here, middle, there = (self._vector(params, first) for params in (first, second, third))
-        with np.errstate(over="ignore", invalid="ignore"):
-            r = middle - here
-            v = there - middle - r
-            length, bend = np.linalg.norm(r), np.linalg.norm(v)
-        if not (np.isfinite(length) and np.isfinite(bend) and length > 0):
+        r = middle - here
+        v = there - middle - r
+        length, bend = math.sqrt(r.dot(r)), math.sqrt(v.dot(v))
+        if not (math.isfinite(length) and math.isfinite(bend) and length > 0):
             return None
-        self._s = float(np.clip(length / bend if bend else np.inf, _SHORTEST, self._longest))
-        s = min(self._s, REACH / float(length)) if self._to_free else self._s
+        s = length / bend if bend else math.inf
+        self._s = max(_SHORTEST, min(s, self._longest))
+        s = min(self._s, REACH / length) if self._to_free else self._s
         while s > _SHORTEST:
             found = self._params(here + 2 * s * r + s * s * v, first)
             if found is not None:
@@ -90,17 +92,15 @@ class Extrapolation(Generic[ParamsT]):
     def _vector(self, params: ParamsT, like: ParamsT) -> Array:
         if not self._to_free:
             return params.vector()
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            found: Array = self._to_free(params, like)
-            return found
+        found: Array = self._to_free(params, like)
+        return found
 
     def _params(self, vector: Array, like: ParamsT) -> ParamsT | None:
         """Return the parameters of a vector, or None if they are not admissible."""
         try:
-            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-                if self._from_free:
-                    made: ParamsT = self._from_free(vector, like)
-                    return made if all(map(all_finite, made.arrays().values())) else None
+            if self._from_free:
+                made: ParamsT = self._from_free(vector, like)
+                return made if all(map(all_finite, made.arrays().values())) else None
             # What is between 0 and 1 may be a probability, though nobody says so.
             before = like.vector()
             if ((vector < 0) > (before < 0)).any() or ((vector > 1) > (before > 1)).any():
@@ -110,3 +110,62 @@ class Extrapolation(Generic[ParamsT]):
         except ValueError:
             return None
         return made
+
+
+class Extrapolations:
+    """The same of R runs that go side by side, of a model with free vectors for many.
+
+    Parameters
+    ----------
+    model : Model
+        With ``to_free_many`` and ``from_free_many``, which are what :class:`Extrapolation` asks
+        for, of arrays with the runs as their first axis.
+    n_runs : int
+        R.
+    """
+
+    def __init__(self, model: Any, n_runs: int) -> None:
+        self._model = model
+        self._s, self._longest = np.full((2, n_runs), _SHORTEST)
+
+    def keep(self, runs: npt.NDArray[Any]) -> None:
+        """Forget all runs but some."""
+        self._s, self._longest = self._s[runs], self._longest[runs]
+
+    def beyond(
+        self, first: Arrays, second: Arrays, third: Arrays
+    ) -> tuple[Arrays, npt.NDArray[np.intp]]:
+        """Return where two steps of EM lead, and which runs they lead farther than they went.
+
+        The parameters are of these runs alone.
+        """
+        to_free, from_free = self._model.to_free_many, self._model.from_free_many
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            here, middle, there = (to_free(arrays, first) for arrays in (first, second, third))
+            r = middle - here
+            v = there - middle - r
+            length, bend = np.linalg.norm(r, axis=1), np.linalg.norm(v, axis=1)
+            moves = np.isfinite(length) & np.isfinite(bend) & (length > 0)
+            longest = np.where(moves, self._longest, _SHORTEST)
+            self._s = np.clip(np.where(bend > 0, length / bend, np.inf), _SHORTEST, longest)
+            s = np.where(moves, np.minimum(self._s, REACH / length), 0.0)
+            found = {name: np.empty_like(array) for name, array in first.items()}
+            leaps = np.zeros(len(s), dtype=bool)
+            while len(left := np.flatnonzero((s > _SHORTEST) & ~leaps)):
+                step = s[left, None]
+                vectors = here[left] + 2 * step * r[left] + step * step * v[left]
+                made = from_free(vectors, {name: array[left] for name, array in first.items()})
+                fine = np.ones(len(left), dtype=bool)
+                for array in made.values():
+                    fine &= np.isfinite(array).reshape(len(left), -1).all(axis=1)
+                for name, array in made.items():
+                    found[name][left[fine]] = array[fine]
+                leaps[left[fine]] = True
+                s[left[~fine]] /= 2
+        runs = np.flatnonzero(leaps)
+        return {name: array[runs] for name, array in found.items()}, runs
+
+    def judge(self, good: npt.NDArray[np.bool_]) -> None:
+        """Allow each run longer steps if its last was as long as allowed and good, or shorter."""
+        longer = np.where(self._s >= self._longest, self._longest * _FACTOR, self._longest)
+        self._longest = np.where(good, longer, np.maximum(_SHORTEST, self._s / _FACTOR))

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from em_core.checks import check_not_negative
 from em_core.data.blocks import Blocks, prepare
 from em_core.engine import Data, Status, Trace, begin
-from em_core.model import Model, Params, ParamsT, StatisticsT
+from em_core.model import Arrays, Model, Params, ParamsT, StatisticsT
 from em_core.numerics import Array, match_components
 
 # Steps shorter than this, relative to the parameters, are rounding, and so is their ratio.
@@ -75,6 +75,24 @@ def bound_from(
         return objective + expected(params) - touching
 
     return bound
+
+
+def bounds_from(
+    model: Model[ParamsT, StatisticsT], statistics: StatisticsT, objective: float, at: ParamsT
+) -> Callable[[Arrays], Array]:
+    """Return :func:`bound_from` of many parameters, whose arrays have a leading axis."""
+    many = getattr(model, "expected_objective_many", None)
+    bound = bound_from(model, statistics, objective, at)
+
+    def bounds(arrays: Arrays) -> Array:
+        if many is None:
+            each = zip(*arrays.values(), strict=True)
+            return np.array([bound(type(at)(*values)) for values in each])
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+            touching = model.expected_objective(statistics, at, at)
+            return np.asarray(objective + (many(statistics, arrays, at) - touching))
+
+    return bounds
 
 
 def linear_rate(trace: Trace[Any]) -> float:

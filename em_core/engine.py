@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from em_core.acceleration import Extrapolation
 from em_core.checks import as_array, as_integer, check_not_negative
-from em_core.data.blocks import Blocks, OnCluster, prepare
+from em_core.data.blocks import BLOCK_ROWS, Blocks, OnCluster, independent_rows, prepare
 from em_core.model import Mixture, Model, Note, Params, ParamsT, Sample, StatisticsT
 from em_core.numerics import ROUNDING, Array
 
@@ -36,9 +36,17 @@ Data = npt.ArrayLike | Sequence[npt.NDArray[Any]] | OnCluster | Blocks
 
 Accelerate = Literal["squarem"]
 
+# What is told of each iteration.
+Watch = Callable[[int], None]
+
 # An objective is known to about this fraction of the terms that it is a sum of. A smaller change is
 # rounding.
-_SUM_ACCURACY = 1e-12
+SUM_ACCURACY = 1e-12
+
+# A degenerate component divides by zero in both steps. The step that comes of it says so in its
+# objective, which fit looks at; a warning would say it twice. To enter this costs as much as a
+# short array computation: once a run, and not in each step.
+ignoring = functools.partial(np.errstate, divide="ignore", over="ignore", invalid="ignore")
 
 
 class Status(StrEnum):
@@ -75,10 +83,19 @@ class History(Sequence[Step[ParamsT]]):
         Of each parameter, by name, the values at all steps along the first axis.
     objectives : ndarray, shape (n_iter + 1,)
         The objectives.
+    n_e_steps : sequence of int, optional
+        Of an accelerated run, the E-steps taken until each.
     """
 
-    def __init__(self, kind: type[ParamsT], arrays: dict[str, Array], objectives: Array) -> None:
+    def __init__(
+        self,
+        kind: type[ParamsT],
+        arrays: dict[str, Array],
+        objectives: Array,
+        n_e_steps: Sequence[int] | None = None,
+    ) -> None:
         self._kind, self._arrays, self.objectives = kind, arrays, objectives
+        self._n_e_steps = n_e_steps
         self._made: dict[int, Step[ParamsT]] = {}
 
     def __len__(self) -> int:
@@ -96,8 +113,9 @@ class History(Sequence[Step[ParamsT]]):
 
     def _make(self, place: int) -> Step[ParamsT]:
         if place not in self._made:
-            params = self._kind(**{name: array[place] for name, array in self._arrays.items()})
-            self._made[place] = Step(place, params, float(self.objectives[place]))
+            params = self._kind.of({name: array[place] for name, array in self._arrays.items()})
+            n_e_steps = None if self._n_e_steps is None else self._n_e_steps[place]
+            self._made[place] = Step(place, params, float(self.objectives[place]), n_e_steps)
         return self._made[place]
 
     def __eq__(self, other: object) -> bool:
@@ -431,9 +449,7 @@ def expectations(
     expect: Any = model.expect  # which need not know of counts
 
     def of_block(rows: npt.NDArray[Any], counts: Array | None) -> tuple[StatisticsT, float]:
-        # A degenerate component divides by zero here. The step that comes of it says so in its
-        # objective, which fit looks at; a warning would say it twice.
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        with ignoring():
             found: tuple[StatisticsT, float]
             found = expect(rows, params) if counts is None else expect(rows, params, counts)
             return found
@@ -442,29 +458,36 @@ def expectations(
     objective = 0.0
     for sums, of_rows in data.map(of_block):
         objective += of_rows
-        if total is None:
-            total = sums
-        else:
-            make = getattr(type(sums), "_make", tuple)  # a named tuple, or just a tuple
-            total = make(map(np.add, total, sums))
+        total = sums if total is None else _added(total, sums)
     assert total is not None  # check() refuses empty data
     return total, objective
+
+
+def _added(total: Any, sums: Any) -> Any:
+    make = getattr(type(sums), "_make", tuple)  # a named tuple, or just a tuple
+    return make(map(np.add, total, sums))
 
 
 def begin(
     model: Model[ParamsT, StatisticsT], data: Blocks
 ) -> Callable[[ParamsT], tuple[StatisticsT, float]]:
     """Return the E-step of one run over all data: the model's own, if it has prepared them."""
+    e_step = _begin(model, data)
+
+    def quiet(params: ParamsT) -> tuple[StatisticsT, float]:
+        with ignoring():
+            return e_step(params)
+
+    return quiet
+
+
+def _begin(
+    model: Model[ParamsT, StatisticsT], data: Blocks
+) -> Callable[[ParamsT], tuple[StatisticsT, float]]:
+    """Return the same, to be called while :func:`ignoring`."""
     if data.prepared is None:
         return functools.partial(expectations, model, data)
-    e_step = data.prepared.begin()
-
-    def quick(params: ParamsT) -> tuple[StatisticsT, float]:
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            found: tuple[StatisticsT, float] = e_step(params)
-            return found
-
-    return quick
+    return data.prepared.begin()
 
 
 def objective_of(model: Model[ParamsT, StatisticsT], data: Blocks, params: ParamsT) -> float:
@@ -485,19 +508,12 @@ def _steps(
     model: Model[ParamsT, StatisticsT], data: Blocks, init: ParamsT
 ) -> Iterator[_Looked[ParamsT, StatisticsT]]:
     """Yield the steps of EM, which are nothing but the two steps in turn, and their statistics."""
-    params, e_step, previous = init, begin(model, data), None
+    params, e_step, previous = init, _begin(model, data), None
     for iteration in count():
         statistics, objective = e_step(params)
         step = Step(iteration, params, objective)
         yield _Looked(step, statistics, previous)
-        params, previous = _m_step(model, statistics, params), step
-
-
-def _m_step(
-    model: Model[ParamsT, StatisticsT], statistics: StatisticsT, previous: ParamsT
-) -> ParamsT:
-    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-        return model.m_step(statistics, previous)
+        params, previous = model.m_step(statistics, params), step
 
 
 def _accelerated_steps(
@@ -508,7 +524,7 @@ def _accelerated_steps(
     An iteration is a cycle: two updates of EM, a leap beyond these, and two more from there. Where
     the leap is no gain, it is the two updates.
     """
-    e_step, n_e_steps = begin(model, data), count(1)
+    e_step, n_e_steps = _begin(model, data), count(1)
     extrapolation: Extrapolation[ParamsT] = Extrapolation(
         model, functools.partial(data.check, model)
     )
@@ -518,11 +534,11 @@ def _accelerated_steps(
         return _Looked(Step(iteration, params, objective, next(n_e_steps)), statistics)
 
     def update(found: _Looked[ParamsT, StatisticsT]) -> ParamsT:
-        return _m_step(model, found.statistics, found.step.params)
+        return model.m_step(found.statistics, found.step.params)
 
     def rounding(found: Any) -> float:
         terms = terms_beyond(model, found.statistics, found.step.params, data.n)
-        return float(_SUM_ACCURACY * (terms + abs(found.step.objective)))
+        return float(SUM_ACCURACY * (terms + abs(found.step.objective)))
 
     def land(iteration: int, params: ParamsT, least: float) -> Any:
         """Return where two updates lead from a leap, or None if that has not the objective."""
@@ -584,8 +600,15 @@ def iterate(
     ValueError
         If ``data`` or ``init`` do not fit the model, or ``counts`` not the data or the model.
     """
-    blocks = prepare(model, data, init, counts)
-    return (looked.step for looked in _steps(model, blocks, init))
+    steps = _steps(model, prepare(model, data, init, counts), init)
+
+    def walk() -> Iterator[Step[ParamsT]]:
+        while True:
+            with ignoring():  # which must not reach whoever asks for the steps
+                step = next(steps).step
+            yield step
+
+    return walk()
 
 
 def fit(
@@ -597,6 +620,7 @@ def fit(
     max_iter: int = 200,
     counts: npt.ArrayLike | None = None,
     accelerate: Accelerate | None = None,
+    watch: Watch | None = None,
 ) -> Trace[ParamsT]:
     """Run EM from an initial guess until nothing is left to gain.
 
@@ -619,6 +643,9 @@ def fit(
         ``tol``; so at the end an update of EM gains no more than that. A cycle never loses
         objective. From a start between two optima a run may end at another one than EM: rarely
         where the model has free vectors, which the models here have.
+    watch : callable, optional
+        Is called after each iteration with its number, to show how far a long run is. An exception
+        that it raises ends the run.
 
     Returns
     -------
@@ -637,13 +664,16 @@ def fit(
     blocks = prepare(model, data, init, counts)
     walk = _accelerated_steps if accelerate else _steps
     steps: list[Step[ParamsT]] = []
-    for step, statistics, previous, ends in walk(model, blocks, init):
-        updates_left = limit - step.iteration if ends else 1  # amid an iteration there is one
-        status = _stopped(step, previous, updates_left, tol, model, statistics, blocks.n)
-        if ends or status is not None:
-            steps.append(step)
-        if status is not None:
-            return trace_of(model, blocks, tuple(steps), status, statistics)
+    with ignoring():
+        for step, statistics, previous, ends in walk(model, blocks, init):
+            updates_left = limit - step.iteration if ends else 1  # amid an iteration there is one
+            status = _stopped(step, previous, updates_left, tol, model, statistics, blocks.n)
+            if ends or status is not None:
+                steps.append(step)
+            if status is not None:
+                return trace_of(model, blocks, tuple(steps), status, statistics)
+            if ends and watch is not None:
+                watch(step.iteration)
     raise AssertionError("the steps ended")  # pragma: no cover - they are endless
 
 
@@ -670,13 +700,39 @@ def _stopped(
     n_observations: float,
 ) -> Status | None:
     """Return why a run ends with a step of EM from the previous one, or None while it goes on."""
+    enough = tol * n_observations
+    if _climbs(step, previous, enough):
+        return None if updates_left > 0 else Status.MAX_ITER
     now = Standing.of(step)
     before = Standing.of(previous) if previous else now.before_the_first()
 
     def size_of_terms(_: Any) -> float:
         return terms_beyond(model, statistics, step.params, n_observations)
 
-    return ENDS[int(ended(now, before, updates_left, tol * n_observations, size_of_terms))]
+    return ENDS[int(ended(now, before, updates_left, enough, size_of_terms))]
+
+
+def _climbs(step: Step[Any], previous: Step[Any] | None, enough: float) -> bool:
+    """Return whether it is plain that a step gained enough, and is neither still nor infinite.
+
+    Sums of squares tell so of most steps, in a fraction of the time that :func:`ended` takes, which
+    is asked of the others. The first step counts as a gain.
+    """
+    if not abs(step.objective) < math.inf:
+        return False
+    if previous is not None and not step.objective - previous.objective > enough:
+        return False
+    moved = previous is None
+    for name, array in step.params.arrays().items():
+        values = array.ravel()
+        size = values.dot(values)
+        if not size < math.inf:
+            return False
+        if previous is not None and not moved:
+            change = values - getattr(previous.params, name).ravel()
+            # The mean square is no larger than the largest; twice, for the rounding of the sums.
+            moved = change.dot(change) > 2 * len(values) * ROUNDING**2 * size
+    return moved
 
 
 class Standing(NamedTuple):
@@ -706,7 +762,7 @@ class Standing(NamedTuple):
 
 # Why a run ends, by number; None if it goes on.
 ENDS = (Status.NON_FINITE, Status.DECREASED, Status.CONVERGED, Status.MAX_ITER, None)
-GOES_ON = ENDS.index(None)
+_NON_FINITE, _DECREASED, _CONVERGED, _MAX_ITER, GOES_ON = range(len(ENDS))
 
 
 def ended(
@@ -736,7 +792,7 @@ def ended(
         An index into ``ENDS``.
     """
     # With operators that numbers and arrays have in common, so that one run costs little.
-    with np.errstate(over="ignore", invalid="ignore"):
+    with ignoring():
         sizes = [_largest(new) for new in now.parameters]
         finite = abs(now.objective) < np.inf
         for size in sizes:
@@ -753,16 +809,16 @@ def ended(
             return np.full(ends.shape, GOES_ON) if ends.ndim else GOES_ON
         # An objective is known to a fraction of the terms that it is a sum of, which may be far
         # larger than the sum. It is among them itself.
-        rounding = _SUM_ACCURACY * abs(now.objective)
+        rounding = SUM_ACCURACY * abs(now.objective)
         in_doubt = (gain < -rounding) | unchanged & (gain > rounding)
         if _any(in_doubt):
-            rounding = rounding + _SUM_ACCURACY * size_of_terms(in_doubt)
+            rounding = rounding + SUM_ACCURACY * size_of_terms(in_doubt)
         fell = gain < -rounding
         converged = unchanged & (gain <= rounding) | (gain <= enough) & (enough > 0)
-        code = np.where(updates_left <= 0, ENDS.index(Status.MAX_ITER), GOES_ON)
-        code = np.where(converged, ENDS.index(Status.CONVERGED), code)
-        code = np.where(fell, ENDS.index(Status.DECREASED), code)
-        return np.where(finite, code, ENDS.index(Status.NON_FINITE))
+        code = np.where(updates_left <= 0, _MAX_ITER, GOES_ON)
+        code = np.where(converged, _CONVERGED, code)
+        code = np.where(fell, _DECREASED, code)
+        return np.where(finite, code, _NON_FINITE)
 
 
 def _any(mask: Any) -> Any:
@@ -830,13 +886,18 @@ def fit_labelled(
             f"labels must lie between 0 and {init.n_components - 1}, "
             f"got {component.min()} to {component.max()}"
         )
-    one_hot = np.eye(init.n_components)[component]
+    one_hot = np.eye(init.n_components)
     # Twice, since a model may take its sums about the current parameters: the second time they
     # are taken about the answer, and no digit is lost.
-    params = init
+    params, length = init, BLOCK_ROWS if independent_rows(model) else len(array)
     with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
         for _ in range(2):
-            params = model.m_step(model.statistics(array, params, one_hot), params)
+            statistics: Any = None
+            for start in range(0, len(array), length):
+                rows = slice(start, start + length)
+                found = model.statistics(array[rows], params, one_hot[component[rows]])
+                statistics = found if statistics is None else _added(statistics, found)
+            params = model.m_step(statistics, params)
     return params
 
 

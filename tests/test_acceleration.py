@@ -26,7 +26,7 @@ from em_core import (
     fit_restarts,
     iterate,
 )
-from em_core.acceleration import REACH, Extrapolation
+from em_core.acceleration import REACH, Extrapolation, Extrapolations
 from em_core.models import binomial_mixture, gaussian_mixture, kmeans
 
 generator = np.random.default_rng
@@ -398,3 +398,94 @@ def test_coins_of_many_tosses_do_not_leap_to_a_lower_hill():
         ours, theirs = both(model, data, init, max_iter=1000)
         if theirs.converged:
             assert ours.final.objective > theirs.final.objective - 1e-6
+
+
+def collapsing(rng):
+    data = np.concatenate([rng.normal(0, 1, 60), [8.0, 8.0, 8.0]])
+    return (
+        GaussianMixture(),
+        data,
+        [gaussian_mixture.guess_from_points(data, 3, rng=rng) for _ in range(12)],
+    )
+
+
+def by_nodes(rng):
+    truth = GaussianParams([0, 4, 9], [1, 2, 2], [0.3, 0.3, 0.4])
+    data = GaussianMixture().simulate(truth, 70_000, rng=rng).data
+    return (
+        GaussianMixture(),
+        data,
+        [gaussian_mixture.guess_from_points(data, 3, rng=rng) for _ in range(6)],
+    )
+
+
+def coins(rng):
+    truth = BinomialParams([0.3, 0.5, 0.8], [0.3, 0.3, 0.4])
+    model = BinomialMixture(10, estimate_weights=True)
+    data = model.simulate(truth, 300, rng=rng).data
+    starts = [binomial_mixture.guess_uniform(data, 3, rng=rng) for _ in range(9)]
+    return model, data, [*starts, BinomialParams([1, 1, 1], [0.3, 0.3, 0.4])]  # impossible
+
+
+class TestSideBySide:
+    @pytest.mark.parametrize("made", [collapsing, by_nodes, coins])
+    def test_each_goes_as_alone(self, made):
+        model, data, starts = made(generator(1))
+        how = {"tol": 0, "max_iter": 6, "accelerate": "squarem"}
+        for ours, init in zip(fit_restarts(model, data, starts, **how), starts, strict=True):
+            alone = fit(model, data, init, **how)
+            assert ours.status is alone.status
+            assert [s.n_e_steps for s in ours.steps] == [s.n_e_steps for s in alone.steps]
+            assert [s.iteration for s in ours.steps] == [s.iteration for s in alone.steps]
+            assert ours.notes == alone.notes
+            np.testing.assert_allclose(ours.objectives, alone.objectives, rtol=1e-7)
+            for mine, theirs in zip(ours.steps[:-1], alone.steps[:-1], strict=True):
+                # Leaps enlarge rounding.
+                assert_params_close(mine.params, theirs.params, rtol=1e-6, atol=1e-8)
+
+    @pytest.mark.parametrize("made", [collapsing, by_nodes, coins])
+    def test_each_ends_as_alone(self, made):
+        model, data, starts = made(generator(1))
+        how = {"tol": 1e-9, "max_iter": 1_000, "accelerate": "squarem"}
+        together = fit_restarts(model, data, starts, **how)
+        for ours, init in zip(together, starts, strict=True):
+            alone = fit(model, data, init, **how)
+            assert ours.status is alone.status
+            np.testing.assert_allclose(ours.final.objective, alone.final.objective, rtol=1e-7)
+        ends = {trace.status for trace in together}
+        expected = {
+            collapsing: {Status.NON_FINITE},
+            by_nodes: {Status.CONVERGED},
+            coins: {Status.NON_FINITE, Status.CONVERGED},
+        }
+        assert ends == expected[made]
+
+    def test_leaps_that_fail_are_taken_back_and_counted(self, monkeypatch):
+        taken_back = []
+        judge = Extrapolations.judge
+
+        def looks(self, good):
+            taken_back.append((~good).sum())
+            judge(self, good)
+
+        monkeypatch.setattr(Extrapolations, "judge", looks)
+        model, data, starts = coins(generator(1))
+        traces = fit_restarts(model, data, starts, tol=0, max_iter=300, accelerate="squarem")
+        assert sum(taken_back) > 0
+        cycles = np.concatenate([np.diff([s.n_e_steps for s in t.steps]) for t in traces])
+        assert set(cycles.tolist()) <= {1, 2, 4, 5}
+        assert np.count_nonzero(cycles == 5) == sum(taken_back)
+
+    def test_a_model_with_free_vectors_of_its_own_goes_alone(self):
+        class Other(BinomialMixture):
+            def to_free(self, params, like):
+                return super().to_free(params, like) * 2
+
+            def from_free(self, vector, like):
+                return super().from_free(vector / 2, like)
+
+        _, data, starts = coins(generator(2))
+        model = Other(10, estimate_weights=True)
+        how = {"tol": 0, "max_iter": 5, "accelerate": "squarem"}
+        together = fit_restarts(model, data, starts, **how)
+        assert list(together) == [fit(model, data, init, **how) for init in starts]

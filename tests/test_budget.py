@@ -138,6 +138,89 @@ def test_who_gets_each_of_all_observations_is_asked_once_and_in_turn(
     take()
 
 
+class Stopped(BaseException):
+    pass
+
+
+def stop():
+    raise Stopped
+
+
+class TestBreathing:
+    """Between the iterations of what takes long."""
+
+    def another(self, queue, order):
+        """Return a thread that waits in a queue already."""
+
+        def other():
+            with turn({budget._slow: SLOW, budget._quick: QUICK}[queue]):
+                order.append("other")
+
+        thread, before = threading.Thread(target=other), len(queue._line)
+        thread.start()
+        while len(queue._line) == before:
+            thread.join(0.001)
+        return thread
+
+    def test_lets_who_waits_in_between(self, monkeypatch):
+        monkeypatch.setattr(budget, "_SLICE", 0)
+        order = []
+        with turn(SLOW) as mine:
+            thread = self.another(budget._slow, order)
+            order.append("before")
+            assert mine.breathe()
+            order.append("after")
+        thread.join()
+        assert order == ["before", "other", "after"]
+
+    def test_goes_on_where_it_has_hardly_begun(self, monkeypatch):
+        monkeypatch.setattr(budget, "_SLICE", 1e9)
+        monkeypatch.setattr(progress, "check", stop)
+        order = []
+        with turn(SLOW) as mine:
+            thread = self.another(budget._slow, order)
+            assert not mine.breathe()
+            order.append("mine")
+        thread.join()
+        assert order == ["mine", "other"]
+
+    def test_of_what_is_not_quick_after_all_is_among_the_slow(self, monkeypatch):
+        monkeypatch.setattr(budget, "_SLICE", 0)
+        monkeypatch.setattr(budget, "_QUICK_SECONDS", 1e9)
+        with turn(QUICK) as mine:
+            mine.breathe()
+            assert not finishes(take, seconds=0.05)
+            assert finishes(lambda: take(SLOW))
+            monkeypatch.setattr(budget, "_QUICK_SECONDS", 0)
+            mine.breathe()
+            assert finishes(take)
+            assert not finishes(lambda: take(SLOW), seconds=0.05)
+        assert finishes(lambda: (take(QUICK), take(SLOW)))
+
+    def test_stops_once_the_visitor_does_something_else(self, monkeypatch):
+        monkeypatch.setattr(budget, "_SLICE", 0)
+        monkeypatch.setattr(progress, "check", stop)
+        with pytest.raises(Stopped), turn(SLOW) as mine:
+            mine.breathe()
+        assert finishes(lambda: (take(QUICK), take(SLOW)))
+        take()
+
+    def test_stops_in_the_line_too(self, monkeypatch):
+        monkeypatch.setattr(budget, "_SLICE", 0)
+        monkeypatch.setattr(budget, "_QUICK_SECONDS", 0)
+        checks = iter([None, stop])
+        monkeypatch.setattr(progress, "check", lambda: (next(checks) or (lambda: None))())
+        with turn(SLOW):
+
+            def quick_at_first():
+                with pytest.raises(Stopped), turn(QUICK) as mine:
+                    mine.breathe()
+
+            assert finishes(quick_at_first)
+        monkeypatch.undo()
+        assert finishes(lambda: (take(QUICK), take(SLOW)))
+
+
 class TestOrder:
     def test_who_takes_many_turns_lets_others_in_between(self):
         order, others, line = [], [], budget._slow._line
@@ -158,13 +241,7 @@ class TestOrder:
         assert order == ["mine 0", "other 0", "mine 1", "other 1", "mine 2", "other 2"]
 
     def test_who_does_something_else_leaves_the_line(self, monkeypatch):
-        class Stopped(BaseException):
-            pass
-
         gone = []
-
-        def check():
-            raise Stopped
 
         def waits():
             try:
@@ -173,7 +250,7 @@ class TestOrder:
                 gone.append(1)
 
         with turn(SLOW):
-            monkeypatch.setattr(progress, "check", check)
+            monkeypatch.setattr(progress, "check", stop)
             assert finishes(waits)
         assert gone == [1]
         monkeypatch.undo()

@@ -208,6 +208,12 @@ class TestSize:
         mine = array(10)
         assert n_bytes([mine, mine, mine[:5]]) == pytest.approx(10_000, rel=0.05)
 
+    def test_a_long_sequence_counts_as_long(self):
+        many = [array(10) for _ in range(100)]
+        assert n_bytes(many) == pytest.approx(1_000_000, rel=0.05)
+        assert n_bytes([[part] for part in many]) == pytest.approx(1_000_000, rel=0.05)
+        assert n_bytes([many[0][i : i + 1] for i in range(1_000)]) < 150_000
+
     def test_a_part_of_an_array_keeps_all_of_it(self):
         assert n_bytes(array(10)[:1]) == pytest.approx(10_000, rel=0.05)
 

@@ -14,7 +14,6 @@ from em_core import BinomialMixture, BinomialParams, fit
 from em_core.diagnostics import map_eigenvalues
 from em_core.models.binomial_mixture import fit_grid
 from em_ui.data import OWN, Given
-from em_ui.run import budget
 from pages.two_coins import picture, sections
 from pages.two_coins.problem import FIVE, SPECS, fitting, of_labels, problem, trials
 
@@ -320,12 +319,45 @@ class TestSections:
         assert cell["end"] == "A below B"
         assert cell["iterations"] == grid.n_iter[0]
 
-    @pytest.mark.parametrize(("part", "side"), [(1.0, 101), (0.1, 31), (1e-4, 11)])
-    def test_map_has_fewer_starts_where_each_takes_long(self, monkeypatch, part, side):
-        run = run_at("two_coins", trials=60, data_seed=7)
-        monkeypatch.setattr(budget, "MAP", part * 20 * 101**2 * run.problem.work)
+    @pytest.mark.parametrize("weights", [False, True])
+    def test_map_has_the_end_of_each_start_though_half_are_mirrored(self, weights):
+        run = run_at("two_coins", trials=60, data_seed=7, weights=weights, max_iter=20, tol="1e-9")
+        table, moving = sections.ends_of_starts.__wrapped__(run)
+        problem, grid = run.problem, np.linspace(0, 1, 101)
+        i, j = (index.ravel() for index in np.indices((101, 101)))
+        whole = fit_grid(
+            problem.mixture,
+            problem.sample.data,
+            np.column_stack([grid[i], grid[j]]),
+            [0.5, 0.5],
+            tol=1e-9,
+            max_iter=20,
+        )
+        assert table["iterations"].to_pylist() == whole.n_iter.tolist()
+        a, b = whole.heads_prob.T
+        ends = np.array(table["end"].to_pylist())
+        equal = abs(a - b) < sections.near(run)
+        possible = np.isfinite(whole.log_likelihood)
+        np.testing.assert_array_equal(ends == "A above B", possible & ~equal & (a > b))
+        np.testing.assert_array_equal(ends == "A below B", possible & ~equal & (a < b))
+        np.testing.assert_array_equal(ends == "both equal", possible & equal)
+        np.testing.assert_array_equal(ends == "impossible", ~possible)
+        assert set(ends) >= {"A above B", "A below B", "both equal"}
+        assert moving == (possible & ~whole.converged).sum()
+        assert (moving > 0) == weights
+
+    def test_map_of_the_largest_run_is_as_long_and_as_fine_as_the_page_asks(self, monkeypatch):
+        asked = []
+
+        def grid(mixture, data, starts, weights, *, tol, max_iter, watch):
+            asked.append((len(starts), max_iter))
+            return fit_grid(mixture, data, starts, weights, tol=1e-2, max_iter=1)
+
+        monkeypatch.setattr(sections, "fit_grid", grid)
+        run = run_at("two_coins", trials=100_000, tosses=200, max_iter=500, tol="0")
         table, _ = sections.ends_of_starts.__wrapped__(run)
-        assert len(table) == side**2
+        assert len(table) == 101**2
+        assert asked == [(101 * 102 // 2, 500)]
 
     def test_hard_against_soft_says_what_trials_share(self, own, opened):
         words = "all trials with the same {} to one coin"

@@ -54,8 +54,8 @@ def test_draws_what_is_known(known, words):
     theta = specs[2]
     assert {data.name for data in theta.datasets} == {"steps", *known}
     # One caption says what the lines are in the picture and in the charts.
-    assert [caption.value for caption in at.caption] == [f"Bars: trials. {words}".rstrip()]
     (status,) = components(at, "iteration_status")
+    assert status["caption"] == f"Bars: trials. {words}".rstrip()
     assert ("distance" in status["end"]) == bool(known)
 
 

@@ -7,12 +7,13 @@ from typing import ClassVar
 
 import numpy as np
 import pytest
-from conftest import run_at
+from conftest import BY_NAME, run_at
 
 from em_core import Selection, fit
 from em_core.data import old_faithful
 from em_core.selection import Candidate
-from em_ui.run import budget, progress, stream
+from em_ui.data import SIMULATED
+from em_ui.run import Problem, budget, progress, stream
 from em_ui.run import how_many as compared
 from em_ui.run.how_many import HowMany, compare, how_many
 from em_ui.run.problem import GUESS
@@ -94,7 +95,7 @@ class TestComparison:
         assert ("Here runs go on from where this page’s tolerance" in said) == beyond
 
     def test_a_run_that_time_cuts_short_is_said_to_be_on_its_way(self, monkeypatch):
-        monkeypatch.setattr(budget, "ENDS", 0.0)
+        monkeypatch.setattr(budget, "BEST", 0.0)
         monkeypatch.setattr(compared, "_ITERATIONS", 2)
         run = small(max_iter=2)
         found = compare([run.other_problem(find=k) for k in (1, 2, 3)], 2)
@@ -105,33 +106,40 @@ class TestComparison:
         found = compare([run.other_problem(find=k) for k in (1, 2, 3)], 2)
         assert not any("was still" in t for t in words._remarks(run, found))
 
-    def test_where_runs_take_long_all_starts_are_compared_after_fewer_iterations(self, monkeypatch):
-        run = small(max_iter=500, tol="0")
-        problems = [run.other_problem(find=k) for k in (1, 2, 3)]
-        each = 3 * sum(problem.cost for problem in problems)
-        for budgeted, limit in ((1.0, 10), (each * 40, 40), (each * 499, 499)):
-            monkeypatch.setattr(budget, "COMPARED", budgeted)
-            found = compare(problems, 3)
-            assert (found.n_starts, found.limit) == (3, limit)
-            assert {each.n_starts for each in found.selection.candidates} == {3}
-            (said,) = [t for t in words._remarks(run, found) if "take long" in t]
-            assert said == (
-                "These runs take long, so starts are compared after "
-                f"{limit} iterations at the most."
-            )
-        monkeypatch.setattr(budget, "COMPARED", each * 500)
-        enough = compare(problems, 3)
-        assert enough.limit is None
-        assert not any("take long" in t for t in words._remarks(run, enough))
+    @pytest.mark.parametrize("name", ["k_means", "gaussian_mixture", "mixture_in_the_plane"])
+    def test_starts_of_the_largest_runs_are_compared_as_long_as_those_of_others(
+        self, monkeypatch, name
+    ):
+        asked, fit_each = [], Problem.fit_each
 
-    def test_says_at_which_start_it_is(self, monkeypatch):
+        def few(problem, starts, *, tol=None, max_iter=None, accelerate=None):
+            asked.append((len(starts), max_iter))
+            yield from fit_each(problem, starts[:1], tol=tol, max_iter=2, accelerate=accelerate)
+
+        monkeypatch.setattr(Problem, "fit_each", few)
+        monkeypatch.setattr(budget, "BEST", 0.0)
+        sizes = {f"size{i}": 10_000 for i in range(1, 9)}
+        allowed = {"data": SIMULATED, "size": 10_000, "k": 8, **sizes, "max_iter": 1}
+        specs = BY_NAME[name].module("problem").SPECS
+        run = run_at(name, **{key: value for key, value in allowed.items() if key in specs})
+        assert run.problem.n >= 30_000
+        compare([run.other_problem(find=k) for k in (1, 8)], 50)
+        assert asked[0] == asked[1] == (50, compared._ITERATIONS)
+
+    def test_says_with_which_number_it_is(self, monkeypatch):
         told = []
-        monkeypatch.setattr(progress, "tell", lambda text, part: told.append((text, part)))
+
+        class Notice:
+            def show(self, text, part):
+                told.append((text, part))
+
+        monkeypatch.setattr(progress._here, "notice", Notice(), raising=False)
         run = small()
         compare([run.other_problem(find=k) for k in (1, 2)], 2)
-        texts, parts = zip(*told, strict=True)
-        assert texts == tuple(f"K = {k}: start {i} of 2" for k in (1, 2) for i in (1, 2))
-        assert list(parts) == [0.25, 0.5, 0.75, 1.0]
+        assert list(dict.fromkeys(text for text, _ in told)) == ["K = 1", "K = 2"]
+        parts = [part for _, part in told]
+        assert parts == sorted(parts)
+        assert (parts[0], 0.5 <= parts[-1] < 1) == (0, True)
 
     def test_neither_the_number_nor_the_start_that_the_page_is_set_to_matters(self):
         run = small()
@@ -192,7 +200,7 @@ def made_up(n_starts=3, **criteria):
         for k, values in enumerate(columns, 1)
     )
     starts = (1,) * len(candidates)
-    return HowMany(Selection(candidates, names), starts, n_starts, None, False, (), (), (), True)
+    return HowMany(Selection(candidates, names), starts, n_starts, False, (), (), (), True)
 
 
 class TestWords:
@@ -343,7 +351,7 @@ class TestCollapse:
         run = small()
         nothing = Candidate(1, None, 3, 3)
         found = HowMany(
-            Selection((nothing,), ("aic", "bic", "icl")), (None,), 3, None, False, (), (), (), True
+            Selection((nothing,), ("aic", "bic", "icl")), (None,), 3, False, (), (), (), True
         )
         assert words._chosen(run, found) == (
             "**No start came to a finite log-likelihood**, so no criterion can choose."

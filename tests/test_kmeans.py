@@ -11,7 +11,8 @@ from sklearn.cluster import KMeans as PeerKMeans
 from sklearn.datasets import make_blobs
 
 from em_core import KMeans, KMeansParams, Sample, Status, fit, iterate
-from em_core.kernels import lloyd
+from em_core.kernels import leaves, lloyd
+from em_core.models import kmeans
 from em_core.models.kmeans import (
     KMeansStatistics,
     draw_centres,
@@ -521,11 +522,16 @@ def prepared(data):
     return KMeans().prepare(np.asarray(data)).begin()
 
 
-@pytest.fixture(params=["few", "many"])
+@pytest.fixture(params=["few", "many", "groups"])
 def kernel(request, monkeypatch):
-    """Take the points at once, or as many that do not fit the cache."""
-    if request.param == "many":
+    """Take the points at once, as many that do not fit the cache, or in groups of neighbours."""
+    if request.param != "few":
         monkeypatch.setattr(lloyd, "BLOCK", 64)
+        monkeypatch.setattr(lloyd, "_PART", 256)
+        monkeypatch.setattr(leaves, "_SORTED", 128)
+        monkeypatch.setattr(leaves, "_LEAST", 4)
+        most = leaves.MOST_COORDINATES if request.param == "groups" else 0
+        monkeypatch.setattr(kmeans, "MOST_COORDINATES", most)
     return request.param
 
 
@@ -571,28 +577,17 @@ class TestPrepared:
             assert_plain((own, objectives[i]), data, start)
 
 
-class TestBorder:
-    """Points that cannot have changed sides are not looked at, and stay where they should."""
+class TestGroups:
+    """Groups of neighbours that go to one centroid together are not looked into."""
 
-    @pytest.mark.parametrize(("k", "d"), [(3, 2), (8, 2), (6, 5)])
+    @pytest.mark.parametrize(("k", "d"), [(3, 2), (8, 2), (6, 3), (9, 1)])
     def test_to_the_end_of_a_run(self, monkeypatch, k, d):
         monkeypatch.setattr(lloyd, "BLOCK", 512)
-        looked_at = []
-        assign = lloyd.Screen.assign
-
-        def counted(self, form, labels, margins=None):
-            looked_at.append(len(labels))
-            return assign(self, form, labels, margins)
-
-        monkeypatch.setattr(lloyd.Screen, "assign", counted)
         rng = np.random.default_rng(k + d)
-        data = rng.uniform(-10, 10, (k, d))[rng.integers(k, size=4000)] + rng.normal(
-            0, 4, (4000, d)
-        )
+        data = rng.uniform(-10, 10, (k, d))[rng.integers(k, size=4000)]
+        data += rng.normal(0, 2, (4000, d))
         trace = fit(KMeans(), data, guess_from_points(data, k, rng=rng), tol=0, max_iter=1000)
         assert trace.converged
-        assert len(looked_at) == len(trace.steps)
-        assert min(looked_at) < len(data) / 10
         for before, after in pairwise(trace.steps):
             responsibilities, objective = KMeans().e_step(data, before.params)
             statistics = KMeans().statistics(data, before.params, responsibilities)
@@ -600,17 +595,27 @@ class TestBorder:
             np.testing.assert_allclose(after.params.centroids, there, rtol=1e-12, atol=1e-12)
             assert before.objective == pytest.approx(objective, rel=1e-12)
 
-    def test_leaps_are_seen(self, monkeypatch):
-        monkeypatch.setattr(lloyd, "BLOCK", 512)
-        rng = np.random.default_rng(5)
-        data = rng.uniform(-1, 1, (4000, 2))
-        near = fit(KMeans(), data, guess_from_points(data, 5, rng=rng), tol=0, max_iter=60)
-        e_step = prepared(data)
-        for step in near.steps:
-            e_step(step.params)
-        for size in (1e-6, 1e-3, 0.1, 1.0, 1e12):
-            params = KMeansParams(near.final.params.centroids + rng.normal(0, size, (5, 2)))
-            assert_plain(e_step(params), data, params)
+    @pytest.mark.parametrize("outlier", [None, 1e3])
+    def test_most_points_are_not_looked_at(self, outlier):
+        rng = np.random.default_rng(0)
+        data = rng.normal(size=(100_000, 2))
+        if outlier:
+            data[3] = outlier
+        groups = leaves.Leaves(data)
+        visited = groups.members(rng.normal(size=(5, 2)))
+        looked_at = dict.fromkeys((1, *(level.size for level in groups.levels)), 0)
+        for size, some, members, _ in visited:
+            looked_at[size] += len(some)
+            assert (members.sum(axis=0) <= 1).all()
+        assert len(looked_at) == 3
+        assert sum(looked_at.values()) < len(data) / 8
+
+    def test_every_point_is_in_one_place_on_the_curve(self, monkeypatch):
+        monkeypatch.setattr(leaves, "_SORTED", 256)
+        data = np.random.default_rng(1).standard_cauchy((4321, 2))
+        groups = leaves.Leaves(data)
+        np.testing.assert_array_equal(np.sort(groups.order), np.arange(len(data)))
+        np.testing.assert_array_equal(groups.rows.T, data[groups.order] - groups.centre)
 
 
 @pytest.mark.parametrize(

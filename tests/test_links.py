@@ -2,7 +2,6 @@
 
 import math
 import re
-import urllib.parse
 from dataclasses import replace
 
 import numpy as np
@@ -384,11 +383,6 @@ class TestCopiedLink:
         page = visit("gaussian_mixture")
         page.set(mean1=0.1234567890123456)
         assert visit("gaussian_mixture", **page.link).value("mean1") == 0.1234567890123456
-
-    def test_is_plain_ascii(self, plain):
-        query = plain("two_coins").components("copy_link")[0]["query"]
-        assert re.fullmatch(r"[\w.=&+%-]+", query, re.ASCII)
-        assert urllib.parse.parse_qs(query)["tc_data"] == ["Simulated"]
 
 
 class TestAddress:

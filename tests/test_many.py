@@ -230,6 +230,11 @@ class Watched(BinomialParams):
         super().__post_init__()
         Watched.made += 1
 
+    @classmethod
+    def of(cls, arrays):
+        Watched.made += 1
+        return super().of(arrays)
+
 
 class TestHistory:
     traces = fit_restarts(COINS, HEADS, coins([0.6, 0.5], [0.2, 0.9]), tol=1e-4)

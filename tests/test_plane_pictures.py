@@ -272,7 +272,7 @@ class TestHillOverAnyTwo:
     def test_the_other_weights_share_what_is_left(self):
         run = run_at(NAME, **SIMULATED)
         column = frames.column_of(run.params, "123", "weights", 1)
-        weights = hill.put(run.params, column, 0.4).weights
+        [weights] = hill.placed(hill.repeated(run.params, 1), column, [0.4])["weights"]
         assert weights[1] == 0.4
         assert weights.sum() == pytest.approx(1)
         assert weights[0] / weights[2] == pytest.approx(
@@ -305,7 +305,7 @@ class TestHillOverAnyTwo:
     def test_bound_that_is_nowhere_has_no_top(self, monkeypatch):
         run = run_at(NAME)
         column = frames.column_of(run.params, "12", "means", (0, 1))
-        monkeypatch.setattr(hill, "possible", lambda params: False)
+        monkeypatch.setattr(hill, "_possible", lambda arrays: arrays["weights"][:, 0] > 2)
         drawing, exact = hill._slice.__wrapped__(run, column, 0.0, 99.0)
         assert not exact
         assert len(drawing.datasets["ends"]) == 0

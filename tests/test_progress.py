@@ -52,8 +52,35 @@ def test_goes_to_the_end_where_nothing_is_done():
 def test_says_how_far_it_is_and_takes_that_away(at_once):
     assert not visit(stop_after=None).get("progress")
     (bar,) = visit(stop_after=2).get("progress")
-    assert bar.proto.text == "Piece 3 of 5. A change on this page stops it."
+    assert bar.proto.text == "Piece 3 of 5. To stop it, change a setting."
     assert bar.proto.value == 40
+
+
+def waiting_script():
+    """Wait for somebody, who has done it after the fifth look."""
+    import streamlit as st
+
+    from em_ui.run import progress
+
+    class Done:
+        looks = 0
+
+        def wait(self, _: float) -> bool:
+            self.looks += 1
+            if self.looks == 5:
+                st.session_state["said"] = progress._here.notice.place is not None
+            return self.looks == 5
+
+    with progress.told(""):
+        progress.wait_for(Done())
+    st.write("Done")
+
+
+def test_who_waits_is_told(at_once):
+    at = AppTest.from_function(waiting_script, default_timeout=60).run()
+    assert at.session_state["said"]
+    assert not at.get("progress")
+    assert at.markdown[0].value == "Done"
 
 
 def test_says_nothing_of_what_is_quick():

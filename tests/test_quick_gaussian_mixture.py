@@ -15,7 +15,7 @@ from contract import assert_are_the_textbooks, bits
 
 from em_core import GaussianMixture, GaussianParams, HardEM, Status, fit, fit_restarts
 from em_core.data.blocks import prepare
-from em_core.engine import begin
+from em_core.engine import begin, objective_of
 from em_core.kernels import nodes, quadratics, winners
 from em_core.kernels.nodes import Nodes
 from em_core.many import objectives_of
@@ -346,9 +346,19 @@ class TestNodes:
         arrays = [
             np.stack(each) for each in zip(*(p.arrays().values() for p in several), strict=True)
         ]
-        for found in (quick.choose_each(*arrays), quick.choose_rounded(*arrays)):
-            assert found[1] is None
-            assert all(found[r] is not None for r in (0, 2, 3))
+        found = quick.choose_each(*arrays)
+        assert found[1] is None
+        assert all(found[r] is not None for r in (0, 2, 3))
+        groups, left = quick.begin_many()(*arrays)
+        assert left == [1]
+        assert sorted(r for group in groups for r in group.runs.tolist()) == [0, 2, 3]
+        choose = {r: quick.begin()(*several[r].arrays().values()) for r in (0, 2, 3)}
+        for runs, places, times in groups:
+            for i, r in enumerate(runs.tolist()):
+                n = len(choose[r][0])
+                np.testing.assert_array_equal(places[i, :n], choose[r][0])
+                np.testing.assert_array_equal(times[i, :n], choose[r][1])
+                assert not times[i, n:].any()
         for params, chosen in zip(several, quick.choose_each(*arrays), strict=True):
             alone = quick.choose(*params.arrays().values())
             assert (alone is None) == (chosen is None)
@@ -366,7 +376,82 @@ class TestNodes:
             for name in self.PARAMS.arrays()
         }
         found = objectives_of(model, blocks, GaussianParams)(arrays)
-        assert found.tolist() == [begin(model, blocks)(params)[1] for params in several]
+        each = [begin(model, blocks)(params)[1] for params in several]
+        np.testing.assert_allclose(found, each, rtol=1e-13)
+
+    def grid(self, steps=25, **others):
+        """Return the parameters of a hill over two means, which share most of their components."""
+        x, y = (each.ravel() for each in np.meshgrid(*[np.linspace(-20, 40, steps)] * 2))
+        params = GaussianParams(**{**self.PARAMS.arrays(), **others})
+        arrays = {n: np.repeat(a[None], len(x), axis=0) for n, a in params.arrays().items()}
+        arrays["means"][:, 0], arrays["means"][:, 2] = x, y
+        return arrays
+
+    @pytest.mark.parametrize("n", [3_000, ROWS])
+    @pytest.mark.parametrize("add", [0, 1e6])
+    def test_of_a_grid_have_each_density_once(self, monkeypatch, n, add):
+        model, data = GaussianMixture(), overlapping(generator(35), n) + add
+        blocks, arrays = prepare(model, data, self.PARAMS), self.grid()
+        arrays["means"] += add
+        each = [
+            objective_of(model, blocks, GaussianParams(*values))
+            for values in zip(*arrays.values(), strict=True)
+        ]
+        of, taken = objectives_of(model, blocks, GaussianParams), []
+        exp = np.exp
+
+        def counts(x, **more):
+            taken.append(np.size(x))
+            return exp(x, **more)
+
+        monkeypatch.setattr(np, "exp", counts)
+        np.testing.assert_allclose(of(arrays), each, rtol=1e-11)
+        n_values = min(n, 20_000)
+        assert sum(taken) <= (25 + 25 + 1) * n_values < 25 * 25 * 3 * n_values / 30
+
+    def test_of_a_grid_that_a_narrow_component_moves_over(self):
+        # No cells serve all of these: each gets nodes of its own.
+        model, data = GaussianMixture(), overlapping(generator(36), ROWS)
+        blocks, arrays = prepare(model, data, self.PARAMS), self.grid(5, stds=[1e-3, 4, 5])
+        assert np.isnan(blocks.prepared._of_combinations(arrays)).all()
+        each = [
+            objective_of(model, blocks, GaussianParams(*values))
+            for values in zip(*arrays.values(), strict=True)
+        ]
+        found = objectives_of(model, blocks, GaussianParams)(arrays)
+        np.testing.assert_allclose(found, each, rtol=1e-11)
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_that_serve_many_mixtures_have_the_sums_of_each(self, seed):
+        rng = generator(100 + seed)
+        data = np.concatenate([rng.normal(m, s, ROWS // 3) for m, s in ((0, 1), (5, 2), (9, 0.3))])
+        stds = np.exp(rng.uniform(-0.5, 1.5, 3))
+        arrays = self.grid(6, stds=stds, weights=rng.dirichlet([1, 1, 1]))
+        arrays["means"][:, [0, 2]] /= 3
+        model = GaussianMixture()
+        blocks = prepare(model, data, self.PARAMS)
+        found = blocks.prepared._of_combinations(arrays)
+        assert not np.isnan(found).any()
+        each = [
+            objective_of(model, blocks, GaussianParams(*values))
+            for values in zip(*arrays.values(), strict=True)
+        ]
+        np.testing.assert_allclose(found, each, rtol=1e-12)
+
+    def test_many_runs_that_lose_their_way_leave_the_others_alone(self):
+        rng, model = generator(37), GaussianMixture()
+        data = overlapping(rng, ROWS)
+        starts = [guess_from_points(data, 3, rng=rng) for _ in range(5)]
+        starts[1] = GaussianParams([900, 950, 999], [1, 1, 1], [0.3, 0.3, 0.4])  # out of range
+        starts[3] = GaussianParams([0, 5, 9], [5, 5, 1e-7], [0.3, 0.3, 0.4])  # by the values
+        many = fit_restarts(model, data, starts, tol=0, max_iter=12)
+        for ours, init in zip(many, starts, strict=True):
+            alone = fit(model, data, init, tol=0, max_iter=12)
+            assert (ours.status, ours.n_iter) == (alone.status, alone.n_iter)
+            np.testing.assert_allclose(ours.objectives, alone.objectives, rtol=1e-11)
+            np.testing.assert_allclose(
+                ours.final.params.vector(), alone.final.params.vector(), rtol=1e-8, atol=1e-8
+            )
 
     @pytest.mark.parametrize("seed", range(3))
     def test_serve_all_parameters_that_round_to_the_same(self, seed):
@@ -518,6 +603,41 @@ class TestWinners:
             found = ordered.sums(winners.Run(start, stop, 0), 1e6)
             expected = (stop - start, math.fsum(values), math.fsum(values**2))
             np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+    @pytest.mark.parametrize("kind", DATA)
+    @pytest.mark.parametrize("k", [1, 2, 5])
+    def test_objectives_of_many_are_those_of_each(self, kind, k):
+        rng, model = generator(38), HardEM(GaussianMixture())
+        data = DATA[kind](rng, 700)
+        several = [guess_from_points(data, k, rng=rng) for _ in range(50)]
+        scale = np.exp(rng.uniform(-4, 1, (50, k)))
+        several = [
+            GaussianParams(p.means, p.stds * s, rng.dirichlet(np.ones(k)))
+            for p, s in zip(several, scale, strict=True)
+        ]
+        if k > 1:
+            several[7] = GaussianParams(
+                several[7].means, several[7].stds, [0.0, *[1 / (k - 1)] * (k - 1)]
+            )
+        blocks = prepare(model, data, several[0])
+        arrays = {n: np.stack([p.arrays()[n] for p in several]) for n in several[0].arrays()}
+        found = objectives_of(model, blocks, GaussianParams)(arrays)
+        each = [objective_of(model, blocks, params) for params in several]
+        np.testing.assert_allclose(found, each, rtol=1e-9)
+        if kind == "overlapping":
+            with np.errstate(divide="ignore", invalid="ignore"):  # a weight is 0
+                quick = blocks.prepared.ordered.objectives(*arrays.values())
+            assert np.isnan(quick).mean() < 0.5
+
+    def test_objectives_of_narrow_components_go_by_the_sums_about_their_means(self):
+        rng, model = generator(39), HardEM(GaussianMixture())
+        data = np.append(overlapping(rng, 900), 1e6)
+        narrow = GaussianParams([0.0, 1e6], [3.0, 1e-3], [0.5, 0.5])
+        blocks = prepare(model, data, narrow)
+        arrays = {n: a[None] for n, a in narrow.arrays().items()}
+        assert np.isnan(blocks.prepared.ordered.objectives(*arrays.values())).all()
+        found = objectives_of(model, blocks, GaussianParams)(arrays)
+        np.testing.assert_allclose(found, [objective_of(model, blocks, narrow)], rtol=1e-12)
 
     def test_few_or_counted_values_are_not_put_in_order(self, monkeypatch):
         monkeypatch.setattr(gaussian_mixture, "SORTED", 10)

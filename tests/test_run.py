@@ -26,6 +26,7 @@ from em_core import (
 )
 from em_core.diagnostics import linear_rate
 from em_ui.run import GUESS, Problem, Quantity, budget, fitted, progress, stream
+from em_ui.run import problem as problem_module
 from em_ui.run.limit import follow, leapt, own_steps
 from em_ui.run.many_starts import run_starts
 from em_ui.run.references import split
@@ -288,14 +289,14 @@ class TestLeaps:
         assert "on the path" not in said
 
     def test_count_their_e_steps_and_stop_in_time(self, run, monkeypatch):
-        taken, fit_as_it_is = [], Problem.fit
+        taken, fit_as_it_is = [], Problem.fit_each
 
         def counting(*args, **kwargs):
-            trace = fit_as_it_is(*args, **kwargs)
-            taken.append(trace.n_e_steps - 1)  # the first was taken before
-            return trace
+            for trace in fit_as_it_is(*args, **kwargs):
+                taken.append(trace.n_e_steps - 1)  # the first was taken before
+                yield trace
 
-        monkeypatch.setattr(Problem, "fit", counting)
+        monkeypatch.setattr(Problem, "fit_each", counting)
         end = Trace((Step(0, run.params, run.trace.final.objective),), Status.MAX_ITER)
         for most in (30, 70, 150, 400):
             taken.clear()
@@ -569,8 +570,8 @@ class TestStarts:
     def test_are_as_many_as_were_asked_for_whatever_they_cost(self, monkeypatch, name):
         problem = problem_of(name)
         whole = run_starts(problem, 7)
-        for amount in ("PIECE", "ENDS"):
-            monkeypatch.setattr(budget, amount, 0.0)
+        monkeypatch.setattr(problem_module, "_AT_ONCE", 2)
+        monkeypatch.setattr(budget, "ENDS", 0.0)
         starts = run_starts(problem, 7)
         assert list(starts.table["start"]) == [1, 2, 3, 4, 5, 6, 7]
         for column in starts.columns:
@@ -579,19 +580,45 @@ class TestStarts:
             )
         np.testing.assert_array_equal(starts.table["iterations"], whole.table["iterations"])
 
-    def test_let_others_in_between_and_say_how_far_they_are(self, monkeypatch):
+    @pytest.mark.parametrize(
+        ("at_once", "texts"),
+        [
+            (1, ["Start 1 of 3", "Start 2 of 3", "Start 3 of 3"]),
+            (2, ["Start 1 to 2 of 3", "Start 3 of 3"]),
+        ],
+    )
+    def test_say_how_far_they_are(self, monkeypatch, at_once, texts):
         told = []
 
-        def tell(text, part):
-            with budget.turn(1e12):  # nobody has it
+        class Notice:
+            def show(self, text, part):
                 told.append((text, part))
 
-        monkeypatch.setattr(progress, "tell", tell)
-        monkeypatch.setattr(budget, "PIECE", 0.0)
+        monkeypatch.setattr(problem_module, "_AT_ONCE", at_once)
+        monkeypatch.setattr(progress._here, "notice", Notice(), raising=False)
         run_starts(problem_of("gaussian_mixture"), 3)
-        assert [text for text, _ in told[:3]] == [f"Start {i} of 3" for i in (1, 2, 3)]
+        assert [text for text, _ in told[: len(texts)]] == texts
+        assert told[-1][0] == "Where runs are going"
         parts = [part for _, part in told]
-        assert 0 < parts[0] < parts[-1] <= 1
+        assert parts[0] == 0
+        assert all(0 <= part <= 0.5 for part in parts[: len(texts)])
+        assert all(0.5 <= part <= 1 for part in parts[len(texts) :])
+
+
+def test_a_single_run_says_how_far_it_is_and_lets_others_in_between(monkeypatch):
+    told, breathed = [], []
+    monkeypatch.setattr(progress, "tell", lambda text, part: told.append((text, part)))
+
+    def breathe(turn):
+        breathed.append(turn)
+        return len(breathed) % 10 == 0
+
+    monkeypatch.setattr(budget.Turn, "breathe", breathe)
+    problem = problem_of("gaussian_mixture", max_iter=42, tol="0")
+    trace = problem.fit(problem.start)
+    assert trace.n_iter == 42
+    assert len(breathed) == 42
+    assert told == [(f"Iteration {i} of 42 at the most", i / 42) for i in (9, 19, 29, 39)]
 
 
 def test_who_compares_and_who_looks_do_not_wait_for_each_other(monkeypatch):

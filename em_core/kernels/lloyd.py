@@ -43,24 +43,17 @@ _RANGES: dict[type[np.floating[Any]], tuple[float, float]] = {
 # Single precision is for points of which none is this much farther, squared, than the average.
 _ALIKE = 1e3
 
-_EPS32 = float(np.finfo(np.float32).eps)
-
-# One and a half times the largest power of two that has digits down to 1.
-_ROUNDER = 1.5 * 2.0**52
+_EPS, _EPS32 = float(np.finfo(float).eps), float(np.finfo(np.float32).eps)
 
 # Multiplications in a product of matrices that no library shares among processors, which would
-# change the order of its sums.
-_ALONE = 2**17
+# change the order of its sums; and if a matrix has a single row.
+ALONE, _ONE_ROW = 2**18, 2**13
 
-# Points that the centroids have moved past are looked for among those near the border, once no more
-# than this share of all changes sides in a step.
-_FEW = 1 / 16
+# Points beyond the cache that are looked at at once.
+_PART = 8 * BLOCK
 
-# Levels of nearness to the border.
-_LEVELS = 256
-
-# Added to a squared distance, it is none that is compared any more; and what underflow may take.
-_BEYOND, _TINY = np.float32(1e30), 1e-30
+# What underflow may take from a squared distance.
+_TINY = 1e-30
 
 # A centroid that is farther away, in terms of the farthest point of a sample, is none for single
 # precision.
@@ -118,13 +111,36 @@ def moments(counts: Array, sums: Array, about: Array, square: float) -> Found:
     counts, deviations, inertia
         The inertia has lost digits unless it is :func:`resolved`.
     """
-    held = counts[..., None] * about
+    held = each_coordinate(counts, about)
+    held *= about
     deviations = sums - held
     # sum ||x||^2 + N ||c||^2 - 2 c.S, where S - N c are the deviations
-    inertia = square - np.add.reduce(np.vecdot(about, sums + deviations), axis=-1)
+    inertia = square - _products(about, sums + deviations)
     # Below the rounding of their two terms: where the assignments repeat, the centroids do too.
-    deviations *= np.abs(deviations) > ROUNDING * np.abs(held)
+    without_rounding(deviations, held)
     return counts, deviations, inertia
+
+
+def each_coordinate(counts: Array, points: Array) -> Array:
+    """Return numbers (..., K) once for each coordinate of points, shape (..., K, d)."""
+    # A few numbers are repeated in a third of the time that it takes to broadcast them.
+    return counts.repeat(points.shape[-1]).reshape(points.shape)
+
+
+def without_rounding(differences: Array, terms: Array) -> None:
+    """Set differences to zero that are no more than the rounding of terms as large as these."""
+    rounding = np.abs(terms)
+    rounding *= ROUNDING
+    lost = np.abs(differences) <= rounding
+    if np.count_nonzero(lost):
+        differences[lost] = 0.0
+
+
+def _products(one: Array, other: Array) -> Any:
+    """Return the sums of the products of the entries of matrices (..., K, d)."""
+    if one.ndim == 2:
+        return one.ravel().dot(other.ravel())
+    return np.vecdot(one.reshape(len(one), -1), other.reshape(len(one), -1))
 
 
 def resolved(inertia: Array, square: float) -> npt.NDArray[np.bool_]:
@@ -151,9 +167,6 @@ class Few:
     """Points that fit the cache: the scores of a run, or of many, in one product, and the sums too.
 
     Scores are in single precision, which takes half the time, where it can tell most points apart.
-    A sum is the same in whatever order it is taken, because the coordinates are whole multiples of
-    a unit, of which there are so few that no partial sum is rounded: each is cut into a high and a
-    low part, of 53 bits less those of n, and the parts are summed for themselves.
 
     Parameters
     ----------
@@ -164,75 +177,78 @@ class Few:
     def __init__(self, data: npt.NDArray[Any]) -> None:
         n, d = data.shape
         self.data = data
-        columns = np.ones((d + 1, n))
-        rows = columns[:-1]
+        self.points = np.ones((d + 1, n))
+        rows = self.points[:-1]
         rows[:] = data.T
         self.centre = np.add.reduce(rows, axis=1) / n
         rows -= self.centre[:, None]
         lengths = np.einsum("ij,ij->j", rows, rows)
-        self.square, self.farthest = float(lengths.sum()), float(lengths.max())
+        self.square = float(np.add.reduce(lengths))
+        self.farthest = float(np.maximum.reduce(lengths))
         far = math.sqrt(self.farthest)
         self.in_range = in_range(far)
         if not self.in_range:
             return
-        bits = 53 - n.bit_length()
-        unit = math.ldexp(1.0, math.frexp(far)[1] - bits)
-        parts = np.ones((2 * d + 1, n))
-        high, low = parts[:d], parts[d:-1]
-        # A number that large has no digits below the unit.
-        np.add(rows, _ROUNDER * unit, out=high)
-        high -= _ROUNDER * unit
-        np.subtract(rows, high, out=low)
-        unit = math.ldexp(unit, -bits)
-        low += _ROUNDER * unit
-        low -= _ROUNDER * unit
-        self.parts = parts.T
-        rows *= -2
         alike = self.farthest < _ALIKE * self.square / n
-        single = alike and in_range(far, np.float32)
-        self.columns = columns.astype(np.float32) if single else columns
-        kind = self.columns.dtype.type
-        self.blur = 2 * (d + 4) * float(np.finfo(kind).eps)
-        self.kind: type[np.floating[Any]] = kind
+        self.kind: type[np.floating[Any]]
+        self.kind = np.float32 if alike and in_range(far, np.float32) else np.float64
+        self.columns: Any = self.points.astype(self.kind)
+        self.columns[:-1] *= -2
+        self.blur = 2 * (d + 4) * (_EPS32 if self.kind is np.float32 else _EPS)
 
     def __call__(self, centroids: Array) -> Found:
         """Return what centroids (..., K, d) have: counts, deviations, and inertia."""
-        if centroids.ndim == 3 and len(centroids) > self._in_cache(centroids.shape[1]):
-            size = self._in_cache(centroids.shape[1])
-            groups = [centroids[i : i + size] for i in range(0, len(centroids), size)]
-            counts, deviations, inertia = zip(*map(self, groups), strict=True)
-            return np.concatenate(counts), np.concatenate(deviations), np.concatenate(inertia)
-        d = len(self.centre)
-        form = np.empty((*centroids.shape[:-1], d + 1))
-        about = np.subtract(centroids, self.centre, out=form[..., :-1])
-        lengths = np.vecdot(about, about, out=form[..., -1])
-        longest = float(np.maximum.reduce(lengths, axis=None))
-        near = self._near(form, longest)
-        if np.count_nonzero(near) != near.size // near.shape[-2]:
+        k, d = centroids.shape[-2:]
+        if centroids.ndim == 3 and len(centroids) > self._in_cache(k):
+            at_once = self._in_cache(k)
+            groups = [centroids[i : i + at_once] for i in range(0, len(centroids), at_once)]
+            found = zip(*map(self, groups), strict=True)
+            counts, deviations, inertia = map(np.concatenate, found)
+            return counts, deviations, inertia
+        about = centroids - self.centre
+        lengths = np.vecdot(about, about)
+        form = np.empty((*lengths.shape, d + 1), dtype=self.kind)
+        form[..., :-1], form[..., -1] = about, lengths
+        near = self._near(form, max(lengths.ravel().tolist()))
+        if np.count_nonzero(near) != near.size // k:
             self._decide(near, centroids)
-        sums = near.reshape(-1, near.shape[-1]).astype(float) @ self.parts
-        sums = sums.reshape(*about.shape[:-1], -1)
-        total = sums[..., :d] + sums[..., d:-1]
-        found = moments(sums[..., -1], total, about, self.square)
-        if not resolved(found[-1], self.square).all():
-            return self._resolve(near, centroids, *found)
-        return found
+        sums = self._sums(near.reshape(-1, near.shape[-1])).reshape(form.shape)
+        # Few numbers are quicker to reckon with where they are beside each other.
+        counts, sums = sums[..., -1].copy(), sums[..., :-1].copy()
+        counts, deviations, inertia = moments(counts, sums, about, self.square)
+        worst: Any = np.minimum.reduce(inertia) if inertia.ndim else inertia
+        if resolved(worst, self.square):
+            return counts, deviations, inertia
+        return self._resolve(near, centroids, counts, deviations, inertia)
 
-    def _near(self, form: Array, longest: float) -> npt.NDArray[np.bool_]:
+    def _near(self, form: npt.NDArray[Any], longest: float) -> npt.NDArray[np.bool_]:
         """Return which centroids are nearest, as far as products can tell, shape (..., K, n)."""
+        shape = (*form.shape[:-1], len(self.data))
         if not math.sqrt(longest) < _RANGES[self.kind][1]:
-            return np.ones((*form.shape[:-1], len(self.data)), dtype=bool)
-        scores = form.astype(self.kind, copy=False) @ self.columns  # ||c||^2 - 2 c.x
+            return np.ones(shape, dtype=bool)
+        # ||c||^2 - 2 c.x
+        scores = form.reshape(-1, form.shape[-1]).dot(self.columns).reshape(shape)
         limit = np.minimum.reduce(scores, axis=-2, keepdims=True)
-        limit += self.kind(self.blur * (self.farthest + 2 * longest))
+        limit += self.blur * (self.farthest + 2 * longest)
         return np.asarray(scores <= limit)
+
+    def _sums(self, near: npt.NDArray[np.bool_]) -> Array:
+        """Return the sums of the points, and their numbers, that are near to each."""
+        shares, columns = near.astype(float), self.points.T
+        alone = ALONE if len(near) > 1 else _ONE_ROW
+        at_once = max(1, alone // (len(near) * columns.shape[1]))
+        sums = shares[:, :at_once].dot(columns[:at_once])
+        for start in range(at_once, len(columns), at_once):
+            cut = slice(start, start + at_once)
+            sums += shares[:, cut].dot(columns[cut])
+        return np.asarray(sums)
 
     def _decide(self, near: npt.NDArray[np.bool_], centroids: Array) -> None:
         """Give the points that are near to several centroids to one."""
         k, n = near.shape[-2:]
         near, centroids = near.reshape(-1, k, n), centroids.reshape(-1, *centroids.shape[-2:])
-        several = np.add.reduce(near, axis=1, dtype=np.min_scalar_type(k)) != 1
-        runs, columns = np.nonzero(several)
+        several = np.add.reduce(near.view(np.uint8), axis=1, dtype=np.min_scalar_type(k)) != 1
+        runs, columns = np.divmod(np.flatnonzero(several), n)  # a tenth of the time in two axes
         # The differences of the textbook's E-step, in its order.
         squares = np.zeros((k, len(runs)))
         for j, coordinate in enumerate(self.data.T):
@@ -257,8 +273,9 @@ class Few:
         return counts, deviations, inertia
 
     def _in_cache(self, n_components: int) -> int:
-        """Return of how many runs the scores fit the cache together."""
-        return max(1, _NUMBERS // (n_components * len(self.data)))
+        """Return of how many runs the scores fit the cache, and no library shares the products."""
+        numbers = min(_NUMBERS, ALONE // len(self.points))
+        return max(1, numbers // (n_components * len(self.data)))
 
 
 class Many:
@@ -273,137 +290,94 @@ class Many:
     def __init__(self, data: npt.NDArray[Any]) -> None:
         n, d = data.shape
         self.data, self.centre = data, centre_of(data)
+        # Of as many rows as are taken at once, since short ones are slow to subtract from.
+        self.centres = np.tile(self.centre, BLOCK)
         sample = data[:: -(-n // BLOCK)] - self.centre
         size = float(np.abs(sample).max())
         self.in_range = in_range(size)
         self.unit = math.ldexp(1.0, -math.frexp(size)[1]) if self.in_range else 1.0
-        columns = np.ones((d + 1, n), dtype=np.float32)
+        self.parts: list[Part] = []
         self.square = 0.0
-        for start in range(0, n, BLOCK):
-            cut = slice(start, start + BLOCK)
-            rows = np.array(data[cut].T, dtype=float, order="C")
-            rows -= self.centre[:, None]
-            self.square += float(np.einsum("ij,ij->j", rows, rows).sum())
-            np.multiply(rows, self.unit, out=columns[:-1, cut], casting="same_kind")
-        self.screen = Screen(columns)
-        self.in_range = self.in_range and in_range(max(self.screen.far) / self.unit)
+        for start in range(0, n, _PART):
+            part = data[start : start + _PART]
+            columns, far = np.ones((d + 1, len(part)), dtype=np.float32), 0.0
+            for at in range(0, len(part), BLOCK):
+                rows = np.array(part[at : at + BLOCK].T, dtype=float, order="C")
+                rows -= self.centre[:, None]
+                lengths = np.einsum("ij,ij->j", rows, rows)
+                self.square += float(lengths.sum())
+                far = max(far, math.sqrt(lengths.max()))
+                rows *= self.unit
+                columns[:-1, at : at + BLOCK] = rows
+            self.parts.append(Part(slice(start, start + len(part)), columns, far * self.unit))
+        self.far = max(part.far for part in self.parts)
+        self.in_range = self.in_range and in_range(self.far / self.unit)
+
+    def about(self, rows: npt.NDArray[Any]) -> Array:
+        """Return the differences of some points from the centre, shape (m, d)."""
+        differences = np.array(rows, dtype=float, order="C").reshape(-1)
+        for start in range(0, len(differences), len(self.centres)):
+            some = differences[start : start + len(self.centres)]
+            some -= self.centres[: len(some)]
+        return differences.reshape(rows.shape)
 
 
-class Screen:
-    """Points as columns in single precision, in which scores take half the time.
+class Part(NamedTuple):
+    """Some of the points, as columns in single precision, in which scores take half the time.
 
-    Parameters
+    Attributes
     ----------
-    columns : ndarray of float32, shape (d + 1, n)
+    rows : slice
+        Which points these are.
+    columns : ndarray of float32, shape (d + 1, m)
         Coordinates about a centre, in a unit in which most are below 1, and a row of ones.
+    far : float
+        The farthest from the centre, in this unit.
     """
 
-    def __init__(self, columns: npt.NDArray[np.float32]) -> None:
-        self.columns = columns
-        starts = range(0, columns.shape[1], BLOCK)
-        self.far = [math.sqrt(self.lengths(slice(i, i + BLOCK)).max()) for i in starts]
+    rows: slice
+    columns: npt.NDArray[np.float32]
+    far: float
 
-    def lengths(self, cut: slice) -> npt.NDArray[np.float32]:
-        """Return the squared distances of some points from the centre."""
-        rows = self.columns[:-1, cut]
-        return np.asarray(np.einsum("ij,ij->j", rows, rows))
-
-    def assign(
-        self,
-        form: Array,
-        labels: npt.NDArray[Any],
-        margins: npt.NDArray[np.float32] | None = None,
-    ) -> Labels:
-        """Find the nearest centroid of the first points, as many as there are labels.
+    def assign(self, form: Array) -> tuple[npt.NDArray[Any], Labels]:
+        """Return the nearest centroid of each point, and of which single precision cannot tell.
 
         Parameters
         ----------
         form : ndarray, shape (K, d + 1)
             -2 c and ||c||^2 of the centroids, in the unit of the columns.
-        labels : ndarray of int
-            Where the nearest centroids go.
-        margins : ndarray of float32, optional
-            Where goes by how much the nearest centroid is nearer than any other, at the least, in
-            the unit of the columns.
 
         Returns
         -------
-        ndarray of int
-            The points of which single precision cannot tell. Their labels mean nothing.
+        labels, undecided : ndarray of int
+            The labels of the undecided points mean nothing.
         """
-        k, d = form.shape[0], form.shape[1] - 1
-        reach = _reach(form)
+        k, d = len(form), form.shape[1] - 1
+        kind, m = np.min_scalar_type(k - 1), self.columns.shape[1]
+        reach = math.sqrt(form[:, -1].max())
         if not reach < _MOST_REACH:
-            return np.arange(len(labels))
+            return np.zeros(m, dtype=kind), np.arange(m)
+        blur = np.float32(2 * (d + 4) * _EPS32 * (2 * self.far + reach) * reach + _TINY)
         form = form.astype(np.float32)
-        codes = np.arange(k, dtype=labels.dtype)[:, None]
-        undecided = [np.empty(0, dtype=np.intp)]
-        room = np.empty((k, min(BLOCK, len(labels))), dtype=np.float32)
-        for start, far in zip(range(0, len(labels), BLOCK), self.far, strict=False):
-            cut = slice(start, min(start + BLOCK, len(labels)))
+        near = np.empty((k, m), dtype=bool)
+        room = np.empty((k, min(BLOCK, m)), dtype=np.float32)
+        for start in range(0, m, BLOCK):
+            cut = slice(start, min(start + BLOCK, m))
             scores = np.matmul(form, self.columns[:, cut], out=room[:, : cut.stop - start])
             limit = np.minimum.reduce(scores, axis=0)
-            limit += np.float32(2 * (d + 4) * _EPS32 * (2 * far + reach) * reach + _TINY)
-            near = ~(scores > limit)
-            np.bitwise_or.reduce(near.view(np.uint8) * codes, axis=0, out=labels[cut])
-            if np.count_nonzero(near) != near.shape[1]:
-                times = np.add.reduce(near, axis=0, dtype=np.min_scalar_type(k))
-                undecided.append(np.flatnonzero(times != 1) + start)
-            if margins is not None:
-                scores += near * _BEYOND
-                second = np.minimum.reduce(scores, axis=0)
-                np.subtract(second, limit, out=margins[cut])
-                lengths = self.lengths(cut)
-                lengths += np.float32(2 * (d + 4) * _EPS32 * (far + reach) ** 2 + _TINY)
-                # a^2 - b^2 = (a - b) (a + b)
-                margins[cut] /= np.sqrt(limit + lengths) + np.sqrt(second + lengths)
-        found = np.concatenate(undecided)
-        if margins is not None:
-            margins[found] = 0
-        return found
-
-
-class Border(NamedTuple):
-    """The points that may change sides while the centroids stay near where they were.
-
-    Attributes
-    ----------
-    at : ndarray, shape (K, d)
-        Where the centroids were, about the centre.
-    width : float
-        All points are here whose margin is up to this, in the unit of the screen.
-    points : ndarray of int
-        Which points these are, those with the smallest margins first.
-    screen : Screen
-        Their columns.
-    up_to : ndarray of int
-        How many points have a margin up to each level of the width.
-    """
-
-    at: Array
-    width: float
-    points: Labels
-    screen: Screen
-    up_to: Labels
-
-    def first(self, moved: float) -> int | None:
-        """Return how many points may have changed sides when no centroid has moved farther.
-
-        None if there may be others.
-        """
-        if not moved < self.width:
-            return None
-        return int(self.up_to[int(moved / self.width * (_LEVELS - 1))])
+            limit += blur
+            np.less_equal(scores, limit, out=near[:, cut])
+        labels = np.bitwise_or.reduce(near.view(np.uint8) * np.arange(k, dtype=kind)[:, None])
+        if np.count_nonzero(near) == m:
+            return labels, np.empty(0, dtype=np.intp)
+        times = np.add.reduce(near.view(np.uint8), axis=0, dtype=np.min_scalar_type(k))
+        return labels, np.flatnonzero(times != 1)
 
 
 class Run:
     """One run over many points: it remembers which centroid each belongs to, and the sums.
 
-    A sweep changes the sums only by the points that have changed sides. When these have become few,
-    it takes, once, by how much each point is nearer to its centroid than to any other. While no
-    centroid has moved by half of that, the point stays where it is (Hamerly, "Making k-means even
-    faster", 2010), and is not looked at. The margins are taken anew when that is cheaper than to go
-    on with those there are.
+    A sweep changes the sums only by the points that have changed sides.
 
     Parameters
     ----------
@@ -414,131 +388,54 @@ class Run:
     def __init__(self, points: Many) -> None:
         self.points = points
         self.labels = np.empty(0, dtype=np.uint8)  # none yet
-        self.counts = self.sums = self.about = np.empty(0)
-        self.border: Border | None = None
-        self.looked_at = 0  # since the margins were taken
-        self.few = int(_FEW * len(points.data))  # may have moved when margins are taken
-        self.n_moved = len(points.data)
+        self.counts = self.sums = np.empty(0)
 
     def __call__(self, centroids: Array) -> Found:
         """Return counts (K,), deviations (K, d), and the inertia for centroids (K, d)."""
-        points = self.points
-        about, before = centroids - points.centre, self.about
-        self.about = about
-        form = np.empty((len(about), about.shape[1] + 1))
+        points, (k, d) = self.points, centroids.shape
+        about = centroids - points.centre
+        form = np.empty((k, d + 1))
         np.multiply(about, -2 * points.unit, out=form[:, :-1])
         form[:, -1] = np.einsum("kd,kd->k", about, about) * points.unit**2
-        if not len(self.labels):
-            self.labels = self._all(form, centroids)
-            self._sum_all(len(centroids))
-        else:
-            near = self._near_border(form)
-            if near is None:
-                step = _largest_move(about, before) * points.unit
-                now = self._all(form, centroids, step)
-                moved = np.flatnonzero(now != self.labels)
-                now = now[moved]
+        first = not len(self.labels)
+        if first:
+            self.labels = np.empty(len(points.data), dtype=np.min_scalar_type(k - 1))
+            self.counts, self.sums = np.zeros(k), np.zeros((k, d))
+        for part in points.parts:
+            data, before = points.data[part.rows], self.labels[part.rows]
+            labels, undecided = part.assign(form)
+            labels[undecided] = nearest_of(data[undecided], centroids)
+            if first:
+                self._add(data, labels)
             else:
-                now = self._of(near, form, centroids)
-                changed = now != self.labels[near]
-                moved, now = near[changed], now[changed]
-            self._move(moved, now)
+                moved = np.flatnonzero(labels != before)
+                self._add(data.take(moved, axis=0), labels[moved], before[moved])
+            before[:] = labels
         counts, deviations, inertia = moments(self.counts.copy(), self.sums, about, points.square)
         if resolved(inertia, points.square):
             return counts, deviations, inertia
         return by_differences(points.data, self.labels, centroids)
 
-    def _near_border(self, form: Array) -> Labels | None:
-        """Return the points that may change sides, or None if that is not known of all."""
-        points, border = self.points, self.border
-        if border is None:
-            return None
-        moved = 2 * _largest_move(self.about, border.at) * points.unit
-        n = border.first(moved * (1 + 1e-5) + 1e-9 * (max(points.screen.far) + _reach(form)))
-        if n is None or self.looked_at > len(points.data):
-            self.border = None
-            return None
-        self.looked_at += n
-        return border.points[:n]
-
-    def _of(self, near: Labels, form: Array, centroids: Array) -> npt.NDArray[Any]:
-        """Return the nearest centroids of the first points of the border."""
-        assert self.border is not None
-        labels = np.empty(len(near), dtype=self.labels.dtype)
-        undecided = self.border.screen.assign(form, labels)
-        labels[undecided] = nearest_of(self.points.data[near[undecided]], centroids)
-        return labels
-
-    def _all(self, form: Array, centroids: Array, step: float = 0.0) -> npt.NDArray[Any]:
-        """Return the nearest centroids of all points, and take their margins if these are due."""
-        data, screen, k = self.points.data, self.points.screen, len(centroids)
-        labels = np.empty(len(data), dtype=np.min_scalar_type(k - 1))
-        due = k > 1 and step > _TINY and self.n_moved <= self.few
-        margins = np.empty(len(data), dtype=np.float32) if due else None
-        undecided = screen.assign(form, labels, margins)
-        labels[undecided] = nearest_of(data[undecided], centroids)
-        if margins is not None:
-            self.border, self.looked_at = _border(margins, self.about, step, screen), 0
-            if self.border is None:
-                self.few = self.n_moved // 2
-        return labels
-
-    def _sum_all(self, k: int) -> None:
-        points = self.points
-        self.counts, self.sums = np.zeros(k), np.zeros((k, len(points.centre)))
-        for start in range(0, len(self.labels), BLOCK):
-            cut = slice(start, start + BLOCK)
-            members = _members(self.labels[cut], k).view(np.int8)
-            _add(self.counts, self.sums, members, points.data[cut] - points.centre)
-
-    def _move(self, moved: Labels, now: npt.NDArray[Any]) -> None:
-        """Give some points to other centroids."""
-        self.n_moved = len(moved)
-        was = self.labels[moved]
-        self.labels[moved] = now
-        if 3 * len(moved) > len(self.labels):
-            self._sum_all(len(self.counts))
-            return
+    def _add(
+        self,
+        data: npt.NDArray[Any],
+        now: npt.NDArray[Any],
+        was: npt.NDArray[Any] | None = None,
+    ) -> None:
+        """Give some points to centroids, and take them from those that had them."""
         k = len(self.counts)
-        for start in range(0, len(moved), BLOCK):
+        for start in range(0, len(data), BLOCK):
             cut = slice(start, start + BLOCK)
-            changes = np.subtract(*(_members(to[cut], k).view(np.int8) for to in (now, was)))
-            _add(self.counts, self.sums, changes, self.points.data[moved[cut]] - self.points.centre)
+            times = _members(now[cut], k)
+            if was is not None:
+                times = times - _members(was[cut], k)
+            self.counts += np.add.reduce(times, axis=1, dtype=np.intp)
+            shares, rows = times.astype(float), self.points.about(data[cut])
+            at_once = max(1, ALONE // self.sums.size)
+            for at in range(0, len(rows), at_once):
+                self.sums += shares[:, at : at + at_once] @ rows[at : at + at_once]
 
 
-def _members(labels: npt.NDArray[Any], k: int) -> npt.NDArray[np.bool_]:
-    """Return which points belong to each centroid, shape (K, n)."""
-    return np.asarray(labels == np.arange(k, dtype=labels.dtype)[:, None])
-
-
-def _add(counts: Array, sums: Array, times: npt.NDArray[np.int8], rows: Array) -> None:
-    """Add points (n, d) to the counts and the sums of each centroid, so many times each, (K, n)."""
-    counts += np.add.reduce(times, axis=1, dtype=np.intp)
-    shares, at_once = times.astype(float), max(1, _ALONE // sums.size)
-    for start in range(0, len(rows), at_once):
-        sums += shares[:, start : start + at_once] @ rows[start : start + at_once]
-
-
-def _border(
-    margins: npt.NDArray[np.float32], at: Array, step: float, screen: Screen
-) -> Border | None:
-    """Return the border for some steps like the last one, or None if too many points are near."""
-    for steps in (16, 8, 4):
-        width = steps * step
-        points = np.flatnonzero(margins <= width)
-        if len(points) <= len(margins) // 4:
-            break
-    else:
-        return None
-    levels = (margins[points] * ((_LEVELS - 1) / width)).astype(np.uint8)
-    points = points[np.argsort(levels, kind="stable")]
-    up_to = np.cumsum(np.bincount(levels, minlength=_LEVELS))
-    return Border(at, width, points, Screen(screen.columns.take(points, axis=1)), up_to)
-
-
-def _largest_move(here: Array, there: Array) -> float:
-    return math.sqrt(((here - there) ** 2).sum(axis=1).max())
-
-
-def _reach(form: Array) -> float:
-    return math.sqrt(form[:, -1].max())
+def _members(labels: npt.NDArray[Any], k: int) -> npt.NDArray[np.int8]:
+    """Return 1 where a point belongs to a centroid, and else 0, shape (K, n)."""
+    return np.asarray(labels == np.arange(k, dtype=labels.dtype)[:, None]).view(np.int8)

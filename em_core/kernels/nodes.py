@@ -20,8 +20,9 @@ each other that they cannot add up to nothing: that is what :meth:`Nodes.choose`
 
 import functools
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -42,6 +43,9 @@ _ROUNDED = 8.0  # steps to a factor of two, and to a standard deviation
 # A component matters to a cell if its share there may be above this (a logarithm), compared with
 # its share in the value that is most its own, and divided by the number of values.
 _NOTHING = -37.0
+
+# Nodes are of use if the values are so many times as many.
+_FEWER = 4
 
 # Of level l there are 2^l cells; which of them are looked at.
 _COARSEST, _FINEST = 6, 14
@@ -76,7 +80,26 @@ _FROM_HALVES = np.vstack(
 _FROM_HALVES /= _FROM_HALVES.sum(axis=1, keepdims=True)
 
 
+# Nodes of runs that go together are so many times those of the run with the fewest, at the most.
+_ALIKE = 1.5
+
 Chosen = tuple[Array, Array]  # nodes, and their weights
+
+
+class Together(NamedTuple):
+    """Nodes of some runs, for one array computation.
+
+    Attributes
+    ----------
+    runs : ndarray of int, shape (R,)
+        Which they are.
+    nodes, weights : ndarray, shape (R, m)
+        Of each run its own. Where a run has fewer, its first node is there again, with weight 0.
+    """
+
+    runs: npt.NDArray[np.intp]
+    nodes: Array
+    weights: Array
 
 
 class Nodes:
@@ -136,7 +159,8 @@ class Nodes:
         """Return nodes and weights that are as good as the values to a mixture, or None.
 
         Where a component is narrower than the finest cells allow, the values stay as they are.
-        There are none if these are many, or if it is so narrow that they have not enough digits.
+        There are none if these are many, if it is so narrow that they have not enough digits, or if
+        they would be of no use.
 
         Parameters
         ----------
@@ -146,23 +170,79 @@ class Nodes:
         [found] = self.choose_each(means[None], stds[None], mixing[None])
         return found
 
-    def choose_rounded(self, means: Array, stds: Array, mixing: Array) -> list[Chosen | None]:
-        """Return for several mixtures, shape (R, K), what :meth:`begin` finds for each."""
-        rounded = _rounded(means, stds, mixing)
-        keys = [each.tobytes() for each in rounded.swapaxes(0, 1)]
-        first = dict(zip(reversed(keys), reversed(range(len(keys))), strict=True))
-        places, known = list(first.values()), list[Chosen | None]()
-        for start in range(0, len(places), _AT_ONCE):
-            known += self.choose_each(*rounded[:, places[start : start + _AT_ONCE]])
-        found = dict(zip(first, known, strict=True))
-        return [found[key] for key in keys]
+    def begin_many(self) -> Callable[[Array, Array, Array], tuple[list[Together], list[int]]]:
+        """Return what chooses for several runs, whose parameters are (R, K), as for each alone.
+
+        It returns the nodes of those that go together, and the runs that have none. It remembers
+        its last choices: runs may leave, and most of the others keep what they have.
+        """
+        known: dict[bytes, Chosen | None] = {}
+        last: list[bytes] = []
+        found: tuple[list[Together], list[int]] = [], []
+
+        def choose(means: Array, stds: Array, mixing: Array) -> tuple[list[Together], list[int]]:
+            nonlocal known, last, found
+            rounded = _rounded(means, stds, mixing).swapaxes(0, 1)
+            keys = [each.tobytes() for each in rounded]
+            if keys != last:
+                new = {key: r for r, key in enumerate(keys) if key not in known}
+                made = self._choose_some(rounded[list(new.values())].swapaxes(0, 1))
+                known = {key: known[key] for key in keys if key in known}
+                known |= dict(zip(new, made, strict=True))
+                last, found = keys, _together([known[key] for key in keys])
+            return found
+
+        return choose
+
+    def _choose_some(self, mixtures: Array) -> Iterator[Chosen | None]:
+        """Yield the choices for mixtures, shape (3, R, K), a few of which are made at once."""
+        for start in range(0, mixtures.shape[1], _AT_ONCE):
+            yield from self.choose_each(*mixtures[:, start : start + _AT_ONCE])
 
     def choose_each(self, means: Array, stds: Array, mixing: Array) -> list[Chosen | None]:
         """Return the same for several mixtures, each of which gets its own; shape (R, K)."""
         quadratics = coefficients(means, stds, mixing, 0.0)
         least = np.ascontiguousarray(self._least_shares(quadratics).T)
         terms = np.ascontiguousarray(quadratics.transpose(2, 1, 0))  # (3, K, R)
-        none = ~(stds.min(axis=1) * _NARROWEST >= self._furthest)
+        return self._choose(terms, least, stds.min(axis=1), _highest)
+
+    def choose_for_all(
+        self, means: Array, stds: Array, mixing: Array, firsts: Sequence[int]
+    ) -> Chosen | None:
+        """Return nodes that serve all mixtures that can be made of some components, or None.
+
+        Parameters
+        ----------
+        means, stds, mixing : ndarray, shape (U,)
+            What each place of the mixtures may be taken by, all of one place beside each other.
+        firsts : sequence of int
+            Where those of each place begin.
+        """
+        quadratics = coefficients(means, stds, mixing, 0.0)
+        least = self._least_shares(quadratics[None]).T
+        terms = np.ascontiguousarray(quadratics.T[..., None])
+
+        def floor(log_joint: Array) -> Array:
+            """Return what the largest joint density of a mixture is at least."""
+            return _highest(np.minimum.reduceat(log_joint, firsts, axis=0))
+
+        [found] = self._choose(terms, least, stds.min(keepdims=True), floor)
+        return found
+
+    def _choose(
+        self, terms: Array, least: Array, narrowest: Array, floor: Callable[[Array], Array]
+    ) -> list[Chosen | None]:
+        """Choose for R mixtures at once, each with K quadratics; see :func:`_are_smooth`.
+
+        Parameters
+        ----------
+        terms : ndarray, shape (3, K, R)
+        least : ndarray, shape (K, R)
+        narrowest : ndarray, shape (R,)
+            Smallest standard deviation of each.
+        floor : callable
+        """
+        none = ~(narrowest * _NARROWEST >= self._furthest)
         found: list[list[tuple[Array, Array]]] = [
             [(self.far, np.ones(len(self.far)))] for _ in none
         ]
@@ -174,7 +254,7 @@ class Nodes:
             cells, of = cells[wanted], of[wanted]
             half = self._width * 2 ** (_FINEST - _COARSEST - level - 1)
             centres = self._low + half * (2 * cells + 1)
-            smooth = _are_smooth(terms[..., of], least[:, of], centres, half)
+            smooth = _are_smooth(terms[..., of], least[:, of], centres, half, floor)
             nodes, chosen = centres[smooth, None] + half * _POINTS, weights[cells[smooth]]
             for r, start, stop in _stretches(of[smooth]):
                 found[r].append((nodes[start:stop].ravel(), chosen[start:stop].ravel()))
@@ -187,12 +267,16 @@ class Nodes:
             left = self._values_in(rough[start:stop])
             none[r] |= len(left) > _LEFT * len(self._values)
             found[r].append((left, np.ones(len(left))))
-        return [
-            None if without else (np.concatenate(nodes), np.concatenate(chosen))
-            for (nodes, chosen), without in zip(
-                (zip(*parts, strict=True) for parts in found), none, strict=True
+        made: list[Chosen | None] = []
+        for without, parts in zip(none, found, strict=True):
+            size = sum(len(part) for part, _ in parts)
+            few = not without and size <= len(self._values) / _FEWER
+            made.append(
+                (np.concatenate([p for p, _ in parts]), np.concatenate([w for _, w in parts]))
+                if few
+                else None
             )
-        ]
+        return made
 
     def _values_in(self, cells: npt.NDArray[np.intp]) -> Array:
         """Return the values in some of the finest cells."""
@@ -263,18 +347,49 @@ def _stretches(of: npt.NDArray[np.intp]) -> Iterator[tuple[int, int, int]]:
         yield int(of[start]), start, stop
 
 
-def _are_smooth(terms: Array, least: Array, centres: Array, half: float) -> npt.NDArray[np.bool_]:
+def _together(chosen: Sequence[Chosen | None]) -> tuple[list[Together], list[int]]:
+    """Return the nodes of several runs, those that have about as many together; and who has none.
+
+    Runs are taken from the fewest nodes on.
+    """
+    sizes = {r: len(each[0]) for r, each in enumerate(chosen) if each is not None}
+    groups: list[list[int]] = []
+    for r in sorted(sizes, key=lambda r: sizes[r]):
+        if not groups or sizes[r] > _ALIKE * sizes[groups[-1][0]]:
+            groups.append([])
+        groups[-1].append(r)
+    made = []
+    for runs in groups:
+        nodes, weights = np.zeros((2, len(runs), sizes[runs[-1]]))
+        for i, r in enumerate(runs):
+            nodes[i], weights[i, : sizes[r]] = chosen[r][0][0], chosen[r][1]  # type: ignore[index]
+            nodes[i, : sizes[r]] = chosen[r][0]  # type: ignore[index]
+        made.append(Together(np.array(runs), nodes, weights))
+    return made, [r for r, each in enumerate(chosen) if each is None]
+
+
+def _highest(log_joint: Array) -> Array:
+    return np.asarray(np.maximum.reduce(log_joint, axis=0))
+
+
+def _are_smooth(
+    terms: Array, least: Array, centres: Array, half: float, floor: Callable[[Array], Array]
+) -> npt.NDArray[np.bool_]:
     """Return in which cells all that EM sums is a polynomial to rounding.
 
     Parameters
     ----------
     terms : ndarray, shape (3, K, m)
-        The logarithms of the joint densities of each cell's mixture, as quadratics.
+        The logarithms of the joint densities of each cell's mixture, as quadratics; or of all that
+        its mixtures may be made of.
     least : ndarray, shape (K, m)
         Logarithm of the share below which a component does not matter.
     centres : ndarray, shape (m,)
     half : float
         Half the width of the cells.
+    floor : callable
+        From logarithms (K, m) to what the largest of them in a mixture is at least, (m,). All that
+        are as high may be the largest, beside which others have their shares.
     """
     axis = half * _HALF_AXIS
     constants, linear, squares = terms
@@ -283,16 +398,15 @@ def _are_smooth(terms: Array, least: Array, centres: Array, half: float) -> npt.
     slopes += log_joint  # the derivative of the quadratic
     log_joint *= centres
     log_joint += constants
-    leader = log_joint.argmax(axis=0)
-    every = np.arange(len(centres))
-    log_joint -= log_joint[leader, every]
-    slopes -= slopes[leader, every]
-    bends = squares - squares[leader, every]
-    bends *= 2 * axis
+    log_joint -= floor(log_joint)
+    leads, bends = log_joint >= 0, squares * (2 * axis)
+    leader = log_joint.argmax(axis=0), np.arange(len(centres))
+    slopes -= slopes[leader]
+    bends -= bends[leader]
     # Of the share inside the ellipse, and the differences of phase at its ends.
-    share = np.abs(bends)
+    share = _furthest(bends, leads)
     share *= 0.5
-    share += np.abs(slopes)
+    share += _furthest(slopes, leads)
     share *= axis
     share += log_joint
     matters = share > least
@@ -301,3 +415,10 @@ def _are_smooth(terms: Array, least: Array, centres: Array, half: float) -> npt.
     low, high = slopes - bends, np.add(slopes, bends, out=slopes)
     spread = np.maximum(low.max(axis=0) - low.min(axis=0), high.max(axis=0) - high.min(axis=0))
     return np.asarray(axis * spread <= _PHASES)
+
+
+def _furthest(values: Array, leads: npt.NDArray[np.bool_]) -> Array:
+    """Return how far each is from those that lead in its column, one of which has a 0, (K, m)."""
+    leading = values * leads
+    beyond = np.maximum(values - leading.min(axis=0), leading.max(axis=0) - values)
+    return np.asarray(beyond)

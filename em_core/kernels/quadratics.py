@@ -15,6 +15,7 @@ taken instead.
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from em_core.numerics import Array
 
@@ -35,6 +36,8 @@ _ONE_ROW = 2**11  # the same for a matrix with a single row
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
+_MINUS_HALF = np.array(-0.5)  # NumPy multiplies few numbers by an array in half the time
+
 
 def powers(x: Array) -> Array:
     """Return 1, x and x squared as rows, shape (3, n)."""
@@ -50,7 +53,7 @@ def coefficients(means: Array, stds: Array, weights: Array, log_unit: float) -> 
     Parameters
     ----------
     means, stds, weights : ndarray, shape (..., K)
-        Weights sum to one.
+        Of the components.
     log_unit : float
         Logarithm of the length that densities are taken per.
 
@@ -59,17 +62,16 @@ def coefficients(means: Array, stds: Array, weights: Array, log_unit: float) -> 
     ndarray, shape (..., K, 3)
     """
     found = np.empty((*means.shape, 3))
-    inverse = 1 / stds
+    inverse = np.reciprocal(stds)
     constant = np.log(weights * inverse)
-    inverse *= inverse
-    linear = means * inverse  # m / s^2
-    found[..., 1] = linear
-    linear *= means
-    linear *= 0.5
-    constant -= linear
     constant += log_unit - _LOG_SQRT_2PI
-    found[..., 0] = constant  # log(w / s) - m^2 / (2 s^2)
-    np.multiply(inverse, -0.5, out=found[..., 2])  # -1 / (2 s^2)
+    inverse *= inverse
+    square = np.multiply(inverse, _MINUS_HALF)
+    np.multiply(inverse, means, out=found[..., 1])  # m / s^2
+    found[..., 2] = square  # -1 / (2 s^2)
+    square *= means
+    square *= means
+    np.add(constant, square, out=found[..., 0])  # log(w / s) - m^2 / (2 s^2)
     return found
 
 
@@ -83,7 +85,7 @@ def term_size(quadratics: Array, reach: Array) -> Array:
     reach : ndarray, shape (3,)
         The largest size of 1, x and x squared.
     """
-    return np.asarray(np.maximum.reduce(np.abs(quadratics) @ reach, axis=-1))
+    return np.asarray(np.maximum.reduce(np.abs(quadratics).dot(reach), axis=-1))
 
 
 def block_length(n_components: int, n_terms: int = 3) -> int:
@@ -92,7 +94,9 @@ def block_length(n_components: int, n_terms: int = 3) -> int:
     return max(length * 3 // n_terms, 1)
 
 
-def expected_sums(quadratics: Array, rows: Array, work: Array) -> tuple[Array, Array, Array]:
+def expected_sums(
+    quadratics: Array, rows: Array, work: Array
+) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
     """Return the sums of 1, x and x squared that fall to each component, and the log-likelihood.
 
     In more dimensions there are T terms, the first of which is 1, in the place of these three.
@@ -116,18 +120,15 @@ def expected_sums(quadratics: Array, rows: Array, work: Array) -> tuple[Array, A
     *runs, k, n_terms = quadratics.shape
     n = rows.shape[1]
     flat = work[: quadratics.size // n_terms * n].reshape(-1, n)
-    np.matmul(quadratics.reshape(-1, n_terms), rows, out=flat)
+    np.dot(quadratics.reshape(-1, n_terms), rows, out=flat)
     joint = np.exp(flat, out=flat).reshape(*runs, k, n)  # p(x_i, k)
     evidence = np.add.reduce(joint, axis=-2)  # p(x_i) = sum_k p(x_i, k)
     together = _TOGETHER if n >= _TOGETHER**2 else 1
     whole = n - n % together
     product = np.multiply.reduce(evidence[..., :whole].reshape(*runs, together, -1), axis=-2)
-    product[..., : n - whole] *= evidence[..., whole:]
+    if whole < n:
+        product[..., : n - whole] *= evidence[..., whole:]
     in_range = np.minimum.reduce(product, axis=-1) > _LEAST
     log_likelihood = np.add.reduce(np.log(product, out=product), axis=-1)
-    over = np.empty(
-        (*runs, n_terms, n)
-    )  # each row divided by p(x_i), which leaves r_ik for p(x_i, k)
-    inverse = np.reciprocal(evidence, out=over[..., 0, :])
-    np.multiply(rows[1:], inverse[..., None, :], out=over[..., 1:, :])
-    return joint @ over.swapaxes(-1, -2), log_likelihood, in_range
+    shares = rows / evidence[..., None, :]  # which leaves r_ik for p(x_i, k)
+    return joint @ shares.swapaxes(-1, -2), log_likelihood, in_range

@@ -34,7 +34,7 @@ from em_core.checks import (
     refuse_masked,
 )
 from em_core.data.blocks import BLOCK_ROWS, prepare
-from em_core.engine import Status, fit_labelled
+from em_core.engine import Status, Watch, fit_labelled
 from em_core.many import runs_of
 from em_core.model import Arrays, Counted, Mixture, Params, Sample, component_axes, draw_sample
 from em_core.numerics import (
@@ -52,6 +52,7 @@ _TALLIED_OUTCOMES = 2**16  # different head counts, at the most, for which trial
 _TALLIED_ROWS = 2**20  # trials that are counted at once
 _CACHED_NUMBERS = 2**17  # log densities that are computed at once, in the cache
 _ROWS_OF_MANY = 2**8  # of them, outcomes that are taken at once where there are many runs
+_LOW = 1e-290  # probabilities above it, their sums and quotients have all their digits
 _NEVER = -1e300  # stands for the logarithm of zero
 
 
@@ -249,18 +250,28 @@ class BinomialMixture(Mixture[BinomialParams, BinomialStatistics]):
         Those of heads are in units of their standard error after one trial, 1 / sqrt(m p (1 - p)),
         where p is that of ``like``; after one toss if each trial has its own number of them.
         """
-        odds = logit(params.heads_prob) / self._unit(like)
-        shares = centred_logs(params.weights) if self.estimate_weights else np.empty(0)
-        return np.concatenate([odds, shares])
+        return self.to_free_many(params.arrays(), like.arrays())
+
+    def to_free_many(self, arrays: Arrays, like: Arrays) -> Array:
+        """Return the same of several parameters, whose arrays have leading axes."""
+        odds = logit(arrays["heads_prob"]) / self._unit(like["heads_prob"])
+        if not self.estimate_weights:
+            return np.asarray(odds)
+        return np.concatenate([odds, centred_logs(arrays["weights"])], axis=-1)
 
     def from_free(self, vector: Array, like: BinomialParams) -> BinomialParams:
         """Return the parameters of which :meth:`to_free` makes this vector."""
-        odds, shares = np.split(vector, [like.n_components])
-        weights = softmax(shares) if self.estimate_weights else like.weights
-        return BinomialParams(expit(odds * self._unit(like)), weights)
+        return BinomialParams(**self.from_free_many(vector, like.arrays()))
 
-    def _unit(self, params: BinomialParams) -> Array:
-        p = params.heads_prob
+    def from_free_many(self, vectors: Array, like: Arrays) -> Arrays:
+        """Return the same of several vectors, (..., entries)."""
+        odds, shares = np.split(vectors, [like["heads_prob"].shape[-1]], axis=-1)
+        return {
+            "heads_prob": expit(odds * self._unit(like["heads_prob"])),
+            "weights": softmax(shares, axis=-1) if self.estimate_weights else like["weights"],
+        }
+
+    def _unit(self, p: Array) -> Array:
         return np.asarray(1 / np.sqrt((self.n_tosses or 1) * p * (1 - p)))
 
     def why_not_finite(self, params: BinomialParams) -> str:
@@ -569,20 +580,36 @@ def _sums_over(block: _Block, theta: Array, log_weights: Array) -> tuple[Array, 
     heads, tails, counts, log_densities = block
     joint = log_densities(theta)
     joint += log_weights
-    add = np.add.reduce  # half the time of the method, which a run of few outcomes notices
-    peak = np.maximum.reduce(joint, axis=0)
-    if not np.minimum.reduce(peak, axis=None) >= _NEVER / 2:
-        peak[peak < _NEVER / 2] = -np.inf
-        joint -= np.where(np.isfinite(peak), peak, 0.0)
-    else:
-        joint -= peak
     np.exp(joint, out=joint)
+    add = np.add.reduce  # half the time of the method, which a run of few outcomes notices
     evidence = add(joint, axis=0)
-    peak += np.log(evidence)
-    peak *= counts
-    objectives = add(peak, axis=0)
+    log_evidence = np.log(evidence)
+    low = np.minimum.reduce(evidence, axis=0) <= _LOW
+    if low.any():  # some density is out of reach of a float
+        logs = log_densities(theta[..., low]) + log_weights[..., low]
+        joint[..., low], evidence[:, low], log_evidence[:, low] = _shifted(logs)
+    objectives = add(log_evidence * counts, axis=0)
     joint *= counts / evidence  # how many of the trials each coin has had
-    return add(joint * heads, axis=1), add(joint * tails, axis=1), add(joint, axis=1), objectives
+    own_heads, own_tails = (_weighted(joint, each[:, 0]) for each in (heads, tails))
+    return own_heads, own_tails, add(joint, axis=1), objectives
+
+
+def _shifted(joint: Array) -> tuple[Array, Array, Array]:
+    """Return densities, their sums, and the logarithms of these, once the largest is taken out."""
+    peak = np.maximum.reduce(joint, axis=0)
+    peak[peak < _NEVER / 2] = -np.inf
+    joint -= np.where(np.isfinite(peak), peak, 0.0)
+    np.exp(joint, out=joint)
+    evidence = np.add.reduce(joint, axis=0)
+    return joint, evidence, peak + np.log(evidence)
+
+
+def _weighted(joint: Array, rows: Array) -> Array:
+    """Return sums over outcomes that are multiplied by something, (K, R), in the same order ever.
+
+    In a third of the time of a product and a sum.
+    """
+    return np.asarray(np.einsum("knr,n->kr", joint, rows))
 
 
 class Grid(NamedTuple):
@@ -617,6 +644,7 @@ def fit_grid(
     *,
     tol: float = 1e-6,
     max_iter: int = 200,
+    watch: Watch | None = None,
 ) -> Grid:
     """Run EM from many starts, as one array computation.
 
@@ -633,7 +661,7 @@ def fit_grid(
         Initial heads probabilities of each start.
     weights : array_like, shape (K,)
         Initial mixing weights of every start.
-    tol, max_iter
+    tol, max_iter, watch
         As for :func:`em_core.fit`, with ``tol`` above 0.
 
     Raises
@@ -653,7 +681,7 @@ def fit_grid(
     runs = runs_of(model, blocks, BinomialParams)
     assert runs is not None  # all data of coins are prepared for many
     everywhere = np.broadcast_to(as_floats("weights", weights), starts.shape)
-    ends = runs.ends({"heads_prob": starts, "weights": everywhere}, tol, max_iter)
+    ends = runs.ends({"heads_prob": starts, "weights": everywhere}, tol, max_iter, watch)
     return Grid(
         ends.arrays["heads_prob"],
         ends.arrays["weights"],

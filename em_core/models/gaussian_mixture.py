@@ -17,14 +17,13 @@ cannot fall to 0 before every observation lies on the mean of a component.
 
 import functools
 import math
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import softmax, xlogy
+from scipy.special import xlogy
 
 from em_core.checks import (
     as_data,
@@ -39,20 +38,20 @@ from em_core.checks import (
     check_weights,
 )
 from em_core.kernels import quadratics
-from em_core.kernels.nodes import Nodes
+from em_core.kernels.nodes import Chosen, Nodes
 from em_core.kernels.weighted import Weighted
 from em_core.kernels.winners import Run, SortedValues
 from em_core.model import Arrays, Mixture, Params, component_axes
-from em_core.numerics import Array, centred_logs, equal_weights
+from em_core.numerics import Array, centred_logs, equal_weights, every, some
 
 # A variance is a difference of two sums. Below this fraction of them it is mostly rounding error.
-_RESOLVED = 1e4 * np.finfo(float).eps
+_RESOLVED = np.array(1e4 * np.finfo(float).eps)
 
 # The square of a larger number is out of range, and that of a smaller one has not all its digits.
 _LARGEST, _SMALLEST = np.sqrt(np.finfo(float).max), np.sqrt(np.finfo(float).tiny)
 
 # An expected number of observations below this has too few digits to divide by.
-_SEEN = np.finfo(float).tiny
+_SEEN = np.array(np.finfo(float).tiny)
 
 _LOG_SQRT_2PI = 0.5 * np.log(2 * np.pi)
 
@@ -63,12 +62,15 @@ _MODERATE = (1e-100, 1e100)
 # products, which could also move components apart that are more alike than this.
 _STILL = 1e-9
 
-# Squares about a component's mean have ten digits if they are not below this fraction of those
-# about the mean of all.
+# Squares about a component's mean have ten digits if they are not below this fraction of the
+# largest about the mean of all.
 _LEFT = 1e-5
 
-# So many values are given to the mixture as nodes, if these are fewer by this factor.
-MANY, _FEWER = 2**16, 4
+# So many values are given to the mixture as nodes, and to so many runs at once.
+MANY, _BY_NODES = 2**16, 64
+
+# Parameters are combinations of few components if these are fewer than so many for each of them.
+_COMBINED = 2
 
 # So many values are put in order for winner-takes-all assignment.
 SORTED = 2**14
@@ -146,11 +148,11 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         check_data(data, ndim=1)
         self.check_params(params)
         # From below the floor the first M-step could only go down.
-        low = np.flatnonzero(params.stds < self.min_std)
-        if len(low):
+        if params.stds.min() < self.min_std:
+            low = int((params.stds < self.min_std).argmax())
             raise ValueError(
                 f"stds must be at least min_std = {self.min_std:g}, "
-                f"got {params.stds[low[0]]} at [{low[0]}]"
+                f"got {params.stds[low]} at [{low}]"
             )
         # From unequal ones the first M-step could lose likelihood.
         if self.stds == "common" and (params.stds != params.stds[0]).any():
@@ -172,12 +174,14 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         self, data: npt.NDArray[Any], counts: Array | None = None
     ) -> "PreparedValues | None":
         """Return the values about their mean; None if they are counted, or hardly differ."""
-        if counts is not None:
+        n = len(data)
+        if counts is not None or n == 1:
             return None
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = float(np.mean(data))
+            mean = float(np.add.reduce(data, dtype=float)) / n
             deviations = data - mean
-            std = float(np.std(deviations))  # no product of BLAS, whose threads may round otherwise
+            # No product of BLAS, whose threads may round otherwise.
+            std = math.sqrt(np.add.reduce(deviations * deviations) / n)
         low, high = _MODERATE
         furthest = max(float(deviations.max()), -float(deviations.min()))
         if not (low < std and furthest < high):
@@ -216,26 +220,30 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
 
     def m_step(self, statistics: GaussianStatistics, previous: GaussianParams) -> GaussianParams:
         """Return the weighted means and standard deviations; a component without data stays."""
-        return GaussianParams(**self.m_step_many(statistics, previous.arrays()))
+        return GaussianParams.of(self.m_step_many(statistics, previous.arrays()))
 
     def m_step_many(self, statistics: GaussianStatistics, previous: Arrays) -> Arrays:
         """Return the M-step of one run, or of several whose arrays have leading axes."""
         counts, first, second = statistics
-        means, stds, weights = (previous[name] for name in ("means", "stds", "weights"))
+        means, stds, weights = previous["means"], previous["stds"], previous["weights"]
         seen = counts > _SEEN
-        n = np.where(seen, counts, np.inf)
+        all_seen = np.count_nonzero(seen) == seen.size
+        n = counts if all_seen else np.where(seen, counts, np.inf)
         shifts = first / n
         variances = about_new_means(shifts, second / n)  # sum_i r_ik (x_i - mu_k)^2 / N_k
-        total = np.add.reduce(counts, axis=-1, keepdims=True)
         if self.stds == "free":
-            stds = np.where(seen, np.sqrt(variances), stds)
+            roots = np.sqrt(variances)
+            stds = roots if all_seen else np.where(seen, roots, stds)
         elif self.stds == "common":  # sigma^2 = sum_k N_k sigma_k^2 / n
-            pooled = np.sum(counts * variances, axis=-1, keepdims=True, where=seen) / total
-            stds = np.broadcast_to(np.sqrt(pooled), stds.shape)
+            pooled = np.sum(counts * variances, axis=-1, keepdims=True, where=seen)
+            pooled /= np.sum(counts, axis=-1, keepdims=True)
+            stds = np.broadcast_to(np.sqrt(pooled), stds.shape).copy()
+        if self.estimate_weights:  # N_k / n
+            weights = (counts.T / np.add.reduce(counts, axis=-1)).T
         return {
             "means": means + shifts,  # mu_k = sum_i r_ik x_i / N_k
-            "stds": np.maximum(stds, self.min_std),
-            "weights": counts / total if self.estimate_weights else weights,  # N_k / n
+            "stds": np.maximum(stds, self.min_std) if self.min_std else stds,
+            "weights": weights,
         }
 
     def expected_objective(
@@ -263,28 +271,49 @@ class GaussianMixture(Mixture[GaussianParams, GaussianStatistics]):
         if these are estimated.
         """
         k = params.n_components
-        return k + self._n_stds(params) + (k - 1) * self.estimate_weights
+        return k + self._n_stds(k) + (k - 1) * self.estimate_weights
 
     def to_free(self, params: GaussianParams, like: GaussianParams) -> Array:
         """Return (mu_k - m_k) / s_k, log(sigma_k / s_k) and log-odds of the weights: see Model.
 
         m_k and s_k are the means and standard deviations of ``like``.
         """
-        logs = np.log(params.stds / like.stds)[: self._n_stds(params)]
-        shares = centred_logs(params.weights) if self.estimate_weights else np.empty(0)
-        return np.concatenate([(params.means - like.means) / like.stds, logs, shares])
+        return self.to_free_many(params.arrays(), like.arrays())
+
+    def to_free_many(self, arrays: Arrays, like: Arrays) -> Array:
+        """Return the same of several parameters, whose arrays have leading axes."""
+        means, stds = arrays["means"], arrays["stds"]
+        k, n_stds = means.shape[-1], self._n_stds(means.shape[-1])
+        free = np.empty((*means.shape[:-1], k + n_stds + k * self.estimate_weights))
+        np.divide(means - like["means"], like["stds"], out=free[..., :k])
+        if n_stds:
+            ratios = stds[..., :n_stds] / like["stds"][..., :n_stds]
+            np.log(ratios, out=free[..., k : k + n_stds])
+        if self.estimate_weights:
+            free[..., k + n_stds :] = centred_logs(arrays["weights"])
+        return free
 
     def from_free(self, vector: Array, like: GaussianParams) -> GaussianParams:
         """Return the parameters of which :meth:`to_free` makes this vector."""
-        k, n_stds = like.n_components, self._n_stds(like)
-        means, logs, shares = np.split(vector, [k, k + n_stds])
-        stds = np.maximum(like.stds * np.exp(logs), self.min_std) if n_stds else like.stds
-        weights = softmax(shares) if self.estimate_weights else like.weights
-        return GaussianParams(like.means + means * like.stds, stds, weights)
+        return GaussianParams.of(self.from_free_many(vector, like.arrays()))
 
-    def _n_stds(self, params: GaussianParams) -> int:
+    def from_free_many(self, vectors: Array, like: Arrays) -> Arrays:
+        """Return the same of several vectors, (..., entries)."""
+        k = like["means"].shape[-1]
+        n_stds = self._n_stds(k)
+        stds, weights = like["stds"], like["weights"]
+        if n_stds:
+            stds = np.maximum(stds * np.exp(vectors[..., k : k + n_stds]), self.min_std)
+        if self.estimate_weights:
+            logs = vectors[..., k + n_stds :]
+            weights = np.exp(logs - np.maximum.reduce(logs, axis=-1, keepdims=True))
+            weights /= np.add.reduce(weights, axis=-1, keepdims=True)
+        means = like["means"] + vectors[..., :k] * like["stds"]
+        return {"means": means, "stds": stds, "weights": weights}
+
+    def _n_stds(self, n_components: int) -> int:
         """Return the number of standard deviations that are estimated."""
-        return {"free": params.n_components, "common": 1, "known": 0}[self.stds]
+        return {"free": n_components, "common": 1, "known": 0}[self.stds]
 
     def why_not_finite(self, params: GaussianParams) -> str:
         """Return whether a component collapsed, or numbers are out of range; and what to do."""
@@ -348,7 +377,9 @@ class PreparedValues:
     ) -> None:
         self.model, self.data, self.mean, self.std = model, data, mean, std
         self.log_unit = math.log(std)
-        self.reach = np.power(furthest, [0.0, 1.0, 2.0])
+        self.reach = np.array([1.0, furthest, furthest**2])
+        self._centre, self._still = np.array(mean), np.array(_STILL * std)
+        self._left = np.array(_LEFT * furthest**2)
 
     @functools.cached_property
     def rows(self) -> Array:
@@ -360,49 +391,88 @@ class PreparedValues:
         """What stands for many values."""
         return Nodes(self.data - self.mean)
 
+    def n_looked_at(self, params: GaussianParams) -> int:
+        """Return how many values or nodes an E-step under such parameters looks at."""
+        chosen = None
+        if len(self.data) >= MANY:
+            chosen = self.nodes.choose(params.means - self.mean, params.stds, params.weights)
+        return len(self.data if chosen is None else chosen[0])
+
     def begin(self) -> Callable[[GaussianParams], tuple[GaussianStatistics, float]]:
         """Return the E-step of one run."""
         by_products = self._begin()
-        choose = self.nodes.begin() if len(self.data) >= MANY else None
-        weighted = Weighted(self.log_unit)
 
-        def e_step(params: GaussianParams) -> tuple[GaussianStatistics, float]:
-            means = params.means - self.mean
-            chosen = choose and choose(means, params.stds, params.weights)
-            if chosen and len(chosen[0]) <= len(self.data) / _FEWER:
-                sums = weighted.sums(*chosen, means, params.stds, params.weights)
-                if sums is not None:
-                    return GaussianStatistics(*sums[0]), sums[1]
-                moved = GaussianParams(means, params.stds, params.weights)
-                return self._plainly(moved, *chosen)
+        def by_values(params: GaussianParams) -> tuple[GaussianStatistics, float]:
             found = by_products(params.means, params.stds, params.weights)
             if found is None or not found[2]:
                 return self._plainly(params, self.data)
             return found[0], float(found[1])
 
-        return e_step
+        if len(self.data) < MANY:
+            return by_values
+        choose, weighted = self.nodes.begin(), Weighted(self.log_unit)
+
+        def by_nodes(params: GaussianParams) -> tuple[GaussianStatistics, float]:
+            means = params.means - self.mean
+            chosen = choose(means, params.stds, params.weights)
+            if not chosen:
+                return by_values(params)
+            each = (*chosen, means, params.stds, params.weights)
+            sums, objectives, in_range = weighted.sums(*(array[None] for array in each))
+            if in_range[0]:
+                return GaussianStatistics(*sums[:, 0]), float(objectives[0])
+            moved = GaussianParams(means, params.stds, params.weights)
+            return self._plainly(moved, *chosen)
+
+        return by_nodes
 
     def objectives(self, arrays: Arrays) -> Array:
-        """Return the log-likelihood under each of many parameters, which have a leading axis."""
-        alone, weighted = self.begin(), Weighted(self.log_unit)
-        means, stds, weights = arrays["means"] - self.mean, arrays["stds"], arrays["weights"]
-        found = np.full(len(means), np.nan)
-        if len(self.data) >= MANY:
-            for r, chosen in enumerate(self.nodes.choose_rounded(means, stds, weights)):
-                if chosen and len(chosen[0]) <= len(self.data) / _FEWER:
-                    own = means[r], stds[r], weights[r]
-                    sums = weighted.sums(*chosen, *own, statistics=False)
-                    found[r] = np.nan if sums is None else sums[1]
-        for r in np.flatnonzero(np.isnan(found)).tolist():
-            found[r] = alone(GaussianParams(**{name: each[r] for name, each in arrays.items()}))[1]
+        """Return the log-likelihood under each of many parameters, which have a leading axis.
+
+        Where these are combinations of few components, as on a grid, each has its densities once.
+        """
+        of = self.begin_many()
+        found = self._of_combinations(arrays)
+        left = np.flatnonzero(np.isnan(found))
+        at_once = self.at_once(arrays["means"].shape[1])
+        for first in range(0, len(left), at_once):
+            some = left[first : first + at_once]
+            found[some] = of({name: array[some] for name, array in arrays.items()})[1]
         return found
 
+    def _of_combinations(self, arrays: Arrays) -> Array:
+        """Return the same, not a number where they are no combinations of few components."""
+        means, weights = arrays["means"] - self.mean, arrays["weights"]
+        shares = weights / np.add.reduce(weights, axis=1, keepdims=True)
+        components, places, firsts = [], [], [0]
+        for of_place in np.stack([means, arrays["stds"], shares], axis=2).swapaxes(0, 1):
+            different, which = np.unique(of_place, axis=0, return_inverse=True)
+            components.append(different)
+            places.append(which.reshape(-1) + firsts[-1])
+            firsts.append(firsts[-1] + len(different))
+        values: Chosen | None = None
+        if firsts[-1] < _COMBINED * len(means):
+            own_means, own_stds, own_shares = np.concatenate(components).T
+            if len(self.data) < MANY:
+                values = self.rows[1], self.rows[0]
+            else:
+                values = self.nodes.choose_for_all(own_means, own_stds, own_shares, firsts[:-1])
+        if values is None:
+            return np.full(len(means), np.nan)
+        return Weighted(self.log_unit).log_likelihoods(
+            *values, own_means, own_stds, own_shares, np.stack(places, axis=1)
+        )
+
     def at_once(self, n_components: int) -> int:
-        """Return how many runs' arrays fit the cache together."""
+        """Return how many runs' arrays fit the cache together; or take their nodes together."""
+        if len(self.data) >= MANY:
+            return _BY_NODES
         return max(1, quadratics.NUMBERS // (n_components * len(self.data)))
 
     def begin_many(self) -> Callable[[Arrays], tuple[GaussianStatistics, Array]]:
         """Return the E-step of several runs, whose parameters have a leading axis."""
+        if len(self.data) >= MANY:
+            return self._begin_many_by_nodes()
         by_products = self._begin()
 
         def e_step(arrays: Arrays) -> tuple[GaussianStatistics, Array]:
@@ -419,6 +489,41 @@ class PreparedValues:
                 for sums, of_run in zip(statistics, own, strict=True):
                     sums[r] = of_run
             return statistics, objectives
+
+        return e_step
+
+    def _begin_many_by_nodes(self) -> Callable[[Arrays], tuple[GaussianStatistics, Array]]:
+        choose, weighted, alone = self.nodes.begin_many(), Weighted(self.log_unit), self.begin()
+
+        def e_step(arrays: Arrays) -> tuple[GaussianStatistics, Array]:
+            means, stds, weights = arrays["means"] - self.mean, arrays["stds"], arrays["weights"]
+            sums, objectives = np.empty((3, *means.shape)), np.empty(len(means))
+            shares = weights / np.add.reduce(weights, axis=1, keepdims=True)
+            terms = quadratics.coefficients(means, stds, shares, self.log_unit)
+            trusted = quadratics.term_size(terms, self.reach) <= quadratics.TRUSTED
+            trusted &= means.shape[1] > 1
+            groups, left = choose(means, stds, weights)
+            for runs, nodes, times in groups:
+                some = trusted[runs]
+                if some.any():
+                    now = runs[some]
+                    raw, objectives[now], good = weighted.sums_by_products(
+                        nodes[some], times[some], terms[now]
+                    )
+                    sums[:, now] = statistics = _about(means[now], raw)
+                    some[some] = good & self._tell(means[now], statistics)
+                now = runs[~some]
+                if len(now):
+                    mixtures = means[now], stds[now], weights[now]
+                    sums[:, now], objectives[now], good = weighted.sums(
+                        nodes[~some], times[~some], *mixtures
+                    )
+                    left = [*left, *now[~good].tolist()]
+            for r in left:
+                params = GaussianParams(**{name: each[r] for name, each in arrays.items()})
+                own, objectives[r] = alone(params)
+                sums[:, r] = own
+            return GaussianStatistics(*sums), objectives
 
         return e_step
 
@@ -442,35 +547,32 @@ class PreparedValues:
 
         None are if the components are narrow among the data.
         """
-        means = means - self.mean
-        weights = weights / np.add.reduce(weights, axis=-1, keepdims=True)
+        means = means - self._centre
         found = quadratics.coefficients(means, stds, weights, self.log_unit)
         precise = quadratics.term_size(found, self.reach) <= quadratics.TRUSTED
         if not np.count_nonzero(precise):
             return None
-        blocks = [
-            quadratics.expected_sums(found, self.rows[:, start : start + length], work)
-            for start in range(0, len(self.data), length)
-        ]
-        sums, objectives, in_range = zip(*blocks, strict=True)
-        statistics = _about(means, sum(sums[1:], sums[0]))
-        objective = sum(objectives[1:], objectives[0]) - len(self.data) * self.log_unit
-        precise = functools.reduce(operator.and_, in_range, precise)
-        return statistics, objective, precise & self._tell(means, statistics)
+        n = len(self.data)
+        sums, objective, in_range = quadratics.expected_sums(found, self.rows[:, :length], work)
+        for start in range(length, n, length):
+            rows = self.rows[:, start : start + length]
+            more, of_rows, in_range_too = quadratics.expected_sums(found, rows, work)
+            sums += more
+            objective = objective + of_rows
+            in_range = in_range & in_range_too
+        # Typed weights may sum to one only nearly. Shares do not notice.
+        objective = objective - n * (self.log_unit + np.log(np.add.reduce(weights, axis=-1)))
+        statistics = _about(means, sums)
+        return statistics, objective, precise & in_range & self._tell(means, statistics)
 
-    def _tell(self, means: Array, statistics: GaussianStatistics) -> npt.NDArray[np.bool_]:
+    def _tell(self, means: Array, statistics: GaussianStatistics) -> Any:
         """Return whether sums about the means have digits left, and tell how the means move."""
-        every, some = np.logical_and.reduce, np.logical_or.reduce  # half the time of the methods
         counts, first, second = statistics
-        places, still = np.sort(means, axis=-1), _STILL * self.std
-        apart = every(places[..., 1:] - places[..., :-1] > still, axis=-1)
-        moved = some(np.abs(first) > still * counts, axis=-1)
-        distances = np.abs(means)
-        least = distances + float(self.reach[1])
-        least *= distances
-        least *= counts
-        left = every(second >= _LEFT * least, axis=-1)
-        return np.asarray(apart & moved & left)
+        places = means.copy()
+        places.sort()
+        apart = every(places[..., 1:] - places[..., :-1] > self._still)
+        moved = some(np.abs(first) > counts * self._still)
+        return apart & moved & every(second >= counts * self._left)
 
     def _plainly(
         self, params: GaussianParams, data: npt.NDArray[Any], counts: Array | None = None
@@ -493,6 +595,20 @@ class SortedForWinners:
 
     def __init__(self, model: GaussianMixture, data: npt.NDArray[Any]) -> None:
         self.model, self.ordered = model, SortedValues(data)
+
+    def n_looked_at(self, params: GaussianParams) -> int:
+        """Return how many blocks of values an E-step looks at."""
+        return self.ordered.n_blocks
+
+    def objectives(self, arrays: Arrays) -> Array:
+        """Return the objective under each of many parameters, which have a leading axis."""
+        means, stds, weights = (arrays[name] for name in ("means", "stds", "weights"))
+        shares = weights / weights.sum(axis=1, keepdims=True)
+        found = self.ordered.objectives(means, stds, shares)
+        for r in np.flatnonzero(np.isnan(found)).tolist():
+            own = GaussianParams(**{name: array[r] for name, array in arrays.items()})
+            found[r] = self._expect(own)[1]
+        return found
 
     def begin(self) -> Callable[[GaussianParams], tuple[GaussianStatistics, float]]:
         """Return the E-step of one run."""

@@ -29,7 +29,8 @@ from em_core.checks import (
     check_rng,
 )
 from em_core.kernels import lloyd
-from em_core.kernels.lloyd import squared_distances
+from em_core.kernels.leaves import MOST_COORDINATES, Leaves
+from em_core.kernels.lloyd import each_coordinate, squared_distances, without_rounding
 from em_core.model import (
     EStep,
     Mixture,
@@ -41,7 +42,7 @@ from em_core.model import (
     draw_sample,
     notes_about,
 )
-from em_core.numerics import ROUNDING, Array
+from em_core.numerics import Array
 
 # The square of a smaller number has not all its digits.
 _SMALLEST = np.sqrt(np.finfo(float).tiny)
@@ -50,7 +51,7 @@ _SMALLEST = np.sqrt(np.finfo(float).tiny)
 _RUNS = 1_000
 
 # In the place of the number of points of an empty cluster, whose sums are 0.
-_NONE = float(np.finfo(float).tiny)
+_NONE = np.array(np.finfo(float).tiny)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,18 +142,13 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
 
     def m_step(self, statistics: KMeansStatistics, previous: KMeansParams) -> KMeansParams:
         """Move each centroid to the mean of its points; one without points stays."""
-        return KMeansParams(**self.m_step_many(statistics, previous.arrays()))
+        return KMeansParams.of({"centroids": _means(statistics, previous.centroids)})
 
     def m_step_many(
         self, statistics: KMeansStatistics, previous: dict[str, Array]
     ) -> dict[str, Array]:
-        """Return what ``m_step`` does, for the arrays of one run or of many along a first axis."""
-        counts, deviations = statistics
-        centroids = previous["centroids"]
-        moves = deviations / np.maximum(counts, _NONE)[..., None]  # 0 without points
-        # Below the rounding of the sums: where the assignments repeat, the centroids do too.
-        moves *= np.abs(moves) > ROUNDING * np.abs(centroids)
-        return {"centroids": centroids + moves}  # c_k = sum_i r_ik x_i / N_k
+        """Return what ``m_step`` does, for many runs along a first axis."""
+        return {"centroids": _means(statistics, previous["centroids"])}
 
     def expected_objective(
         self,
@@ -284,6 +280,16 @@ class KMeans(Mixture[KMeansParams, KMeansStatistics]):
         return draw_sample(self, truth, size, past, spread=spread)
 
 
+def _means(statistics: KMeansStatistics, centroids: Array) -> Array:
+    """Return where the centroids (..., K, d) move to."""
+    counts, deviations = statistics
+    # 0 without points
+    moves = deviations / each_coordinate(np.maximum(counts, _NONE), deviations)
+    # Below the rounding of the sums: where the assignments repeat, the centroids do too.
+    without_rounding(moves, centroids)
+    return np.asarray(centroids + moves)  # c_k = sum_i r_ik x_i / N_k
+
+
 class KMeansPoints:
     """Points as the quick E-steps take them.
 
@@ -297,31 +303,34 @@ class KMeansPoints:
         self.data = data
 
     @functools.cached_property
-    def _kernel(self) -> lloyd.Few | lloyd.Many | None:
+    def _kernel(self) -> lloyd.Few | lloyd.Many | Leaves | None:
+        n, d = self.data.shape
+        many = Leaves if d <= MOST_COORDINATES else lloyd.Many
         with np.errstate(over="ignore", invalid="ignore"):
-            kernel = lloyd.Few if len(self.data) <= lloyd.BLOCK else lloyd.Many
-            points = kernel(self.data)
+            points = lloyd.Few(self.data) if n <= lloyd.BLOCK else many(self.data)
         return points if points.in_range else None
 
     def begin(self) -> Callable[[KMeansParams], tuple[KMeansStatistics, float]]:
-        """Return the E-step of one run; see :mod:`em_core.kernels.lloyd`."""
+        """Return the E-step of one run; see :mod:`em_core.kernels`."""
         kernel = self._kernel
-        if isinstance(kernel, lloyd.Few):
-            return functools.partial(_one, kernel)
-        if isinstance(kernel, lloyd.Many):
-            return functools.partial(_one, lloyd.Run(kernel))
-        return functools.partial(_plainly, self.data)
+        if kernel is None:
+            return functools.partial(_plainly, self.data)
+        return functools.partial(
+            _one, lloyd.Run(kernel) if isinstance(kernel, lloyd.Many) else kernel
+        )
 
     def labels(self, history: Iterable[KMeansParams]) -> Iterator[npt.NDArray[np.intp]]:
         """Yield the nearest centroid of each point, (n,), along the centroids of a run."""
         kernel = self._kernel
         run = lloyd.Run(kernel) if isinstance(kernel, lloyd.Many) else None
         for params in history:
-            if run is None:
-                yield lloyd.nearest_of(self.data, params.centroids)
-            else:
+            if isinstance(kernel, Leaves):
+                yield kernel.labels(params.centroids)
+            elif run is not None:
                 run(params.centroids)
                 yield run.labels.astype(np.intp)
+            else:
+                yield lloyd.nearest_of(self.data, params.centroids)
 
     def at_once(self, n_components: int) -> int:
         """Return how many runs are best taken together: one of points beyond the cache."""
@@ -342,7 +351,9 @@ class KMeansPoints:
         return e_step
 
 
-def _one(points: lloyd.Few | lloyd.Run, params: KMeansParams) -> tuple[KMeansStatistics, float]:
+def _one(
+    points: lloyd.Few | lloyd.Run | Leaves, params: KMeansParams
+) -> tuple[KMeansStatistics, float]:
     counts, deviations, inertia = points(params.centroids)
     return KMeansStatistics(counts, deviations), 0.0 - float(inertia)
 

@@ -12,7 +12,6 @@ whatever direction, prevents that.
 """
 
 import functools
-import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
@@ -32,7 +31,10 @@ from em_core.checks import (
     check_weights,
 )
 from em_core.kernels import quadratics
-from em_core.model import Mixture, Params, component_axes
+from em_core.kernels.cells import Cells, Nodes, expected_sums, log_likelihoods
+from em_core.kernels.likeliest import sums_of_likeliest
+from em_core.model import Arrays, Mixture, Params, component_axes
+from em_core.models.hard import HardEM
 from em_core.numerics import (
     ROUNDING,
     Array,
@@ -54,6 +56,9 @@ _LONG = 0.99
 
 # Differences between numbers that are to be equal, in terms of their size, are rounding error.
 _EQUAL = 1e-12
+
+# What is so many times as large is larger for certain, whatever rounding has made of it.
+_WELL = 1.01
 
 # The square of a larger number is out of range, and that of a smaller one has not all its digits.
 _LARGEST, _SMALLEST = np.sqrt(np.finfo(float).max), np.sqrt(np.finfo(float).tiny)
@@ -79,6 +84,23 @@ _STILL = 1e-9
 _LEFT = 1e-5
 
 _BLOCK_ROWS = 2**13  # that the plain formulas are given at once
+
+# So many points in the plane are given to the mixture as nodes, and to so many runs at once.
+MANY, _BY_NODES = 2**15, 32
+
+# Terms up to this size leave a logarithm digits enough to tell most winners, of whom squares are to
+# be left to nine digits.
+_DECIDED, _LEFT_TO_WINNERS = 2.0**24, 1e-6
+
+# Terms up to this size leave the logarithm of a density the digits that a picture shows.
+_SHOWN = 2.0**17
+
+# Nodes for log-likelihoods are chosen for so many of those that are left at a time, so often.
+_SAMPLE, _ROUNDS = 4, 12
+
+# Runs go together that need no more than so many times the nodes of the run with the fewest. Others
+# have theirs looked for after so many E-steps, at the most.
+_ALIKE, _LONGEST_PAUSE = 2.0, 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -202,6 +224,13 @@ class MultivariateGaussianMixture(
             return None
         return PreparedRows(self, data, centre, np.exp2(np.rint(np.log2(stds))))
 
+    def prepare_hard(
+        self, data: npt.NDArray[Any], counts: Array | None = None
+    ) -> "PreparedForWinners | None":
+        """Return the rows for assignment to the likeliest component: see :class:`HardEM`."""
+        made = self.prepare(data, counts)
+        return None if made is None else PreparedForWinners(made)
+
     def log_joint(self, data: npt.NDArray[Any], params: MultivariateGaussianParams) -> Array:
         """Return log(pi_k N(x_i; mu_k, Sigma_k)), shape (n, K)."""
         whiten, log_volumes = whitening(params.covariances)  # L^-1 and log |L|: Sigma = L L^T
@@ -239,17 +268,25 @@ class MultivariateGaussianMixture(
         previous: MultivariateGaussianParams,
     ) -> MultivariateGaussianParams:
         """Return the weighted means and covariances; a component without data stays."""
+        arrays = self.m_step_many(statistics, previous.arrays())
+        return MultivariateGaussianParams(**arrays)
+
+    def m_step_many(self, statistics: MultivariateGaussianStatistics, previous: Arrays) -> Arrays:
+        """Return the M-step of one run, or of several whose arrays have leading axes."""
         counts, first, second = statistics
         seen = counts > _SEEN
         n = np.where(seen, counts, np.inf)
-        shifts = first / n[:, None]
-        means = previous.means + shifts  # mu_k = sum_i r_ik x_i / N_k
+        shifts = first / n[..., None]
         # S_k = sum_i r_ik (x_i - mu_k) (x_i - mu_k)^T / N_k
-        scatters = about_new_means(shifts, second / n[:, None, None])
+        scatters = about_new_means(shifts, second / n[..., None, None])
         found = raised_to(self.min_std, in_form(self.covariance, scatters, counts))
-        covariances = np.where(self._informed(seen)[:, None, None], found, previous.covariances)
-        weights = counts / counts.sum() if self.estimate_weights else previous.weights  # N_k / n
-        return MultivariateGaussianParams(means, covariances, weights)
+        informed = self._informed(seen)[..., None, None]
+        total = np.add.reduce(counts, axis=-1, keepdims=True)
+        return {
+            "means": previous["means"] + shifts,  # mu_k = sum_i r_ik x_i / N_k
+            "covariances": np.where(informed, found, previous["covariances"]),
+            "weights": counts / total if self.estimate_weights else previous["weights"],  # N_k / n
+        }
 
     def expected_objective(
         self,
@@ -258,12 +295,24 @@ class MultivariateGaussianMixture(
         previous: MultivariateGaussianParams,
     ) -> float:
         """Return Q = sum_k N_k log(pi_k / |Sigma_k|^(1/2)) - tr(Sigma_k^-1 N_k S_k) / 2."""
-        counts = statistics.counts
-        whiten, log_volumes = whitening(params.covariances)
-        products = _about(params.means, statistics, previous)
-        squares = (whiten @ products * whiten).sum(axis=(1, 2))  # tr(L^-1 N_k S_k L^-T)
-        weights = params.weights / params.weights.sum()
-        return float((xlogy(counts, weights) - counts * log_volumes - squares / 2).sum())
+        return float(self.expected_objective_many(statistics, params.arrays(), previous))
+
+    def expected_objective_many(
+        self,
+        statistics: MultivariateGaussianStatistics,
+        arrays: Arrays,
+        previous: MultivariateGaussianParams,
+    ) -> Array:
+        """Return the same of one run's parameters, or of many whose arrays have leading axes."""
+        counts, means, covariances = statistics.counts, arrays["means"], arrays["covariances"]
+        whiten, log_volumes = whitening(covariances.reshape(-1, *covariances.shape[-2:]))
+        whiten = whiten.reshape(covariances.shape)
+        log_volumes = log_volumes.reshape(means.shape[:-1])
+        products = _about(means, statistics, previous)
+        squares = (whiten @ products * whiten).sum(axis=(-2, -1))  # tr(L^-1 N_k S_k L^-T)
+        weights = arrays["weights"] / arrays["weights"].sum(axis=-1, keepdims=True)
+        terms = xlogy(counts, weights) - counts * log_volumes - squares / 2
+        return np.asarray(terms.sum(axis=-1))
 
     def component_counts(self, statistics: MultivariateGaussianStatistics) -> Array:
         """Return the expected number of observations of each component, shape (K,)."""
@@ -303,41 +352,52 @@ class MultivariateGaussianMixture(
         Means and covariances are in the coordinates in which a component of ``like`` has mean 0 and
         covariance matrix 1.
         """
-        whiten, _ = whitening(like.covariances)  # L^-1
-        means = np.matvec(whiten, params.means - like.means)
-        factors = cholesky(whiten @ params.covariances @ whiten.mT)
-        diagonal = np.eye(factors.shape[1], dtype=bool)
+        return self.to_free_many(params.arrays(), like.arrays())
+
+    def to_free_many(self, arrays: Arrays, like: Arrays) -> Array:
+        """Return the same of several parameters, whose arrays have leading axes."""
+        means, covariances = arrays["means"], arrays["covariances"]
+        *runs, k, d = means.shape
+        whiten, _ = whitening(like["covariances"].reshape(-1, d, d))
+        whiten = whiten.reshape(like["covariances"].shape)  # L^-1
+        factors = cholesky((whiten @ covariances @ whiten.mT).reshape(-1, d, d))
+        diagonal = np.eye(d, dtype=bool)
         entries = np.where(diagonal, np.log(np.where(diagonal, factors, 1.0)), factors)
-        shares = centred_logs(params.weights) if self.estimate_weights else np.empty(0)
-        return np.concatenate([means.ravel(), entries[self._free_entries(like)], shares])
+        entries = entries.reshape(*runs, k, d, d)[..., self._free_entries(k, d)]
+        parts = [np.matvec(whiten, means - like["means"]).reshape(*runs, k * d), entries]
+        if self.estimate_weights:
+            parts.append(centred_logs(arrays["weights"]))
+        return np.concatenate(parts, axis=-1)
 
     def from_free(
         self, vector: Array, like: MultivariateGaussianParams
     ) -> MultivariateGaussianParams:
         """Return the parameters of which :meth:`to_free` makes this vector."""
-        free = self._free_entries(like)
-        ends = np.cumsum([like.means.size, np.count_nonzero(free)])
-        means, entries, shares = np.split(vector, ends)
-        factors = np.zeros_like(like.covariances)
-        factors[free] = entries
-        if self.covariance == "tied":
-            factors[:] = factors[0]
-        elif self.covariance == "spherical":
-            factors[:] = factors[:, :1, :1] * np.eye(factors.shape[1])
-        diagonal = np.eye(factors.shape[1], dtype=bool)
-        factors = np.where(diagonal, np.exp(factors), factors)
-        axes = cholesky(like.covariances)
-        factors = axes @ factors
-        weights = softmax(shares) if self.estimate_weights else like.weights
-        return MultivariateGaussianParams(
-            like.means + np.matvec(axes, means.reshape(like.means.shape)),
-            raised_to(self.min_std, factors @ factors.mT),
-            weights,
-        )
+        return MultivariateGaussianParams(**self.from_free_many(vector, like.arrays()))
 
-    def _free_entries(self, like: MultivariateGaussianParams) -> npt.NDArray[np.bool_]:
+    def from_free_many(self, vectors: Array, like: Arrays) -> Arrays:
+        """Return the same of several vectors, (..., entries)."""
+        *runs, k, d = like["means"].shape
+        free = self._free_entries(k, d)
+        ends = np.cumsum([k * d, np.count_nonzero(free)])
+        means, entries, shares = np.split(vectors, ends, axis=-1)
+        factors = np.zeros((*runs, k, d, d))
+        factors[..., free] = entries
+        if self.covariance == "tied":
+            factors[:] = factors[..., :1, :, :]
+        elif self.covariance == "spherical":
+            factors[:] = factors[..., :1, :1] * np.eye(d)
+        factors = np.where(np.eye(d, dtype=bool), np.exp(factors), factors)
+        axes = cholesky(like["covariances"].reshape(-1, d, d)).reshape(factors.shape)
+        factors = axes @ factors
+        return {
+            "means": like["means"] + np.matvec(axes, means.reshape(like["means"].shape)),
+            "covariances": raised_to(self.min_std, factors @ factors.mT),
+            "weights": softmax(shares, axis=-1) if self.estimate_weights else like["weights"],
+        }
+
+    def _free_entries(self, k: int, d: int) -> npt.NDArray[np.bool_]:
         """Return which entries of Cholesky factors are free, shape (K, d, d)."""
-        k, d = like.means.shape
         free = np.zeros((k, d, d), dtype=bool)
         if self.covariance == "spherical":
             free[:, 0, 0] = True
@@ -401,16 +461,19 @@ class MultivariateGaussianMixture(
 
     def _informed(self, seen: npt.NDArray[np.bool_]) -> npt.NDArray[np.bool_]:
         """Return whose covariances the data tell: if they are tied, all as soon as one is seen."""
-        return np.full_like(seen, seen.any()) if self.covariance == "tied" else seen
+        if self.covariance != "tied":
+            return seen
+        return np.broadcast_to(seen.any(axis=-1, keepdims=True), seen.shape)
 
 
 class PreparedRows:
     """Rows about their mean, and E-steps by products of matrices.
 
     The logarithm of a weighted density is a polynomial of degree two in the coordinates: see
-    :mod:`em_core.kernels.quadratics`. The plain formulas are taken where products would lose
-    digits: for components that are narrow among the data, in whatever direction, for blocks in
-    which a density is out of range, and where a run has arrived.
+    :mod:`em_core.kernels.quadratics`. Many points in the plane are given to a mixture as nodes: see
+    :mod:`em_core.kernels.cells`. The plain formulas are taken where products would lose digits: for
+    components that are narrow among the data, in whatever direction, for blocks in which a density
+    is out of range, and where a run has arrived.
 
     Parameters
     ----------
@@ -431,6 +494,8 @@ class PreparedRows:
         self.model, self.data, self.centre, self.units = model, data, centre, units
         self.log_unit = float(np.log(units).sum())
         self.pairs = np.triu_indices(len(centre))
+        self.halves = np.where(np.equal(*self.pairs), -0.5, -1.0)
+        self.many = len(data) >= MANY and len(centre) == 2
 
     @functools.cached_property
     def rows(self) -> Array:
@@ -440,95 +505,351 @@ class PreparedRows:
         return np.concatenate([np.ones((1, x.shape[1])), x, x[one] * x[other]])
 
     @functools.cached_property
+    def every(self) -> Nodes:
+        """The rows themselves as nodes."""
+        n = self.rows.shape[1]
+        return Nodes(self.rows, np.ones(n), np.empty((2, 0)), np.empty(0, dtype=np.intp))
+
+    @functools.cached_property
+    def cells(self) -> Cells:
+        """What chooses nodes for many points in the plane."""
+        return Cells((self.data - self.centre) / self.units)
+
+    @functools.cached_property
     def reach(self) -> Array:
-        """The largest size of each of these, shape (T,)."""
-        return np.asarray(np.abs(self.rows).max(axis=1))
+        """The largest size of each of the terms of a row, shape (T,)."""
+        x = (np.abs(self.data - self.centre) / self.units).max(axis=0)
+        one, other = self.pairs
+        return np.concatenate([[1.0], x, x[one] * x[other]])
 
     def begin(
         self,
     ) -> Callable[[MultivariateGaussianParams], tuple[MultivariateGaussianStatistics, float]]:
         """Return the E-step of one run."""
-        work = np.empty(0)
+        many = self.begin_many()
 
         def e_step(
             params: MultivariateGaussianParams,
         ) -> tuple[MultivariateGaussianStatistics, float]:
-            nonlocal work
-            k = params.n_components
-            length = min(quadratics.block_length(k, len(self.rows)), len(self.data))
-            if len(work) < k * length:
-                work = np.empty(k * length)
-            return self._by_products(params, length, work) or self._plainly(params)
+            arrays = {name: array[None] for name, array in params.arrays().items()}
+            statistics, objectives = many(arrays)
+            return MultivariateGaussianStatistics(*(s[0] for s in statistics)), float(objectives[0])
 
         return e_step
 
-    def _by_products(
-        self, params: MultivariateGaussianParams, length: int, work: Array
-    ) -> tuple[MultivariateGaussianStatistics, float] | None:
-        """Return statistics and objective, or None if the plain formulas are more precise."""
-        means = (params.means - self.centre) / self.units
-        terms = self._coefficients(means, params)
-        if not quadratics.term_size(terms, self.reach) <= quadratics.TRUSTED:
-            return None
-        blocks = [
-            quadratics.expected_sums(terms, self.rows[:, start : start + length], work)
-            for start in range(0, len(self.data), length)
-        ]
-        sums, objectives, in_range = zip(*blocks, strict=True)
-        counts, first, second = self._about(means, functools.reduce(operator.add, sums))
-        if not (all(in_range) and self._tell(means, counts, first, second)):
-            return None
-        second *= self.units[:, None] * self.units
-        statistics = MultivariateGaussianStatistics(counts, first * self.units, second)
-        return statistics, float(sum(objectives) - len(self.data) * self.log_unit)
+    def at_once(self, n_components: int) -> int:
+        """Return how many runs' arrays fit the cache together; or take their nodes together."""
+        if self.many:
+            return _BY_NODES
+        return max(1, quadratics.NUMBERS // (n_components * len(self.data)))
 
-    def _coefficients(self, means: Array, params: MultivariateGaussianParams) -> Array:
-        """Return those of log(pi_k N(x; mu_k, Sigma_k)) in the terms of a row, shape (K, T)."""
-        whiten, log_volumes = whitening(params.covariances)
-        whiten = whiten * self.units
-        precisions = whiten.mT @ whiten  # P = Sigma^-1
-        linear = np.matvec(precisions, means)  # P m
-        constants = np.log(params.weights / params.weights.sum()) - log_volumes
-        constants += self.log_unit - means.shape[1] * _LOG_SQRT_2PI
-        constants -= 0.5 * np.vecdot(linear, means)  # m^T P m / 2
+    def begin_many(self) -> Callable[[Arrays], tuple[MultivariateGaussianStatistics, Array]]:
+        """Return the E-step of several runs, whose parameters have a leading axis.
+
+        It remembers which nodes have served before, which changes what it finds no more than
+        rounding does.
+        """
+        by_nodes = _ByNodes(self.cells) if self.many else None
+
+        def e_step(arrays: Arrays) -> tuple[MultivariateGaussianStatistics, Array]:
+            means = (arrays["means"] - self.centre) / self.units
+            weights = arrays["weights"]
+            mixtures = self._coefficients(means, arrays["covariances"], weights)
+            good = self._sizes(mixtures) <= quadratics.TRUSTED
+            if good.all():
+                sums, objectives, good = self._sums(mixtures, weights, by_nodes)
+            else:
+                sums, objectives = np.full(mixtures.shape, np.nan), np.full(len(means), np.nan)
+                which = np.flatnonzero(good)
+                if len(which):
+                    found = self._sums(mixtures[which], weights[which], by_nodes)
+                    sums[which], objectives[which], good[which] = found
+            statistics, precise = self._statistics(means, sums)
+            good &= precise
+            objectives -= len(self.data) * self.log_unit
+            for r in np.flatnonzero(~good).tolist():
+                own, objectives[r] = self._plainly(arrays, r)
+                for each, of_run in zip(statistics, own, strict=True):
+                    each[r] = of_run
+            return statistics, objectives
+
+        return e_step
+
+    def of_likeliest(
+        self, params: MultivariateGaussianParams
+    ) -> tuple[MultivariateGaussianStatistics, float] | None:
+        """Return statistics and objective if each row goes to its likeliest component.
+
+        None if the plain formulas are more precise.
+        """
+        means, covariances, weights = (array[None] for array in params.arrays().values())
+        means = (means - self.centre) / self.units
+        mixtures = self._coefficients(means, covariances, weights)
+        live = np.flatnonzero(params.weights)  # nothing goes to the others
+        size = float(self._sizes(mixtures[:, live])[0])
+        if not size <= _DECIDED:
+            return None
+
+        def decide(rows: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+            winners = self.model.log_joint(self.data[rows], params).argmax(axis=1)
+            return np.asarray(np.searchsorted(live, winners))
+
+        sums = np.zeros(mixtures.shape)
+        sums[0, live] = sums_of_likeliest(mixtures[0, live], self.rows, size, decide)
+        found, precise = self._statistics(means, sums, _LEFT_TO_WINNERS)
+        if not precise[0]:
+            return None
+        statistics = MultivariateGaussianStatistics(*(each[0] for each in found))
+        # The log joint densities of all rows with their own components: Q, but for its constant.
+        constant = self.data.size * _LOG_SQRT_2PI
+        return statistics, self.model.expected_objective(statistics, params, params) - constant
+
+    def n_looked_at(self, params: MultivariateGaussianParams) -> int:
+        """Return how many rows or nodes an E-step under such parameters looks at."""
+        nodes = None
+        if self.many:
+            means, *others = (array[None] for array in params.arrays().values())
+            mixtures = self._coefficients((means - self.centre) / self.units, *others)
+            nodes = self.cells.choose(mixtures, others[1])
+        return len(self.data) if nodes is None else len(nodes.weights)
+
+    def _sums(
+        self, mixtures: Array, mixing: Array, by_nodes: "_ByNodes | None"
+    ) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
+        """Return :func:`em_core.kernels.cells.expected_sums`, by all rows if nodes do not serve."""
+        n_runs, k, _ = mixtures.shape
+        if by_nodes is None:
+            sums, objectives = np.empty(mixtures.shape), np.empty(n_runs)
+            good = np.zeros(n_runs, dtype=bool)
+        else:
+            sums, objectives, good = by_nodes(mixtures, mixing)
+        left = np.flatnonzero(~good)
+        at_once = max(1, quadratics.NUMBERS // (k * len(self.data)))
+        for first in range(0, len(left), at_once):
+            some = left[first : first + at_once]
+            found = expected_sums(mixtures[some], mixing[some], self.every)
+            sums[some], objectives[some], good[some] = found
+        return sums, objectives, good
+
+    def objectives(self, arrays: Arrays) -> Array:
+        """Return the log-likelihood under each of many parameters, which have a leading axis.
+
+        Where these are combinations of few components, as on a grid, each has its densities once.
+        """
+        means = (arrays["means"] - self.centre) / self.units
+        mixtures = self._coefficients(means, arrays["covariances"], arrays["weights"])
+        found = np.full(len(mixtures), np.nan)
+        left = np.flatnonzero(self._sizes(mixtures) <= _SHOWN)
+        for _ in range(_ROUNDS if self.many else 0):
+            if not len(left):
+                break
+            some = np.linspace(0, len(left) - 1, min(_SAMPLE, len(left))).astype(int)
+            nodes = self.cells.choose(mixtures[left[some]])
+            if nodes is None:
+                break
+            values, good = _of_combinations(mixtures[left], nodes)
+            found[left[good]], left = values[good], left[~good]
+        if len(left):
+            values, good = _of_combinations(mixtures[left], self.every)
+            found[left[good]] = values[good]
+        found -= len(self.data) * self.log_unit
+        for r in np.flatnonzero(np.isnan(found)).tolist():
+            found[r] = self._plainly(arrays, r)[1]
+        return found
+
+    def _coefficients(self, means: Array, covariances: Array, weights: Array) -> Array:
+        """Return those of log(pi_k N(x; mu_k, Sigma_k)) in the terms of a row, shape (R, K, T)."""
+        d = means.shape[-1]
         one, other = self.pairs
-        squares = precisions[:, one, other] * np.where(one == other, -0.5, -1.0)
-        return np.concatenate([constants[:, None], linear, squares], axis=1)
+        precisions, log_volumes = _precisions(covariances / (self.units[:, None] * self.units))
+        found = np.empty((*means.shape[:-1], 1 + d + len(one)))
+        linear = np.matvec(precisions, means, out=found[..., 1 : d + 1])  # P m
+        constants = np.log(weights / np.add.reduce(weights, axis=-1, keepdims=True))
+        constants -= log_volumes
+        constants -= 0.5 * np.vecdot(linear, means)  # m^T P m / 2
+        np.subtract(constants, d * _LOG_SQRT_2PI, out=found[..., 0])
+        np.multiply(precisions[..., one, other], self.halves, out=found[..., d + 1 :])
+        return found
+
+    def _sizes(self, mixtures: Array) -> Array:
+        """Return the size of the largest terms of each mixture, shape (R,)."""
+        return np.asarray(np.maximum.reduce(np.abs(mixtures) @ self.reach, axis=-1))
+
+    def _statistics(
+        self, means: Array, sums: Array, least_left: float = _LEFT
+    ) -> tuple[MultivariateGaussianStatistics, npt.NDArray[np.bool_]]:
+        """Return the statistics of sums (R, K, T), and which are as precise as can be.
+
+        ``least_left`` is what is to be left of squares about the mean of all.
+        """
+        counts, first, second = self._about(means, sums)
+        precise = self._tell(means, counts, first, second, least_left)
+        first *= self.units
+        second *= self.units[:, None] * self.units
+        return MultivariateGaussianStatistics(counts, first, second), precise
 
     def _about(self, means: Array, sums: Array) -> tuple[Array, Array, Array]:
-        """Return sums of the terms of rows, shape (K, T), as sums about means (K, d)."""
-        d = means.shape[1]
+        """Return sums of the terms of rows, shape (R, K, T), as sums about means (R, K, d)."""
+        d = means.shape[-1]
         one, other = self.pairs
-        counts, first = sums[:, 0].copy(), sums[:, 1 : d + 1] - sums[:, :1] * means
-        second = np.empty((len(means), d, d))
-        second[:, one, other] = second[:, other, one] = sums[:, d + 1 :]
+        counts, first = sums[..., 0].copy(), sums[..., 1 : d + 1] - sums[..., :1] * means
+        second = np.empty((*means.shape, d))
+        second[..., one, other] = second[..., other, one] = sums[..., d + 1 :]
         # sum r (x - m) (x - m)^T = sum r x x^T - m f^T - f m^T - N m m^T with f = sum r (x - m)
-        crossed = means[:, :, None] * first[:, None, :]
+        crossed = means[..., :, None] * first[..., None, :]
         second -= crossed + crossed.mT
-        second -= counts[:, None, None] * means[:, :, None] * means[:, None, :]
+        second -= counts[..., None, None] * means[..., :, None] * means[..., None, :]
         return counts, first, second
 
-    def _tell(self, means: Array, counts: Array, first: Array, second: Array) -> bool:
-        """Return whether sums about the means have digits left, and tell how the means move."""
-        if not np.isfinite(second).all():
-            return False
-        apart = np.abs(means[:, None] - means).max(axis=2) > _STILL
-        moved = np.abs(first) > _STILL * counts[:, None]
-        furthest = np.abs(means) + self.reach[1 : means.shape[1] + 1]
-        narrowest = np.linalg.eigvalsh(second)[:, 0]
-        left = narrowest >= _LEFT * counts * (furthest**2).max(axis=1)
-        return bool(apart.sum() == len(means) * (len(means) - 1) and moved.any() and left.all())
+    def _tell(
+        self, means: Array, counts: Array, first: Array, second: Array, least_left: float
+    ) -> npt.NDArray[np.bool_]:
+        """Return whose sums about the means have digits left, and tell how the means move."""
+        d = means.shape[-1]
+        finite = np.asarray(np.isfinite(second).all(axis=(1, 2, 3)))
+        if not finite.all():
+            second = np.where(finite[:, None, None, None], second, 0.0)
+        places = np.sort(means[..., 0], axis=-1)
+        apart = np.asarray((places[:, 1:] - places[:, :-1] > _STILL).all(axis=-1))
+        for r in np.flatnonzero(~apart & finite).tolist():
+            distances = np.abs(means[r, :, None] - means[r]).max(axis=2)
+            apart[r] = np.count_nonzero(distances <= _STILL) == len(distances)  # from themselves
+        moved = (np.abs(first) > _STILL * counts[..., None]).any(axis=(1, 2))
+        furthest = np.abs(means) + self.reach[1 : d + 1]
+        furthest *= furthest
+        least = np.maximum.reduce(furthest, axis=2) * counts
+        left = (_smallest_eigenvalues(second) >= least_left * least).all(axis=1)
+        return np.asarray(finite & apart & moved & left)
 
-    def _plainly(
+    def _plainly(self, arrays: Arrays, run: int) -> tuple[MultivariateGaussianStatistics, float]:
+        """Return what the textbook's formulas make of the rows, for one of several runs."""
+        params = MultivariateGaussianParams(**{name: each[run] for name, each in arrays.items()})
+        return _in_blocks(self.model, self.data, params)
+
+
+class PreparedForWinners:
+    """Rows for assignment to the likeliest component, by products of matrices.
+
+    See :mod:`em_core.kernels.likeliest`. The plain formulas are taken as for :class:`PreparedRows`.
+    """
+
+    def __init__(self, prepared: PreparedRows) -> None:
+        self.prepared = prepared
+
+    def begin(
+        self,
+    ) -> Callable[[MultivariateGaussianParams], tuple[MultivariateGaussianStatistics, float]]:
+        """Return the E-step of one run."""
+        return self._expect
+
+    def _expect(
         self, params: MultivariateGaussianParams
     ) -> tuple[MultivariateGaussianStatistics, float]:
-        """Return what the textbook's formulas make of the rows."""
-        found = [
-            self.model.expect(self.data[start : start + _BLOCK_ROWS], params)
-            for start in range(0, len(self.data), _BLOCK_ROWS)
+        of = self.prepared
+        return of.of_likeliest(params) or _in_blocks(HardEM(of.model), of.data, params)
+
+
+def _in_blocks(
+    model: Mixture[MultivariateGaussianParams, MultivariateGaussianStatistics],
+    data: npt.NDArray[Any],
+    params: MultivariateGaussianParams,
+) -> tuple[MultivariateGaussianStatistics, float]:
+    """Return what the textbook's formulas make of many rows."""
+    found = [
+        model.expect(data[start : start + _BLOCK_ROWS], params)
+        for start in range(0, len(data), _BLOCK_ROWS)
+    ]
+    sums = (np.sum(each, axis=0) for each in zip(*(sums for sums, _ in found), strict=True))
+    return MultivariateGaussianStatistics(*sums), sum(objective for _, objective in found)
+
+
+def _of_combinations(mixtures: Array, nodes: Nodes) -> tuple[Array, npt.NDArray[np.bool_]]:
+    """Return :func:`em_core.kernels.cells.log_likelihoods` of mixtures, shape (R, K, T)."""
+    components, places, size = [], [], 0
+    for of_place in mixtures.swapaxes(0, 1):
+        different, which = np.unique(of_place, axis=0, return_inverse=True)
+        components.append(different)
+        places.append(which.reshape(-1) + size)
+        size += len(different)
+    return log_likelihoods(np.concatenate(components), np.stack(places, axis=1), nodes)
+
+
+class _ByNodes:
+    """Expected sums by nodes that are chosen anew where they no longer serve.
+
+    Where they cannot serve some runs, they are looked for again after ever more E-steps.
+    """
+
+    def __init__(self, cells: Cells) -> None:
+        self._cells = cells
+        self._nodes: Nodes | None = None
+        self._without, self._pause, self._wait = 0, 1, 0
+
+    def __call__(
+        self, mixtures: Array, mixing: Array
+    ) -> tuple[Array, Array, npt.NDArray[np.bool_]]:
+        """Return :func:`em_core.kernels.cells.expected_sums`, good where nodes serve."""
+        sums, objectives = np.empty(mixtures.shape), np.empty(len(mixtures))
+        good, shares = np.zeros(len(mixtures), dtype=bool), mixing
+        if self._nodes is not None:
+            sums, objectives, good = expected_sums(mixtures, mixing, self._nodes)
+        without = np.count_nonzero(~good)
+        self._wait -= 1
+        if not without or (without <= self._without and self._wait > 0):
+            return sums, objectives, good
+        for _ in range(2):  # the second time with the shares that were found
+            self._nodes = self._choose(mixtures, shares)
+            if self._nodes is None:
+                break
+            which = np.flatnonzero(~good)
+            found = expected_sums(mixtures[which], mixing[which], self._nodes)
+            sums[which], objectives[which], good[which] = found
+            if good.all():
+                break
+            found_shares = np.abs(sums[..., 0]) / self._nodes.weights.sum()
+            shares = np.where(found_shares > 0, np.minimum(found_shares, mixing), mixing)
+        self._without = int(np.count_nonzero(~good))
+        self._pause = min(2 * self._pause, _LONGEST_PAUSE) if self._without else 1
+        self._wait = self._pause
+        return sums, objectives, good
+
+    def _choose(self, mixtures: Array, shares: Array) -> Nodes | None:
+        """Return nodes for all, or else for those that need not many more than others."""
+        nodes = self._cells.choose(mixtures, shares)
+        if nodes is not None or len(mixtures) == 1:
+            return nodes
+        alone = [
+            self._cells.choose(m[None], w[None]) for m, w in zip(mixtures, shares, strict=True)
         ]
-        sums = (np.sum(each, axis=0) for each in zip(*(sums for sums, _ in found), strict=True))
-        return MultivariateGaussianStatistics(*sums), sum(objective for _, objective in found)
+        sizes = np.array([np.inf if own is None else len(own.weights) for own in alone])
+        few = sizes <= _ALIKE * sizes.min()
+        if not np.isfinite(sizes.min()):
+            return None
+        return self._cells.choose(mixtures[few], shares[few]) or alone[int(sizes.argmin())]
+
+
+def _smallest_eigenvalues(matrices: Array) -> Array:
+    """Return the smallest eigenvalue of symmetric matrices (..., d, d), to a few digits."""
+    if matrices.shape[-1] != 2:
+        return np.asarray(np.linalg.eigvalsh(matrices)[..., 0])
+    x, y, both = matrices[..., 0, 0], matrices[..., 1, 1], matrices[..., 0, 1]
+    return np.asarray((x + y) / 2 - np.hypot((x - y) / 2, both))
+
+
+def _precisions(covariances: Array) -> tuple[Array, Array]:
+    """Return Sigma^-1, shape (..., d, d), and half the logarithm of the determinant of Sigma."""
+    d = covariances.shape[-1]
+    if d != 2:
+        whiten, log_volumes = whitening(covariances.reshape(-1, d, d))
+        whiten = whiten.reshape(covariances.shape)
+        return whiten.mT @ whiten, log_volumes.reshape(covariances.shape[:-2])
+    x, y, both = covariances[..., 0, 0], covariances[..., 1, 1], covariances[..., 0, 1]
+    determinants = x * y - both * both
+    found = np.empty_like(covariances)
+    found[..., 0, 0], found[..., 1, 1] = y, x
+    found[..., 0, 1] = found[..., 1, 0] = -both
+    found /= determinants[..., None, None]
+    return found, 0.5 * np.log(determinants)
 
 
 def whitening(covariances: Array) -> tuple[Array, Array]:
@@ -550,7 +871,7 @@ def whitening(covariances: Array) -> tuple[Array, Array]:
 
 
 def about_new_means(shifts: Array, mean_products: Array) -> Array:
-    """Return covariances about the means to which the M-step moves, shape (K, d, d).
+    """Return covariances about the means to which the M-step moves, shape (..., K, d, d).
 
     The plain formula is sum_i r_ik (x_i - m_k) (x_i - m_k)^T / N_k - (mu_k - m_k) (mu_k - m_k)^T,
     where m_k is the mean before and mu_k after the step. Where a long move of the mean has eaten
@@ -559,16 +880,16 @@ def about_new_means(shifts: Array, mean_products: Array) -> Array:
 
     Parameters
     ----------
-    shifts : ndarray, shape (K, d)
+    shifts : ndarray, shape (..., K, d)
         mu_k - m_k.
-    mean_products : ndarray, shape (K, d, d)
+    mean_products : ndarray, shape (..., K, d, d)
         Mean products of deviations from m_k.
     """
-    found = mean_products - shifts[:, :, None] * shifts[:, None, :]
+    found = mean_products - shifts[..., :, None] * shifts[..., None, :]
     found = (found + found.mT) / 2
-    squares = np.diagonal(mean_products, axis1=1, axis2=2)
-    long = (shifts**2 > _LONG * squares).any(axis=1)
-    for k in np.flatnonzero(long & np.isfinite(found).all(axis=(1, 2))):
+    squares = np.diagonal(mean_products, axis1=-2, axis2=-1)
+    long = (shifts**2 > _LONG * squares).any(axis=-1)
+    for k in zip(*np.nonzero(long & np.isfinite(found).all(axis=(-2, -1))), strict=True):
         units = np.sqrt(np.where(squares[k] > 0, squares[k], 1.0))
         variances, directions = np.linalg.eigh(found[k] / np.outer(units, units))
         raised = directions * np.maximum(variances, _RESOLVED) @ directions.T
@@ -577,31 +898,32 @@ def about_new_means(shifts: Array, mean_products: Array) -> Array:
 
 
 def in_form(covariance: Covariance, scatters: Array, counts: Array) -> Array:
-    """Return the maximum likelihood covariances of a form from full ones, shape (K, d, d).
+    """Return the maximum likelihood covariances of a form from full ones, shape (..., K, d, d).
 
     Parameters
     ----------
     covariance : {"full", "tied", "diag", "spherical"}
         The form.
-    scatters : ndarray, shape (K, d, d)
+    scatters : ndarray, shape (..., K, d, d)
         S_k, the covariances of the observations of each component.
-    counts : ndarray, shape (K,)
+    counts : ndarray, shape (..., K)
         N_k, the number of these observations.
     """
-    k, d, _ = scatters.shape
+    d = scatters.shape[-1]
     if covariance == "tied":  # sum_k N_k S_k / sum_k N_k
-        pooled = np.tensordot(counts / counts.sum(), scatters, axes=1)
-        return np.broadcast_to(pooled, (k, d, d))
-    variances = np.diagonal(scatters, axis1=1, axis2=2)
+        shares = counts / np.add.reduce(counts, axis=-1, keepdims=True)
+        pooled = np.add.reduce(shares[..., None, None] * scatters, axis=-3, keepdims=True)
+        return np.broadcast_to(pooled, scatters.shape)
+    variances = np.diagonal(scatters, axis1=-2, axis2=-1)
     if covariance == "diag":  # what is off the diagonal is 0
-        return variances[:, :, None] * np.eye(d)
+        return variances[..., None] * np.eye(d)
     if covariance == "spherical":  # the mean over all directions
-        return np.asarray(variances.mean(axis=1)[:, None, None] * np.eye(d))
+        return np.asarray(variances.mean(axis=-1)[..., None, None] * np.eye(d))
     return scatters
 
 
 def raised_to(min_std: float, covariances: Array) -> Array:
-    """Return covariances with eigenvalues below ``min_std`` squared raised to that, (K, d, d).
+    """Return covariances with eigenvalues below ``min_std`` squared raised to that, (..., d, d).
 
     Among the matrices whose eigenvalues are all at least so large, this is the one that is most
     likely: eigenvectors stay, and each eigenvalue maximizes its own term of Q, -log(lambda) -
@@ -611,11 +933,11 @@ def raised_to(min_std: float, covariances: Array) -> Array:
     A direction whose variance no digit of a matrix tells is first given as much as one would. Which
     one that is does not depend on the units of the coordinates: they may be far from each other.
     """
-    if min_std == 0 or not np.isfinite(covariances).all():
+    if min_std == 0 or not np.isfinite(covariances).all() or _all_above(min_std, covariances):
         return covariances
     variances, directions = np.linalg.eigh(covariances)
-    out_of_reach = min_std**2 < _RESOLVED * variances[:, -1]
-    for k in np.flatnonzero(out_of_reach | (variances[:, 0] < min_std**2)):
+    out_of_reach = min_std**2 < _RESOLVED * variances[..., -1]
+    for k in zip(*np.nonzero(out_of_reach | (variances[..., 0] < min_std**2)), strict=True):
         matrix, squares, axes = covariances[k], variances[k], directions[k]
         if out_of_reach[k]:
             matrix = _told_apart(matrix, min_std)
@@ -628,6 +950,17 @@ def raised_to(min_std: float, covariances: Array) -> Array:
         covariances = np.array(covariances)
         covariances[k] = matrix
     return covariances
+
+
+def _all_above(min_std: float, covariances: Array) -> bool:
+    """Return whether no standard deviation in the plane is near so small a one, at a glance."""
+    if covariances.shape[-1] != 2:
+        return False
+    x, y, both = covariances[..., 0, 0], covariances[..., 1, 1], covariances[..., 0, 1]
+    total = x + y
+    # The smaller eigenvalue is the determinant divided by the larger one, which is below the trace.
+    above = (x * y - both * both) > _WELL * min_std**2 * total
+    return bool((above & (min_std**2 > _WELL * _RESOLVED * total)).all())
 
 
 def _told_apart(covariance: Array, min_std: float) -> Array:
@@ -649,11 +982,11 @@ def _about(
     statistics: MultivariateGaussianStatistics,
     previous: MultivariateGaussianParams,
 ) -> Array:
-    """Return the expected sums of (x - mean) (x - mean)^T about other means, shape (K, d, d)."""
+    """Return the expected sums of (x - mean) (x - mean)^T about other means, (..., K, d, d)."""
     counts, first, second = statistics
     move = means - previous.means
-    cross = move[:, :, None] * first[:, None, :]
-    squares = counts[:, None, None] * move[:, :, None] * move[:, None, :]
+    cross = move[..., :, None] * first[:, None, :]
+    squares = counts[:, None, None] * move[..., :, None] * move[..., None, :]
     return np.asarray(second - cross - cross.mT + squares)
 
 

@@ -5,7 +5,6 @@ gives the default, and the reader is told so.
 """
 
 import contextlib
-import urllib.parse
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,8 +58,9 @@ def copy_link(
         where they are not to be in it, and ``position`` that of the player's position. Each change
         of any other is an entry of the browser's history.
     """
-    text = urllib.parse.urlencode(parameters)
-    data = {"label": label, "query": text, "keep": tuple(keep), "address": address}
+    # The browser encodes them. Of a mapping Streamlit asks every kind of table whether it is one.
+    pairs = tuple(parameters.items())
+    data = {"label": label, "query": pairs, "keep": tuple(keep), "address": address}
     _copy_link(key=key, data=data)
 
 

@@ -216,9 +216,8 @@ class Controls:
         """Draw several controls side by side, but for those that are sealed."""
         names = tuple(name for name in names if name not in self.sealed)
         if names:
-            for column, name in zip(st.columns(len(names)), names, strict=True):
-                with column:
-                    self.show(name)
+            with st.container(horizontal=True):
+                self.show_all(*names)
 
     def table(self, *quantities: str, rows: int) -> None:
         """Draw the numbers of several components as one table, but for those that are sealed.

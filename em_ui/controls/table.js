@@ -88,7 +88,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
         input.onchange = input.onblur = () => commit(input);
         input.onwheel = () => input.blur(); // which would change the number
         const text = state.waiting[input.name] ?? texts[i];
-        const [typed, why] = data.refused[input.name] ?? [];
+        const [typed, why] = data.refused?.[input.name] ?? [];
         const refused = typed === input.value && text === input.shown;
         const typing = input === focused && input.value !== input.last;
         if (!refused && !typing) input.value = input.last = text;

@@ -105,7 +105,8 @@ def draw(
     numbered = all(spec.label.endswith(f" {name[-1]}") for name, spec in specs.items())
     first = len(columns) // 2 if len(columns) > _BESIDE else 0
     data = {
-        "tables": [
+        # A tuple: of a list or a mapping Streamlit asks every kind of table whether it is one.
+        "tables": tuple(
             {
                 "columns": part,
                 "rows": [
@@ -119,10 +120,10 @@ def draw(
             }
             for part in (columns[:first], columns[first:])
             if part
-        ],
+        ),
         "help": next((spec.help for spec in specs.values()), None),
         "heard": heard.n,
-        "refused": heard.refused,
+        "refused": heard.refused or None,
     }
     _mount(key=key, data=data, on_changes_change=on_change)
 

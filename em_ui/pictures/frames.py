@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from em_core import Mixture, Params, Trace
 from em_ui.pictures.format import MAX_ITERATIONS, pack, packed_at
@@ -156,8 +155,9 @@ class Frames:
 
 def drawable(trace: Trace[Any]) -> Trace[Any]:
     """Return the trace without a last step whose objective is not finite, if it is not all."""
-    end = len(trace.steps) - (not np.isfinite(trace.final.objective))
-    return replace(trace, steps=trace.steps[: max(end, 1)])
+    if np.isfinite(trace.final.objective) or len(trace.steps) == 1:
+        return trace
+    return replace(trace, steps=trace.steps[:-1])
 
 
 def build(
@@ -219,8 +219,7 @@ def extend(table: pa.Table, **columns: Any) -> pa.Table:
 
 
 def _steps(trace: Trace[Any], names: Sequence[str]) -> pa.Table:
-    history = [_columns(step.params) for step in trace.steps]
-    columns = {name: np.concatenate([step[name] for step in history]) for name in history[0]}
+    columns = _columns(_stacked(trace), trace.final.params.n_components)
     t, who = len(trace.steps), _who(trace.final.params, names)
     k = len(who)
     moving = _AXES if _AXES[0] in columns else columns
@@ -237,27 +236,37 @@ def by_component(params: Params, names: Sequence[str]) -> pa.Table:
     The first parameter in the plane gives x and y, covariances there standard deviations and a
     correlation, any other with several entries a column for each.
     """
-    return arrow({"component": _who(params, names), **_columns(params)})
+    one = {field: array[np.newaxis] for field, array in params.arrays().items()}
+    return arrow({"component": _who(params, names), **_columns(one, params.n_components)})
 
 
 def _who(params: Params, names: Sequence[str]) -> list[str]:
     return list(names[: params.n_components]) or [""]
 
 
-def _columns(params: Params) -> dict[str, np.ndarray]:
-    """Return the numbers of the parameters in columns, an entry for each component."""
-    k, columns = params.n_components, {}
-    for field, array in params.arrays().items():
-        if array.ndim and len(array) == k:
-            entries = array.reshape(k, -1)
+def _stacked(trace: Trace[Any]) -> dict[str, np.ndarray]:
+    """Return each parameter at all iterations, in one array."""
+    return {
+        field: np.array([getattr(step.params, field) for step in trace.steps])
+        for field in trace.final.params.arrays()
+    }
+
+
+def _columns(stacked: Mapping[str, np.ndarray], k: int) -> dict[str, np.ndarray]:
+    """Return parameters in columns, at each iteration an entry for each of ``k`` components."""
+    columns: dict[str, np.ndarray] = {}
+    for field, arrays in stacked.items():
+        t, shape = len(arrays), arrays.shape[1:]
+        if shape and shape[0] == k:
+            entries = arrays.reshape(t * k, -1)
         else:  # it belongs to no component, or to all of them
-            entries = np.tile(array.ravel(), (max(k, 1), 1))
-        if array.ndim < 2 and entries.shape[1] == 1:
+            entries = np.repeat(arrays.reshape(t, -1), max(k, 1), axis=0)
+        if len(shape) < 2 and entries.shape[1] == 1:
             columns[field] = entries[:, 0]
-        elif array.ndim == 2 and entries.shape[1] == len(_AXES) and "x" not in columns:
+        elif len(shape) == 2 and entries.shape[1] == len(_AXES) and "x" not in columns:
             columns.update(zip(_AXES, entries.T, strict=True))
-        elif field in SYMMETRIC and array.shape[1:] == (len(_AXES), len(_AXES)):
-            columns |= _spread(array)
+        elif field in SYMMETRIC and shape[1:] == (len(_AXES), len(_AXES)):
+            columns |= _spread(arrays.reshape(-1, *shape[1:]))
         else:
             columns |= {f"{field} {i + 1}": column for i, column in enumerate(entries.T)}
     return columns
@@ -279,10 +288,11 @@ def _signed(trace: Trace[Any], sign: int) -> np.ndarray:
 
 
 def _table(trace: Trace[Any], columns: Sequence[Column], objective: str, sign: int) -> pa.Table:
+    stacked = _stacked(trace)
     return arrow(
         {
             "iteration": np.arange(len(trace.steps)),
-            **{c.name: [c.of(step.params) for step in trace.steps] for c in columns},
+            **{c.name: stacked[c.field][(slice(None), *c.place)] for c in columns},
             objective: _signed(trace, sign),
             "gain": np.concatenate([[np.nan], np.diff(trace.objectives)]),
         }
@@ -382,11 +392,15 @@ def curve_grid(edges: np.ndarray, highest: float) -> dict[str, float]:
 
 
 def still(table: pa.Table, iteration: int) -> pa.Table:
-    """Return the rows, or the packed digits, of one iteration alone, for a picture that rests."""
+    """Return the rows, or the packed digits, of one iteration alone, for a picture that rests.
+
+    The rows stand in the order of their iterations.
+    """
     if "share" in table.column_names:
         name, values = "share", packed_at(table["share"], iteration)
     else:
-        table = table.filter(pc.field("iteration") == iteration)
+        first, end = np.searchsorted(table["iteration"].to_numpy(), [iteration, iteration + 1])
+        table = table.slice(first, end - first)
         name, values = "iteration", pa.repeat(0, len(table))
     return table.set_column(table.column_names.index(name), name, values)
 

@@ -137,8 +137,10 @@ def idle(page: str, param: str) -> None:
     player(page, (), (), param=param, position=0, report=False)
 
 
-def status(page: str, kind: str, end: str) -> None:
+def status(page: str, kind: str, end: str, *, caption: str) -> None:
     """Draw the status line: where the player stands, and at the end how the run ended.
+
+    The picture's caption stands below it, and costs no message of its own.
 
     Parameters
     ----------
@@ -148,5 +150,8 @@ def status(page: str, kind: str, end: str) -> None:
         "success", "info" or "error": how the end looks.
     end : str
         What it says, with words in bold between pairs of asterisks. It is shown at the end only.
+    caption : str
+        Plain text, a paragraph a line.
     """
-    _mount_status(key=f"{page}_status", data={"page": page, "kind": kind, "end": end})
+    data = {"page": page, "kind": kind, "end": end, "caption": caption}
+    _mount_status(key=f"{page}_status", data=data)

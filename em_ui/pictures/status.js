@@ -12,6 +12,13 @@ export default function ({ data, parentElement }) {
   const heard = parentElement.querySelector(".heard").firstChild;
   const state = (parentElement.status ??= {});
   if (!heard.firstChild) heard.append("");
+  parentElement.querySelector(".caption").replaceChildren(
+    ...data.caption.split("\n").map((text) => {
+      const paragraph = document.createElement("p");
+      paragraph.textContent = text;
+      return paragraph;
+    }),
+  );
 
   const show = (player) => {
     if (player?.page !== data.page) return;

@@ -15,7 +15,14 @@ def _sheet() -> str:
     return re.sub(r"\s+", " ", text).strip()  # it travels in every rerun
 
 
-_SHEET = f"<style>{_sheet()}</style>"
+class _Html(str):
+    """HTML that Streamlit takes as it is: of a text it asks whether it is a file's name."""
+
+    def _repr_html_(self) -> str:
+        return str(self)
+
+
+_SHEET = _Html(f"<style>{_sheet()}</style>")
 
 
 def apply() -> None:
@@ -28,4 +35,4 @@ def heard(title: str, level: int = 3) -> None:
 
     For a chart, whose own title is part of a picture, and for what needs no title to be seen.
     """
-    st.html(f'<h{level} class="heard">{html.escape(title)}</h{level}>')
+    st.html(_Html(f'<h{level} class="heard">{html.escape(title)}</h{level}>'))

@@ -8,7 +8,7 @@ import inspect
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Mapping, Set
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence, Set
 from types import FunctionType, ModuleType
 from typing import Any, ParamSpec, TypeVar
 
@@ -26,6 +26,9 @@ _R = TypeVar("_R")
 # some 100 kB as a page comes and up to 10 MB, so that each of a class of 30 has its largest one.
 _MOST, _MOST_IN_SESSION = 256_000_000, 32_000_000
 
+_MANY = 4  # parts of a sequence, of which each is measured
+_PLAIN = frozenset((float, int, bool, str, bytes, type(None)))  # what has no parts
+
 _OWN = "own"  # the setting that stands for the reader's own numbers; empty without any
 _SESSION = "kept of own numbers"
 
@@ -41,12 +44,17 @@ def cached(function: Callable[_P, _R]) -> Callable[_P, _R]:
     return _kept(function, "Running …")
 
 
-def cached_quietly(function: Callable[_P, _R]) -> Callable[_P, _R]:
-    """Keep what is computed so quickly that nothing need be said of it."""
+def cached_run(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Keep what itself tells how far it is, once that takes long; see :mod:`.progress`."""
     return _kept(function, "")
 
 
-def _kept(function: Callable[_P, _R], spinner: str) -> Callable[_P, _R]:
+def cached_quietly(function: Callable[_P, _R]) -> Callable[_P, _R]:
+    """Keep what is computed so quickly that nothing need be said of it."""
+    return _kept(function, None)
+
+
+def _kept(function: Callable[_P, _R], spinner: str | None) -> Callable[_P, _R]:
     name, signature = f"{function.__module__}.{function.__qualname__}", inspect.signature(function)
 
     @functools.wraps(function)
@@ -55,7 +63,7 @@ def _kept(function: Callable[_P, _R], spinner: str) -> Callable[_P, _R]:
         given.apply_defaults()
         values = given.arguments
         key = (name, *(key_of(v) for n, v in values.items() if not n.startswith("_")))
-        saying = progress.told(spinner) if spinner else contextlib.nullcontext()
+        saying = contextlib.nullcontext() if spinner is None else progress.told(spinner)
         found: _R = _store(values).get(key, functools.partial(function, *args, **kwargs), saying)
         return found
 
@@ -168,31 +176,45 @@ def key_of(value: Any) -> Hashable:
 
 
 def n_bytes(value: Any) -> int:
-    """Return about how much memory a result takes, each of its parts counted once."""
-    total, seen, left = 0, set(), [value]
+    """Return about how much memory a result takes, each of its parts counted once.
+
+    Of a long sequence some stand for all: a step of a run is as large as the others, and to look at
+    each of hundreds would take longer than the run.
+    """
+    total, seen = 0.0, set()
+    left: list[tuple[Any, float]] = [(value, 1.0)]  # with how many others it stands for
     while left:
-        each = left.pop()
+        each, times = left.pop()
         if id(each) in seen:
             continue
         seen.add(id(each))
         kind = _kind(type(each))  # type: ignore[arg-type] # a class has a hash
         if kind is np.ndarray:
-            if each.base is not None:  # a part of another, which stays with it
-                left.append(each.base)
-            total += sys.getsizeof(each)
+            if each.base is not None:  # a part of another, which stays with it, and with others
+                left.append((each.base, 1.0))
+            total += times * sys.getsizeof(each)
         elif kind is pa.Table:
-            total += each.nbytes
+            total += times * each.nbytes
         elif kind is pd.DataFrame:
-            total += int(each.memory_usage(deep=True).sum())
+            total += times * int(each.memory_usage(deep=True).sum())
         elif kind is not type:
-            total += sys.getsizeof(each)
+            total += times * sys.getsizeof(each)
+            parts: Collection[Any] = ()
             if kind is Mapping:
-                left += each.values()
+                parts = each.values()
             elif kind is Set:
-                left += each
+                parts = each
             elif kind is object and hasattr(each, "__dict__"):
-                left += vars(each).values()
-    return total
+                parts = vars(each).values()
+            if kind is Set and isinstance(each, Sequence) and len(each) > _MANY:
+                times *= len(each) / _MANY
+                parts = [each[i * len(each) // _MANY] for i in range(_MANY)]
+            for part in parts:
+                if type(part) in _PLAIN:
+                    total += times * sys.getsizeof(part)
+                else:
+                    left.append((part, times))
+    return int(total)
 
 
 @functools.cache

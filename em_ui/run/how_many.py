@@ -30,7 +30,7 @@ _STILL = 1e-11
 # How far each start is followed before the best of them is chosen, whatever the page says: where
 # runs are stopped early, one that is slow at first looks worse than it is.
 _TOL, _ITERATIONS = 1e-8, 200
-_FEWEST = 10  # iterations that a run has, however long they take
+_OF_STARTS = 0.5  # of all the work, roughly, before the best is followed
 
 Drawn = Callable[..., Params]
 
@@ -47,8 +47,6 @@ class HowMany:
         The number of the start that led there; None where all collapsed.
     n_starts : int
         How many starts there were of each.
-    limit : int or None
-        After how many iterations starts were compared, if time did not allow for more.
     beyond : bool
         Whether a best run goes on from where the page's tolerance and limit stop it.
     on_the_way : tuple of int
@@ -65,7 +63,6 @@ class HowMany:
     selection: Selection[Any]
     best_starts: tuple[int | None, ...]
     n_starts: int
-    limit: int | None
     beyond: bool
     on_the_way: tuple[int, ...]
     beaten: tuple[int, ...]
@@ -121,25 +118,23 @@ def compare(problems: Sequence[Problem], n: int) -> HowMany:
     The problems differ in the number of components alone, and the fewest come first.
 
     The criteria are about the top of a hill, so runs go on from where the page's tolerance and
-    limit stop them: all for a while, which is shorter where that takes long, and then the best of
-    each number as far as time allows.
+    limit stop them: all for a while, and then the best of each number as far as time allows.
     """
     first = problems[0]
-    each = n * sum(problem.cost for problem in problems)
-    wanted = max(first.max_iter, _ITERATIONS)
-    limit = min(wanted, max(int(budget.COMPARED / each), _FEWEST))
-    tol = 0.0 if first.winner_takes_all else min(first.tol, _TOL)
+    tol = 0.0 if first.winner_takes_all else _TOL
     traces: list[list[Trace[Any]]] = []
-    on_the_way, work = [], budget.ENDS
+    on_the_way, work = [], budget.BEST
     for i, problem in enumerate(problems):
         k, left = problem.start.n_components, len(problems) - i
         seeds = [stream(problem.guess_seed, GUESS, number) for number in range(1, n + 1)]
-        starts, runs = [problem.guess(seed) for seed in seeds], []
-        for trace in problem.fit_each(starts, tol=tol, max_iter=limit):
-            runs.append(trace)
-            progress.tell(f"K = {k}: start {len(runs)} of {n}", (i + len(runs) / n) / len(problems))
-        before = sum(trace.n_iter for trace in runs)
-        if not _follow_best(problem, runs, int(work / left / problem.cost)):
+        starts = [problem.guess(seed) for seed in seeds]
+        with progress.within(f"K = {k}", i / len(problems), (i + 1) / len(problems)):
+            with progress.within(None, 0, _OF_STARTS):
+                runs = list(problem.fit_each(starts, tol=tol, max_iter=_ITERATIONS))
+            before = sum(trace.n_iter for trace in runs)
+            with progress.within(None, _OF_STARTS, 1):
+                arrived = _follow_best(problem, runs, int(work / left / problem.cost))
+        if not arrived:
             on_the_way.append(k)
         work -= problem.cost * (sum(trace.n_iter for trace in runs) - before)
         traces.append(runs)
@@ -161,7 +156,6 @@ def compare(problems: Sequence[Problem], n: int) -> HowMany:
             for candidate, runs in zip(candidates, traces, strict=True)
         ),
         n_starts=len(traces[0]),
-        limit=limit if limit < wanted else None,
         beyond=any(_goes_on(problem, trace) for problem, trace in kept),
         on_the_way=tuple(on_the_way),
         beaten=_beaten(kept),

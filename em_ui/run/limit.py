@@ -4,6 +4,7 @@ Runs that are slow are gone on with by leaps (:mod:`em_core.acceleration`), and 
 speed of EM is taken from its own steps after the last leap.
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,10 +13,13 @@ import numpy as np
 
 from em_core import Status, Step, Trace
 from em_core.numerics import ROUNDING
+from em_ui.run import progress
 from em_ui.run.problem import E_STEPS, Problem
 
+_GOING = "Where the run is going"
+
 _WINDOW = 20  # iterations over which gains are compared, at the most
-_SEEN = 4 * _WINDOW  # iterations that are looked at for that
+SEEN = 4 * _WINDOW  # iterations that are looked at for that
 _FIRST = 20  # iterations that are followed at once; later a quarter of what there has been
 # E-steps of the first leaps that are made at once; later as many as there have been. Behind them
 # so many iterations of EM, over whose last gains those of other directions have died away.
@@ -46,7 +50,7 @@ def leapt(trace: Trace[Any]) -> bool:
     return len(own_steps(trace)) < len(trace.steps)
 
 
-def left_to_gain(trace: Trace[Any], *, over: int = _SEEN) -> float:
+def left_to_gain(trace: Trace[Any], *, over: int = SEEN) -> float:
     """Return how much a run would still gain, if its gains go on shrinking as they do.
 
     Near the limit gains shrink by a constant factor, so that the rest is a geometric series
@@ -119,21 +123,37 @@ def follow(
     until: Callable[[Trace[Any]], bool] = lambda trace: False,
     patience: int = 0,
 ) -> Trace[Any]:
-    """Return a trace gone on with, if it stopped at its limit of iterations.
+    """Return :func:`follow_each` of one trace, which has ``most`` iterations in all."""
+    more = most - trace.n_iter
+    [found] = follow_each(problem, [trace], more=more, tol=tol, until=until, patience=patience)
+    return found
+
+
+def follow_each(
+    problem: Problem,
+    traces: Sequence[Trace[Any]],
+    *,
+    more: int,
+    tol: float = 0.0,
+    until: Callable[[Trace[Any]], bool] = lambda trace: False,
+    patience: int = 0,
+) -> list[Trace[Any]]:
+    """Return traces gone on with, those that stopped at their limit of iterations.
 
     By EM at first, and then by leaps, each stretch of which has some iterations of EM behind it. Of
     leaps there is the last step alone, and it has the number that an iteration of EM would have at
     the same number of E-steps: the iterations of a trace are what it costs. Where observations go
-    wholly to one component, runs are short, and leaps do not help.
+    wholly to one component, runs are short, and leaps do not help. Runs that are as far go side by
+    side.
 
     Parameters
     ----------
     problem : Problem
         What is run.
-    trace : Trace
-        As far as it has been followed.
-    most : int
-        Iterations in all, at the most.
+    traces : sequence of Trace
+        As far as they have been followed.
+    more : int
+        Iterations that each is followed, at the most.
     tol : float, default 0
         As for :func:`em_core.fit`.
     until : callable
@@ -141,23 +161,43 @@ def follow(
     patience : int, default 0
         How many iterations of EM there are in all before the first leap, at the least.
     """
-    begun = trace.n_iter
-    while trace.status is Status.MAX_ITER and trace.n_iter < most and not until(trace):
-        left = most - trace.n_iter
-        some = max(_FIRST, trace.n_iter // 4)
-        slow = trace.n_iter >= max(patience, begun + _FIRST) and not problem.winner_takes_all
-        if slow and left >= _BEHIND + E_STEPS:
-            e_steps = min(max(_LEAPS, trace.n_iter), left - _BEHIND)
-            trace = _leap(problem, trace, e_steps // E_STEPS, tol * _CLOSER)
-            some = _BEHIND
-        if trace.status is Status.MAX_ITER:
-            some = min(some, most - trace.n_iter)
-            more = problem.fit(trace.final.params, tol=tol, max_iter=some)
-            steps = (replace(s, iteration=s.iteration + trace.n_iter) for s in more.steps[1:])
-            trace = replace(more, steps=(*trace.steps, *steps))
-            if trace.status is Status.MAX_ITER and leapt(trace) and _rests(trace):
-                trace = replace(trace, status=Status.CONVERGED)
-    return trace
+    found, begun = list(traces), [trace.n_iter for trace in traces]
+
+    def left(i: int) -> int:
+        return begun[i] + more - found[i].n_iter
+
+    def is_slow(i: int) -> bool:
+        return (
+            not problem.winner_takes_all
+            and found[i].n_iter >= max(patience, begun[i] + _FIRST)
+            and left(i) >= _BEHIND + E_STEPS
+        )
+
+    while True:
+        on = [i for i, trace in enumerate(found) if trace.status is Status.MAX_ITER]
+        on = [i for i in on if left(i) > 0 and not until(found[i])]
+        if not on:
+            return found
+        slow = [i for i in on if is_slow(i)]
+        others = [i for i in on if i not in slow]
+        stretches: list[tuple[int, Callable[[], None]]] = []
+        if slow:
+            longest = max(max(_LEAPS, found[i].n_iter) for i in slow)
+            e_steps = min(longest, min(map(left, slow)) - _BEHIND)
+            leap = functools.partial(_leap, problem, found, slow, e_steps, tol)
+            go_on = functools.partial(_go_on, problem, found, slow, _BEHIND, tol)
+            stretches += [(e_steps, leap), (_BEHIND, go_on)]
+        if others:
+            longest = max(max(_FIRST, found[i].n_iter // 4) for i in others)
+            some = min(longest, *map(left, others))
+            go_on = functools.partial(_go_on, problem, found, others, some, tol)
+            stretches.append((some, go_on))
+        done = 1 - max(map(left, on)) / more
+        for some, go in stretches:
+            then = done + (1 - done) * some / (more + some)
+            with progress.within(_GOING, done, then):
+                go()
+            done = then
 
 
 def _rests(trace: Trace[Any]) -> bool:
@@ -169,9 +209,28 @@ def _rests(trace: Trace[Any]) -> bool:
     )
 
 
-def _leap(problem: Problem, trace: Trace[Any], cycles: int, tol: float) -> Trace[Any]:
-    """Return a trace with the end of some leaps as its last step."""
-    more = problem.fit(trace.final.params, tol=tol, max_iter=cycles, accelerate="squarem")
-    iteration = trace.n_iter + more.n_e_steps - 1
-    end = Step(iteration, more.final.params, more.final.objective)
-    return replace(more, steps=(*trace.steps, end))
+def _go_on(
+    problem: Problem, found: list[Trace[Any]], which: Sequence[int], some: int, tol: float
+) -> None:
+    """Go on with those traces, in their places, by some iterations of EM."""
+    which = [i for i in which if found[i].status is Status.MAX_ITER]
+    starts = [found[i].final.params for i in which]
+    for i, more in zip(which, problem.fit_each(starts, tol=tol, max_iter=some), strict=True):
+        trace = found[i]
+        steps = (replace(s, iteration=s.iteration + trace.n_iter) for s in more.steps[1:])
+        trace = replace(more, steps=(*trace.steps, *steps))
+        if trace.status is Status.MAX_ITER and leapt(trace) and _rests(trace):
+            trace = replace(trace, status=Status.CONVERGED)
+        found[i] = trace
+
+
+def _leap(
+    problem: Problem, found: list[Trace[Any]], which: Sequence[int], e_steps: int, tol: float
+) -> None:
+    """Give those traces the end of some leaps as their last step."""
+    starts, cycles = [found[i].final.params for i in which], e_steps // E_STEPS
+    leaps = problem.fit_each(starts, tol=tol * _CLOSER, max_iter=cycles, accelerate="squarem")
+    for i, more in zip(which, leaps, strict=True):
+        iteration = found[i].n_iter + more.n_e_steps - 1
+        end = Step(iteration, more.final.params, more.final.objective)
+        found[i] = replace(more, steps=(*found[i].steps, end))

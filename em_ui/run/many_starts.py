@@ -13,7 +13,7 @@ from em_core.diagnostics import same_solutions
 from em_ui.pictures import frames
 from em_ui.run import budget, progress
 from em_ui.run.cache import cached
-from em_ui.run.limit import follow, left_to_gain
+from em_ui.run.limit import SEEN, follow_each, left_to_gain
 from em_ui.run.problem import GUESS, Problem, stream
 from em_ui.run.run import Run
 
@@ -33,7 +33,7 @@ _CAUTION = 10.0
 # and if it is to count with one that others have reached.
 _SURE, _NEAR = 1e-6, 1e-3
 _OF_STARTS = 0.5  # of all the work, roughly, before runs are followed
-_FIRST, _MOST = 50, 5_000  # iterations that each run is followed: in the first round, and in all
+_MOST = 5_000  # iterations that each run is followed
 
 
 @dataclass(frozen=True)
@@ -105,11 +105,10 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
     guesses = [
         problem.guess(stream(problem.guess_seed, GUESS, number)) for number in range(1, n + 1)
     ]
-    traces: list[Trace[Any]] = []
-    for trace in problem.fit_each(guesses):
-        traces.append(trace)
-        progress.tell(f"Start {len(traces)} of {n}", _OF_STARTS * len(traces) / n)
-    ends = _ends(problem, traces, budget.ENDS)
+    with progress.within(None, 0, _OF_STARTS):
+        traces = list(problem.fit_each(guesses))
+    with progress.within("Where runs are going", _OF_STARTS, 1):
+        ends = _ends(problem, traces, budget.ENDS)
     solutions, levels, differing = _solutions(ends, problem.n)
     limits = [level.objective for level in levels]
     highest = limits[0] + levels[0].error + _EQUAL * problem.n if levels else np.inf
@@ -122,10 +121,11 @@ def run_starts(problem: Problem, n: int) -> ManyStarts:
     title = objective.title.lower()
     columns = problem.columns(traces[0].final.params)
     rows, curves = [], []
-    best = max(step.objective for trace in traces for step in frames.drawable(trace).steps)
-    best = max([best, *limits[:1]])
-    for number, (trace, solution) in enumerate(zip(traces, solutions, strict=True), 1):
-        shown = frames.drawable(trace)
+    drawn = [frames.drawable(trace) for trace in traces]
+    best = max([*(trace.objectives.max() for trace in drawn), *limits[:1]])
+    for number, (trace, shown, solution) in enumerate(
+        zip(traces, drawn, solutions, strict=True), 1
+    ):
         rows.append(
             {
                 "start": number,
@@ -177,29 +177,32 @@ def _ends(problem: Problem, traces: Sequence[Trace[Any]], work: float) -> list[_
     Runs that stopped early lie apart on the way to one place, and would count as different.
     """
     followed = [
-        trace if trace.status is Status.NON_FINITE else replace(trace, status=Status.MAX_ITER)
+        trace
+        if trace.status is Status.NON_FINITE
+        else replace(trace, steps=trace.steps[-1 - SEEN :], status=Status.MAX_ITER)
         for trace in traces
     ]
-    iterations, some = int(work / problem.cost), _FIRST
+    left = work
     # There are finitely many assignments: a run that has arrived gains nothing more.
     ends_exactly = problem.winner_takes_all
     while True:
         going = [i for i, trace in enumerate(followed) if trace.status is Status.MAX_ITER]
-        some = min(some, iterations // max(len(going), 1), _MOST)
+        cost = problem.cost_among(len(going)) * max(len(going), 1)
+        some = min(int(left / cost), _MOST)
         if not going or some < 1:
             break
-        for done, i in enumerate(going):
-            progress.tell(
-                f"Where run {i + 1} of {len(traces)} is going",
-                1 - (1 - _OF_STARTS) * (len(going) - done) / len(traces),
+        with progress.within(None, 1 - left / work, 1):
+            followed_on = follow_each(
+                problem,
+                [followed[i] for i in going],
+                more=some,
+                tol=0.0 if ends_exactly else _STILL * (some > 1),
             )
-            before = followed[i].n_iter
-            tol = 0.0 if ends_exactly else _STILL * (some > 1)
-            followed[i] = follow(problem, followed[i], most=before + some, tol=tol)
-            iterations -= followed[i].n_iter - before
+        for i, trace in zip(going, followed_on, strict=True):
+            left -= cost / len(going) * (trace.n_iter - followed[i].n_iter)
+            followed[i] = trace
         if some == _MOST:
             break
-        some *= 2
     ends = []
     for trace in followed:
         objective = trace.final.objective

@@ -15,7 +15,7 @@ from em_core.engine import Accelerate
 from em_core.models.hard import HardEM
 from em_core.numerics import Array
 from em_ui.pictures.frames import Column, schema
-from em_ui.run import budget
+from em_ui.run import budget, progress
 from em_ui.run.cache import key_of
 
 Settings = dict[str, Any]
@@ -25,6 +25,8 @@ DATA, GUESS, DRAWING = range(3)
 NOBODY_KNOWS = "Nobody knows the truth behind these data."
 
 _FINE, _MOST_DECIMALS = 2, 12
+
+_AT_ONCE = 64  # starts, of runs that go side by side
 
 E_STEPS = 5  # of an iteration of SQUAREM, at the most
 
@@ -321,9 +323,17 @@ class Problem:
         return len(self.sample.data)
 
     @property
+    def size(self) -> int:
+        """Rows times components that the plain formulas look at, in rows of the usual cost."""
+        return self._times(sum(map(len, self.data.parts)))
+
+    @functools.cached_property
     def work(self) -> int:
-        """Rows times components that one iteration looks at, in rows of the usual cost."""
-        rows = sum(map(len, self.data.parts))
+        """The same that one iteration looks at, which may be less for data that were prepared."""
+        looked_at = getattr(self.data.prepared, "n_looked_at", None)
+        return self.size if looked_at is None else self._times(looked_at(self.start))
+
+    def _times(self, rows: int) -> int:
         return int(rows * max(self.start.n_components, 1) * self.effort)
 
     @property
@@ -331,8 +341,14 @@ class Problem:
         """The same, but no less than what an iteration of few rows takes."""
         return max(self.work, budget.LEAST_WORK)
 
+    def cost_among(self, n_runs: int) -> int:
+        """Return the same for each of several runs, which share what an iteration does besides."""
+        if not self.side_by_side:
+            return self.cost
+        return max(self.work, budget.LEAST_WORK // max(n_runs, 1))
+
     @property
-    def _side_by_side(self) -> bool:
+    def side_by_side(self) -> bool:
         """Whether several runs go as one array computation."""
         at_once = getattr(self.data.prepared, "at_once", lambda n_components: 1)
         return bool(at_once(self.start.n_components) > 1)
@@ -347,35 +363,65 @@ class Problem:
     ) -> Trace[Any]:
         """Run EM from ``start``, as the page says or with another tolerance and limit.
 
-        An iteration that is accelerated takes up to :data:`E_STEPS` E-steps.
+        An iteration that is accelerated takes up to :data:`E_STEPS` E-steps. Others get in between.
         """
         limit = self.max_iter if max_iter is None else max_iter
-        with budget.turn(self.cost * limit * (E_STEPS if accelerate else 1)):
-            tol = self.tol if tol is None else tol
-            return fit(self.model, self.data, start, tol=tol, max_iter=limit, accelerate=accelerate)
+        with budget.turn(self.cost * limit * (E_STEPS if accelerate else 1)) as turn:
+            return fit(
+                self.model,
+                self.data,
+                start,
+                tol=self.tol if tol is None else tol,
+                max_iter=limit,
+                accelerate=accelerate,
+                watch=_watch(turn, limit),
+            )
 
     def fit_each(
-        self, starts: Sequence[Params], *, tol: float | None = None, max_iter: int | None = None
+        self,
+        starts: Sequence[Params],
+        *,
+        tol: float | None = None,
+        max_iter: int | None = None,
+        accelerate: Accelerate | None = None,
     ) -> Iterator[Trace[Any]]:
         """Yield the run from each of several starts, in their order.
 
-        Some go at once, in a turn of their own, and others get in between.
+        Where that is quicker some go at once, and others get in between. It is told how far all
+        are.
         """
         limit = self.max_iter if max_iter is None else max_iter
-        # Side by side, runs share what an iteration does besides.
-        work = (self.work if self._side_by_side else self.cost) * max(limit, 1)
-        some = max(int(budget.PIECE / work), 1)
+        some = _AT_ONCE if self.side_by_side else 1
         for first in range(0, len(starts), some):
             now = starts[first : first + some]
-            with budget.turn(max(work * len(now), self.cost * limit)):
+            told = f"Start {first + 1:,}"
+            told += f" to {first + len(now):,}" * (len(now) > 1) + f" of {len(starts):,}"
+            work = self.cost_among(len(now)) * len(now) * max(limit, 1)
+            with (
+                progress.within(told, first / len(starts), (first + len(now)) / len(starts)),
+                budget.turn(work * (E_STEPS if accelerate else 1)) as turn,
+            ):
+                progress.tell(told, 0.0)
                 traces = fit_restarts(
                     self.model,
                     self.data,
                     now,
                     tol=self.tol if tol is None else tol,
                     max_iter=limit,
+                    accelerate=accelerate,
+                    watch=_watch(turn, limit),
                 )
             yield from traces
+
+
+def _watch(turn: budget.Turn, limit: int) -> Callable[[int], None]:
+    """Return what lets others in between the iterations of a run, and tells how far it is."""
+
+    def watch(iteration: int) -> None:
+        if turn.breathe():
+            progress.tell(f"Iteration {iteration:,} of {limit:,} at the most", iteration / limit)
+
+    return watch
 
 
 def simulated(

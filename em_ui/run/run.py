@@ -16,7 +16,7 @@ from em_core.engine import expectations
 from em_core.numerics import Array
 from em_ui.pictures import frames
 from em_ui.run import budget
-from em_ui.run.cache import cached
+from em_ui.run.cache import cached_run
 from em_ui.run.limit import follow, left_to_gain
 from em_ui.run.problem import Problem, Settings
 
@@ -42,9 +42,8 @@ class Run:
     trace : Trace
         From the initial guess, as EM ran it: its components have the order of the guess.
     from_truth : Trace or None
-        The same from the true parameters: how good an answer there is to be found. It starts near
-        its end, so it is cut short where iterations take long. None without a truth, or if the
-        model has not as many components as that.
+        The same from the true parameters: how good an answer there is to be found. None without a
+        truth, or if the model has not as many components as that.
     labelled : Params or None
         The estimate with the labels known, if they are. What the problem holds fixed is as in the
         sample's truth.
@@ -140,7 +139,7 @@ class Run:
             if known is None:
                 end = Step(0, self.params, self.steps[-1].objective)
                 known = Trace((end,), Status.MAX_ITER)
-            time = int(np.clip(budget.LIMIT / self.problem.work, 10, 3_000))
+            time = int(np.clip(budget.LIMIT / self.problem.cost, 10, 3_000))
             limit = follow(
                 self.problem,
                 known,
@@ -154,7 +153,7 @@ class Run:
     def statistics(self, iteration: int) -> Any:
         """Return what an iteration's E-step gives to the M-step, summed over all observations."""
         problem = self.problem
-        with budget.turn(problem.cost):
+        with budget.turn(problem.size):
             return expectations(problem.model, problem.data, self.steps[iteration].params)[0]
 
     @functools.cached_property
@@ -217,7 +216,7 @@ class Run:
         with self.asking:
             if where not in self.found:
                 self.found[where] = None
-                work = 2 * problem.cost * len(params.vector())
+                work = 2 * problem.size * len(params.vector())
                 # The map has no slopes where a step leads out of what parameters may be.
                 with budget.turn(work), contextlib.suppress(ValueError):
                     found = map_eigenvalues(problem.model, problem.data, params)
@@ -263,8 +262,7 @@ def run_em(make: Callable[[Settings], Problem], settings: Settings) -> Run:
     sample, truth = problem.sample, problem.truth
     labelled, from_truth = None, None
     if truth is not None and problem.start.n_components == truth.n_components:
-        enough = min(problem.max_iter, max(int(budget.TRUTH / problem.work), 10))
-        from_truth = problem.fit(truth, max_iter=enough)
+        from_truth = problem.fit(truth)
     if truth is not None and problem.is_mixture and sample.labels is not None:
         # The model may not start from the truth itself, but from its own idea of it.
         actual = sample.truth or truth
@@ -317,6 +315,6 @@ def fitted(make: Callable[[Settings], Problem], settings: Settings) -> Run:
     return _fitted(_name(make), settings, make)
 
 
-@cached
+@cached_run
 def _fitted(name: str, settings: Settings, _make: Callable[[Settings], Problem]) -> Run:
     return run_em(_make, settings)

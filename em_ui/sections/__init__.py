@@ -15,14 +15,17 @@ from em_ui.sections.data import data_of
 from em_ui.sections.explore import Drawing, compares, in_row
 from em_ui.sections.findings import not_the_best, other_number
 from em_ui.sections.lesson import (
+    beside,
     controls_of,
     displayed,
     more,
+    opening,
     play,
     results,
     run_of,
     sections_of,
     steps,
+    together,
 )
 from em_ui.sections.picture import (
     beyond,
@@ -42,6 +45,7 @@ __all__ = [
     "Drawing",
     "answer",
     "as_printed",
+    "beside",
     "beyond",
     "bracketed",
     "chosen",
@@ -59,6 +63,7 @@ __all__ = [
     "moment",
     "more",
     "not_the_best",
+    "opening",
     "other_number",
     "outcomes",
     "pick",
@@ -74,4 +79,5 @@ __all__ = [
     "standing",
     "steps",
     "stills",
+    "together",
 ]

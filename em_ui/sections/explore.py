@@ -11,17 +11,18 @@ import streamlit as st
 from em_core import Status
 from em_core.diagnostics import lower_bound
 from em_ui.controls.page import Controls
-from em_ui.pictures import charts, frames, player
+from em_ui.pictures import charts, frames, player, settled
 from em_ui.run import budget
 from em_ui.run.cache import cached_quietly
 from em_ui.run.problem import Quantity, count
 from em_ui.run.run import Run
 from em_ui.sections.findings import stands_for
 
+settled.keep_names()
+
 _BESIDE = 2  # charts beside the picture; more of them stand below it
 _A_ROW = 3  # charts side by side, at the most
 _ROUNDING = 1e-12  # of the objective: gaps below it are none
-_SHARES = (3, 2)  # of the width: the picture, and what is beside it
 
 
 class Drawing(NamedTuple):
@@ -62,11 +63,12 @@ def _ending(run: Run, compared: bool) -> tuple[str, str]:
     if trace.status in (Status.NON_FINITE, Status.DECREASED):
         return "error", run.message.replace("Stopped", "**Stopped**", 1)
     place = f"{objective.title} {objective.text(trace.final.objective)}."
-    if compared and run.gap is not None:
+    gap = run.gap if compared else None
+    if gap is not None:
         quantity = words.quantities[words.by].title.lower()
         origin = "truth" if run.problem.truth_known else "estimate with the labels known"
         place += f" Largest distance of a {quantity} from the {origin}: "
-        place += f"{words.quantities[words.by].distance(run.gap)}. {stands_for(run)}".rstrip()
+        place += f"{words.quantities[words.by].distance(gap)}. {stands_for(run)}".rstrip()
     iterations = count(trace.n_iter, "iteration")
     if trace.converged:
         return "success", f"**Converged** after {iterations}. {place}"
@@ -96,7 +98,8 @@ def explore(
     picture : Drawing
         The page's main chart.
     caption : str
-        What the picture's lines and colours mean; of what it is compared with, this is added.
+        What the picture's lines and colours mean, in plain text, a paragraph a line; of what it is
+        compared with, this is added to the first.
     on_pick : callable
         Called after a click on the picture; see :func:`em_ui.pictures.charts.picked`.
     """
@@ -111,14 +114,13 @@ def explore(
     )
     drawings = _convergence(c, run, single)
     if single and compares(c, run):
-        caption = f"{caption} {_legend(run, references(c, run))}"
-    left, right = st.columns(_SHARES)
-    with left:
-        _draw(picture, c.key("picture"), on_pick)
-        player.status(c.prefix, *_ending(run, compares(c, run)))
-        st.caption(caption)
+        meant, *more = caption.split("\n")
+        caption = "\n".join([f"{meant} {_legend(run, references(c, run))}", *more])
     key = c.key("convergence")
-    with right:
+    # One box, which the style sheet divides: columns would be two messages more.
+    with st.container(key=c.key("instrument")):
+        _draw(picture, c.key("picture"), on_pick)
+        player.status(c.prefix, *_ending(run, compares(c, run)), caption=caption)
         # Before it was played, the gap to its end would tell where that is.
         if played(c, run) and _gaps(run) is not None:
             c.show("gap")
@@ -195,17 +197,20 @@ def _parameter(c: Controls, run: Run, field: str, title: str) -> Drawing:
     known = {name: name in tables for name in ("truth", "labelled")}
     compared = f", beside {_legend(run, tables, short=True)}" if tables else ""
     each = f" of each {run.problem.words.component}" if run.params.n_components else ""
-    data = {name: _column(run, name, field) for name in ("steps", *tables)}
+    data = _numbers_of(run, ("steps", *tables), field)
     name = run.problem.words.quantities[field].title if field in run.params.arrays() else title
     alt = f"{name}{each} at each iteration played so far{compared}"
     return Drawing(title, charts.parameter(field, title, **known), data, alt)
 
 
 @cached_quietly
-def _column(run: Run, name: str, field: str) -> pa.Table:
-    """Return the table of the steps, or of a reference, with the numbers of one chart only."""
-    table = getattr(run.frames, name)
-    return table.select([n for n in ("iteration", "component", field) if n in table.schema.names])
+def _numbers_of(run: Run, names: Sequence[str], field: str) -> dict[str, pa.Table]:
+    """Return the tables of the steps and of references, with the numbers of one chart only."""
+    wanted, tables = {"iteration", "component", field}, {n: getattr(run.frames, n) for n in names}
+    return {
+        name: table.select([column for column in table.column_names if column in wanted])
+        for name, table in tables.items()
+    }
 
 
 @cached_quietly
@@ -235,11 +240,11 @@ def between(run: Run) -> list[str] | None:
     problem = run.problem
     if not problem.hard and (not problem.is_mixture or hasattr(problem.model, "log_joint")):
         return None
-    if problem.cost * len(run.steps) * 2 > budget.LIMIT:
+    if problem.size * len(run.steps) * 2 > budget.LIMIT:
         return None
     texts = [problem.objective.text(run.steps[0].objective)]
     for before, after in itertools.pairwise(run.steps):
-        with budget.turn(problem.cost * 2):
+        with budget.turn(problem.size * 2):
             bound = lower_bound(problem.model, problem.data, at=before.params)
         texts.append(problem.objective.text(bound(after.params)))
     return texts

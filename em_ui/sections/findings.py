@@ -118,7 +118,7 @@ def stands_for(run: Run, params: Params | None = None) -> str:
         Other parameters than those of the run's end.
     """
     words = run.problem.words
-    matching = match(params or run.params, run.problem.sample.truth, words.by)
+    matching = run.matching if params is None else match(params, run.problem.sample.truth, words.by)
     if matching is None:
         return ""
     names = words.known or words.names

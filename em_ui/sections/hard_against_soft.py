@@ -82,7 +82,7 @@ def rows(run: Run) -> list[Row]:
             problem = run.other_problem(hard=hard)
             trace = problem.fit(problem.start)
         params = frames.drawable(trace).final.params
-        with budget.turn(problem.cost):
+        with budget.turn(problem.size):
             winners = problem.responsibilities(problem.sample.data, params).argmax(axis=1)
         made.append(row(run, method, params, trace.n_iter, winners))
     return made

@@ -1,7 +1,6 @@
 """The hill that EM climbs: the objective over two parameters, and the bound that touches it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +10,7 @@ import pyarrow.compute as pc
 import streamlit as st
 
 from em_core import Params, Status
-from em_core.diagnostics import bound_from
+from em_core.diagnostics import bounds_from
 from em_core.engine import begin
 from em_core.many import objectives_of
 from em_core.model import Arrays
@@ -253,19 +252,8 @@ def placed(arrays: Arrays, column: Column, values: npt.ArrayLike) -> Arrays:
     return {**arrays, column.field: array}
 
 
-def put(params: Any, column: Column, value: float) -> Any:
-    """Return ``params`` with one number replaced; see :func:`placed`."""
-    arrays = placed(repeated(params, 1), column, [value])
-    return replace(params, **{column.field: arrays[column.field][0]})
-
-
-def possible(params: Params) -> bool:
-    """Return whether all covariance matrices of some parameters are positive definite."""
-    return bool(_possible(repeated(params, 1))[0])
-
-
 def _possible(arrays: Arrays) -> npt.NDArray[np.bool_]:
-    """Return the same of many parameters, shape (R,)."""
+    """Return where all covariance matrices of many parameters are positive definite, shape (R,)."""
     found = np.ones(len(next(iter(arrays.values()))), dtype=bool)
     for field in SYMMETRIC & arrays.keys():
         array = arrays[field]
@@ -355,31 +343,32 @@ def _slice(run: Run, column: Column, low: float, high: float) -> tuple[Drawing, 
             statistics, height = e_step(at)
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
             goal = column.of(model.m_step(statistics, at))
-        bound = bound_from(model, statistics, height, at)
         reach = max(_REACH * abs(goal - here), _LEAST_REACH * (domain[1] - domain[0]))
         grid = np.linspace(
             max(min(here, goal) - reach, domain[0]), min(max(here, goal) + reach, domain[1]), _SLICE
         )
-        many = placed(repeated(at, _SLICE), column, grid)
-        along = [replace(at, **{column.field: each}) for each in many[column.field]]
+        beside = [goal + side * _BESIDE * reach for side in (-1, 1)]
+        values = np.array([*grid, here, goal, *beside])
+        many = placed(repeated(at, len(values)), column, values)
+        bounds, can_be = np.full(len(values), np.nan), _possible(many)
+        bounds[can_be] = bounds_from(run.problem.mixture, statistics, height, at)(
+            {name: array[can_be] for name, array in many.items()}
+        )
         heights: dict[str, Any] = {
-            objective.title: of(many),
-            "Lower bound": [bound(params) if possible(params) else np.nan for params in along],
+            objective.title: of({name: array[:_SLICE] for name, array in many.items()}),
+            "Lower bound": bounds[:_SLICE],
         }
-        for name, values in heights.items():
-            finite = np.isfinite(values)
-            table = frames.arrow({"x": grid[finite], "y": np.array(values)[finite]})
+        for name, curve in heights.items():
+            finite = np.isfinite(curve)
+            table = frames.arrow({"x": grid[finite], "y": curve[finite]})
             curves.append(frames.extend(table, curve=name, **interval))
-        stands, goes = put(at, column, here), put(at, column, goal)
-        for name, x, params in (("where they touch", here, stands), (_GOAL, goal, goes)):
-            y = bound(params) if possible(params) else np.nan
+        touch, reached = bounds[_SLICE : _SLICE + 2].tolist()
+        for name, x, y in (("where they touch", here, touch), (_GOAL, goal, reached)):
             if np.isfinite(y):
                 ends.append({"x": x, "y": y, "point": name, **interval})
-        beside = (put(at, column, goal + side * _BESIDE * reach) for side in (-1, 1))
-        others = [bound(params) for params in beside if possible(params)]
-        known = [height for height in (*heights["Lower bound"], *others) if not np.isnan(height)]
-        highest = max(known, default=np.inf)
-        exact &= possible(goes) and bound(goes) >= highest - _EQUAL * abs(bound(stands))
+        others = np.delete(bounds, [_SLICE, _SLICE + 1])
+        highest = max(others[~np.isnan(others)], default=np.inf)
+        exact &= bool(reached >= highest - _EQUAL * abs(touch))
     top = _TOP if exact else _GOAL
     ends = [{**end, "point": end["point"].replace(_GOAL, top)} for end in ends]
     note = "" if len(picked) > run.frames.last else f" Computed at {len(picked)} iterations."

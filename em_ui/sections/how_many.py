@@ -185,11 +185,6 @@ def _differences(run: Run, found: HowMany) -> Iterator[str]:
 def _remarks(run: Run, found: HowMany) -> Iterator[str]:
     """Yield what one should know before one believes these numbers."""
     problem, selection = run.problem, found.selection
-    if found.limit is not None:
-        yield (
-            f"These runs take long, so starts are compared after {count(found.limit, 'iteration')} "
-            "at the most."
-        )
     if found.beyond:
         yield (
             "Here runs go on from where this page’s tolerance and iteration limit stop them: the "

@@ -57,8 +57,8 @@ _KNOWN = {
     "teacher": Section("For the teacher", ":material/school:", teacher.draw, for_teacher=True),
 }
 _UNTIL_THEN = (
-    "The table of all iterations, and what they add up to, appear here once you have played to the "
-    "end. (⇥ in the player goes there at once.)"
+    "The table of all iterations, and what they add up to, appear below once you have played to "
+    "the end. (⇥ in the player goes there at once.)"
 )
 _OPTIONAL = {"hard_against_soft", "hill", "how_many"}
 
@@ -153,6 +153,11 @@ def _say_why(words: Words, error: ValueError) -> None:
     st.error(text, icon=":material/error:")
 
 
+def opening(title: str, story: str) -> None:
+    """Draw the page's title and, in one piece with it, the question and how the data come about."""
+    st.markdown(f"# {title}\n\n{story}")
+
+
 def play(
     c: Controls,
     run: Run,
@@ -167,7 +172,8 @@ def play(
     Parameters
     ----------
     c, run, picture, caption
-        As for :func:`~em_ui.sections.explore.explore`.
+        As for :func:`~em_ui.sections.explore.explore`. Before it was played, the caption also says
+        what :func:`results` draw then.
     findings : iterable of str
         What went wrong in this run, and what to try. In a situation this would give its answer
         away, and stands with that.
@@ -176,6 +182,8 @@ def play(
     """
     findings = chain(findings, _of_any(c, run))
     question(c, run)
+    if not played(c, run):
+        caption = f"{caption}\n{_UNTIL_THEN}"
     explore(c, run, picture, caption=caption, on_pick=on_pick or (lambda: pick(c, run)))
     if c.current is None or c.changed or c.sealed:
         answer(c, run=run)
@@ -196,9 +204,6 @@ def _of_any(c: Controls, run: Run) -> Iterator[str]:
 def steps(e_step: Sequence[str], m_step: Sequence[str], then: str) -> None:
     """Show the two steps of the algorithm beside each other, in one piece.
 
-    A piece of its own for each sentence and formula would cost the server and the browser as much
-    as a chart.
-
     Parameters
     ----------
     e_step, m_step : sequence of str
@@ -206,11 +211,22 @@ def steps(e_step: Sequence[str], m_step: Sequence[str], then: str) -> None:
     then : str
         What is to be said of both.
     """
-    halves = "\n\n".join("\n\n".join(["<div>", *half, "</div>"]) for half in (e_step, m_step))
-    st.markdown(
-        f'## The two steps\n\n<div class="beside">\n\n{halves}\n\n</div>\n\n{then}',
-        unsafe_allow_html=True,
-    )
+    together("## The two steps", beside(e_step, m_step), then)
+
+
+def beside(*columns: Sequence[str]) -> str:
+    """Return columns of paragraphs, beside each other where there is room, for :func:`together`."""
+    inner = "\n\n".join("\n\n".join(["<div>", *column, "</div>"]) for column in columns)
+    return f'<div class="beside">\n\n{inner}\n\n</div>'
+
+
+def together(*paragraphs: str) -> None:
+    """Draw paragraphs of Markdown as one piece.
+
+    A piece of its own for each sentence and formula would cost the server and the browser as much
+    as a chart.
+    """
+    st.markdown("\n\n".join(paragraphs), unsafe_allow_html=True)
 
 
 def displayed(*lines: str) -> str:
@@ -243,8 +259,6 @@ def results(
         iteration_table(c, run)
         if not c.sealed:
             references(run)
-    else:
-        st.caption(_UNTIL_THEN)
     quiz(c, run)
 
 

@@ -238,7 +238,7 @@ def _bins(run: Run) -> bins.Bins:
 @cached_quietly
 def _histogram_tables(run: Run) -> Tables:
     curves = {"steps": run.frames.steps, **run.frames.references}
-    return _with_bars(run, run.problem.sample.data, curves)
+    return _with_bars(run, run.problem.sample.data, curves, _bins(run))
 
 
 @cached_quietly
@@ -251,12 +251,13 @@ def _marginal_tables(run: Run, axis: int) -> Tables:
         name: frames.marginals(history, run.problem.words.names, axis)
         for name, history in histories.items()
     }
-    return _with_bars(run, run.problem.sample.data[:, axis], curves)
+    values = run.problem.sample.data[:, axis]
+    return _with_bars(run, values, curves, bins.bins(values))
 
 
-def _with_bars(run: Run, values: np.ndarray, curves: Tables) -> Tables:
+def _with_bars(run: Run, values: np.ndarray, curves: Tables, parted: bins.Bins) -> Tables:
     """Return a histogram of some values, one an observation, with the curves over it."""
-    edges, density, inside = bins.bins(values)
+    edges, density, inside = parted
     middles, half_width = (edges[:-1] + edges[1:]) / 2, (edges[1] - edges[0]) / 2
     # Few bars are wide, and lower than a curve that fits: there is room for a normal one.
     spread = bins.spread(run.problem.sample.data)

@@ -230,8 +230,10 @@ def answers_of_class(run: Run, first: int, n: int) -> pd.DataFrame:
     """Return the run of each student's data in a row, from number ``first`` on."""
     numbers, rows = range(first, min(first + n, MAX_STUDENT + 1)), []
     for done, number in enumerate(numbers):
-        progress.tell(f"Student {done + 1} of {len(numbers)}", done / len(numbers))
-        rows.append(_answer(run, number))
+        told = f"Student {done + 1} of {len(numbers)}"
+        with progress.within(told, done / len(numbers), (done + 1) / len(numbers)):
+            progress.tell(told, 0)
+            rows.append(_answer(run, number))
     return pd.DataFrame(rows)
 
 

@@ -64,11 +64,11 @@ with c.sidebar():
             c.table("start_sd", rows=find)
     c.group("Algorithm", "weights", "hard", *["floor"] * (stds != KNOWN), "tol", "max_iter")
 
-st.title("Gaussian mixture")
-st.markdown(
+sections.opening(
+    "Gaussian mixture",
     "**Which bell curves are these numbers drawn from?** Each value comes from one of a few normal "
     "distributions. Which one is not recorded, and neither are their means"
-    f"{'' if stds == KNOWN else ', standard deviations'} and shares."
+    f"{'' if stds == KNOWN else ', standard deviations'} and shares.",
 )
 run = sections.run_of(c, WORDS, problem)
 caption = (

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from em_ui import sections
 from em_ui.controls import Controls
 from em_ui.pictures.miniature import miniature
 from pages import LESSONS
@@ -18,10 +19,10 @@ flowchart TB
     T -- no --> R[Estimate]
 """
 Controls("home", {})
-st.title("Understanding the EM algorithm")
-st.markdown(
+sections.opening(
+    "Understanding the EM algorithm",
     "The expectation-maximization (EM) algorithm estimates parameters when part of the data is "
-    "hidden. Set up a situation, press play, and see why it moves as it does."
+    "hidden. Set up a situation, press play, and see why it moves as it does.",
 )
 
 miniature(recorded())
@@ -34,29 +35,30 @@ for first in range(0, len(LESSONS), A_ROW):
         box.page_link(lesson.page, label=f"**{number}. {lesson.title}**", icon=lesson.icon)
         box.caption(lesson.card)
 
-st.header("Why it is needed")
-left, middle, right = st.columns(3)
-with left:
-    st.subheader("Maximum likelihood")
-    st.markdown(
-        "Take some data and a family of distributions. Choose the parameters that make the data "
-        "most probable. For one bell curve this is easy: the best mean is the mean of the data."
-    )
-with middle:
-    st.subheader("A hidden label")
-    st.markdown(
-        "Let the data be heights of men and women, and nobody noted who is who. The missing label "
-        "is called a *latent variable*. With it, each group would be easy. Without it, there is no "
-        "formula for the best parameters."
-    )
-with right:
-    st.subheader("A way round")
-    st.markdown(
-        "If we knew the parameters, we could say how probable each label is. If we knew the "
-        "labels, we could estimate the parameters. EM starts from a guess and does both in turn."
-    )
-
-st.header("The loop")
+sections.together(
+    "## Why it is needed",
+    sections.beside(
+        [
+            "### Maximum likelihood",
+            "Take some data and a family of distributions. Choose the parameters that make the "
+            "data most probable. For one bell curve this is easy: the best mean is the mean of the "
+            "data.",
+        ],
+        [
+            "### A hidden label",
+            "Let the data be heights of men and women, and nobody noted who is who. The missing "
+            "label is called a *latent variable*. With it, each group would be easy. Without it, "
+            "there is no formula for the best parameters.",
+        ],
+        [
+            "### A way round",
+            "If we knew the parameters, we could say how probable each label is. If we knew the "
+            "labels, we could estimate the parameters. EM starts from a guess and does both in "
+            "turn.",
+        ],
+    ),
+    "## The loop",
+)
 left, right = st.columns(2)
 with left:
     st.mermaid_chart(
@@ -66,15 +68,13 @@ with left:
         "is done",
     )
 with right:
-    st.markdown(
+    sections.together(
         "**When does it stop?** No round can lower the likelihood. When a round gains almost "
         "nothing, EM stops: that is the *convergence test*. It says no more than that. The climb "
-        "may be over, or slow with a way still to go; and the hill may not be the highest."
-    )
-    st.markdown(
+        "may be over, or slow with a way still to go; and the hill may not be the highest.",
         "**Why several initial guesses?** EM goes uphill from where it starts, and there may be "
         "higher hills that it does not reach. So one starts from several guesses and compares the "
-        "likelihoods of the answers. Different answers from different starts are not a fault."
+        "likelihoods of the answers. Different answers from different starts are not a fault.",
     )
 
 st.caption(

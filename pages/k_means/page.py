@@ -60,15 +60,15 @@ with c.sidebar():
     starts.switch(c)
     c.group("Algorithm", "tol", "max_iter")
 
-st.title("K-Means")
-st.markdown(
+sections.opening(
+    "K-Means",
     "**Which points belong together?** Each point comes from one of a few clusters, scattered "
     "around its centre. Neither the centres nor the memberships are known; each would be easy to "
     "find if one had the other."
     if given is None
     else "**Which points belong together?** K-Means divides them into as many clusters as it is "
     "asked for, whether they are there or not, each around its centroid. The memberships would be "
-    "easy to find if one had the centroids, and these if one had the memberships."
+    "easy to find if one had the centroids, and these if one had the memberships.",
 )
 run = sections.run_of(c, WORDS, problem)
 title = "Points in the colour and shape of their nearest centroid"

@@ -32,6 +32,7 @@ from em_ui.sections import starts
 
 MAX_CLUSTERS, MAX_COLUMNS = 8, 8
 NAMES = tuple(str(k) for k in range(1, MAX_GROUPS + 1))  # labels may name more than are found
+EFFORT = 0.05  # of the time of a Gaussian, that a coordinate of a point takes
 TYPED, POINTS, PLUS_PLUS = "Typed in", "Random data points", "k-means++"
 GUESSES = {
     POINTS: guess_from_points,
@@ -207,6 +208,7 @@ def problem(settings: Settings) -> Problem:
         imports=["draw_centres"] * (given is None),
         drawn=POINTS if s.guess not in GUESSES else None,
         truth_known=given is None,
+        effort=EFFORT * sample.data.shape[1],
     )
 
 

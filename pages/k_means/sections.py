@@ -61,7 +61,7 @@ def same_units(run: Run) -> bool:
 
 def caption_of(c: Controls, run: Run, drawn: int, axes: tuple[int, int]) -> str:
     """Return what the marks of the picture mean, of which ``drawn`` points are drawn."""
-    n, columns = run.problem.n, [escaped(name) for name in run.problem.data_columns]
+    n, columns = run.problem.n, run.problem.data_columns
     told = [
         "Large marks: centroids, with their paths. Outlined: points that have just changed sides.",
         "Click a point to set a start."

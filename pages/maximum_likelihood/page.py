@@ -26,11 +26,11 @@ s = c.settings()
 truth = gaussian.Estimate(s["mean"], s["std"])
 population = (*truth, s["size"], s["data_seed"])
 
-st.title("Maximum likelihood")
-st.markdown(
+sections.opening(
+    "Maximum likelihood",
     "**Which bell curve fits these heights best?** The heights of adults are drawn from one normal "
     "distribution. Guess its mean μ and standard deviation σ, with the sliders or by a click in "
-    "the plane, and try to make the log-likelihood as large as you can."
+    "the plane, and try to make the log-likelihood as large as you can.",
 )
 sections.question(c, before="Before you move the sliders")
 style.heard("Your guess", level=2)

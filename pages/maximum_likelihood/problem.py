@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -90,6 +91,16 @@ class TwoGroups:
     sizes: list[int]
     known: GaussianParams
     together: Estimate
+
+    @cached_property
+    def bars(self) -> pa.Table:
+        """The bars of the histogram of all heights."""
+        return histogram(self.heights)
+
+    @cached_property
+    def curve(self) -> pa.Table:
+        """The density of one normal distribution for all."""
+        return curves(self.heights, {"One bell curve for all": self.together})
 
     @property
     def components(self) -> list[tuple[float, float, int]]:

@@ -11,12 +11,17 @@ from em_core.models.gaussian import Estimate
 from em_core.numerics import Array
 from em_ui.controls import Controls
 from em_ui.pictures import charts, frames, player
-from em_ui.sections import formula, hill
+from em_ui.run import cached_quietly
+from em_ui.sections import beside, displayed, hill, together
 from pages.maximum_likelihood import problem
 
 MOST_TRIED = 200  # guesses kept
 _NAMED = 6  # guesses whose log-likelihood stands beside them
 _ROOM = np.array([0.25, 0.07])  # that this takes, of the plane's sides
+_COVERED = (
+    '<p class="caption">What this gives for these heights stands here once you have shown the top.'
+    "</p>"
+)
 _TITLE, _YOURS, _BEST, _TOP = "Log-likelihood", "Your guess", "Best so far", "Maximum likelihood"
 
 
@@ -104,14 +109,14 @@ def draw_hill(
         x, y = (edges[:-1] + np.diff(edges) / 2 for edges in (means, stds))
         values = gaussian.log_likelihood(heights, x[:, None], y[None, :])
         largest = float(gaussian.log_likelihood(heights, *top))
-        cells = hill.bands(values, means, stds, n=len(heights), top=largest)
+        cells = _short(hill.bands(values, means, stds, n=len(heights), top=largest))
         title = "The hill: log-likelihood over μ and σ"
         text = (
             "Bands of equal log-likelihood over mean and standard deviation. The maximum is at "
             f"{top.mean:.2f} and {top.std:.2f}; your guess loses {largest - guess.value:,.1f}."
         )
     else:
-        cells = hill.cells(means, stds)
+        cells = _covered(means, stds)
         title = "The guesses that you tried"
         text = (
             f"The plane of guesses: means from {low[0]:.0f} to {high[0]:.0f}, standard deviations "
@@ -151,6 +156,18 @@ def draw_hill(
     )
 
 
+def _short(cells: pa.Table) -> pa.Table:
+    """Return cells with half the digits: enough to draw by, and to set sliders by a click."""
+    kinds = (pa.float32() if pa.types.is_floating(kind) else kind for kind in cells.schema.types)
+    return cells.cast(pa.schema(zip(cells.column_names, kinds, strict=True)))
+
+
+@cached_quietly
+def _covered(means: Array, stds: Array) -> pa.Table:
+    """Return the cells of a plane whose heights are not to be seen, between these edges."""
+    return _short(hill.cells(means, stds))
+
+
 def _apart(tried: list[Tried], marked: Array, size: Array) -> set[int]:
     """Return the numbers of the latest guesses whose log-likelihood there is room to write."""
     taken: list[Any] = list(marked)
@@ -174,36 +191,33 @@ def _move_guess(c: Controls) -> None:
 
 def draw_formula(n: int, truth: Estimate, top: Estimate | None) -> None:
     """Draw the formula of the best guess, and what it gives here once it was asked for."""
-    st.header("The formula")
-    st.markdown("The log-likelihood of heights $x_1 \\dots x_n$ under a normal distribution is")
-    formula(
-        [
+    slopes = (
+        displayed(
+            r"\frac{\partial\ell}{\partial\mu} &= \frac{1}{\sigma^2}\sum_i (x_i-\mu) = 0",
+            r"\Rightarrow\; \hat\mu &= \frac1n\sum_i x_i",
+        ),
+        displayed(
+            r"\frac{\partial\ell}{\partial\sigma} &= -\frac{n}{\sigma}"
+            r" + \frac{1}{\sigma^3}\sum_i (x_i-\mu)^2 = 0",
+            r"\Rightarrow\; \hat\sigma^2 &= \frac1n\sum_i (x_i-\hat\mu)^2",
+        ),
+    )
+    together(
+        "## The formula",
+        "The log-likelihood of heights $x_1 \\dots x_n$ under a normal distribution is",
+        displayed(
             r"\ell(\mu,\sigma) ={}& -n\log\left(\sigma\sqrt{2\pi}\right)",
             r"& - \frac{1}{2\sigma^2}\sum_i (x_i-\mu)^2",
-        ]
-    )
-    st.markdown("At the top of the hill both slopes are zero:")
-    for column, lines in zip(
-        st.columns(2),
-        (
-            (
-                r"\frac{\partial\ell}{\partial\mu} &= \frac{1}{\sigma^2}\sum_i (x_i-\mu) = 0",
-                r"\Rightarrow\; \hat\mu &= \frac1n\sum_i x_i",
-            ),
-            (
-                r"\frac{\partial\ell}{\partial\sigma} &= -\frac{n}{\sigma}"
-                r" + \frac{1}{\sigma^3}\sum_i (x_i-\mu)^2 = 0",
-                r"\Rightarrow\; \hat\sigma^2 &= \frac1n\sum_i (x_i-\hat\mu)^2",
-            ),
         ),
-        strict=True,
-    ):
-        with column:
-            formula(lines)
-    if not top:
-        st.caption("What this gives for these heights stands here once you have shown the top.")
-        return
-    st.markdown(
+        "At the top of the hill both slopes are zero:",
+        beside(*([each] for each in slopes)),
+        _here(n, truth, top) if top else _COVERED,
+    )
+
+
+def _here(n: int, truth: Estimate, top: Estimate) -> str:
+    """Return what the formula gives for these heights."""
+    return (
         f"Here $\\hat\\mu = {top.mean:.2f}$ cm and $\\hat\\sigma = {top.std:.2f}$ cm, and the "
         f"truth is {truth.mean:g} and {truth.std:g}. The difference is the luck of the sample, "
         "which shrinks like $1/\\sqrt n$. And $\\hat\\sigma^2$ is on average too small, "
@@ -214,13 +228,13 @@ def draw_formula(n: int, truth: Estimate, top: Estimate | None) -> None:
 
 def draw_hidden_label(c: Controls, population: tuple[Any, ...]) -> None:
     """Draw two groups whose labels may be hidden, and what is lost with the labels."""
-    st.header("And now with a hidden label")
     groups = problem.two_groups(*population)
     n = len(groups.heights)
-    st.markdown(
+    together(
+        "## And now with a hidden label",
         "Suppose that half of the adults are women and half are men, each group with a normal "
         "distribution of its own. Together they have the same mean and spread as before. Here are "
-        f"the heights of {n:,}."
+        f"the heights of {n:,}.",
     )
     if c.show("labels"):
         _draw_with_labels(c, groups)
@@ -256,23 +270,21 @@ def _draw_with_labels(c: Controls, groups: problem.TwoGroups) -> None:
 
 
 def _draw_without_labels(c: Controls, groups: problem.TwoGroups) -> None:
-    st.markdown(
+    together(
         "Nobody noted who is who. One bell curve has a formula, but there are two groups. The "
         "likelihood of a height now adds up both ways in which it can have come about, and the "
-        "logarithm of a sum does not come apart:"
-    )
-    st.latex(r"\ell = \sum_i \log \sum_{k=1}^{2} \pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)")
-    st.markdown(
+        "logarithm of a sum does not come apart:",
+        displayed(r"\ell = \sum_i \log \sum_{k=1}^{2} \pi_k\,\mathcal N(x_i;\mu_k,\sigma_k^2)"),
         "Setting its slopes to zero gives equations in which every unknown depends on all the "
         "others. This is where EM comes in: guess, share each height between the groups, "
-        "estimate the groups, and do it again."
+        "estimate the groups, and do it again.",
     )
     data, (mean, std) = groups.heights, groups.together
     charts.show(
         charts.histogram("Height (cm)"),
         {
-            "bars": problem.histogram(data),
-            "curves": problem.curves(data, {"One bell curve for all": groups.together}),
+            "bars": groups.bars,
+            "curves": groups.curve,
         },
         key=c.key("groups"),
         alt=f"Histogram of {len(data):,} heights of women and men together, who is who being "

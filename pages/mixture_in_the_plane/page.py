@@ -86,11 +86,11 @@ with c.sidebar():
     starts.switch(c)
     c.group("Algorithm", "weights", "hard", "floor", "tol", "max_iter")
 
-st.title(WORDS.title)
-st.markdown(
+sections.opening(
+    WORDS.title,
     "**Which clouds do these points come from?** Each point comes from one of a few normal "
     "distributions in the plane. Which one is not recorded, and neither are their means, their "
-    "ellipses and their shares."
+    "ellipses and their shares.",
 )
 run = sections.run_of(c, WORDS, problem)
 caption = (

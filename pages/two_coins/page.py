@@ -44,11 +44,11 @@ with c.sidebar():
 
 times = "a number of times" if tosses is None else "once" if tosses == 1 else f"{tosses:,} times"
 
-st.title("Two coins")
-st.markdown(
+sections.opening(
+    "Two coins",
     "**Whose heads are these?** A pocket holds two coins, A and B, with unknown probabilities of "
     f"heads. Each trial draws one of them, tosses it {times} and notes the number of heads. Nobody "
-    "notes which coin it was."
+    "notes which coin it was.",
 )
 run = sections.run_of(c, WORDS, problem)
 sections.play(

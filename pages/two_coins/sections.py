@@ -11,7 +11,7 @@ import streamlit as st
 
 from em_core import BinomialParams, Status
 from em_core.engine import objective_of
-from em_core.models.binomial_mixture import Grid, dispersion, fit_grid, guess_uniform
+from em_core.models.binomial_mixture import dispersion, fit_grid, guess_uniform
 from em_ui import sections
 from em_ui.controls import Controls, Section
 from em_ui.pictures import charts, frames
@@ -34,8 +34,8 @@ MARKED = (  # on the hill, whatever the run
     "a mirror image as high, and a saddle between them, so are these"
 )
 BESIDE = 0.01  # how far around a point of the hill it is looked whether that is a top
-# Along each side of the map: as many as can be followed for some iterations.
-MAP_SIDES, MAP_ITERATIONS = (101, 61, 31, 11), 20
+MAP_SIDE = 101  # starts along each side of the map
+MAP_TOL = 1e-10  # where the page goes on until nothing changes
 MAP_ENDS = ("A above B", "A below B", "both equal", "impossible")
 
 
@@ -375,41 +375,40 @@ def draw_hill(c: Controls, run: Run) -> None:
 def ends_of_starts(run: Run) -> tuple[pa.Table, int]:
     """Return where EM ends from each start on a grid, and after how many iterations.
 
-    With it, from how many starts it had not ended when it was stopped.
+    With it, from how many starts it had not ended when it was stopped. Both coins are equally
+    likely at the start, so that from (b, a) EM takes the mirror image of its way from (a, b).
     """
     problem = run.problem
+    grid = np.linspace(0, 1, MAP_SIDE)
+    i, j = (index.ravel() for index in np.indices((MAP_SIDE, MAP_SIDE)))
+    first = np.flatnonzero(i >= j)
+    starts = np.column_stack([grid[i[first]], grid[j[first]]])
+    with budget.turn(problem.work * len(starts) * problem.max_iter) as turn:
 
-    def affordable(side: int) -> int:
-        return int(budget.MAP / problem.work / side**2)
+        def watch(iteration: int) -> None:
+            if turn.breathe():
+                told = f"Iteration {iteration:,} of {problem.max_iter:,} at the most"
+                progress.tell(told, iteration / problem.max_iter)
 
-    side = next((n for n in MAP_SIDES if affordable(n) >= MAP_ITERATIONS), MAP_SIDES[-1])
-    grid = np.linspace(0, 1, side)
-    i, j = (index.ravel() for index in np.indices((side, side)))
-    # Where each step takes long, starts that are on their way are shown as they are by then.
-    max_iter = min(problem.max_iter, affordable(side))
-    starts, found = np.column_stack([grid[i], grid[j]]), []
-    some = max(int(budget.PIECE / (problem.work * max(max_iter, 1))), side)
-    for first in range(0, len(starts), some):
-        progress.tell(f"Start {first + 1:,} of {len(starts):,}", first / len(starts))
-        now = starts[first : first + some]
-        with budget.turn(problem.work * len(now) * max_iter):
-            found.append(
-                fit_grid(
-                    problem.mixture,
-                    problem.sample.data,
-                    now,
-                    [0.5, 0.5],
-                    tol=problem.tol or 1e-10,
-                    max_iter=max_iter,
-                )
-            )
-    squares = Grid(*map(np.concatenate, zip(*found, strict=True)))
-    a, b = squares.heads_prob.T
-    possible, equal = np.isfinite(squares.log_likelihood), abs(a - b) < near(run)
+        half = fit_grid(
+            problem.mixture,
+            problem.sample.data,
+            starts,
+            [0.5, 0.5],
+            tol=problem.tol or MAP_TOL,
+            max_iter=problem.max_iter,
+            watch=watch,
+        )
+    order = np.zeros((MAP_SIDE, MAP_SIDE), dtype=int)
+    order[i[first], j[first]] = order[j[first], i[first]] = np.arange(len(first))
+    which = order.ravel()
+    heads_prob = half.heads_prob[which].T
+    a, b = np.where(i >= j, heads_prob, heads_prob[::-1])
+    possible, equal = np.isfinite(half.log_likelihood)[which], abs(a - b) < near(run)
     end = np.select([~possible, equal, a > b, a < b], [MAP_ENDS[i] for i in (3, 2, 0, 1)], "")
-    edges = hill.edges(0, 1, side)
-    table = frames.extend(hill.cells(edges, edges), end=end, iterations=squares.n_iter)
-    return table, int((possible & ~squares.converged).sum())
+    edges = hill.edges(0, 1, MAP_SIDE)
+    table = frames.extend(hill.cells(edges, edges), end=end, iterations=half.n_iter[which])
+    return table, int((possible & ~half.converged[which]).sum())
 
 
 def draw_starts(c: Controls, run: Run) -> None:

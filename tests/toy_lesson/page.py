@@ -1,7 +1,5 @@
 """Calls at two shops: a Poisson mixture."""
 
-import streamlit as st
-
 from em_ui import sections
 from em_ui.data import SIMULATED
 from toy_lesson.problem import SPECS, WORDS, problem
@@ -16,8 +14,10 @@ with c.sidebar():
     c.group("Initial guess", "guess_seed", "start")
     c.group("Algorithm", "hard", "tol", "max_iter")
 
-st.title("Calls at two shops")
-st.markdown("**Which shop was called?** Each day the calls at one of two shops were counted.")
+sections.opening(
+    "Calls at two shops",
+    "**Which shop was called?** Each day the calls at one of two shops were counted.",
+)
 run = sections.run_of(c, WORDS, problem)
 most = int(run.problem.sample.data.max())
 picture = sections.outcomes(c, run, most + 1, title="Days by number of calls", outcome="Calls")
