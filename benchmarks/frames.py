@@ -10,6 +10,8 @@ started on this machine, is measured in turn::
 
     python -m benchmarks.frames
     python -m benchmarks.frames --steps 24 --against ../before --only 2,000
+
+What both cost of all processes, and the ratio, is printed once more at the end, as a table.
 """
 
 import argparse
@@ -105,6 +107,16 @@ def address_of(state: str, stack: ExitStack) -> str:
     return f"http://{stack.enter_context(serve(OURS, Path(state))).address}"
 
 
+def table(rows: list[tuple[str, float, float]]) -> str:
+    """Return what a step costs before and now, for each page, as a table in Markdown."""
+    lines = [
+        "| a step, ms of CPU in all the browser's processes | before | now | ratio |",
+        "| --- | --- | --- | --- |",
+    ]
+    lines += [f"| {name} | {a:.0f} | {b:.0f} | {b / a:.2f} |" for name, a, b in rows]
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -129,6 +141,7 @@ def main() -> None:
         heads = (f"{name:>9}" + "".join(f"{c:>7}" for c in COLUMNS) for name in names)
         ratio = f"{'ratio':>9}" if options.against else ""
         print(f"{'ms of CPU in the browser, a step':46}{''.join(heads)}{ratio}")
+        rows = []
         for title, path in PAGES.items():
             for motion, words in (("no-preference", "sliding"), ("reduce", "no motion")):
                 if options.only not in f"{title}, {words}":
@@ -141,11 +154,14 @@ def main() -> None:
                 figures = "".join(f"{'':9}" + "".join(f"{c:7.1f}" for c in cost) for cost in costs)
                 if options.against:
                     figures += f"{costs[1][0] / costs[0][0]:9.2f}"
+                    rows.append((f"{title}, {words}", costs[0][0], costs[1][0]))
                 print(f"{title:35}{words:11}{figures}", flush=True)
                 for page, _ in pages:
                     page.context.close()
         for browser in browsers:
             browser.close()
+    if rows:
+        print(f"\n{table(rows)}")
 
 
 if __name__ == "__main__":

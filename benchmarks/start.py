@@ -7,6 +7,8 @@ turn with this one::
     python -m benchmarks.start --against ../before --only k-means
     python -m benchmarks.start --launches 1 --at-least 0.7
 
+Against another state, both are printed once more at the end, as a table.
+
 The last is short, and ends with an error if the first page of the ordinary app does not take at
 least 0.7 times as long as ours.
 """
@@ -45,6 +47,23 @@ def launch(name: str, folder: Path | None, path: str) -> list[float]:
         return [ready, first, ready + first, following, server.cpu_seconds()]
 
 
+def table(before: dict[str, list[float]], now: dict[str, list[float]]) -> str:
+    """Return the seconds of :data:`COLUMNS` before and now, for each page, as a table in Markdown.
+
+    The last column is the ratio of what a launch takes with the first page.
+    """
+    both = COLUMNS.index("both")
+    lines = [
+        f"| seconds, before / now | {' | '.join(COLUMNS)} | ratio |",
+        "| --- " * (len(COLUMNS) + 2) + "|",
+    ]
+    for page, times in now.items():
+        cells = [f"{a:.2f} / {b:.2f}" for a, b in zip(before[page], times, strict=True)]
+        ratio = f"{times[both] / before[page][both]:.2f}"
+        lines.append(f"| {' | '.join([page, *cells, ratio])} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
     """Launch each app several times for each page, and print the shortest times.
 
@@ -73,6 +92,9 @@ def main() -> None:
             shortest[title, page] = [min(column) for column in zip(*times, strict=True)]
             figures = "".join(f"{seconds:18.2f}" for seconds in shortest[title, page])
             print(f"{title:10}{page:22}{figures}", flush=True)
+    if options.against:
+        states = ({p: t for (s, p), t in shortest.items() if s == name} for name in (AGAINST, OURS))
+        print(f"\n{table(*states)}\n")
     for other in {title for title, *_ in apps} - {OURS}:
         ratios = [
             [a / b for a, b in zip(times, shortest[OURS, page], strict=True)]

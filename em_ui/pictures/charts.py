@@ -728,12 +728,16 @@ def scatter(
     tooltip = [
         alt.Tooltip("observation:Q", title="Point"),
         alt.Tooltip("component:N", title="Cluster"),
-        *place,
+        alt.Tooltip("told_x:N", title=across),
+        alt.Tooltip("told_y:N", title=up),
     ]
+    # In words before they are filtered: once, and not each time that a point changes sides.
+    told = {f"told_{axis}": f"format(datum.{axis}, '.6~r')" for axis in "xy"}
 
     def those(which: str, size: int = 28, opacity: float = 0.55, **look: Any) -> Layer:
         # Filtered, so that in a step only points that change sides are drawn anew.
-        points = alt.Chart(alt.NamedData("points")).transform_filter(which)
+        points = alt.Chart(alt.NamedData("points")).transform_calculate(**told)
+        points = points.transform_filter(which)
         look = {"filled": True, "size": size, "opacity": opacity, "aria": False, **look}
         return points.mark_point(**look).encode(x=x, y=y)
 
