@@ -39,10 +39,18 @@ BELOW = {
         "em_core.model",
         "em_core.numerics",
     },
+    "leaps": {
+        "em_core.acceleration",
+        "em_core.checks",
+        "em_core.engine",
+        "em_core.model",
+        "em_core.numerics",
+    },
     "many": {
         "em_core.checks",
         "em_core.data.blocks",
         "em_core.engine",
+        "em_core.leaps",
         "em_core.model",
         "em_core.numerics",
     },
