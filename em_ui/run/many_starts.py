@@ -21,7 +21,7 @@ CURVE_STEPS = 60
 BEST, OTHER, OPEN = "best", "other", "not known"
 
 # A run that gains less than this per observation has ended, for the comparison of many.
-_STILL = 1e-11
+_STILL = 1e-12
 # Objectives per observation that differ by less are equal, as far as that can tell.
 _EQUAL = 1e-9
 # Of a run that has ended, gains are compared over so many last iterations at the least: behind a

@@ -139,7 +139,7 @@ class Run:
             if known is None:
                 end = Step(0, self.params, self.steps[-1].objective)
                 known = Trace((end,), Status.MAX_ITER)
-            time = int(np.clip(budget.LIMIT / self.problem.cost, 10, 3_000))
+            time = int(np.clip(budget.LIMIT / self.problem.work, 10, 3_000))
             limit = follow(
                 self.problem,
                 known,
