@@ -292,7 +292,7 @@ def _table(trace: Trace[Any], columns: Sequence[Column], objective: str, sign: i
     return arrow(
         {
             "iteration": np.arange(len(trace.steps)),
-            **{c.name: stacked[c.field][(slice(None), *c.place)] for c in columns},
+            **{c.name: np.moveaxis(stacked[c.field], 0, -1)[c.place] for c in columns},
             objective: _signed(trace, sign),
             "gain": np.concatenate([[np.nan], np.diff(trace.objectives)]),
         }
