@@ -327,6 +327,7 @@ class TestTemplates:
         page.paste(f"tide{name};depth{name}\n{rows}")
         page.open(*(s for s in ("marginals", "hard_against_soft", "hill") if s in page.sections()))
         assert f"tide{name}" in str([chart.template for chart in page.charts])
+        gc.unfreeze()  # what was made before the first page was set aside
         caches = [
             gc.get_referents(each)
             for each in gc.get_objects()

@@ -333,7 +333,7 @@ class Problem:
         """The same that one iteration looks at, which may be less for data that were prepared."""
         looked_at = getattr(self.data.prepared, "n_looked_at", None)
         rows = looked_at(self.start) if looked_at else sum(map(len, self.data.parts))
-        return int(rows * max(self.start.n_components, 1) * self.effort)
+        return max(1, int(rows * max(self.start.n_components, 1) * self.effort))
 
     @property
     def cost(self) -> int:
