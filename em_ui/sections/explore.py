@@ -81,6 +81,7 @@ def explore(
     picture: Drawing,
     *,
     caption: str,
+    until_then: str = "",
     on_pick: Callable[[], None],
 ) -> None:
     """Draw the player, the picture with the status line, and the convergence charts.
@@ -100,6 +101,8 @@ def explore(
     caption : str
         What the picture's lines and colours mean, in plain text, a paragraph a line; of what it is
         compared with, this is added to the first.
+    until_then : str
+        What the caption says besides until the run was played to its end. The player tells.
     on_pick : callable
         Called after a click on the picture; see :func:`em_ui.pictures.charts.picked`.
     """
@@ -116,6 +119,8 @@ def explore(
     if single and compares(c, run):
         meant, *more = caption.split("\n")
         caption = "\n".join([f"{meant} {_legend(run, references(c, run))}", *more])
+    if until_then and not played(c, run):
+        caption = f"{caption}\n{until_then}"
     key = c.key("convergence")
     # One box, which the style sheet divides: columns would be two messages more.
     with st.container(key=c.key("instrument")):

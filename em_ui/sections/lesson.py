@@ -182,9 +182,8 @@ def play(
     """
     findings = chain(findings, _of_any(c, run))
     question(c, run)
-    if not played(c, run):
-        caption = f"{caption}\n{_UNTIL_THEN}"
-    explore(c, run, picture, caption=caption, on_pick=on_pick or (lambda: pick(c, run)))
+    on_pick = on_pick or (lambda: pick(c, run))
+    explore(c, run, picture, caption=caption, until_then=_UNTIL_THEN, on_pick=on_pick)
     if c.current is None or c.changed or c.sealed:
         answer(c, run=run)
         if played(c, run):
