@@ -452,7 +452,11 @@ FAINT = """root => {
         if (element.closest(":disabled, [aria-disabled=true], .idle")) return;
         if (element.querySelector(":scope > :disabled")) return;
         // A halo, on which the same words stand.
-        if (element instanceof SVGTextElement && style.stroke !== "none") return;
+        const halo = element instanceof SVGTextElement
+            && [...element.ownerSVGElement.querySelectorAll("text")]
+                .find((other) => other.textContent === element.textContent
+                    && getComputedStyle(other).stroke !== "none");
+        if (halo === element) return;
         const words = [...element.childNodes]
             .filter((node) => node.nodeType === Node.TEXT_NODE)
             .map((node) => node.data.replace(/[\\s\\u200b]+/g, " "))
@@ -460,7 +464,10 @@ FAINT = """root => {
             .trim();
         const color = element instanceof SVGElement ? style.fill : style.color;
         const sign = style.fontFamily.includes("Material Symbols");
-        if (words) judge(element, color, sign ? 3 : 4.5, words.slice(0, 40));
+        if (words && halo) {
+            const contrast = ratio(parse(color).rgb, parse(getComputedStyle(halo).stroke).rgb);
+            if (contrast < 4.5) found.push(`${words} on its halo: ${contrast.toFixed(2)}`);
+        } else if (words) judge(element, color, sign ? 3 : 4.5, words.slice(0, 40));
         if (element.value && element.matches("input[type=text], input[type=number], textarea")) {
             judge(element, color, 4.5, element.value);
         }
