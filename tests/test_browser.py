@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shutil
+import time
 import tomllib
 import urllib.parse
 from collections.abc import Callable, Iterator
@@ -225,11 +226,10 @@ class Tab:
 
     def await_drawn(self, read: Callable[[], T], settled: Callable[[T], bool]) -> T:
         """Read until it is as wanted: Vega repaints in an animation frame of its own."""
-        for _ in range(50):
-            if settled(read()):
-                break
+        end = time.monotonic() + PATIENCE_MS / 1000
+        while not settled(found := read()) and time.monotonic() < end:
             self.page.evaluate("() => new Promise(requestAnimationFrame)")
-        return read()
+        return found
 
     def expect_pictures(self, wanted: list[str]) -> None:
         assert self.await_drawn(self.pictures, wanted.__eq__) == wanted
