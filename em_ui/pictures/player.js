@@ -101,9 +101,11 @@ class Squares {
 }
 
 const spared = new WeakSet(); // renderers
+// What of Vega's own this leans on: without it, all is drawn as Vega does.
+const OF_VEGA = ["context", "dirty", "clear", "draw", "_dirty", "_render", "_tempb", "_origin"];
 const drawLess = (chart) => {
   const renderer = viewOf(chart)?._renderer;
-  if (!renderer?.context || !renderer._dirty || spared.has(renderer)) return;
+  if (!renderer || spared.has(renderer) || OF_VEGA.some((name) => !(name in renderer))) return;
   spared.add(renderer);
   const { dirty, clear, draw, _render } = renderer;
   let [squares, drawn] = [null, null];
