@@ -23,6 +23,7 @@ from em_core import (
     Trace,
     fit,
     fit_labelled,
+    fit_restarts,
 )
 from em_core.diagnostics import linear_rate
 from em_ui.run import GUESS, Problem, Quantity, budget, fitted, progress, stream
@@ -603,6 +604,24 @@ class TestStarts:
         assert parts[0] == 0
         assert all(0 <= part <= 0.5 for part in parts[: len(texts)])
         assert all(0.5 <= part <= 1 for part in parts[len(texts) :])
+
+
+@pytest.mark.parametrize("work", [1e6, 3e6])
+def test_runs_on_a_plateau_count_with_no_solution_that_nobody_reached(monkeypatch, work):
+    monkeypatch.setattr(budget, "ENDS", work)
+    alike = {"true_a": 0.52, "true_b": 0.5, "tosses": 60, "trials": 20_000}
+    problem = problem_of("two_coins", **alike, weights=True, tol="0", max_iter=100)
+    starts = run_starts(problem, 5)
+    guesses = [problem.guess(stream(problem.guess_seed, GUESS, number)) for number in range(1, 6)]
+    ends = fit_restarts(
+        problem.model, problem.data, guesses, tol=0, max_iter=5_000, accelerate="squarem"
+    )
+    told = starts.table["limit log-likelihood"]
+    for limit, solution, end in zip(told, starts.table["solution"], ends, strict=True):
+        if not np.isnan(limit):
+            error = starts.errors[solution - 1] + 1e-9 * problem.n
+            assert limit == pytest.approx(end.final.objective, abs=error)
+    assert starts.table["solution"].isna().any()
 
 
 def test_a_single_run_says_how_far_it_is_and_lets_others_in_between(monkeypatch):

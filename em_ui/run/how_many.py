@@ -12,7 +12,7 @@ from em_core.numerics import smallest_stds
 from em_core.selection import criteria_of, draw_rows, judge
 from em_ui.run import budget, progress
 from em_ui.run.cache import cached
-from em_ui.run.limit import follow, left_to_gain
+from em_ui.run.limit import follow, may_gain
 from em_ui.run.problem import DRAWING, GUESS, Problem, stream
 from em_ui.run.run import Run
 
@@ -23,8 +23,6 @@ SILHOUETTE_ROWS = 2_000
 _SHOWN, _ROUNDING = 0.0025, 1e-9
 # Rounding of a matrix whose smallest eigenvalue is the floor.
 _AT_THE_FLOOR = 1 + 1e-6
-# The rest that is left to gain may be that much more than the last gains say.
-_CAUTION = 10.0
 # A run that gains less than this per observation has ended.
 _STILL = 1e-11
 # How far each start is followed before the best of them is chosen, whatever the page says: where
@@ -200,7 +198,7 @@ def _goes_on(problem: Problem, trace: Trace[Any]) -> bool:
 
 
 def _nothing_left(trace: Trace[Any]) -> bool:
-    return _CAUTION * left_to_gain(trace) < _SHOWN
+    return may_gain(trace) < _SHOWN
 
 
 def _beaten(best_of: Sequence[tuple[Problem, Trace[Any]]]) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from em_core.diagnostics import same_solutions
 from em_ui.pictures import frames
 from em_ui.run import budget, progress
 from em_ui.run.cache import cached
-from em_ui.run.limit import SEEN, follow_each, left_to_gain
+from em_ui.run.limit import CAUTION, SEEN, follow_each, left_to_gain, may_gain
 from em_ui.run.problem import GUESS, Problem, stream
 from em_ui.run.run import Run
 
@@ -27,11 +27,9 @@ _EQUAL = 1e-9
 # Of a run that has ended, gains are compared over so many last iterations at the least: behind a
 # plateau, those of more may still have grown.
 _LAST = 8
-# A run that is still on its way may gain this much more than its last gains say.
-_CAUTION = 10.0
 # What it may still gain per observation, at the most, if its limit is to be a solution of its own,
 # and if it is to count with one that others have reached.
-_SURE, _NEAR = 1e-6, 1e-3
+_SURE, _NEAR = 1e-8, 1e-3
 _OF_STARTS = 0.5  # of all the work, roughly, before runs are followed
 _MOST = 5_000  # iterations that each run is followed
 
@@ -209,14 +207,15 @@ def _ends(problem: Problem, traces: Sequence[Trace[Any]], work: float) -> list[_
         if trace.status is Status.NON_FINITE or not np.isfinite(objective):
             ends.append(_End(trace, -np.inf, np.inf))
             continue
-        left = left_to_gain(trace)
+        left, error = left_to_gain(trace), may_gain(trace)
         if trace.status is not Status.MAX_ITER:
             left = min(left, left_to_gain(trace, over=_LAST))
             if ends_exactly or not np.isfinite(left):
                 left = 0.0  # it has arrived, by the rule or as it is too short to tell
+            error = CAUTION * left
         told = _EQUAL * problem.n < left < np.inf
         reach = objective + left if told else objective
-        ends.append(_End(trace, reach, _CAUTION * left))
+        ends.append(_End(trace, reach, error))
     return ends
 
 

@@ -17,11 +17,9 @@ from em_core.numerics import Array
 from em_ui.pictures import frames
 from em_ui.run import budget
 from em_ui.run.cache import cached_run
-from em_ui.run.limit import follow, left_to_gain
+from em_ui.run.limit import follow, may_gain
 from em_ui.run.problem import Problem, Settings
 
-# What is left to gain is known from the last gains to about this factor.
-_CAUTION = 10.0
 # Where the largest eigenvalue of EM's map is below this, no direction is level; where one is 1 but
 # for rounding and the error of its slopes, its direction is.
 _NEARLY_LEVEL, _LEVEL = 0.99, 1e-5
@@ -236,11 +234,11 @@ class Run:
         def gains(limit: Trace[Any]) -> tuple[float, float]:
             gained = limit.final.objective - here
             # Not from the gains so far: by a saddle they shrink first, and grow again behind it.
-            return gained, 0.0 if limit.converged else left_to_gain(limit)
+            return gained, 0.0 if limit.converged else may_gain(limit)
 
         def decided(limit: Trace[Any]) -> bool:
             gained, left = gains(limit)
-            return gained >= enough or gained + _CAUTION * left < enough
+            return gained >= enough or gained + left < enough
 
         limit = self.followed(decided)
         if not decided(limit):
