@@ -83,15 +83,15 @@ def left_to_gain(trace: Trace[Any], *, over: int = SEEN) -> float:
     return _rest(middle - first, last - middle)
 
 
-def may_gain(trace: Trace[Any], *, over: int = SEEN) -> float:
+def may_gain(trace: Trace[Any]) -> float:
     """Return how much a run that is still on its way would gain at the most.
 
     Its last steps hide a direction in which it is slow behind those in which it is quick, such as
     a leap has stirred up. Of that one what all of them gained tells, the leap among them.
 
-    Parameters and what is returned are those of :func:`left_to_gain`.
+    In the units of :func:`left_to_gain`.
     """
-    left = CAUTION * left_to_gain(trace, over=over)
+    left = CAUTION * left_to_gain(trace)
     own = own_steps(trace)
     leap = len(trace.steps) - len(own)
     before = trace.steps[leap - 1] if leap else own[-1 - _window(len(own))]
