@@ -22,7 +22,9 @@ from em_core import (
     fit,
     fit_labelled,
 )
+from em_core.data.blocks import prepare
 from em_core.diagnostics import map_eigenvalues
+from em_core.kernels.odds import Odds
 from em_core.models.binomial_mixture import (
     BinomialStatistics,
     dispersion,
@@ -95,10 +97,12 @@ class OwnTossesCase(BinomialCase):
     model = BinomialMixture()
     drawn_with = {"tosses": 21}  # noqa: RUF012
 
+    fewest, most = 5, 15
+
     def sample(self, rng, n, separation=1.0):
         heads_prob = 0.5 + 0.1 * separation * np.array([-1, 1])
         truth = BinomialParams(heads_prob, self.weights)
-        tosses = 2 * rng.integers(5, 16, size=n) + 1  # 21 on average
+        tosses = 2 * rng.integers(self.fewest, self.most + 1, size=n) + 1  # 21 on average
         return BinomialMixture().simulate(truth, n, rng=rng, tosses=tosses)
 
     def heads_and_tosses(self, x):
@@ -109,6 +113,12 @@ class WeightedOwnTossesCase(OwnTossesCase):
     weights = (0.35, 0.65)
     estimate_weights = True
     model = BinomialMixture(estimate_weights=True)
+
+
+class ManyOutcomesCase(WeightedOwnTossesCase):
+    """So many of them that sums over a thousand trials go by odds."""
+
+    fewest, most = 0, 20
 
 
 class TestBinomialMixture(BinomialCase, ModelContract):
@@ -125,6 +135,43 @@ class TestOwnTosses(OwnTossesCase, ModelContract):
 
 class TestOwnTossesWithWeights(WeightedOwnTossesCase, ModelContract):
     pass
+
+
+class TestManyOutcomes(ManyOutcomesCase, ModelContract):
+    @pytest.mark.parametrize("k", [1, 2, 3, 5])
+    @pytest.mark.parametrize("reach", [0.1, 0.49, 0.5], ids=["alike", "far apart", "certain"])
+    @pytest.mark.parametrize("most", [60, 20_000])
+    def test_odds_add_up_to_what_the_formulas_do(self, k, reach, most):
+        rng, model = np.random.default_rng(k), self.model
+        tosses = rng.integers(most // 3, most, 2_000)
+        data = np.column_stack([rng.binomial(tosses, rng.choice([0.4, 0.7], 2_000)), tosses])
+        data[0] = 0, most
+        prepared = prepare(model, data, BinomialParams([0.5], [1.0])).prepared
+        starts = [
+            BinomialParams(rng.permutation(np.linspace(0.5 - reach, 0.5 + reach, k)), weights)
+            for weights in rng.dirichlet(np.ones(k), 7)
+        ]
+        arrays = [start.arrays() for start in starts]
+        stacked = {name: np.stack([each[name] for each in arrays]) for name in arrays[0]}
+        with np.errstate(all="ignore"):
+            statistics, objectives = prepared.begin_many()(stacked)
+            for run, start in enumerate(starts):
+                plain = model.e_step(data, start)
+                if not np.isfinite(plain.objective):
+                    assert not np.isfinite(objectives[run])
+                    continue
+                expected = model.statistics(data, start, plain.responsibilities)
+                assert objectives[run] == pytest.approx(plain.objective, rel=1e-11)
+                for found, wanted in zip(statistics, expected, strict=True):
+                    np.testing.assert_allclose(found[run], wanted, rtol=1e-10, atol=1e-290)
+
+    def test_odds_know_where_they_have_lost_their_digits(self):
+        heads, tosses, counts = np.array([[[3.0], [8.0]], [[10.0], [11.0]], [[5.0], [7.0]]])
+        with np.errstate(all="ignore"):
+            good = Odds(heads, tosses, counts)(
+                np.array([[0.4, 0.6], [0.0, 0.6], [1e-300, 1 - 1e-15]]), np.full((3, 2), 0.5)
+            )[2]
+        assert good.tolist() == [True, False, False]
 
 
 @for_many_seeds(10)

@@ -33,8 +33,9 @@ from em_core.checks import (
     check_weights,
     refuse_masked,
 )
-from em_core.data.blocks import BLOCK_ROWS, prepare
+from em_core.data.blocks import prepare
 from em_core.engine import Status, Watch, fit_labelled
+from em_core.kernels.odds import Odds
 from em_core.many import runs_of
 from em_core.model import Arrays, Counted, Mixture, Params, Sample, component_axes, draw_sample
 from em_core.numerics import (
@@ -512,8 +513,9 @@ class Outcomes(NamedTuple):
 
     The equations are those of :meth:`BinomialMixture.log_joint`, of
     :func:`em_core.numerics.posterior` and of :meth:`BinomialMixture.statistics`. Arrays are (K, n,
-    R), for blocks of n outcomes and R runs, so that loops over either are long. Sums are no
-    products of matrices, whose last digits may depend on how many runs there are.
+    R), for blocks of n outcomes and R runs, so that loops over either are long. Sums of few
+    outcomes are no products of matrices, whose last digits may depend on how many runs there are;
+    those of many are, where these are as precise (:class:`Odds`).
 
     Attributes
     ----------
@@ -533,27 +535,37 @@ class Outcomes(NamedTuple):
 
     def begin(self) -> Callable[[BinomialParams], tuple[BinomialStatistics, float]]:
         """Return the E-step of one run."""
-        few = len(self.heads) <= _ROWS_OF_MANY
-        blocks = self._blocks(BLOCK_ROWS)
+        # As two runs of few outcomes: sums then go in the order of those of many runs, and one run
+        # finds what it would find among others, to the last bit.
+        n_runs, many = 1 + (len(self.heads) <= _ROWS_OF_MANY), self.begin_many()
 
         def e_step(params: BinomialParams) -> tuple[BinomialStatistics, float]:
-            arrays = (params.heads_prob, params.weights)
-            # As two runs of few outcomes: sums then go in the order of those of many runs, and one
-            # run finds what it would find among others, to the last bit.
-            both = (array[None].repeat(1 + few, axis=0) for array in arrays)
-            (heads, tails, trials), objectives = _expect(blocks, *both)
+            arrays = {name: a[None].repeat(n_runs, axis=0) for name, a in params.arrays().items()}
+            (heads, tails, trials), objectives = many(arrays)
             return BinomialStatistics(heads[0], tails[0], trials[0]), float(objectives[0])
 
         return e_step
 
     def begin_many(self) -> Callable[[Arrays], tuple[BinomialStatistics, Array]]:
         """Return the E-step of many runs."""
-        blocks = self._blocks(_ROWS_OF_MANY)
-        return lambda arrays: _expect(blocks, arrays["heads_prob"], arrays["weights"])
+        n = len(self.heads)
+        cuts = [slice(i, i + _ROWS_OF_MANY) for i in range(0, n, _ROWS_OF_MANY)]
+        blocks = [self._block(cut) for cut in cuts]
+        odds = Odds(self.heads, self.tosses, self.counts) if n > _ROWS_OF_MANY else None
 
-    def _blocks(self, n_rows: int) -> list[_Block]:
-        cuts = [slice(i, i + n_rows) for i in range(0, len(self.heads), n_rows)]
-        return [self._block(cut) for cut in cuts]
+        def e_step(arrays: Arrays) -> tuple[BinomialStatistics, Array]:
+            heads_prob, weights = arrays["heads_prob"], arrays["weights"]
+            if odds is None:
+                return _expect(blocks, heads_prob, weights)
+            sums, objectives, good = odds(heads_prob, weights)
+            statistics = BinomialStatistics(*sums)
+            if not good.all():
+                own, objectives[~good] = _expect(blocks, heads_prob[~good], weights[~good])
+                for each, of_runs in zip(statistics, own, strict=True):
+                    each[~good] = of_runs
+            return statistics, objectives
+
+        return e_step
 
     def _block(self, cut: slice) -> _Block:
         heads = self.heads[cut]
