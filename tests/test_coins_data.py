@@ -14,6 +14,7 @@ from em_core import BinomialMixture, BinomialParams, fit
 from em_core.diagnostics import map_eigenvalues
 from em_core.models.binomial_mixture import fit_grid
 from em_ui.data import OWN, Given
+from em_ui.run import budget
 from pages.two_coins import picture, sections
 from pages.two_coins.problem import FIVE, SPECS, fitting, of_labels, problem, trials
 
@@ -357,7 +358,31 @@ class TestSections:
         run = run_at("two_coins", trials=100_000, tosses=200, max_iter=500, tol="0")
         table, _ = sections.ends_of_starts.__wrapped__(run)
         assert len(table) == 101**2
-        assert asked == [(101 * 102 // 2, 500)]
+        starts, limits = zip(*asked, strict=True)
+        assert sum(starts) == 101 * 102 // 2
+        assert set(limits) == {500}
+
+    @pytest.mark.parametrize(("part", "side"), [(0.0, 26), (0.5, 51), (2.0, 101)])
+    def test_map_is_as_fine_as_there_is_time_for(self, monkeypatch, part, side):
+        run = run_at("two_coins", trials=60, data_seed=7, max_iter=20)
+        whole, _ = sections.ends_of_starts.__wrapped__(run)
+        iterations = np.tril(np.reshape(whole["iterations"], (101, 101))).sum()
+        monkeypatch.setattr(budget, "MAP", part * run.problem.work * iterations)
+        table, _ = sections.ends_of_starts.__wrapped__(run)
+        assert len(table) == side**2
+        step = 100 // (side - 1)
+        for name in ("end", "iterations"):
+            every = np.array(whole[name].to_pylist()).reshape(101, 101)
+            some = np.array(table[name].to_pylist()).reshape(side, side)
+            np.testing.assert_array_equal(some, every[::step, ::step])
+
+    def test_a_coarser_map_is_said_to_be_one(self, monkeypatch, visit, own):
+        finer = "A finer grid would take too long here."
+        assert finer not in own.section("many_starts").captions
+        monkeypatch.setattr(budget, "MAP", 0.0)
+        page = visit("two_coins", tc_trials="71", tc_many_starts="true")
+        assert finer in page.section("many_starts").captions
+        assert "All 676 pairs of starts" in page.section("many_starts").text
 
     def test_hard_against_soft_says_what_trials_share(self, own, opened):
         words = "all trials with the same {} to one coin"

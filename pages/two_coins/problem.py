@@ -35,7 +35,7 @@ WORDS = Words(
 )
 
 
-OWN_TOSSES = 6.0  # times as long a row takes whose tosses are its own
+OWN_TOSSES = 2.0  # times as long a row takes whose tosses are its own
 
 
 def probability(label: str, default: float, *, fits_data: bool = False) -> Number:

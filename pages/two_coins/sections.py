@@ -11,7 +11,7 @@ import streamlit as st
 
 from em_core import BinomialParams, Status
 from em_core.engine import objective_of
-from em_core.models.binomial_mixture import dispersion, fit_grid, guess_uniform
+from em_core.models.binomial_mixture import Grid, dispersion, fit_grid, guess_uniform
 from em_ui import sections
 from em_ui.controls import Controls, Section
 from em_ui.pictures import charts, frames
@@ -34,7 +34,8 @@ MARKED = (  # on the hill, whatever the run
     "a mirror image as high, and a saddle between them, so are these"
 )
 BESIDE = 0.01  # how far around a point of the hill it is looked whether that is a top
-MAP_SIDE = 101  # starts along each side of the map
+MAP_SIDE = 101  # starts along each side of the map, of which each so-manieth is taken first
+MAP_STEPS = (4, 2, 1)
 MAP_TOL = 1e-10  # where the page goes on until nothing changes
 MAP_ENDS = ("A above B", "A below B", "both equal", "impossible")
 
@@ -375,14 +376,43 @@ def draw_hill(c: Controls, run: Run) -> None:
 def ends_of_starts(run: Run) -> tuple[pa.Table, int]:
     """Return where EM ends from each start on a grid, and after how many iterations.
 
-    With it, from how many starts it had not ended when it was stopped. Both coins are equally
-    likely at the start, so that from (b, a) EM takes the mirror image of its way from (a, b).
+    With it, from how many starts it had not ended when it was stopped. The grid is as fine as there
+    is time for, by what its coarser points took. Both coins are equally likely at the start, so
+    that from (b, a) EM takes the mirror image of its way from (a, b).
     """
+    work, grid = run.problem.work, np.linspace(0, 1, MAP_SIDE)
+    i, j = np.tril_indices(MAP_SIDE)
+    known, n_iter = np.zeros(len(i), dtype=bool), np.zeros(len(i), dtype=int)
+    heads_prob, possible, moving = np.zeros((len(i), 2)), known.copy(), known.copy()
+    for step in MAP_STEPS:
+        fresh = np.flatnonzero(~known & (i % step == 0) & (j % step == 0))
+        n_known = np.count_nonzero(known)
+        if n_known and work * n_iter[known].mean() * (n_known + len(fresh)) > budget.MAP:
+            break
+        with progress.within(None, n_known / len(i), (n_known + len(fresh)) / len(i)):
+            ends = _ends_from(run, grid[np.column_stack([i, j])[fresh]])
+        known[fresh], n_iter[fresh], heads_prob[fresh] = True, ends.n_iter, ends.heads_prob
+        possible[fresh] = np.isfinite(ends.log_likelihood)
+        moving[fresh] = possible[fresh] & ~ends.converged
+        taken = step
+    side = (MAP_SIDE - 1) // taken + 1
+    order = np.zeros((side, side), dtype=int)
+    x, y = i[known] // taken, j[known] // taken
+    order[x, y] = order[y, x] = np.flatnonzero(known)
+    which = order.ravel()
+    first, second = np.indices((side, side)).reshape(2, -1)
+    a, b = np.where(first >= second, heads_prob[which].T, heads_prob[which].T[::-1])
+    equal = abs(a - b) < near(run)
+    conditions = [~possible[which], equal, a > b, a < b]
+    end = np.select(conditions, [MAP_ENDS[i] for i in (3, 2, 0, 1)], "")
+    edges = hill.edges(0, 1, side)
+    table = frames.extend(hill.cells(edges, edges), end=end, iterations=n_iter[which])
+    return table, int(moving[which].sum())
+
+
+def _ends_from(run: Run, starts: npt.NDArray[Any]) -> Grid:
+    """Return where EM ends from starts, (S, 2), while others get in between."""
     problem = run.problem
-    grid = np.linspace(0, 1, MAP_SIDE)
-    i, j = (index.ravel() for index in np.indices((MAP_SIDE, MAP_SIDE)))
-    first = np.flatnonzero(i >= j)
-    starts = np.column_stack([grid[i[first]], grid[j[first]]])
     with budget.turn(problem.work * len(starts) * problem.max_iter) as turn:
 
         def watch(iteration: int) -> None:
@@ -390,7 +420,7 @@ def ends_of_starts(run: Run) -> tuple[pa.Table, int]:
                 told = f"Iteration {iteration:,} of {problem.max_iter:,} at the most"
                 progress.tell(told, iteration / problem.max_iter)
 
-        half = fit_grid(
+        return fit_grid(
             problem.mixture,
             problem.sample.data,
             starts,
@@ -399,16 +429,6 @@ def ends_of_starts(run: Run) -> tuple[pa.Table, int]:
             max_iter=problem.max_iter,
             watch=watch,
         )
-    order = np.zeros((MAP_SIDE, MAP_SIDE), dtype=int)
-    order[i[first], j[first]] = order[j[first], i[first]] = np.arange(len(first))
-    which = order.ravel()
-    heads_prob = half.heads_prob[which].T
-    a, b = np.where(i >= j, heads_prob, heads_prob[::-1])
-    possible, equal = np.isfinite(half.log_likelihood)[which], abs(a - b) < near(run)
-    end = np.select([~possible, equal, a > b, a < b], [MAP_ENDS[i] for i in (3, 2, 0, 1)], "")
-    edges = hill.edges(0, 1, MAP_SIDE)
-    table = frames.extend(hill.cells(edges, edges), end=end, iterations=half.n_iter[which])
-    return table, int((possible & ~half.converged[which]).sum())
 
 
 def draw_starts(c: Controls, run: Run) -> None:
@@ -429,6 +449,8 @@ def draw_starts(c: Controls, run: Run) -> None:
         key=c.key("map"),
         alt=f"The square of starts, by where EM ends from each: {', '.join(counted)}",
     )
+    if len(table) < MAP_SIDE**2:
+        st.caption("A finer grid would take too long here.")
     if moving:
         st.caption(f"From {count(moving, 'start')} EM was still moving when it was stopped.")
 
