@@ -265,10 +265,11 @@ async def dearest_student(server: Server | Farm, end: float, tally: Tally) -> No
 async def run(server: Server | Farm, n_students: int, plan: Plan, seconds: float) -> Tally:
     """Let the students play, and return what happened."""
     paths = [PATHS[server.name][page] for page in plan.pages]
-    async with Session(server.address) as first:  # pays for the imports
-        await first.open(paths[0])
-        for path in paths[1:]:
-            await first.go(path)
+    for process in server.servers if isinstance(server, Farm) else [server]:
+        async with Session(process.address) as first:  # pays for the imports
+            await first.open(paths[0])
+            for path in paths[1:]:
+                await first.go(path)
     tally = Tally(since=time.monotonic() + plan.every)
     end = tally.since + seconds
     tally.memory.append(server.resident_megabytes())
