@@ -570,32 +570,33 @@ def borders(history: Sequence[np.ndarray], low: np.ndarray, high: np.ndarray) ->
         Corners of what is to be seen. Borders end within once its size around it.
     """
     middle, reach = (low + high) / 2, 2 * float(np.linalg.norm(high - low)) or 1.0
-    rows: list[tuple[Any, ...]] = []
+    rows: list[np.ndarray] = []
     for t, centres in enumerate(history):
-        drawn = len(rows)
-        for i, j in zip(*np.triu_indices(len(centres), 1), strict=True):
-            normal = centres[j] - centres[i]
-            length = np.linalg.norm(normal)
-            if length == 0:
-                continue
-            along = np.array([-normal[1], normal[0]]) / length
-            foot = (centres[i] + centres[j]) / 2
-            foot = foot + along * ((middle - foot) @ along)
-            others = np.delete(centres, [i, j], axis=0)
-            # A point foot + s along is nearer to i than to another c if slope * s <= room.
-            slope = 2 * (others - centres[i]) @ along
-            room = (others**2).sum(axis=1) - centres[i] @ centres[i]
-            room = room - 2 * (others - centres[i]) @ foot
-            if (room[slope == 0] < 0).any():
-                continue
-            stops = room[slope != 0] / slope[slope != 0]
-            last = min([reach, *stops[slope[slope != 0] > 0]])
-            first = max([-reach, *stops[slope[slope != 0] < 0]])
-            if first < last:
-                rows.append((t, *(foot + first * along), *(foot + last * along)))
-        if len(rows) == drawn:  # a layer without any row would have no extent
-            rows.append((t, *middle, *middle))
-    columns = np.array(rows).T
+        i, j = np.triu_indices(len(centres), 1)
+        normals = centres[j] - centres[i]
+        lengths = np.hypot(*normals.T)
+        i, j, normals, lengths = (each[lengths > 0] for each in (i, j, normals, lengths))
+        along = normals[:, ::-1] * [-1, 1] / lengths[:, None]
+        feet = (centres[i] + centres[j]) / 2
+        feet += along * np.vecdot(middle - feet, along)[:, None]
+        # A point foot + s along is nearer to i than to another c if slope * s <= room.
+        to_others = 2 * (centres - centres[i, None])
+        slope = np.matvec(to_others, along)
+        room = (centres**2).sum(axis=1) - np.vecdot(centres[i], centres[i])[:, None]
+        room -= np.matvec(to_others, feet)
+        pairs = np.arange(len(i))
+        for own in (i, j):
+            slope[pairs, own] = room[pairs, own] = 0.0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            stops = room / slope
+        last = np.where(slope > 0, stops, np.inf).min(axis=1, initial=reach)
+        first = np.where(slope < 0, stops, -np.inf).max(axis=1, initial=-reach)
+        seen = (first < last) & ~((slope == 0) & (room < 0)).any(axis=1)
+        drawn = [(feet + s[:, None] * along)[seen] for s in (first, last)]
+        if not seen.any():  # a layer without any row would have no extent
+            drawn = [middle[None], middle[None]]
+        rows.append(np.column_stack([np.full(len(drawn[0]), t), *drawn]))
+    columns = np.concatenate(rows).T
     names = ("x", "y", "x2", "y2")
     # Half the digits are enough to draw by, unless all is far from zero or beyond what they reach.
     farthest = np.abs(columns[1:]).max()
