@@ -53,6 +53,7 @@ _TALLIED_OUTCOMES = 2**16  # different head counts, at the most, for which trial
 _TALLIED_ROWS = 2**20  # trials that are counted at once
 _CACHED_NUMBERS = 2**17  # log densities that are computed at once, in the cache
 _ROWS_OF_MANY = 2**8  # of them, outcomes that are taken at once where there are many runs
+_FEW = 2**7  # outcomes, for which sums by their odds are no quicker
 _LOW = 1e-290  # probabilities above it, their sums and quotients have all their digits
 _NEVER = -1e300  # stands for the logarithm of zero
 
@@ -537,7 +538,7 @@ class Outcomes(NamedTuple):
         """Return the E-step of one run."""
         # As two runs of few outcomes: sums then go in the order of those of many runs, and one run
         # finds what it would find among others, to the last bit.
-        n_runs, many = 1 + (len(self.heads) <= _ROWS_OF_MANY), self.begin_many()
+        n_runs, many = 1 + (len(self.heads) <= _FEW), self.begin_many()
 
         def e_step(params: BinomialParams) -> tuple[BinomialStatistics, float]:
             arrays = {name: a[None].repeat(n_runs, axis=0) for name, a in params.arrays().items()}
@@ -551,7 +552,7 @@ class Outcomes(NamedTuple):
         n = len(self.heads)
         cuts = [slice(i, i + _ROWS_OF_MANY) for i in range(0, n, _ROWS_OF_MANY)]
         blocks = [self._block(cut) for cut in cuts]
-        odds = Odds(self.heads, self.tosses, self.counts) if n > _ROWS_OF_MANY else None
+        odds = Odds(self.heads, self.tosses, self.counts) if n > _FEW else None
 
         def e_step(arrays: Arrays) -> tuple[BinomialStatistics, Array]:
             heads_prob, weights = arrays["heads_prob"], arrays["weights"]
