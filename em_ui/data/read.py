@@ -158,8 +158,9 @@ def _table(
     if not filled.any():
         raise ValueError("There is one line, without numbers, and no row below it.")
     _check_rows(filled.sum())
-    empty = [number + skipped for number in layout.empty(text, how.separator)]
-    cells = cells[filled | filled.index.isin(empty)]
+    if not filled.all():
+        empty = [number + skipped for number in layout.empty(text, how.separator)]
+        cells = cells[filled | filled.index.isin(empty)]
     used = [bool(names[i]) or bool((cells[i] != "").any()) for i in range(how.width)]
     cells = cells.loc[:, used]
     cells.columns = pd.Index(_clean_names([n for n, u in zip(names, used, strict=True) if u]))
