@@ -16,7 +16,7 @@ from em_core.kernels.quadratics import block_length
 from em_core.numerics import Array
 
 # A difference of two logarithms below this fraction of their terms may be rounding.
-_CLOSE = 1e-13
+CLOSE = 1e-13
 
 
 def sums_of_likeliest(
@@ -24,6 +24,7 @@ def sums_of_likeliest(
     rows: Array,
     size: float,
     decide: Callable[[npt.NDArray[np.intp]], npt.NDArray[np.intp]],
+    labels: npt.NDArray[np.intp] | None = None,
 ) -> Array:
     """Return the sums of rows over the points of each component, shape (K, T).
 
@@ -37,10 +38,12 @@ def sums_of_likeliest(
         That of the largest terms of the logarithms.
     decide : callable
         From numbers of points to their components.
+    labels : ndarray of int, shape (n,), optional
+        Is given the component of each point.
     """
     sums = np.zeros(quadratics.shape)
     k, n_terms = quadratics.shape
-    length, close = block_length(k, n_terms), _CLOSE * size
+    length, close = block_length(k, n_terms), CLOSE * size
     room, shares = np.empty((2, k, min(length, rows.shape[1])))
     for start in range(0, rows.shape[1], length):
         here = rows[:, start : start + length]
@@ -52,4 +55,6 @@ def sums_of_likeliest(
         if len(several):
             own[:, several] = np.arange(k)[:, None] == decide(start + several)
         sums += own @ here.T
+        if labels is not None:
+            labels[start : start + length] = own.argmax(axis=0)
     return sums

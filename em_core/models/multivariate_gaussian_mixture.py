@@ -31,6 +31,7 @@ from em_core.checks import (
     check_weights,
 )
 from em_core.kernels import quadratics
+from em_core.kernels.boxes import Boxes
 from em_core.kernels.cells import Cells, Nodes, expected_sums, log_likelihoods
 from em_core.kernels.likeliest import sums_of_likeliest
 from em_core.model import Arrays, Mixture, Params, component_axes
@@ -513,6 +514,11 @@ class PreparedRows:
         return Nodes(self.rows, np.ones(n), np.empty((2, 0)), np.empty(0, dtype=np.intp))
 
     @functools.cached_property
+    def boxes(self) -> Boxes | None:
+        """What sums many points in the plane that go to their likeliest components."""
+        return Boxes(self.rows) if self.many else None
+
+    @functools.cached_property
     def cells(self) -> Cells:
         """What chooses nodes for many points in the plane."""
         return Cells((self.data - self.centre) / self.units)
@@ -596,12 +602,30 @@ class PreparedRows:
             winners = self.model.log_joint(self.data[rows], params).argmax(axis=1)
             return np.asarray(np.searchsorted(live, winners))
 
-        sums = np.zeros(mixtures.shape)
-        sums[0, live] = sums_of_likeliest(mixtures[0, live], self.rows, size, decide)
-        found, precise = self._statistics(means, sums, _LEFT_TO_WINNERS)
+        def sums_of(labels: npt.NDArray[np.intp] | None = None) -> Array:
+            if self.boxes is None:
+                return sums_of_likeliest(logs, self.rows, size, decide, labels)
+            return self.boxes.sums_of_likeliest(logs, size, decide, labels)
+
+        sums, logs = np.zeros(mixtures.shape), mixtures[0, live]
+        sums[0, live] = sums_of()
+        found = self._about(means, sums)
+        weak = live[~self._has_digits(means, found[0], found[2], _LEFT_TO_WINNERS)[0, live]]
+        found, precise = self._statistics(means, sums, -np.inf)
         if not precise[0]:
             return None
         statistics = MultivariateGaussianStatistics(*(each[0] for each in found))
+        if len(weak):
+            labels = np.empty(len(self.data), dtype=np.intp)
+            sums_of(labels)
+            for k in weak.tolist():
+                rows = self.data[live[labels] == k]
+                own = np.zeros((len(rows), params.n_components))
+                own[:, k] = 1.0
+                for each, of_rows in zip(
+                    statistics, self.model.statistics(rows, params, own), strict=True
+                ):
+                    each[k] = of_rows[k]
         # The log joint densities of all rows with their own components: Q, but for its constant.
         constant = self.data.size * _LOG_SQRT_2PI
         return statistics, self.model.expected_objective(statistics, params, params) - constant
@@ -707,7 +731,6 @@ class PreparedRows:
         self, means: Array, counts: Array, first: Array, second: Array, least_left: float
     ) -> npt.NDArray[np.bool_]:
         """Return whose sums about the means have digits left, and tell how the means move."""
-        d = means.shape[-1]
         finite = np.asarray(np.isfinite(second).all(axis=(1, 2, 3)))
         if not finite.all():
             second = np.where(finite[:, None, None, None], second, 0.0)
@@ -717,11 +740,17 @@ class PreparedRows:
             distances = np.abs(means[r, :, None] - means[r]).max(axis=2)
             apart[r] = np.count_nonzero(distances <= _STILL) == len(distances)  # from themselves
         moved = (np.abs(first) > _STILL * counts[..., None]).any(axis=(1, 2))
-        furthest = np.abs(means) + self.reach[1 : d + 1]
+        left = self._has_digits(means, counts, second, least_left).all(axis=1)
+        return np.asarray(finite & apart & moved & left)
+
+    def _has_digits(
+        self, means: Array, counts: Array, second: Array, least_left: float
+    ) -> npt.NDArray[np.bool_]:
+        """Return which components have digits left in their squares about the means, (R, K)."""
+        furthest = np.abs(means) + self.reach[1 : means.shape[-1] + 1]
         furthest *= furthest
         least = np.maximum.reduce(furthest, axis=2) * counts
-        left = (_smallest_eigenvalues(second) >= least_left * least).all(axis=1)
-        return np.asarray(finite & apart & moved & left)
+        return np.asarray(_smallest_eigenvalues(second) >= least_left * least)
 
     def _plainly(self, arrays: Arrays, run: int) -> tuple[MultivariateGaussianStatistics, float]:
         """Return what the textbook's formulas make of the rows, for one of several runs."""
