@@ -83,10 +83,10 @@ class Boxes:
             labels[places] = found
         return sums
 
-    def n_open(self, quadratics: Array, size: float) -> int:
-        """Return how many points are looked at one by one."""
-        certain = self._winners(quadratics, slice(None), size)[1]
-        return int(np.count_nonzero(~certain)) * _POINTS + len(self._left)
+    def n_looked_at(self, quadratics: Array, size: float) -> int:
+        """Return how many boxes and points are looked at one by one."""
+        n_open = np.count_nonzero(~self._winners(quadratics, slice(None), size)[1])
+        return len(self._places) + int(n_open) * _POINTS + len(self._left)
 
     def _winners(
         self, quadratics: Array, cut: slice, size: float

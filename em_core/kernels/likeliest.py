@@ -12,11 +12,14 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 
-from em_core.kernels.quadratics import block_length
+from em_core.kernels.quadratics import NUMBERS, block_length
 from em_core.numerics import Array
 
 # A difference of two logarithms below this fraction of their terms may be rounding.
 CLOSE = 1e-13
+
+# Mixtures that are taken at once.
+_AT_ONCE = 2**6
 
 
 def sums_of_likeliest(
@@ -58,3 +61,35 @@ def sums_of_likeliest(
         if labels is not None:
             labels[start : start + length] = own.argmax(axis=0)
     return sums
+
+
+def sums_of_largest(densities: Array, components: npt.NDArray[np.intp], rows: Array) -> Array:
+    """Return the sums over points of the largest logarithms, of R mixtures, shape (R,).
+
+    Near a border it does not matter which is the largest.
+
+    Parameters
+    ----------
+    densities : ndarray, shape (U, T)
+        Coefficients of the logarithms of all different components.
+    components : ndarray of int, shape (R, K)
+        Which of them each mixture is made of.
+    rows : ndarray, shape (T, n)
+    """
+    alike = (components == components[0]).all(axis=0)
+    always, others = components[0, alike], components[:, ~alike]
+    # The last changes the fastest on a grid: what the others have is computed once for many.
+    leading, which = np.unique(others[:, :-1], axis=0, return_inverse=True)
+    groups = [np.flatnonzero(which.ravel() == i) for i in range(len(leading))]
+    found, length = np.zeros(len(components)), NUMBERS // _AT_ONCE
+    for start in range(0, rows.shape[1], length):
+        here = rows[:, start : start + length]
+        for first, mixtures in zip(leading, groups, strict=True):
+            logs = densities[[*always, *first]] @ here
+            best = np.maximum.reduce(logs, axis=0, initial=-np.inf)
+            for at in range(0, len(mixtures), _AT_ONCE):
+                some = mixtures[at : at + _AT_ONCE]
+                last = densities[others[some, -1:].ravel()] @ here
+                largest = np.maximum(last, best, out=last) if len(last) else best[None]
+                found[some] += np.add.reduce(largest, axis=1)
+    return found

@@ -33,7 +33,7 @@ from em_core.checks import (
 from em_core.kernels import quadratics
 from em_core.kernels.boxes import Boxes
 from em_core.kernels.cells import Cells, Nodes, expected_sums, log_likelihoods
-from em_core.kernels.likeliest import sums_of_likeliest
+from em_core.kernels.likeliest import sums_of_largest, sums_of_likeliest
 from em_core.model import Arrays, Mixture, Params, component_axes
 from em_core.numerics import (
     ROUNDING,
@@ -673,10 +673,10 @@ class PreparedRows:
             nodes = self.cells.choose(mixtures[left[some]])
             if nodes is None:
                 break
-            values, good = _of_combinations(mixtures[left], nodes)
+            values, good = log_likelihoods(*_combinations(mixtures[left]), nodes)
             found[left[good]], left = values[good], left[~good]
         if len(left):
-            values, good = _of_combinations(mixtures[left], self.every)
+            values, good = log_likelihoods(*_combinations(mixtures[left]), self.every)
             found[left[good]] = values[good]
         found -= len(self.data) * self.log_unit
         for r in np.flatnonzero(np.isnan(found)).tolist():
@@ -773,6 +773,36 @@ class PreparedForWinners:
         """Return the E-step of one run."""
         return self._expect
 
+    def n_looked_at(self, params: MultivariateGaussianParams) -> int:
+        """Return how many rows or boxes an E-step under such parameters looks at."""
+        of = self.prepared
+        if of.boxes is None:
+            return len(of.data)
+        means, covariances, weights = (array[None] for array in params.arrays().values())
+        mixtures = of._coefficients((means - of.centre) / of.units, covariances, weights)
+        live = mixtures[:, params.weights > 0]
+        return of.boxes.n_looked_at(live[0], float(of._sizes(live)[0]))
+
+    def objectives(self, arrays: Arrays) -> Array:
+        """Return the objective of each of many parameters, which have a leading axis.
+
+        To the digits that a picture needs, and with each of their different components once.
+        """
+        of = self.prepared
+        mixtures = of._coefficients(
+            (arrays["means"] - of.centre) / of.units, arrays["covariances"], arrays["weights"]
+        )
+        found = np.full(len(mixtures), np.nan)
+        live = mixtures[:, (arrays["weights"] > 0).any(axis=0)]
+        good = of._sizes(live) <= _DECIDED
+        if good.any():
+            found[good] = sums_of_largest(*_combinations(live[good]), of.rows)
+        found -= len(of.data) * of.log_unit
+        for r in np.flatnonzero(np.isnan(found)).tolist():
+            own = {name: array[r] for name, array in arrays.items()}
+            found[r] = self._expect(MultivariateGaussianParams(**own))[1]
+        return found
+
     def _expect(
         self, params: MultivariateGaussianParams
     ) -> tuple[MultivariateGaussianStatistics, float]:
@@ -803,15 +833,15 @@ def _in_blocks(
     return MultivariateGaussianStatistics(*sums), sum(objective for _, objective in found)
 
 
-def _of_combinations(mixtures: Array, nodes: Nodes) -> tuple[Array, npt.NDArray[np.bool_]]:
-    """Return :func:`em_core.kernels.cells.log_likelihoods` of mixtures, shape (R, K, T)."""
+def _combinations(mixtures: Array) -> tuple[Array, npt.NDArray[np.intp]]:
+    """Return all different components of mixtures (R, K, T), and which each is made of, (R, K)."""
     components, places, size = [], [], 0
     for of_place in mixtures.swapaxes(0, 1):
         different, which = np.unique(of_place, axis=0, return_inverse=True)
         components.append(different)
         places.append(which.reshape(-1) + size)
         size += len(different)
-    return log_likelihoods(np.concatenate(components), np.stack(places, axis=1), nodes)
+    return np.concatenate(components), np.stack(places, axis=1)
 
 
 class _ByNodes:
