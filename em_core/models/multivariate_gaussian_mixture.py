@@ -611,7 +611,7 @@ class PreparedRows:
         sums[0, live] = sums_of()
         found = self._about(means, sums)
         weak = live[~self._has_digits(means, found[0], found[2], _LEFT_TO_WINNERS)[0, live]]
-        found, precise = self._statistics(means, sums, -np.inf)
+        found, precise = self._statistics(means, sums, None)
         if not precise[0]:
             return None
         statistics = MultivariateGaussianStatistics(*(each[0] for each in found))
@@ -702,14 +702,16 @@ class PreparedRows:
         return np.asarray(np.maximum.reduce(np.abs(mixtures) @ self.reach, axis=-1))
 
     def _statistics(
-        self, means: Array, sums: Array, least_left: float = _LEFT
+        self, means: Array, sums: Array, least_left: float | None = _LEFT
     ) -> tuple[MultivariateGaussianStatistics, npt.NDArray[np.bool_]]:
         """Return the statistics of sums (R, K, T), and which are as precise as can be.
 
-        ``least_left`` is what is to be left of squares about the mean of all.
+        ``least_left`` is what is to be left of squares about the mean of all, if that is asked for.
         """
         counts, first, second = self._about(means, sums)
-        precise = self._tell(means, counts, first, second, least_left)
+        precise: Any = self._tell(means, counts, first, second)
+        if least_left is not None:
+            precise &= self._has_digits(means, counts, second, least_left).all(axis=1)
         first *= self.units
         second *= self.units[:, None] * self.units
         return MultivariateGaussianStatistics(counts, first, second), precise
@@ -728,20 +730,17 @@ class PreparedRows:
         return counts, first, second
 
     def _tell(
-        self, means: Array, counts: Array, first: Array, second: Array, least_left: float
+        self, means: Array, counts: Array, first: Array, second: Array
     ) -> npt.NDArray[np.bool_]:
-        """Return whose sums about the means have digits left, and tell how the means move."""
+        """Return whose sums about the means are finite, and tell how the means move."""
         finite = np.asarray(np.isfinite(second).all(axis=(1, 2, 3)))
-        if not finite.all():
-            second = np.where(finite[:, None, None, None], second, 0.0)
         places = np.sort(means[..., 0], axis=-1)
         apart = np.asarray((places[:, 1:] - places[:, :-1] > _STILL).all(axis=-1))
         for r in np.flatnonzero(~apart & finite).tolist():
             distances = np.abs(means[r, :, None] - means[r]).max(axis=2)
             apart[r] = np.count_nonzero(distances <= _STILL) == len(distances)  # from themselves
         moved = (np.abs(first) > _STILL * counts[..., None]).any(axis=(1, 2))
-        left = self._has_digits(means, counts, second, least_left).all(axis=1)
-        return np.asarray(finite & apart & moved & left)
+        return np.asarray(finite & apart & moved)
 
     def _has_digits(
         self, means: Array, counts: Array, second: Array, least_left: float
@@ -750,7 +749,9 @@ class PreparedRows:
         furthest = np.abs(means) + self.reach[1 : means.shape[-1] + 1]
         furthest *= furthest
         least = np.maximum.reduce(furthest, axis=2) * counts
-        return np.asarray(_smallest_eigenvalues(second) >= least_left * least)
+        finite = np.isfinite(second).all(axis=(2, 3))
+        second = second if finite.all() else np.where(finite[..., None, None], second, 0.0)
+        return np.asarray(finite & (_smallest_eigenvalues(second) >= least_left * least))
 
     def _plainly(self, arrays: Arrays, run: int) -> tuple[MultivariateGaussianStatistics, float]:
         """Return what the textbook's formulas make of the rows, for one of several runs."""
