@@ -709,7 +709,7 @@ class PreparedRows:
         ``least_left`` is what is to be left of squares about the mean of all, if that is asked for.
         """
         counts, first, second = self._about(means, sums)
-        precise: Any = self._tell(means, counts, first, second)
+        precise = self._tell(means, counts, first, second)
         if least_left is not None:
             precise &= self._has_digits(means, counts, second, least_left).all(axis=1)
         first *= self.units
@@ -749,7 +749,7 @@ class PreparedRows:
         furthest = np.abs(means) + self.reach[1 : means.shape[-1] + 1]
         furthest *= furthest
         least = np.maximum.reduce(furthest, axis=2) * counts
-        finite = np.isfinite(second).all(axis=(2, 3))
+        finite: Any = np.isfinite(second).all(axis=(2, 3))
         second = second if finite.all() else np.where(finite[..., None, None], second, 0.0)
         return np.asarray(finite & (_smallest_eigenvalues(second) >= least_left * least))
 
