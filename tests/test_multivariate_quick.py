@@ -275,10 +275,11 @@ def test_objectives_of_one_component_that_varies():
         assert found[r] == pytest.approx(objective_of(model, prepared, one), rel=1e-11)
 
 
+@pytest.mark.parametrize("n", [3_000, ROWS], ids=["few", "many"])
 @pytest.mark.parametrize("kind", DATA)
-def test_likeliest_components_are_the_formulas(kind):
+def test_likeliest_components_are_the_formulas(kind, n):
     rng = generator(13)
-    data = DATA[kind](rng, 3_000)
+    data = DATA[kind](rng, n)
     model = HardEM(MultivariateGaussianMixture())
     for params in mixtures(data, rng):
         prepared = prepare(model, data, params)
@@ -287,8 +288,10 @@ def test_likeliest_components_are_the_formulas(kind):
             assert_are_the_textbooks(found, model, data, params)
 
 
-def test_points_between_equal_components_go_to_the_first():
-    x, y = (each.ravel() for each in np.meshgrid(np.arange(-20, 21), np.arange(-20, 21)))
+@pytest.mark.parametrize("half", [20, 100], ids=["few", "many"])
+def test_points_between_equal_components_go_to_the_first(half):
+    sides = np.arange(-half, half + 1)
+    x, y = (each.ravel() for each in np.meshgrid(sides, sides))
     data = np.stack([x, y], axis=1).astype(float)
     model = HardEM(MultivariateGaussianMixture("spherical"))
     means = [[-2.0, 0.0], [2.0, 0.0], [2.0, 0.0]]
@@ -297,9 +300,10 @@ def test_points_between_equal_components_go_to_the_first():
     np.testing.assert_array_equal(counts, [(x <= 0).sum(), (x > 0).sum(), 0])
 
 
-def test_hard_run_ends_where_it_does_by_the_formulas():
+@pytest.mark.parametrize("n", [5_000, ROWS], ids=["few", "many"])
+def test_hard_run_ends_where_it_does_by_the_formulas(n):
     rng = generator(14)
-    data = overlapping(rng, 5_000)
+    data = overlapping(rng, n)
     init = guess_from_points(data, 4, rng=rng)
     ours, theirs = (
         fit(HardEM(model), data, init, tol=0, max_iter=300)
@@ -309,6 +313,37 @@ def test_hard_run_ends_where_it_does_by_the_formulas():
     assert ours.n_iter == theirs.n_iter
     np.testing.assert_allclose(ours.objectives, theirs.objectives, rtol=1e-11)
     assert_params_close(ours.final.params, theirs.final.params, rtol=1e-12, atol=1e-12)
+
+
+def test_few_points_of_many_are_looked_at_one_by_one():
+    rng = generator(16)
+    data = overlapping(rng, 100_000)
+    model = HardEM(MultivariateGaussianMixture())
+    init = guess_from_points(data, 4, rng=rng)
+    prepared = prepare(model, data, init).prepared
+    end = fit(model, data, init, max_iter=20).final.params
+    assert 0 < prepared.n_looked_at(end) < 0.2 * len(data)
+    some = prepare(model, data[:2_000], init).prepared
+    assert some.n_looked_at(end) == 2_000
+
+
+@pytest.mark.parametrize("varied", [[0], [0, 1], []])
+@pytest.mark.parametrize("n", [3_000, ROWS], ids=["few", "many"])
+def test_objectives_of_hard_assignment_are_the_formulas(varied, n):
+    rng = generator(17)
+    data, model = overlapping(rng, n), HardEM(MultivariateGaussianMixture())
+    params = guess_from_points(data, 4, rng=rng)
+    params = MultivariateGaussianParams(params.means, params.covariances, [0.5, 0.3, 0.0, 0.2])
+    prepared = prepare(model, data, params)
+    arrays = {name: np.repeat(v[None], 150, axis=0) for name, v in params.arrays().items()}
+    for k in varied:
+        arrays["means"][:, k] = rng.normal(size=(150, 2)) * 5
+    arrays["covariances"][70, 3] *= 1e-12  # which products cannot tell
+    found = objectives_of(model, prepared, MultivariateGaussianParams)(arrays)
+    with np.errstate(divide="ignore"):
+        for r in [*range(0, 150, 50), 70]:
+            one = MultivariateGaussianParams(**{name: each[r] for name, each in arrays.items()})
+            assert found[r] == pytest.approx(model.e_step(data, one).objective, rel=1e-11)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -367,11 +402,12 @@ def test_expected_objectives_of_many():
     assert len(set(each)) == 4
 
 
-def test_the_number_of_threads_does_not_change_a_bit_of_many_points(tmp_path):
+@pytest.mark.parametrize("kind", [lambda mixture: mixture, HardEM], ids=["soft", "hard"])
+def test_the_number_of_threads_does_not_change_a_bit_of_many_points(tmp_path, kind):
     rng = generator(18)
     data = overlapping(rng, ROWS)
     init = guess_from_points(data, 8, rng=rng)
-    model = MultivariateGaussianMixture()
+    model = kind(MultivariateGaussianMixture())
     (tmp_path / "run").write_bytes(pickle.dumps((model, data, init)))
     script = (
         "import pickle, sys, contract; from pathlib import Path; "

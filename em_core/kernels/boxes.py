@@ -13,10 +13,10 @@ import numpy as np
 import numpy.typing as npt
 
 from em_core.kernels.likeliest import CLOSE, sums_of_likeliest
+from em_core.kernels.quadratics import block_length
 from em_core.numerics import Array
 
-# Points of a box, and boxes that are taken at once: no library shares a product of so few.
-_POINTS, _AT_ONCE = 2**6, 2**12
+_POINTS = 2**6  # of a box
 
 # Bounds add up terms as large as those of the logarithms, several times over.
 _ROUNDED = 8.0
@@ -60,8 +60,9 @@ class Boxes:
         """Return :func:`em_core.kernels.likeliest.sums_of_likeliest` of all points."""
         sums = np.zeros(quadratics.shape)
         boxes = []
-        for start in range(0, len(self._places), _AT_ONCE):
-            cut = slice(start, start + _AT_ONCE)
+        length = block_length(*quadratics.shape)
+        for start in range(0, len(self._places), length):
+            cut = slice(start, start + length)
             winners, certain = self._winners(quadratics, cut, size)
             own = (winners == np.arange(len(quadratics))[:, None]) & certain
             sums += own.astype(float) @ self._sums[:, cut].T
