@@ -128,9 +128,12 @@ def expected_sums(
     mixtures = quadratics.reshape(-1, n_terms)
     flat = work[: len(mixtures) * n].reshape(-1, n)
     length = block_length(len(mixtures), n_terms)
-    for start in range(0, n, length):
-        part = slice(start, start + length)
-        np.matmul(mixtures, rows[:, part], out=flat[:, part])
+    if n <= length:
+        np.dot(mixtures, rows, out=flat)
+    else:
+        for start in range(0, n, length):
+            part = slice(start, start + length)
+            np.matmul(mixtures, rows[:, part], out=flat[:, part])
     joint = np.exp(flat, out=flat).reshape(*runs, k, n)  # p(x_i, k)
     evidence = np.add.reduce(joint, axis=-2)  # p(x_i) = sum_k p(x_i, k)
     together = _TOGETHER if n >= _TOGETHER**2 else 1
@@ -141,9 +144,12 @@ def expected_sums(
     in_range = np.minimum.reduce(product, axis=-1) > _LEAST
     log_likelihood = np.add.reduce(np.log(product, out=product), axis=-1)
     shares = rows / evidence[..., None, :]  # which leaves r_ik for p(x_i, k)
+    shares = shares.swapaxes(-1, -2)
     length = block_length(k, n_terms)
-    sums = joint[..., :length] @ shares[..., :length].swapaxes(-1, -2)
+    if n <= length:
+        return joint @ shares, log_likelihood, in_range
+    sums = joint[..., :length] @ shares[..., :length, :]
     for start in range(length, n, length):
         part = slice(start, start + length)
-        sums += joint[..., part] @ shares[..., part].swapaxes(-1, -2)
+        sums += joint[..., part] @ shares[..., part, :]
     return sums, log_likelihood, in_range
