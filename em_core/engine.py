@@ -664,10 +664,14 @@ def fit(
     blocks = prepare(model, data, init, counts)
     walk = _accelerated_steps if accelerate else _steps
     steps: list[Step[ParamsT]] = []
+    enough = tol * blocks.n
     with ignoring():
         for step, statistics, previous, ends in walk(model, blocks, init):
             updates_left = limit - step.iteration if ends else 1  # amid an iteration there is one
-            status = _stopped(step, previous, updates_left, tol, model, statistics, blocks.n)
+            if _climbs(step, previous, enough):
+                status = None if updates_left > 0 else Status.MAX_ITER
+            else:
+                status = _stopped(step, previous, updates_left, enough, model, statistics, blocks.n)
             if ends or status is not None:
                 steps.append(step)
             if status is not None:
@@ -694,15 +698,12 @@ def _stopped(
     step: Step[Any],
     previous: Step[Any] | None,
     updates_left: int,
-    tol: float,
+    enough: float,
     model: Any,
     statistics: Any,
     n_observations: float,
 ) -> Status | None:
     """Return why a run ends with a step of EM from the previous one, or None while it goes on."""
-    enough = tol * n_observations
-    if _climbs(step, previous, enough):
-        return None if updates_left > 0 else Status.MAX_ITER
     now = Standing.of(step)
     before = Standing.of(previous) if previous else now.before_the_first()
 
@@ -718,9 +719,8 @@ def _climbs(step: Step[Any], previous: Step[Any] | None, enough: float) -> bool:
     Sums of squares tell so of most steps, in a fraction of the time that :func:`ended` takes, which
     is asked of the others. The first step counts as a gain.
     """
-    if not abs(step.objective) < math.inf:
-        return False
-    if previous is not None and not step.objective - previous.objective > enough:
+    gain = math.inf if previous is None else step.objective - previous.objective
+    if not (abs(step.objective) < math.inf and gain > enough):
         return False
     moved = previous is None
     for name, array in step.params.arrays().items():
@@ -729,9 +729,14 @@ def _climbs(step: Step[Any], previous: Step[Any] | None, enough: float) -> bool:
         if not size < math.inf:
             return False
         if previous is not None and not moved:
-            change = values - getattr(previous.params, name).ravel()
+            before = getattr(previous.params, name).ravel()
             # The mean square is no larger than the largest; twice, for the rounding of the sums.
-            moved = change.dot(change) > 2 * len(values) * ROUNDING**2 * size
+            least = 2 * ROUNDING**2 * len(values) * size
+            # The first entry alone tells it as a rule.
+            moved = (values.item(0) - before.item(0)) ** 2 > least
+            if not moved:
+                change = values - before
+                moved = change.dot(change) > least
     return moved
 
 

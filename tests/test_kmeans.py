@@ -577,6 +577,21 @@ class TestPrepared:
             assert_plain((own, objectives[i]), data, start)
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_cluster_that_was_emptied_keeps_nothing(kernel, seed):
+    # Of the points that have come and gone, rounding would be left.
+    rng = np.random.default_rng(seed)
+    data = rng.normal(size=(500, 3)) + 100
+    e_step, places = prepared(data), data[:4].copy()
+    e_step(KMeansParams(places))
+    for row in (1, 2):
+        places[row] = 1e3
+        statistics, _ = e_step(KMeansParams(places))
+        empty = statistics.counts == 0
+        assert empty[row]
+        assert not statistics.deviations[empty].any()
+
+
 class TestGroups:
     """Groups of neighbours that go to one centroid together are not looked into."""
 

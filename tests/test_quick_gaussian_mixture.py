@@ -196,8 +196,9 @@ class TestProducts:
         data = np.repeat([-1.0, 1.0], 50) + 1e-7 * generator(8).normal(size=100)
         self.assert_plain(data, GaussianParams([-1, 1], [0.1, 0.1], [0.5, 0.5]))
 
-    def test_a_density_out_of_range_in_any_block_is_noticed(self):
+    def test_a_density_out_of_range_in_any_block_is_noticed(self, monkeypatch):
         length = quadratics.block_length(2)
+        monkeypatch.setattr(quadratics, "AT_ONCE", length)
         data = generator(9).normal(size=2 * length + 10)
         params = GaussianParams([-1, 1], [0.6, 0.6], [0.5, 0.5])
         assert self.found(data, params)[0]
@@ -205,6 +206,23 @@ class TestProducts:
             far = data.copy()
             far[place] = 30.0
             self.assert_plain_sums(far, params)
+
+    @pytest.mark.parametrize("at_once", [64, 1000, 2**15])
+    @pytest.mark.parametrize("numbers", [128, 2**16])
+    @pytest.mark.parametrize("k", [1, 2, 5])
+    def test_sums_do_not_depend_on_how_they_are_cut(self, monkeypatch, at_once, numbers, k):
+        monkeypatch.setattr(quadratics, "AT_ONCE", at_once)
+        monkeypatch.setattr(quadratics, "NUMBERS", numbers)
+        data = generator(10).normal(size=2345)
+        means = np.linspace(-1, 1, k)
+        params = GaussianParams(means, np.full(k, 1.5), np.full(k, 1 / k))
+        quick, found = self.found(data, params)
+        assert quick
+        assert_are_the_textbooks([found], GaussianMixture(), data, params)
+        many = GaussianMixture().prepare(data).begin_many()
+        statistics, objectives = many({name: each[None] for name, each in params.arrays().items()})
+        own = GaussianStatistics(*(each[0] for each in statistics)), objectives[0]
+        assert_are_the_textbooks([own], GaussianMixture(), data, params)
 
     def assert_plain_sums(self, data, params):
         quick, found = self.found(data, params)

@@ -22,13 +22,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from em_core.numerics import ROUNDING, Array
+from em_core.numerics import Array
 
 # Points that are taken at once: they and their scores fit the cache.
 BLOCK = 8192
 
 # Numbers in the scores of many runs that fit the cache.
 _NUMBERS = 2**17
+
+# Differences of which no more than this is lost in their terms are more than rounding.
+_FRACTION = np.array(0.0625)  # NumPy multiplies few numbers by an array in half the time
 
 # An inertia below this fraction of the sum of squares that it is the rest of has lost more than its
 # last digits.
@@ -129,9 +132,7 @@ def each_coordinate(counts: Array, points: Array) -> Array:
 
 def without_rounding(differences: Array, terms: Array) -> None:
     """Set differences to zero that are no more than the rounding of terms as large as these."""
-    rounding = np.abs(terms)
-    rounding *= ROUNDING
-    lost = np.abs(differences) <= rounding
+    lost = terms + differences * _FRACTION == terms  # they are a few units in the last place
     if np.count_nonzero(lost):
         differences[lost] = 0.0
 
@@ -184,6 +185,7 @@ class Few:
         rows -= self.centre[:, None]
         lengths = np.einsum("ij,ij->j", rows, rows)
         self.square = float(np.add.reduce(lengths))
+        self.least = _RESOLVED * self.square
         self.farthest = float(np.maximum.reduce(lengths))
         far = math.sqrt(self.farthest)
         self.in_range = in_range(far)
@@ -197,50 +199,67 @@ class Few:
         self.blur = 2 * (d + 4) * (_EPS32 if self.kind is np.float32 else _EPS)
 
     def __call__(self, centroids: Array) -> Found:
-        """Return what centroids (..., K, d) have: counts, deviations, and inertia."""
-        k, d = centroids.shape[-2:]
-        if centroids.ndim == 3 and len(centroids) > self._in_cache(k):
-            at_once = self._in_cache(k)
-            groups = [centroids[i : i + at_once] for i in range(0, len(centroids), at_once)]
-            found = zip(*map(self, groups), strict=True)
-            counts, deviations, inertia = map(np.concatenate, found)
+        """Return counts (K,), deviations (K, d), and the inertia for centroids (K, d)."""
+        about = centroids - self.centre
+        scores, blur = self._scores(about)
+        limit = np.minimum.reduce(scores, axis=0)
+        limit += blur
+        near = scores <= limit
+        if np.count_nonzero(near) != len(limit):
+            self._decide(near, centroids)
+        sums = self._sums(near)
+        # Few numbers are quicker to reckon with where they are beside each other.
+        found = moments(sums[:, -1].copy(), sums[:, :-1].copy(), about, self.square)
+        if found[-1] > self.least:
+            return found
+        return self._resolve(near, centroids, *found)
+
+    def of_many(self, centroids: Array) -> Found:
+        """Return the same for those of R runs, (R, K, d), each with the runs as a first axis."""
+        n_runs, k, d = centroids.shape
+        n = len(self.data)
+        at_once = max(1, min(_NUMBERS, ALONE // (d + 1)) // (k * n))
+        if n_runs > at_once:
+            groups = [centroids[i : i + at_once] for i in range(0, n_runs, at_once)]
+            each = zip(*map(self.of_many, groups), strict=True)
+            counts, deviations, inertia = map(np.concatenate, each)
             return counts, deviations, inertia
         about = centroids - self.centre
-        lengths = np.vecdot(about, about)
-        form = np.empty((*lengths.shape, d + 1), dtype=self.kind)
-        form[..., :-1], form[..., -1] = about, lengths
-        near = self._near(form, max(lengths.ravel().tolist()))
-        if np.count_nonzero(near) != near.size // k:
+        scores, blur = self._scores(about.reshape(-1, d))
+        scores = scores.reshape(n_runs, k, n)
+        limit = np.minimum.reduce(scores, axis=1, keepdims=True)
+        limit += blur
+        near = scores <= limit
+        if np.count_nonzero(near) != limit.size:
             self._decide(near, centroids)
-        sums = self._sums(near.reshape(-1, near.shape[-1])).reshape(form.shape)
-        # Few numbers are quicker to reckon with where they are beside each other.
-        counts, sums = sums[..., -1].copy(), sums[..., :-1].copy()
-        counts, deviations, inertia = moments(counts, sums, about, self.square)
-        worst: Any = np.minimum.reduce(inertia) if inertia.ndim else inertia
-        if resolved(worst, self.square):
-            return counts, deviations, inertia
-        return self._resolve(near, centroids, counts, deviations, inertia)
+        sums = self._sums(near.reshape(-1, n)).reshape(n_runs, k, d + 1)
+        found = moments(sums[..., -1].copy(), sums[..., :-1].copy(), about, self.square)
+        if np.minimum.reduce(found[-1]) > self.least:
+            return found
+        return self._resolve(near, centroids, *found)
 
-    def _near(self, form: npt.NDArray[Any], longest: float) -> npt.NDArray[np.bool_]:
-        """Return which centroids are nearest, as far as products can tell, shape (..., K, n)."""
-        shape = (*form.shape[:-1], len(self.data))
+    def _scores(self, about: Array) -> tuple[npt.NDArray[Any], float]:
+        """Return scores of centroids (m, d) about the centre, (m, n), and how much to mistrust."""
+        lengths = np.vecdot(about, about)
+        longest = max(lengths.tolist())
         if not math.sqrt(longest) < _RANGES[self.kind][1]:
-            return np.ones(shape, dtype=bool)
+            return np.zeros((len(about), len(self.data))), 0.0  # which tell nobody apart
+        form = np.empty((len(about), len(self.columns)), dtype=self.kind)
+        form[:, :-1], form[:, -1] = about, lengths
         # ||c||^2 - 2 c.x
-        scores = form.reshape(-1, form.shape[-1]).dot(self.columns).reshape(shape)
-        limit = np.minimum.reduce(scores, axis=-2, keepdims=True)
-        limit += self.blur * (self.farthest + 2 * longest)
-        return np.asarray(scores <= limit)
+        return form.dot(self.columns), self.blur * (self.farthest + 2 * longest)
 
     def _sums(self, near: npt.NDArray[np.bool_]) -> Array:
         """Return the sums of the points, and their numbers, that are near to each."""
-        shares, columns = near.astype(float), self.points.T
-        alone = ALONE if len(near) > 1 else _ONE_ROW
-        at_once = max(1, alone // (len(near) * columns.shape[1]))
-        sums = shares[:, :at_once].dot(columns[:at_once])
-        for start in range(at_once, len(columns), at_once):
+        shares, rows = near.astype(float), self.points.T
+        # No library shares products among processors that are so small, which may change digits.
+        at_once = max(1, (ALONE if len(near) > 1 else _ONE_ROW) // (len(near) * rows.shape[1]))
+        if len(rows) <= at_once:
+            return np.asarray(shares.dot(rows))
+        sums = shares[:, :at_once].dot(rows[:at_once])
+        for start in range(at_once, len(rows), at_once):
             cut = slice(start, start + at_once)
-            sums += shares[:, cut].dot(columns[cut])
+            sums += shares[:, cut].dot(rows[cut])
         return np.asarray(sums)
 
     def _decide(self, near: npt.NDArray[np.bool_], centroids: Array) -> None:
@@ -271,11 +290,6 @@ class Few:
                 found = by_differences(self.data, labels, centroids[run])
                 _, deviations[run], inertia[run] = found
         return counts, deviations, inertia
-
-    def _in_cache(self, n_components: int) -> int:
-        """Return of how many runs the scores fit the cache, and no library shares the products."""
-        numbers = min(_NUMBERS, ALONE // len(self.points))
-        return max(1, numbers // (n_components * len(self.data)))
 
 
 class Many:
@@ -411,6 +425,7 @@ class Run:
                 moved = np.flatnonzero(labels != before)
                 self._add(data.take(moved, axis=0), labels[moved], before[moved])
             before[:] = labels
+        self.sums[self.counts == 0] = 0.0  # and not what rounding has left
         counts, deviations, inertia = moments(self.counts.copy(), self.sums, about, points.square)
         if resolved(inertia, points.square):
             return counts, deviations, inertia

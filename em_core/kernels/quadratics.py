@@ -13,11 +13,12 @@ taken instead.
 """
 
 import math
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from em_core.numerics import Array
+from em_core.numerics import Array, every
 
 # Terms up to this size leave the logarithm of a density twelve digits.
 TRUSTED = 2048.0
@@ -29,10 +30,14 @@ _TOGETHER = 8
 # since none is above 100 where terms can be trusted.
 _LEAST = 1e-270
 
-# Numbers computed at once: they stay in the cache, and no product of matrices is so large that it
-# is given to several threads, which could add it up in another order.
+# Numbers in a product of matrices: it is not so large that it is given to several threads, which
+# could add it up in another order.
 NUMBERS = 2**16
 _ONE_ROW = 2**11  # the same for a matrix with a single row
+
+# Observations, and numbers, that all else is computed of at once: each call costs as much as the
+# exponentials of hundreds.
+AT_ONCE, NUMBERS_AT_ONCE = 2**15, 2**18
 
 _LOG_SQRT_2PI = 0.5 * math.log(2 * math.pi)
 
@@ -61,18 +66,14 @@ def coefficients(means: Array, stds: Array, weights: Array, log_unit: float) -> 
     -------
     ndarray, shape (..., K, 3)
     """
-    found = np.empty((*means.shape, 3))
     inverse = np.reciprocal(stds)
     constant = np.log(weights * inverse)
-    constant += log_unit - _LOG_SQRT_2PI
+    constant += np.array(log_unit - _LOG_SQRT_2PI)
     inverse *= inverse
-    square = np.multiply(inverse, _MINUS_HALF)
-    np.multiply(inverse, means, out=found[..., 1])  # m / s^2
-    found[..., 2] = square  # -1 / (2 s^2)
-    square *= means
-    square *= means
-    np.add(constant, square, out=found[..., 0])  # log(w / s) - m^2 / (2 s^2)
-    return found
+    linear, square = inverse * means, inverse * _MINUS_HALF  # m / s^2 and -1 / (2 s^2)
+    constant += square * means * means  # log(w / s) - m^2 / (2 s^2)
+    found = np.array([constant, linear, square])
+    return found.transpose(*range(1, found.ndim), 0)
 
 
 def term_size(quadratics: Array, reach: Array) -> Array:
@@ -88,8 +89,13 @@ def term_size(quadratics: Array, reach: Array) -> Array:
     return np.asarray(np.maximum.reduce(np.abs(quadratics).dot(reach), axis=-1))
 
 
+def trusted(quadratics: Array, reach: Array) -> Any:
+    """Return whether no terms of a mixture are larger than what can be trusted, shape (...)."""
+    return every(np.abs(quadratics).dot(reach) <= TRUSTED)
+
+
 def block_length(n_components: int, n_terms: int = 3) -> int:
-    """Return how many observations are taken at once."""
+    """Return how many observations a product of matrices takes at once."""
     length = min(NUMBERS // n_components, 2**13) if n_components > 1 else _ONE_ROW
     return max(length * 3 // n_terms, 1)
 
@@ -119,8 +125,15 @@ def expected_sums(
     """
     *runs, k, n_terms = quadratics.shape
     n = rows.shape[1]
-    flat = work[: quadratics.size // n_terms * n].reshape(-1, n)
-    np.dot(quadratics.reshape(-1, n_terms), rows, out=flat)
+    mixtures = quadratics.reshape(-1, n_terms)
+    flat = work[: len(mixtures) * n].reshape(-1, n)
+    length = block_length(len(mixtures), n_terms)
+    if n <= length:
+        np.dot(mixtures, rows, out=flat)
+    else:
+        for start in range(0, n, length):
+            part = slice(start, start + length)
+            np.matmul(mixtures, rows[:, part], out=flat[:, part])
     joint = np.exp(flat, out=flat).reshape(*runs, k, n)  # p(x_i, k)
     evidence = np.add.reduce(joint, axis=-2)  # p(x_i) = sum_k p(x_i, k)
     together = _TOGETHER if n >= _TOGETHER**2 else 1
@@ -131,4 +144,12 @@ def expected_sums(
     in_range = np.minimum.reduce(product, axis=-1) > _LEAST
     log_likelihood = np.add.reduce(np.log(product, out=product), axis=-1)
     shares = rows / evidence[..., None, :]  # which leaves r_ik for p(x_i, k)
-    return joint @ shares.swapaxes(-1, -2), log_likelihood, in_range
+    shares = shares.swapaxes(-1, -2)
+    length = block_length(k, n_terms)
+    if n <= length:
+        return joint @ shares, log_likelihood, in_range
+    sums = joint[..., :length] @ shares[..., :length, :]
+    for start in range(length, n, length):
+        part = slice(start, start + length)
+        sums += joint[..., part] @ shares[..., part, :]
+    return sums, log_likelihood, in_range

@@ -467,7 +467,7 @@ class PreparedValues:
         """Return how many runs' arrays fit the cache together; or take their nodes together."""
         if len(self.data) >= MANY:
             return _BY_NODES
-        return max(1, quadratics.NUMBERS // (n_components * len(self.data)))
+        return max(1, quadratics.NUMBERS_AT_ONCE // (n_components * len(self.data)))
 
     def begin_many(self) -> Callable[[Arrays], tuple[GaussianStatistics, Array]]:
         """Return the E-step of several runs, whose parameters have a leading axis."""
@@ -533,7 +533,7 @@ class PreparedValues:
 
         def e_step(means: Array, stds: Array, weights: Array) -> Found | None:
             nonlocal work
-            length = min(quadratics.block_length(means.size), len(self.data))
+            length = min(quadratics.AT_ONCE, len(self.data))
             if len(work) < means.size * length:
                 work = np.empty(means.size * length)
             return self._by_products(means, stds, weights, length, work)
@@ -549,8 +549,8 @@ class PreparedValues:
         """
         means = means - self._centre
         found = quadratics.coefficients(means, stds, weights, self.log_unit)
-        precise = quadratics.term_size(found, self.reach) <= quadratics.TRUSTED
-        if not np.count_nonzero(precise):
+        precise = quadratics.trusted(found, self.reach)
+        if precise is not True and not precise.any():
             return None
         n = len(self.data)
         sums, objective, in_range = quadratics.expected_sums(found, self.rows[:, :length], work)

@@ -42,7 +42,7 @@ from em_core.model import (
     draw_sample,
     notes_about,
 )
-from em_core.numerics import Array
+from em_core.numerics import ROUNDING, Array
 
 # The square of a smaller number has not all its digits.
 _SMALLEST = np.sqrt(np.finfo(float).tiny)
@@ -285,8 +285,9 @@ def _means(statistics: KMeansStatistics, centroids: Array) -> Array:
     counts, deviations = statistics
     # 0 without points
     moves = deviations / each_coordinate(np.maximum(counts, _NONE), deviations)
-    # Below the rounding of the sums: where the assignments repeat, the centroids do too.
-    without_rounding(moves, centroids)
+    if moves.ndim > 2 or not abs(moves.item(0)) > ROUNDING * abs(centroids.item(0)):
+        # As far as the first tells, rounding may be all that is left to the run.
+        without_rounding(moves, centroids)
     return np.asarray(centroids + moves)  # c_k = sum_i r_ik x_i / N_k
 
 
@@ -342,7 +343,7 @@ class KMeansPoints:
 
         def e_step(arrays: dict[str, Array]) -> tuple[KMeansStatistics, Array]:
             if isinstance(kernel, lloyd.Few):
-                counts, deviations, inertia = kernel(arrays["centroids"])
+                counts, deviations, inertia = kernel.of_many(arrays["centroids"])
                 return KMeansStatistics(counts, deviations), 0.0 - inertia
             each = [self.begin()(KMeansParams(centroids)) for centroids in arrays["centroids"]]
             sums = zip(*(statistics for statistics, _ in each), strict=True)
