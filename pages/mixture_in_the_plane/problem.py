@@ -33,6 +33,7 @@ from em_ui.run import (
 from em_ui.sections import starts
 
 MAX_COMPONENTS, LARGEST = 8, 12_500
+EFFORT = 2.0  # times as long as a value on the line that a point takes
 TYPED, POINTS, PLUS_PLUS = "Typed in", "Random data points", "k-means++"
 GUESSES = {POINTS: guess_from_points, PLUS_PLUS: guess_plus_plus}
 FULL, TIED = "Each its own (full)", "One for all (tied)"
@@ -211,6 +212,7 @@ def problem(settings: Settings) -> Problem:
         typed=typed,
         fixed=() if s.weights else ("weights",),
         drawn=POINTS if typed else None,
+        effort=EFFORT,
         **more,
     )
 
