@@ -102,8 +102,8 @@ def everything(visit):
 
 class TestEveryPage:
     @pytest.mark.parametrize("name", TITLES)
-    def test_runs(self, plain, name):
-        page = plain(name)
+    def test_runs(self, visit, name):
+        page = visit(name)  # whose answer is opened by who asks for advice
         assert page.title == TITLES[name]
         assert not page.notices
         assert not page.advice
