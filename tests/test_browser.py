@@ -2363,6 +2363,24 @@ class TestLinks:
         expect(tab.control("tc_tosses")).to_have_value("10")
         tab.page.wait_for_url(f"{tab.url}/two-coins")
 
+    def test_quick_steps_back_and_forth_lose_nothing(self, tab):
+        tab.open("two-coins")
+        page, app = tab.page, tab.page.get_by_test_id("stApp")
+        for tosses in range(11, 18):
+            tab.type_into("tc_tosses", str(tosses))
+            page.wait_for_url(re.compile(f"tc_tosses={tosses}"))
+            expect(app).to_have_attribute("data-test-script-state", "notRunning")
+        for step in [-1, -1, -1, 1, -1, 1, 1, -1, 1, 1] * 5:
+            page.evaluate(  # which does not wait for the run
+                """step => new Promise(arrived => {
+                    addEventListener("popstate", arrived, {once: true});
+                    history.go(step);
+                })""",
+                step,
+            )
+        expect(app).to_have_attribute("data-test-script-state", "notRunning", timeout=PATIENCE_MS)
+        expect(tab.control("tc_tosses")).to_have_value(re.compile("1[0-7]"))
+
     def test_one_change_is_one_step_of_back(self, tab):
         tab.open("two-coins")
         page, start = tab.page, f"{tab.url}/two-coins"
