@@ -40,11 +40,11 @@ class Boxes:
         upwards = np.argsort(rows[2][strips], axis=1, kind="stable")
         self._places = np.take_along_axis(strips, upwards, axis=1).reshape(-1, _POINTS)
         self._left = across[n_strips * in_strip :]
-        self._rows, self._rows_left = rows[:, self._places], rows[:, self._left]
+        # A row after another, as an index alone would not lay them out.
+        self._rows, self._rows_left = (rows.take(p, axis=1) for p in (self._places, self._left))
         points = self._rows[1:3]
         self._means = points.mean(axis=2)
         moves = points - self._means[:, :, None]
-        self._first = moves.sum(axis=2)
         self._second = (moves[[0, 0, 1]] * moves[[0, 1, 1]]).sum(axis=2)
         low, high = points.min(axis=2), points.max(axis=2)
         (x, y), (half_x, half_y) = (low + high) / 2, (high - low) / 2
@@ -67,17 +67,16 @@ class Boxes:
         for cut, own, certain in self._winners(quadratics, size):
             own *= certain
             moves = self._means[:, cut] - means.T @ own
-            first = self._first[:, cut] + _POINTS * moves
-            # sum (x - m)^2 = sum (x - c)^2 + f (c - m) + (c - m) (f + n (c - m)), f = sum (x - c)
+            first = _POINTS * moves
+            # sum (x - m)^2 = sum (x - c)^2 + n (c - m)^2, where c is the mean of the box
             second = self._second[:, cut] + moves[[0, 0, 1]] * first[[0, 1, 1]]
-            second += self._first[:, cut][[0, 0, 1]] * moves[[0, 1, 1]]
             counts = np.full((1, own.shape[1]), float(_POINTS))
             sums += own @ np.concatenate([counts, first, second]).T
             boxes.append(cut.start + np.flatnonzero(~certain))
         some = np.concatenate(boxes)
         n_open = len(some) * _POINTS
         rows = np.empty((len(self._rows), n_open + len(self._left)))
-        rows[:, :n_open] = self._rows[:, some].reshape(len(rows), -1)
+        rows[:, :n_open] = self._rows.take(some, axis=1).reshape(len(rows), -1)
         rows[:, n_open:] = self._rows_left
 
         def decide_here(i: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
