@@ -25,6 +25,7 @@ from em_core import HardEM, MultivariateGaussianMixture, MultivariateGaussianPar
 from em_core.acceleration import REACH
 from em_core.data.blocks import prepare
 from em_core.engine import begin, iterate, objective_of
+from em_core.kernels.boxes import Boxes
 from em_core.kernels.cells import Cells
 from em_core.many import fit_restarts, objectives_of
 from em_core.models import multivariate_gaussian_mixture as module
@@ -325,6 +326,50 @@ def test_few_points_of_many_are_looked_at_one_by_one():
     assert 0 < prepared.n_looked_at(end) < 0.2 * len(data)
     some = prepare(model, data[:2_000], init).prepared
     assert some.n_looked_at(end) == 2_000
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_boxes_that_bend_towards_another_component_are_not_taken_whole(seed):
+    rng = generator(seed)
+    points = overlapping(rng, ROWS)
+    x, y = (points / points.std(axis=0)).T
+    rows = np.stack([np.ones(ROWS), x, y, x * x, x * y, y * y])
+    boxes, n_certain = Boxes(rows), 0
+    for _ in range(20):
+        # Some are so narrow that all that they have of a box may be far from its middle.
+        means, stds = rng.normal(size=(6, 2)), np.exp(rng.uniform(-5, 1, 6))
+        precisions = 1 / stds**2
+        constants = -2 * np.log(stds) - 0.5 * precisions * (means**2).sum(axis=1)
+        linear, square = precisions[:, None] * means, -0.5 * precisions
+        slanted = rng.uniform(-1, 1, 6) * precisions
+        quadratics = np.column_stack([constants, linear, square, slanted, square])
+        size = float((np.abs(quadratics) @ np.abs(rows).max(axis=1)).max())
+        winners = (quadratics @ rows).argmax(axis=0)
+        found = boxes.sums_of_likeliest(quadratics, means, size, lambda i, w=winners: w[i])
+        np.testing.assert_array_equal(found[:, 0], np.bincount(winners, minlength=6))
+        n_certain += boxes.n_looked_at(quadratics, size) < ROWS / 2
+    assert n_certain > 10
+
+
+@pytest.mark.parametrize("n", [5_000, ROWS], ids=["few", "many"])
+def test_hard_assignment_needs_no_plain_formulas_where_components_are_narrow(n, monkeypatch):
+    rng = generator(19)
+    blob = np.array([3.0, 2.0]) + rng.normal(size=(n // 4, 2)) * 1e-2
+    data = np.concatenate([overlapping(rng, n - len(blob)), blob])
+    model = HardEM(MultivariateGaussianMixture())
+    means, covariances = [[0.0, 0.0], [3.0, 2.0], [6.0, -1.0]], np.stack([np.eye(2)] * 3)
+    covariances[1] *= 1e-4
+    params = MultivariateGaussianParams(means, covariances, [0.3, 0.4, 0.3])
+    expected = textbook(HardEM(Plain()), data, params)
+    monkeypatch.setattr(module.PreparedForWinners, "_plainly", None)
+    found, objective = begin(model, prepare(model, data, params))(params)
+    for ours, theirs in zip(found, expected[0], strict=True):
+        scale = np.abs(theirs).max(axis=tuple(range(1, theirs.ndim)), keepdims=True)
+        np.testing.assert_allclose(ours / scale, theirs / scale, rtol=0, atol=1e-10)
+    assert objective == pytest.approx(expected[1], rel=1e-12)
+    trace = fit(model, data, params, tol=0, max_iter=200)  # to its end, where nothing moves
+    assert trace.converged
+    assert trace.n_iter > 5
 
 
 @pytest.mark.parametrize("varied", [[0], [0, 1], []])

@@ -7,7 +7,7 @@ the most.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -40,69 +40,85 @@ class Boxes:
         upwards = np.argsort(rows[2][strips], axis=1, kind="stable")
         self._places = np.take_along_axis(strips, upwards, axis=1).reshape(-1, _POINTS)
         self._left = across[n_strips * in_strip :]
-        self._rows, self._rows_left = rows[:, self._places], rows[:, self._left]
-        self._sums = np.add.reduce(self._rows, axis=2)
-        low, high = self._rows[1:3].min(axis=2), self._rows[1:3].max(axis=2)
-        (x, y), self._halves = (low + high) / 2, (high - low) / 2
+        # A row after another, as an index alone would not lay them out.
+        self._rows, self._rows_left = (rows.take(p, axis=1) for p in (self._places, self._left))
+        points = self._rows[1:3]
+        self._means = points.mean(axis=2)
+        moves = points - self._means[:, :, None]
+        self._second = (moves[[0, 0, 1]] * moves[[0, 1, 1]]).sum(axis=2)
+        low, high = points.min(axis=2), points.max(axis=2)
+        (x, y), (half_x, half_y) = (low + high) / 2, (high - low) / 2
         one, zero = np.ones_like(x), np.zeros_like(x)
-        # A quadratic in the middle of each box, and its slopes there.
-        self._value = np.stack([one, x, y, x * x, x * y, y * y])
-        self._across = np.stack([zero, one, zero, 2 * x, y, zero])
-        self._up = np.stack([zero, zero, one, zero, x, 2 * y])
+        # A quadratic in the middle of each box, and how far its slopes there lead to the sides.
+        self._middle = np.stack([one, x, y, x * x, x * y, y * y])
+        self._across = np.stack([zero, one, zero, 2 * x, y, zero]) * half_x
+        self._up = np.stack([zero, zero, one, zero, x, 2 * y]) * half_y
+        self._to_corner = half_x**2 + half_y**2
 
     def sums_of_likeliest(
         self,
         quadratics: Array,
+        means: Array,
         size: float,
         decide: Callable[[npt.NDArray[np.intp]], npt.NDArray[np.intp]],
-        labels: npt.NDArray[np.intp] | None = None,
     ) -> Array:
         """Return :func:`em_core.kernels.likeliest.sums_of_likeliest` of all points."""
-        sums = np.zeros(quadratics.shape)
-        boxes = []
-        length = block_length(*quadratics.shape)
-        for start in range(0, len(self._places), length):
-            cut = slice(start, start + length)
-            winners, certain = self._winners(quadratics, cut, size)
-            own = (winners == np.arange(len(quadratics))[:, None]) & certain
-            sums += own.astype(float) @ self._sums[:, cut].T
-            boxes.append(start + np.flatnonzero(~certain))
-            if labels is not None:
-                labels[self._places[cut]] = winners[:, None]
+        sums, boxes = np.zeros(quadratics.shape), []
+        for cut, own, certain in self._winners(quadratics, size):
+            own *= certain
+            moves = self._means[:, cut] - means.T @ own
+            first = _POINTS * moves
+            # sum (x - m)^2 = sum (x - c)^2 + n (c - m)^2, where c is the mean of the box
+            second = self._second[:, cut] + moves[[0, 0, 1]] * first[[0, 1, 1]]
+            counts = np.full((1, own.shape[1]), float(_POINTS))
+            sums += own @ np.concatenate([counts, first, second]).T
+            boxes.append(cut.start + np.flatnonzero(~certain))
         some = np.concatenate(boxes)
-        rows = np.concatenate([self._rows[:, some].reshape(6, -1), self._rows_left], axis=1)
-        places = np.concatenate([self._places[some].ravel(), self._left])
-        found = np.empty_like(places)
-        sums += sums_of_likeliest(
-            quadratics,
-            rows,
-            size,
-            lambda i: decide(places[i]),
-            None if labels is None else found,
-        )
-        if labels is not None:
-            labels[places] = found
-        return sums
+        n_open = len(some) * _POINTS
+        rows = np.empty((len(self._rows), n_open + len(self._left)))
+        rows[:, :n_open] = self._rows.take(some, axis=1).reshape(len(rows), -1)
+        rows[:, n_open:] = self._rows_left
+
+        def decide_here(i: npt.NDArray[np.intp]) -> npt.NDArray[np.intp]:
+            return decide(np.concatenate([self._places[some].ravel(), self._left])[i])
+
+        return sums + sums_of_likeliest(quadratics, means, rows, size, decide_here)
 
     def n_looked_at(self, quadratics: Array, size: float) -> int:
         """Return how many boxes and points are looked at one by one."""
-        n_open = np.count_nonzero(~self._winners(quadratics, slice(None), size)[1])
-        return len(self._places) + int(n_open) * _POINTS + len(self._left)
+        each = (np.count_nonzero(~certain) for _, _, certain in self._winners(quadratics, size))
+        return len(self._places) + int(sum(each)) * _POINTS + len(self._left)
 
     def _winners(
-        self, quadratics: Array, cut: slice, size: float
-    ) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.bool_]]:
-        """Return which quadratic is largest in the middle of boxes, and if it is in all of them."""
-        values = quadratics @ self._value[:, cut]
-        winners = values.argmax(axis=0)
-        each = np.arange(len(winners))
-        half_x, half_y = self._halves[:, cut]
-        least = values[winners, each] - values
-        for slopes, halves in ((self._across, half_x), (self._up, half_y)):
-            found = quadratics @ slopes[:, cut]
-            least -= np.abs(found[winners, each] - found) * halves
-        xx, xy, yy = quadratics[winners, 3:].T[:, None] - quadratics[:, 3:].T[:, :, None]
-        least += np.minimum(xx, 0.0) * half_x**2 - np.abs(xy) * (half_x * half_y)
-        least += np.minimum(yy, 0.0) * half_y**2
-        least[winners, each] = np.inf
-        return winners, np.minimum.reduce(least, axis=0) > _ROUNDED * CLOSE * size
+        self, quadratics: Array, size: float
+    ) -> Iterator[tuple[slice, Array, npt.NDArray[np.bool_]]]:
+        """Yield some boxes after another: who is largest in the middle, and if in all of the box.
+
+        Of a box in which one is for certain, the winner has 1, and the others have 0, (K, boxes).
+        """
+        k, n_terms = quadratics.shape
+        ones, of_each = np.ones((2, k)), np.concatenate([quadratics.T, _bends(quadratics)[None]])
+        length, n_boxes = block_length(k, 2 * n_terms), len(self._places)
+        for start in range(0, n_boxes, length):
+            cut = slice(start, min(start + length, n_boxes))
+            values = quadratics @ self._middle[:, cut]
+            best = np.maximum.reduce(values, axis=0)
+            own = (values == best).astype(float)
+            found = of_each @ own
+            least = np.subtract(best - found[-1] * self._to_corner[cut], values, out=values)
+            for slopes in (self._across[:, cut], self._up[:, cut]):
+                apart = quadratics @ slopes
+                apart -= np.add.reduce(found[:-1] * slopes, axis=0)
+                least -= np.abs(apart, out=apart)
+            # From itself a winner is not apart, and others have to be.
+            clear = np.greater(least, _ROUNDED * CLOSE * size, out=apart)
+            yield cut, own, (ones @ clear)[0] == k - 1
+
+
+def _bends(quadratics: Array) -> Array:
+    """Return how much less a quadratic may be, above any other, a unit away from where they touch.
+
+    That is the smallest eigenvalue of a difference of two, with the sign changed, at the most.
+    """
+    xx, xy, yy = quadratics[:, None, 3:].T - quadratics[:, 3:].T[:, :, None]
+    return np.asarray(np.maximum.reduce(np.hypot((xx - yy) / 2, xy / 2) - (xx + yy) / 2, axis=0))

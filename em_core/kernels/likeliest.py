@@ -2,11 +2,13 @@
 
 The logarithms of weighted normal densities are polynomials of degree two in the coordinates, and
 those of all components at all points are one product (see :mod:`em_core.kernels.quadratics`). The
-largest is whose the point is, and what each component's points add up to is another product. Near a
-border products cannot tell who is the largest, and where components are equal their order does:
-points that are so near are left to who asks.
+largest is whose the point is, and what each component's points add up to is another product: sums
+about its own mean, so that no digit is lost, however narrow it is among the data. Near a border
+products cannot tell who is the largest, and where components are equal their order does: points
+that are so near are left to who asks.
 """
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -24,28 +26,30 @@ _AT_ONCE = 2**6
 
 def sums_of_likeliest(
     quadratics: Array,
+    means: Array,
     rows: Array,
     size: float,
     decide: Callable[[npt.NDArray[np.intp]], npt.NDArray[np.intp]],
-    labels: npt.NDArray[np.intp] | None = None,
 ) -> Array:
-    """Return the sums of rows over the points of each component, shape (K, T).
+    """Return the sums of rows about each component's mean, over its points, shape (K, T).
 
     Parameters
     ----------
     quadratics : ndarray, shape (K, T)
         Coefficients of the logarithms in the rows.
+    means : ndarray, shape (K, d)
+        What deviations are taken from.
     rows : ndarray, shape (T, n)
         The first is 1, and then coordinates and their products.
     size : float
         That of the largest terms of the logarithms.
     decide : callable
         From numbers of points to their components.
-    labels : ndarray of int, shape (n,), optional
-        Is given the component of each point.
     """
     sums = np.zeros(quadratics.shape)
-    k, n_terms = quadratics.shape
+    (k, n_terms), d = quadratics.shape, means.shape[1]
+    one, other = _pairs(d)
+    of_each = np.concatenate([np.ones((1, k)), means.T])
     length, close = block_length(k, n_terms), CLOSE * size
     room, shares = np.empty((2, k, min(length, rows.shape[1])))
     for start in range(0, rows.shape[1], length):
@@ -54,12 +58,13 @@ def sums_of_likeliest(
         best = np.maximum.reduce(log_joint, axis=0)
         best -= close
         own = np.greater_equal(log_joint, best, out=shares[:, : here.shape[1]])
-        several = np.flatnonzero(np.add.reduce(own, axis=0) != 1)
+        found = of_each @ own  # how many are the largest, and the mean of the one that is
+        several = np.flatnonzero(found[0] != 1)
         if len(several):
             own[:, several] = np.arange(k)[:, None] == decide(start + several)
-        sums += own @ here.T
-        if labels is not None:
-            labels[start : start + length] = own.argmax(axis=0)
+            found[:, several] = of_each @ own[:, several]
+        moves = here[1 : d + 1] - found[1:]
+        sums += own @ np.concatenate([here[:1], moves, moves[one] * moves[other]]).T
     return sums
 
 
@@ -93,3 +98,8 @@ def sums_of_largest(densities: Array, components: npt.NDArray[np.intp], rows: Ar
                 largest = np.maximum(last, best, out=last) if len(last) else best[None]
                 found[some] += np.add.reduce(largest, axis=1)
     return found
+
+
+@functools.cache
+def _pairs(d: int) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    return np.triu_indices(d)

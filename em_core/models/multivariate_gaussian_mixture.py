@@ -88,9 +88,8 @@ _BLOCK_ROWS = 2**13  # that the plain formulas are given at once
 # So many points in the plane are given to the mixture as nodes, and to so many runs at once.
 MANY, _BY_NODES = 2**15, 32
 
-# Terms up to this size leave a logarithm digits enough to tell most winners, of whom squares are to
-# be left to nine digits.
-_DECIDED, _LEFT_TO_WINNERS = 2.0**24, 1e-6
+# Terms up to this size leave a logarithm digits enough to tell most winners.
+_DECIDED = 2.0**24
 
 # Terms up to this size leave the logarithm of a density the digits that a picture shows.
 _SHOWN = 2.0**17
@@ -602,30 +601,17 @@ class PreparedRows:
             winners = self.model.log_joint(self.data[rows], params).argmax(axis=1)
             return np.asarray(np.searchsorted(live, winners))
 
-        def sums_of(labels: npt.NDArray[np.intp] | None = None) -> Array:
-            if self.boxes is None:
-                return sums_of_likeliest(logs, self.rows, size, decide, labels)
-            return self.boxes.sums_of_likeliest(logs, size, decide, labels)
-
-        sums, logs = np.zeros(mixtures.shape), mixtures[0, live]
-        sums[0, live] = sums_of()
-        found = self._about(means, sums)
-        weak = live[~self._has_digits(means, found[0], found[2], _LEFT_TO_WINNERS)[0, live]]
-        found, precise = self._statistics(means, sums, None)
-        if not precise[0]:
-            return None
-        statistics = MultivariateGaussianStatistics(*(each[0] for each in found))
-        if len(weak):
-            labels = np.empty(len(self.data), dtype=np.intp)
-            sums_of(labels)
-            for k in weak.tolist():
-                rows = self.data[live[labels] == k]
-                own = np.zeros((len(rows), params.n_components))
-                own[:, k] = 1.0
-                for each, of_rows in zip(
-                    statistics, self.model.statistics(rows, params, own), strict=True
-                ):
-                    each[k] = of_rows[k]
+        logs, sums = mixtures[0, live], np.zeros(mixtures.shape[1:])
+        if self.boxes is None:
+            sums[live] = sums_of_likeliest(logs, means[0, live], self.rows, size, decide)
+        else:
+            sums[live] = self.boxes.sums_of_likeliest(logs, means[0, live], size, decide)
+        d, (one, other) = means.shape[-1], self.pairs
+        products = np.empty((len(sums), d, d))
+        products[:, one, other] = products[:, other, one] = sums[:, d + 1 :]
+        products *= self.units[:, None] * self.units
+        first = sums[:, 1 : d + 1] * self.units
+        statistics = MultivariateGaussianStatistics(sums[:, 0].copy(), first, products)
         # The log joint densities of all rows with their own components: Q, but for its constant.
         constant = self.data.size * _LOG_SQRT_2PI
         return statistics, self.model.expected_objective(statistics, params, params) - constant
@@ -702,16 +688,12 @@ class PreparedRows:
         return np.asarray(np.maximum.reduce(np.abs(mixtures) @ self.reach, axis=-1))
 
     def _statistics(
-        self, means: Array, sums: Array, least_left: float | None = _LEFT
+        self, means: Array, sums: Array
     ) -> tuple[MultivariateGaussianStatistics, npt.NDArray[np.bool_]]:
-        """Return the statistics of sums (R, K, T), and which are as precise as can be.
-
-        ``least_left`` is what is to be left of squares about the mean of all, if that is asked for.
-        """
+        """Return the statistics of sums (R, K, T), and which are as precise as can be."""
         counts, first, second = self._about(means, sums)
         precise = self._tell(means, counts, first, second)
-        if least_left is not None:
-            precise &= self._has_digits(means, counts, second, least_left).all(axis=1)
+        precise &= self._has_digits(means, counts, second).all(axis=1)
         first *= self.units
         second *= self.units[:, None] * self.units
         return MultivariateGaussianStatistics(counts, first, second), precise
@@ -742,16 +724,14 @@ class PreparedRows:
         moved = (np.abs(first) > _STILL * counts[..., None]).any(axis=(1, 2))
         return np.asarray(finite & apart & moved)
 
-    def _has_digits(
-        self, means: Array, counts: Array, second: Array, least_left: float
-    ) -> npt.NDArray[np.bool_]:
+    def _has_digits(self, means: Array, counts: Array, second: Array) -> npt.NDArray[np.bool_]:
         """Return which components have digits left in their squares about the means, (R, K)."""
         furthest = np.abs(means) + self.reach[1 : means.shape[-1] + 1]
         furthest *= furthest
         least = np.maximum.reduce(furthest, axis=2) * counts
         finite: Any = np.isfinite(second).all(axis=(2, 3))
         second = second if finite.all() else np.where(finite[..., None, None], second, 0.0)
-        return np.asarray(finite & (_smallest_eigenvalues(second) >= least_left * least))
+        return np.asarray(finite & (_smallest_eigenvalues(second) >= _LEFT * least))
 
     def _plainly(self, arrays: Arrays, run: int) -> tuple[MultivariateGaussianStatistics, float]:
         """Return what the textbook's formulas make of the rows, for one of several runs."""
