@@ -14,7 +14,6 @@ from em_core import BinomialMixture, BinomialParams, fit
 from em_core.diagnostics import map_eigenvalues
 from em_core.models.binomial_mixture import fit_grid
 from em_ui.data import OWN, Given
-from em_ui.run import budget
 from pages.two_coins import picture, sections
 from pages.two_coins.problem import FIVE, SPECS, fitting, of_labels, problem, trials
 
@@ -367,7 +366,7 @@ class TestSections:
         run = run_at("two_coins", trials=60, data_seed=7, max_iter=20)
         whole, _ = sections.ends_of_starts.__wrapped__(run)
         iterations = np.tril(np.reshape(whole["iterations"], (101, 101))).sum()
-        monkeypatch.setattr(budget, "MAP", part * run.problem.work * iterations)
+        monkeypatch.setattr(sections, "MAP_WORK", part * run.problem.work * iterations)
         table, _ = sections.ends_of_starts.__wrapped__(run)
         assert len(table) == side**2
         step = 100 // (side - 1)
@@ -379,7 +378,7 @@ class TestSections:
     def test_a_coarser_map_is_said_to_be_one(self, monkeypatch, visit, own):
         finer = "A finer grid would take too long here."
         assert finer not in own.section("many_starts").captions
-        monkeypatch.setattr(budget, "MAP", 0.0)
+        monkeypatch.setattr(sections, "MAP_WORK", 0.0)
         page = visit("two_coins", tc_trials="71", tc_many_starts="true")
         assert finer in page.section("many_starts").captions
         assert "All 676 pairs of starts" in page.section("many_starts").text

@@ -11,6 +11,7 @@ coefficients included, is
 26, 2008).
 """
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -551,17 +552,18 @@ class Outcomes(NamedTuple):
         """Return the E-step of many runs."""
         n = len(self.heads)
         cuts = [slice(i, i + _ROWS_OF_MANY) for i in range(0, n, _ROWS_OF_MANY)]
-        blocks = [self._block(cut) for cut in cuts]
+        # Of many outcomes hardly any run asks for them.
+        blocks = functools.cache(lambda: [self._block(cut) for cut in cuts])
         odds = Odds(self.heads, self.tosses, self.counts) if n > _FEW else None
 
         def e_step(arrays: Arrays) -> tuple[BinomialStatistics, Array]:
             heads_prob, weights = arrays["heads_prob"], arrays["weights"]
             if odds is None:
-                return _expect(blocks, heads_prob, weights)
+                return _expect(blocks(), heads_prob, weights)
             sums, objectives, good = odds(heads_prob, weights)
             statistics = BinomialStatistics(*sums)
             if not good.all():
-                own, objectives[~good] = _expect(blocks, heads_prob[~good], weights[~good])
+                own, objectives[~good] = _expect(blocks(), heads_prob[~good], weights[~good])
                 for each, of_runs in zip(statistics, own, strict=True):
                     each[~good] = of_runs
             return statistics, objectives

@@ -620,9 +620,8 @@ class PreparedRows:
         """Return how many rows or nodes an E-step under such parameters looks at."""
         nodes = None
         if self.many:
-            means, *others = (array[None] for array in params.arrays().values())
-            mixtures = self._coefficients((means - self.centre) / self.units, *others)
-            nodes = self.cells.choose(mixtures, others[1])
+            arrays = {name: array[None] for name, array in params.arrays().items()}
+            nodes = self.cells.choose(self.mixtures(arrays), arrays["weights"])
         return len(self.data) if nodes is None else len(nodes.weights)
 
     def _sums(
@@ -648,8 +647,7 @@ class PreparedRows:
 
         Where these are combinations of few components, as on a grid, each has its densities once.
         """
-        means = (arrays["means"] - self.centre) / self.units
-        mixtures = self._coefficients(means, arrays["covariances"], arrays["weights"])
+        mixtures = self.mixtures(arrays)
         found = np.full(len(mixtures), np.nan)
         left = np.flatnonzero(self._sizes(mixtures) <= _SHOWN)
         for _ in range(_ROUNDS if self.many else 0):
@@ -668,6 +666,11 @@ class PreparedRows:
         for r in np.flatnonzero(np.isnan(found)).tolist():
             found[r] = self._plainly(arrays, r)[1]
         return found
+
+    def mixtures(self, arrays: Arrays) -> Array:
+        """Return the coefficients of parameters with a leading axis, shape (R, K, T)."""
+        means = (arrays["means"] - self.centre) / self.units
+        return self._coefficients(means, arrays["covariances"], arrays["weights"])
 
     def _coefficients(self, means: Array, covariances: Array, weights: Array) -> Array:
         """Return those of log(pi_k N(x; mu_k, Sigma_k)) in the terms of a row, shape (R, K, T)."""
@@ -759,9 +762,8 @@ class PreparedForWinners:
         of = self.prepared
         if of.boxes is None:
             return len(of.data)
-        means, covariances, weights = (array[None] for array in params.arrays().values())
-        mixtures = of._coefficients((means - of.centre) / of.units, covariances, weights)
-        live = mixtures[:, params.weights > 0]
+        arrays = {name: array[None] for name, array in params.arrays().items()}
+        live = of.mixtures(arrays)[:, params.weights > 0]
         return of.boxes.n_looked_at(live[0], float(of._sizes(live)[0]))
 
     def objectives(self, arrays: Arrays) -> Array:
@@ -770,11 +772,8 @@ class PreparedForWinners:
         To the digits that a picture needs, and with each of their different components once.
         """
         of = self.prepared
-        mixtures = of._coefficients(
-            (arrays["means"] - of.centre) / of.units, arrays["covariances"], arrays["weights"]
-        )
-        found = np.full(len(mixtures), np.nan)
-        live = mixtures[:, (arrays["weights"] > 0).any(axis=0)]
+        live = of.mixtures(arrays)[:, (arrays["weights"] > 0).any(axis=0)]
+        found = np.full(len(live), np.nan)
         good = of._sizes(live) <= _DECIDED
         if good.any():
             found[good] = sums_of_largest(*_combinations(live[good]), of.rows)

@@ -18,6 +18,7 @@ from em_ui.run.problem import (
     pose,
     simulated,
     stream,
+    watching,
 )
 from em_ui.run.run import Run, fitted
 
@@ -42,4 +43,5 @@ __all__ = [
     "pose",
     "simulated",
     "stream",
+    "watching",
 ]

@@ -13,9 +13,8 @@ from contextlib import contextmanager
 
 from em_ui.run import progress
 
-# Following a run to its limit, the best of several numbers of components, many starts, and a map of
-# them.
-LIMIT, BEST, ENDS, MAP = 3e7, 6e7, 1e8, 1.2e9
+# Following a run to its limit, the best of several numbers of components, and many starts.
+LIMIT, BEST, ENDS = 3e7, 6e7, 1e8
 
 # What a run is followed beyond its end with all sections closed, unless it took longer itself.
 GLANCE = 1.5e6

@@ -84,7 +84,7 @@ def left_to_gain(trace: Trace[Any], *, over: int = SEEN) -> float:
 
 
 def may_gain(trace: Trace[Any]) -> float:
-    """Return how much a run that is still on its way would gain at the most.
+    """Return how much a run that is still on its way would gain at the most, as its steps tell.
 
     Its last steps hide a direction in which it is slow behind those in which it is quick, such as
     a leap has stirred up. Of that one what all of them gained tells, the leap among them.

@@ -373,7 +373,7 @@ class Problem:
                 tol=self.tol if tol is None else tol,
                 max_iter=limit,
                 accelerate=accelerate,
-                watch=_watch(turn, limit),
+                watch=watching(turn, limit),
             )
 
     def fit_each(
@@ -408,12 +408,12 @@ class Problem:
                     tol=self.tol if tol is None else tol,
                     max_iter=limit,
                     accelerate=accelerate,
-                    watch=_watch(turn, limit),
+                    watch=watching(turn, limit),
                 )
             yield from traces
 
 
-def _watch(turn: budget.Turn, limit: int) -> Callable[[int], None]:
+def watching(turn: budget.Turn, limit: int) -> Callable[[int], None]:
     """Return what lets others in between the iterations of a run, and tells how far it is."""
 
     def watch(iteration: int) -> None:

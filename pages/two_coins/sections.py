@@ -15,7 +15,7 @@ from em_core.models.binomial_mixture import Grid, dispersion, fit_grid, guess_un
 from em_ui import sections
 from em_ui.controls import Controls, Section
 from em_ui.pictures import charts, frames
-from em_ui.run import Run, budget, cached, cached_quietly, count, progress
+from em_ui.run import Run, budget, cached, cached_quietly, count, progress, watching
 from em_ui.sections import hard_against_soft, hill, how_many, many_starts
 from em_ui.sections.explore import played
 from em_ui.sections.findings import stands_for
@@ -34,8 +34,9 @@ MARKED = (  # on the hill, whatever the run
     "a mirror image as high, and a saddle between them, so are these"
 )
 BESIDE = 0.01  # how far around a point of the hill it is looked whether that is a top
-MAP_SIDE = 101  # starts along each side of the map, of which each so-manieth is taken first
-MAP_STEPS = (4, 2, 1)
+MAP_SIDE = 101  # starts along each side of the map
+MAP_STEPS = (4, 2, 1)  # from one to the next, of a coarse grid and of those that follow it
+MAP_WORK = 1.2e9  # rows times coins times iterations, of all that follow
 MAP_TOL = 1e-10  # where the page goes on until nothing changes
 MAP_ENDS = ("A above B", "A below B", "both equal", "impossible")
 
@@ -387,7 +388,7 @@ def ends_of_starts(run: Run) -> tuple[pa.Table, int]:
     for step in MAP_STEPS:
         fresh = np.flatnonzero(~known & (i % step == 0) & (j % step == 0))
         n_known = np.count_nonzero(known)
-        if n_known and work * n_iter[known].mean() * (n_known + len(fresh)) > budget.MAP:
+        if n_known and work * n_iter[known].mean() * (n_known + len(fresh)) > MAP_WORK:
             break
         with progress.within(None, n_known / len(i), (n_known + len(fresh)) / len(i)):
             ends = _ends_from(run, grid[np.column_stack([i, j])[fresh]])
@@ -414,12 +415,6 @@ def _ends_from(run: Run, starts: npt.NDArray[Any]) -> Grid:
     """Return where EM ends from starts, (S, 2), while others get in between."""
     problem = run.problem
     with budget.turn(problem.work * len(starts) * problem.max_iter) as turn:
-
-        def watch(iteration: int) -> None:
-            if turn.breathe():
-                told = f"Iteration {iteration:,} of {problem.max_iter:,} at the most"
-                progress.tell(told, iteration / problem.max_iter)
-
         return fit_grid(
             problem.mixture,
             problem.sample.data,
@@ -427,7 +422,7 @@ def _ends_from(run: Run, starts: npt.NDArray[Any]) -> Grid:
             [0.5, 0.5],
             tol=problem.tol or MAP_TOL,
             max_iter=problem.max_iter,
-            watch=watch,
+            watch=watching(turn, problem.max_iter),
         )
 
 
