@@ -172,6 +172,9 @@ class TestManyOutcomes(ManyOutcomesCase, ModelContract):
                 np.array([[0.4, 0.6], [0.0, 0.6], [1e-300, 1 - 1e-15]]), np.full((3, 2), 0.5)
             )[2]
         assert good.tolist() == [True, False, False]
+        long, weights = Odds(np.array([[3_000.0]]), 10_000, np.ones((1, 1))), np.full((1, 2), 0.5)
+        assert long(np.array([[0.5, 0.52]]), weights)[2].all()
+        assert not long(np.array([[0.1, 0.9]]), weights)[2].any()
 
 
 @for_many_seeds(10)
